@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A unit test names what it links beside policy/ in its first lines: /* LINK: agent/util/io.c agent/core/ledger.c */
+# tests/run-tests.sh runs every suite and prints the one line that counts.
+
+T = $(B)/san
+CFLAGS_TEST = $(filter-out -O2 -D_FORTIFY_SOURCE=2,$(CFLAGS_BASE)) -O1 -U_FORTIFY_SOURCE -DFAULT $(SAN)
+unit_tests = $(patsubst tests/unit/%.c,$(T)/unit/%,$(wildcard tests/unit/test_*.c))
+fuzz_replays = $(patsubst tests/fuzz/%.c,$(T)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzzers = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+linked = $(shell sed -n 's@^/\* LINK: \(.*\) \*/@\1@p' $(1))
+test_libs = $(call libs_of,$(pkgs_core) cmocka libcrypto)
+
+$(T)/%.o: %.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) $(call cflags_of,$(pkgs_core)) -MMD -MP -c -o $@ $<
+policy_san = $(patsubst %.c,$(T)/%.o,$(wildcard policy/*.c))
+
+.SECONDEXPANSION:
+$(T)/unit/test_%: tests/unit/test_%.c $(policy_san) $$(patsubst %.c,$(T)/%.o,$$(call linked,tests/unit/test_$$*.c)) | $(skels)
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -Itests -o $@ $(filter %.c %.o,$^) $(test_libs)
+$(T)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(policy_san) $$(patsubst %.c,$(T)/%.o,$$(call linked,tests/fuzz/fuzz_$$*.c))
+	$(call say,REPLAY,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -o $@ $(filter %.c %.o,$^) $(test_libs)
+$(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard policy/*.c) $$(call linked,tests/fuzz/fuzz_$$*.c)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D) && $(CLANG) -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o $@ $^ $(test_libs)
+
+fuzz: $(fuzzers)
+tests-build: all $(unit_tests) $(fuzz_replays)
+run-tests: tests-build
+	$(Q)tests/run-tests.sh $(B)
+.PHONY: tests-build run-tests
