@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What this host is holding, and which command ids it has ever acted on. Both are a fold over the ledger: the same calls rebuild them
+ * at start as changed them when it happened, so there is no second copy of the truth on disk.
+ *
+ *            begin               settle                    end
+ *   (none) ---------> pending ----------> held | partial | failed ----------> releasing ---------> released | lapsed
+ *      |                                     ^        |
+ *      | bury                                +--------+ settle again (re-enforced, or found weaker)
+ *      v
+ *   released (tombstone: the order, if it still comes, is refused as superseded)
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/cleanup.h"
+#include "policy/command.h"
+#include "policy/reason.h"
+
+#define HOLD_ACTIVE_MAX 256U
+#define HOLD_SEEN_MAX 65536U
+/* an id is forgotten this long after its command expired by the clock floor: by then `expired` refuses it for ever */
+#define HOLD_SEEN_GRACE_MS (7LL * 24 * 3600 * 1000)
+
+/* X(NAME, "id", states that may follow) */
+#define HOLD_STATE_TABLE(X)                                                                    \
+        X(PENDING, "pending", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING)) \
+        X(HELD, "contained", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING))  \
+        X(PARTIAL, "partial", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING)) \
+        X(FAILED, "failed", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING))   \
+        X(RELEASING, "releasing", HOLD_TO(RELEASED) | HOLD_TO(LAPSED))                         \
+        X(RELEASED, "released", 0)                                                             \
+        X(LAPSED, "lapsed", 0)
+
+enum hold_state {
+#define X(name, ...) HOLD_##name,
+        HOLD_STATE_TABLE(X)
+#undef X
+        _HOLD_STATE_MAX,
+};
+
+/* One command id that was acted on. */
+struct seen {
+        struct command_id id;
+        uint8_t digest[32]; /* of the signed payload; all zero for a tombstone whose order never came */
+        int64_t exp_ms;
+        uint64_t receipt;   /* ledger record number of the last receipt for it; 0: none yet */
+};
+
+struct hold {
+        struct command_id id;
+        enum verb verb;
+        enum hold_state state;
+        reason_set reasons;     /* of the last settle */
+        struct target *targets; /* owned */
+        size_t n_targets;
+        struct permit *permits; /* owned; the command's own */
+        size_t n_permits;
+        char incident[COMMAND_INCIDENT_MAX + 1];
+        enum severity severity;
+        bool automation;        /* ordered under a rule that demands a lease */
+        bool lapsing;           /* RELEASING because its lease ended */
+        int64_t made_ms;        /* wall clock */
+        int64_t held_ms;        /* time that passed while it was held, by CLOCK_BOOTTIME */
+        int64_t lease_left_ms;  /* INT64_MAX: no lease */
+        int64_t lease_total_ms; /* all it was ever granted */
+        struct command_id releaser; /* the release being carried out, in RELEASING */
+};
+
+struct hold_set;
+
+struct hold_set *hold_set_new(void); /* NULL when out of memory */
+void hold_set_free(struct hold_set *s);
+void hold_set_freep(struct hold_set **s);
+
+/* Time passes: every lease and every held_ms advances by what CLOCK_BOOTTIME advanced since the last call with the same boot id. After a
+ * reboot only the time since boot counts: how long the host was off is not known, and an unknown time must not end a hold. */
+void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int64_t boot_ms);
+
+/* A stop order was recorded: the hold is pending. -EEXIST for a known hold, -ENOSPC, -ENOMEM. */
+int hold_set_begin(struct hold_set *s, const struct command *c, bool automation, int64_t wall_ms) _warn_unused_;
+/* The outcome was recorded. -ENOENT; -EPROTO when the table does not allow the change: nothing changed then. */
+int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_state state, reason_set reasons) _warn_unused_;
+/* A release (releaser given) or the end of a lease (NULL) was recorded: RELEASING. Same errors. */
+int hold_set_release(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
+/* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. Same errors. */
+int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;
+/* A release named a hold that is not known: its order will find the tombstone. -ENOSPC. */
+int hold_set_bury(struct hold_set *s, const struct command_id *id, int64_t exp_ms) _warn_unused_;
+/* The lease becomes lease_ms from now if that is later than its end. -ENOENT. */
+int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms) _warn_unused_;
+
+/* A command id was acted on. Replaces an entry that was a tombstone. -ENOSPC. */
+int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t digest[static 32], int64_t exp_ms) _warn_unused_;
+/* Its receipt is record n of the ledger. -ENOENT. */
+int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
+/* Forgets ids that expired HOLD_SEEN_GRACE_MS before the clock floor, unless their hold is active. */
+void hold_set_forget(struct hold_set *s, int64_t floor_ms);
+
+/* Borrowed, valid until the next change; NULL when there is none. hold_set_find gives active holds only. */
+const struct hold *hold_set_find(const struct hold_set *s, const struct command_id *id);
+const struct hold *hold_set_at(const struct hold_set *s, size_t i);
+size_t hold_set_count(const struct hold_set *s);
+const struct seen *hold_set_seen(const struct hold_set *s, const struct command_id *id);
+/* A buried id: its order was cancelled before it came. */
+bool hold_set_buried(const struct hold_set *s, const struct command_id *id);
+/* What automation was granted for the incident over all holds, the ended ones included, in ms. */
+int64_t hold_set_budget_used(const struct hold_set *s, const char *incident);
+/* The least lease_left_ms of all active, not releasing holds; INT64_MAX when none has a lease. */
+int64_t hold_set_next_lapse(const struct hold_set *s);
+
+const char *hold_state_id(enum hold_state s);
+bool hold_state_from_id(const char *id, enum hold_state *ret);
+bool hold_state_may_follow(enum hold_state from, enum hold_state to);
