@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* MESSAGE_ID= of the six events that someone watches the journal for. They are published: alert rules and packaging/catalog/freezed.catalog
+ * key on them, so a value is never changed or given a second meaning. Every entry also carries COMMAND_ID= and REASON=; a hold's entries
+ * carry HOLD= and TARGET=. */
+
+/* Everything that was asked for is in force and was read back. */
+#define MESSAGE_ID_HOLD_MADE "658c440f26da4cfaa2cb3d0bac0f8ac4"
+/* Something that was asked for is not in force: state `partial` or `failed`. */
+#define MESSAGE_ID_HOLD_PARTIAL "c7a253a30b374fa58cc3b1e36ce7e7b4"
+/* A command was refused; nothing was done. */
+#define MESSAGE_ID_REFUSED "c17dfc91747343138f898e98e5bdc569"
+/* People released a hold. */
+#define MESSAGE_ID_RELEASED "3224ccb718ff42d89cfe28df9557ce9f"
+/* A hold's lease ran out and it was undone. */
+#define MESSAGE_ID_LAPSED "3bcf55ab8c0c499eb229b661ed65f0fc"
+/* The agent came back and found work begun by its predecessor. */
+#define MESSAGE_ID_RECOVERED "7e1aca112f16480db6df3fb7ae3d17d3"
