@@ -22,25 +22,26 @@
 #include "policy/dsse.h"
 
 #define FRAME_HEADER_SIZE 16U
-#define FRAME_SIG_SIZE 96U
-/* A receipt of many targets is larger than any command. */
-#define FRAME_REPLY_MAX (160U * 1024)
-#define FRAME_MAX (FRAME_HEADER_SIZE + DSSE_SIGS_MAX * FRAME_SIG_SIZE + FRAME_REPLY_MAX)
+#define FRAME_SIG_SIZE    96U
+#define FRAME_KEY_SIZE    64U
+#define FRAME_KEYS_MAX    (DSSE_KEYS_MAX * FRAME_KEY_SIZE)
+#define FRAME_REPLY_MAX   DSSE_HOST_ENVELOPE_MAX
+#define FRAME_MAX         (FRAME_HEADER_SIZE + DSSE_SIGS_MAX * FRAME_SIG_SIZE + FRAME_REPLY_MAX)
 
-/* X(NAME, payload at least, payload at most, sent by the gate) */
-#define FRAME_KIND_TABLE(X)                                                                            \
-        X(COMMAND, 1, DSSE_PAYLOAD_MAX, true)       /* a signed command */                            \
-        X(STATUS, 0, 16, true)                      /* 16 bytes: one hold; none: all */               \
-        X(HEALTH, 0, 0, true)                                                                         \
-        X(KEYS, 0, 64 * 64, false)                  /* 64 bytes a key: id, public key */              \
-        X(REPLY, 1, FRAME_REPLY_MAX, false)         /* one DSSE envelope as JSON, signed by the host */ \
-        X(REFUSAL, 1, 1, false)                     /* one byte: enum reason; the core could not even sign */
+/* X(NAME, payload at least, payload at most, payload a multiple of, sent by the gate) */
+#define FRAME_KIND_TABLE(X)                                                                                   \
+        X(COMMAND, 1, DSSE_PAYLOAD_MAX, 1, true) /* a signed command */                                       \
+        X(STATUS, 0, 16, 16, true)               /* 16 bytes: one hold; none: all */                          \
+        X(HEALTH, 0, 0, 1, true)                                                                              \
+        X(KEYS, 0, FRAME_KEYS_MAX, FRAME_KEY_SIZE, false) /* each: key id (32), public key (32) */            \
+        X(REPLY, 1, FRAME_REPLY_MAX, 1, false)            /* one DSSE envelope as JSON, signed by the host */ \
+        X(REFUSAL, 1, 1, 1, false) /* one byte: enum reason but NONE; the core could not even sign */
 
 enum frame_kind {
-#define X(name, lo, hi, from_gate) FRAME_##name,
+#define X(name, lo, hi, step, from_gate) FRAME_##name,
         FRAME_KIND_TABLE(X)
 #undef X
-        _FRAME_KIND_MAX,
+                _FRAME_KIND_MAX,
 };
 
 struct frame {
@@ -54,7 +55,11 @@ struct frame {
         size_t n_payload;
 };
 
-/* Fills *ret, whose payload points into buf. -EBADMSG unless every byte is as the table says; *ret untouched then. Does not allocate. */
+/* Fills *ret, whose payload points into buf. -EBADMSG unless every byte is as the table says; *ret untouched then.
+ * Does not allocate. */
 int frame_unpack(const uint8_t *buf, size_t n, struct frame *ret) _warn_unused_;
-/* Writes the frame into buf and its size into *ret_n. -EMSGSIZE when it does not fit or breaks the table. */
+/* Writes the frame into buf, which does not overlap the payload, and its size into *ret_n. -EMSGSIZE when it does not fit or breaks
+ * the table: frame_unpack reads back whatever this wrote. */
 int frame_pack(const struct frame *f, uint8_t *buf, size_t n, size_t *ret_n) _warn_unused_;
+/* True when this kind travels from gate to core, false when from core to gate: each end takes only what the other may send. */
+bool frame_is_from_gate(enum frame_kind k);

@@ -14,75 +14,80 @@
 #include <stdint.h>
 
 /* X(NAME, "id", KIND, exit code of freezectl, "sentence") */
-#define REASON_TABLE(X)                                                                                                   \
-        X(NONE, "none", NOTE, 0, "Nothing stands in the way")                                                            \
-        /* bytes */                                                                                                      \
-        X(OVERSIZE, "oversize", REFUSE, 3, "The message is larger than the protocol allows")                            \
-        X(MALFORMED, "malformed", REFUSE, 3, "The message is not well-formed")                                          \
-        X(ENCODING, "bad-encoding", REFUSE, 3, "The message holds bytes that are not valid base64 or UTF-8")            \
-        X(TYPE, "wrong-type", REFUSE, 3, "The signed payload is of a type that this channel does not take")             \
-        X(VERSION, "unknown-version", REFUSE, 3, "The payload is of a version that this host does not know")            \
-        X(FIELD, "unknown-field", REFUSE, 3, "The payload has a field that this host does not know")                    \
-        X(SCHEMA, "bad-field", REFUSE, 3, "A field of the payload is missing, of the wrong type or out of range")       \
-        X(BUSY, "busy", REFUSE, 3, "The gate is limiting this client; the same signed file can be sent again")          \
-        /* signatures and authority */                                                                                   \
-        X(UNTRUSTED, "untrusted-signer", REFUSE, 3, "No signature is by a key that the trust root names")               \
-        X(SIGNATURE, "bad-signature", REFUSE, 3, "A signature by a trusted key does not match the bytes")               \
-        X(FLEET, "wrong-fleet", REFUSE, 3, "The command was signed for another fleet")                                  \
-        X(HOST, "wrong-host", REFUSE, 3, "The command is not addressed to this host")                                   \
-        X(ROLE, "wrong-role", REFUSE, 3, "No role of the signers may order this verb")                                  \
-        X(THRESHOLD, "threshold", REFUSE, 3, "More people have to sign the same bytes")                                 \
-        X(SEVERITY, "severity", REFUSE, 3, "The signers' role may not order this verb at this severity")                \
-        X(TARGET_CLASS, "target-class", REFUSE, 3, "The signers' role may not order this verb for this kind of target") \
-        X(LEASE_REQUIRED, "lease-required", REFUSE, 3, "The signers' role may hold only with a lease")                  \
-        X(LEASE_LONG, "lease-too-long", REFUSE, 3, "The lease is longer than the signers' role may ask for")            \
-        X(BUDGET, "budget", REFUSE, 3, "Automation has used up what it may hold for this incident on this host")        \
-        X(NOT_OWNER, "not-owner", REFUSE, 3, "Automation may extend only a hold that it made")                          \
-        X(NO_TRUST, "no-trust-root", REFUSE, 3, "This host has no trust root yet")                                      \
-        X(TRUST_CHAIN, "trust-chain", REFUSE, 3, "The trust root is not signed by the thresholds it needs")             \
-        X(ROOT_STALE, "root-stale", REFUSE, 3, "The signer knows a newer trust root than this host")                    \
-        /* time and replay */                                                                                            \
-        X(EXPIRED, "expired", REFUSE, 3, "The command has expired")                                                     \
-        X(NOT_YET, "not-yet-valid", REFUSE, 3, "The command was signed in this host's future")                          \
-        X(SUPERSEDED, "superseded", REFUSE, 3, "The hold was released before its order arrived")                        \
-        X(NO_HOLD, "no-such-hold", REFUSE, 3, "The command names a hold that is not active here")                       \
-        X(ID_REUSED, "id-reused", REFUSE, 3, "The command's id was used before with other bytes")                       \
-        /* targets */                                                                                                    \
-        X(PROTECTED, "protected", REFUSE, 3, "The target is, contains or is contained by something that must keep running") \
-        X(NO_TARGET, "no-such-target", REFUSE, 3, "The target does not exist on this host")                             \
-        X(NOT_RUNNING, "not-running", REFUSE, 3, "The target exists but has no running process to hold")                \
-        X(NO_CGROUP2, "no-cgroup2", REFUSE, 3, "This host has no unified cgroup hierarchy")                             \
-        X(LIMIT, "limit", REFUSE, 3, "The host holds as many targets, holds or addresses as it can account for")        \
-        /* the host is not in order */                                                                                   \
-        X(CLOCK, "clock-untrusted", FLAG, 3, "The host's clock is provably wrong")                                      \
-        X(ROOT_EXPIRED, "root-expired", FLAG, 3, "The trust root has expired")                                          \
-        X(LEDGER, "ledger-failed", FLAG, 1, "The ledger cannot take a record")                                          \
-        X(INTERNAL, "machine-failed", REFUSE, 1, "The agent could not carry out a step; its log has the errno")         \
-        /* what is not in force */                                                                                       \
-        X(NOT_FROZEN, "not-frozen", GAP, 4, "The kernel does not report the target's processes as frozen")              \
-        X(NO_BPF, "no-bpf", GAP, 4, "The kernel refused an isolation program")                                          \
-        X(FOREIGN_BPF, "foreign-bpf", GAP, 4, "A program attached by someone else keeps ours off the cgroup")           \
-        X(LINK_LOST, "link-lost", GAP, 4, "An isolation program is no longer attached to the held cgroup")              \
-        X(SOCKETS_LEFT, "sockets-left", GAP, 4, "Connections of the target could not be destroyed")                     \
-        X(FOREIGN_SOCKET, "foreign-socket", GAP, 4, "A process of the target owns a socket that belongs to another cgroup") \
-        X(NETNS, "netns-unreachable", GAP, 4, "A network namespace of the target could not be entered")                 \
-        X(SELFTEST_LEAK, "selftest-leak", GAP, 4, "The self-test got a byte out of the held cgroup")                    \
-        X(SELFTEST_CUT, "selftest-cut", GAP, 4, "The self-test could not reach a permitted address")                    \
-        X(SELFTEST_NOT_RUN, "selftest-not-run", GAP, 4, "The self-test could not be run inside the target")             \
-        X(CGROUP_REPLACED, "cgroup-replaced", GAP, 4, "The held cgroup is gone or is not the one that was held")        \
-        X(HELD_BY_OTHER, "held-by-other", NOTE, 0, "Another active hold still keeps the target contained")              \
-        X(PERSISTS, "persists", GAP, 4, "What the release was to undo is still in force")                               \
-        /* facts worth telling */                                                                                        \
-        X(CLOCK_UNSYNC, "clock-unsynchronised", NOTE, 0, "The host's clock is not synchronised")                        \
-        X(CLOCK_SKEW, "clock-skew", NOTE, 0, "The signer's clock and this host's differ by more than ten minutes")      \
-        X(RECOVERED, "recovered", NOTE, 0, "The agent died while carrying this out and finished it when it came back")  \
-        X(REINFORCED, "re-enforced", NOTE, 0, "Something had undone part of the hold; it was put back")                 \
-        X(NO_SYSTEMD, "no-systemd", NOTE, 0, "PID 1 is not systemd; cgroups were used directly")                        \
-        X(SYSTEMD_UNAWARE, "systemd-unaware", NOTE, 0, "The service manager could not be told that the unit is frozen") \
-        X(WATCHDOG, "unit-watchdog", NOTE, 0, "The unit has a watchdog; this service manager kills it when it expires") \
-        X(NO_EVIDENCE, "evidence-failed", NOTE, 0, "The snapshot could not be taken")                                   \
-        X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")         \
-        X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0, "The hold is not known here; its order will be refused if it comes")   \
+#define REASON_TABLE(X)                                                                                                \
+        X(NONE, "none", NOTE, 0, "Nothing stands in the way")                                                          \
+        /* bytes */                                                                                                    \
+        X(OVERSIZE, "oversize", REFUSE, 3, "The message is larger than the protocol allows")                           \
+        X(MALFORMED, "malformed", REFUSE, 3, "The message is not well-formed")                                         \
+        X(ENCODING, "bad-encoding", REFUSE, 3, "The message holds bytes that are not valid base64 or UTF-8")           \
+        X(TYPE, "wrong-type", REFUSE, 3, "The signed payload is of a type that this channel does not take")            \
+        X(VERSION, "unknown-version", REFUSE, 3, "The payload is of a version that this host does not know")           \
+        X(FIELD, "unknown-field", REFUSE, 3, "The payload has a field that this host does not know")                   \
+        X(SCHEMA, "bad-field", REFUSE, 3, "A field of the payload is missing, of the wrong type or out of range")      \
+        X(BUSY, "busy", REFUSE, 3, "The gate is limiting this client; the same signed file can be sent again")         \
+        /* signatures and authority */                                                                                 \
+        X(UNTRUSTED, "untrusted-signer", REFUSE, 3, "No signature is by a key that the trust root names")              \
+        X(SIGNATURE, "bad-signature", REFUSE, 3, "A signature by a trusted key does not match the bytes")              \
+        X(FLEET, "wrong-fleet", REFUSE, 3, "The command was signed for another fleet")                                 \
+        X(HOST, "wrong-host", REFUSE, 3, "The command is not addressed to this host")                                  \
+        X(ROLE, "wrong-role", REFUSE, 3, "No role of the signers may order this verb")                                 \
+        X(THRESHOLD, "threshold", REFUSE, 3, "More people have to sign the same bytes")                                \
+        X(SEVERITY, "severity", REFUSE, 3, "The signers' role may not order this verb at this severity")               \
+        X(TARGET_CLASS, "target-class", REFUSE, 3,                                                                     \
+          "The signers' role may not order this verb for this kind of target")                                         \
+        X(LEASE_REQUIRED, "lease-required", REFUSE, 3, "The signers' role may hold only with a lease")                 \
+        X(LEASE_LONG, "lease-too-long", REFUSE, 3, "The lease is longer than the signers' role may ask for")           \
+        X(BUDGET, "budget", REFUSE, 3, "Automation has used up what it may hold for this incident on this host")       \
+        X(NOT_OWNER, "not-owner", REFUSE, 3, "Automation may extend only a hold that it made")                         \
+        X(NO_TRUST, "no-trust-root", REFUSE, 3, "This host has no trust root yet")                                     \
+        X(TRUST_CHAIN, "trust-chain", REFUSE, 3, "The trust root is not signed by the thresholds it needs")            \
+        X(ROOT_STALE, "root-stale", REFUSE, 3, "The signer knows a newer trust root than this host")                   \
+        /* time and replay */                                                                                          \
+        X(EXPIRED, "expired", REFUSE, 3, "The command has expired")                                                    \
+        X(NOT_YET, "not-yet-valid", REFUSE, 3, "The command was signed in this host's future")                         \
+        X(SUPERSEDED, "superseded", REFUSE, 3, "The hold was released before its order arrived")                       \
+        X(NO_HOLD, "no-such-hold", REFUSE, 3, "The command names a hold that is not active here")                      \
+        X(ID_REUSED, "id-reused", REFUSE, 3, "The command's id was used before with other bytes")                      \
+        /* targets */                                                                                                  \
+        X(PROTECTED, "protected", REFUSE, 3,                                                                           \
+          "The target is, contains or is contained by something that must keep running")                               \
+        X(NO_TARGET, "no-such-target", REFUSE, 3, "The target does not exist on this host")                            \
+        X(NOT_RUNNING, "not-running", REFUSE, 3, "The target exists but has no running process to hold")               \
+        X(NO_CGROUP2, "no-cgroup2", REFUSE, 3, "This host has no unified cgroup hierarchy")                            \
+        X(LIMIT, "limit", REFUSE, 3, "The host holds as many targets, holds or addresses as it can account for")       \
+        /* the host is not in order */                                                                                 \
+        X(CLOCK, "clock-untrusted", FLAG, 3, "The host's clock is provably wrong")                                     \
+        X(ROOT_EXPIRED, "root-expired", FLAG, 3, "The trust root has expired")                                         \
+        X(LEDGER, "ledger-failed", FLAG, 1, "The ledger cannot take a record")                                         \
+        X(INTERNAL, "machine-failed", REFUSE, 1, "The agent could not carry out a step; its log has the errno")        \
+        /* what is not in force */                                                                                     \
+        X(NOT_FROZEN, "not-frozen", GAP, 4, "The kernel does not report the target's processes as frozen")             \
+        X(NO_BPF, "no-bpf", GAP, 4, "The kernel refused an isolation program")                                         \
+        X(FOREIGN_BPF, "foreign-bpf", GAP, 4, "A program attached by someone else keeps ours off the cgroup")          \
+        X(LINK_LOST, "link-lost", GAP, 4, "An isolation program is no longer attached to the held cgroup")             \
+        X(SOCKETS_LEFT, "sockets-left", GAP, 4, "Connections of the target could not be destroyed")                    \
+        X(FOREIGN_SOCKET, "foreign-socket", GAP, 4,                                                                    \
+          "A process of the target owns a socket that belongs to another cgroup")                                      \
+        X(NETNS, "netns-unreachable", GAP, 4, "A network namespace of the target could not be entered")                \
+        X(SELFTEST_LEAK, "selftest-leak", GAP, 4, "The self-test got a byte out of the held cgroup")                   \
+        X(SELFTEST_CUT, "selftest-cut", GAP, 4, "The self-test could not reach a permitted address")                   \
+        X(SELFTEST_NOT_RUN, "selftest-not-run", GAP, 4, "The self-test could not be run inside the target")            \
+        X(CGROUP_REPLACED, "cgroup-replaced", GAP, 4, "The held cgroup is gone or is not the one that was held")       \
+        X(HELD_BY_OTHER, "held-by-other", NOTE, 0, "Another active hold still keeps the target contained")             \
+        X(PERSISTS, "persists", GAP, 4, "What the release was to undo is still in force")                              \
+        /* facts worth telling */                                                                                      \
+        X(CLOCK_UNSYNC, "clock-unsynchronised", NOTE, 0, "The host's clock is not synchronised")                       \
+        X(CLOCK_SKEW, "clock-skew", NOTE, 0, "The signer's clock and this host's differ by more than ten minutes")     \
+        X(RECOVERED, "recovered", NOTE, 0, "The agent died while carrying this out and finished it when it came back") \
+        X(REINFORCED, "re-enforced", NOTE, 0, "Something had undone part of the hold; it was put back")                \
+        X(NO_SYSTEMD, "no-systemd", NOTE, 0, "PID 1 is not systemd; cgroups were used directly")                       \
+        X(SYSTEMD_UNAWARE, "systemd-unaware", NOTE, 0,                                                                 \
+          "The service manager could not be told that the unit is frozen")                                             \
+        X(WATCHDOG, "unit-watchdog", NOTE, 0,                                                                          \
+          "The unit has a watchdog; this service manager kills it when it expires")                                    \
+        X(NO_EVIDENCE, "evidence-failed", NOTE, 0, "The snapshot could not be taken")                                  \
+        X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")        \
+        X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0, "The hold is not known here; its order will be refused if it comes")  \
         X(SILENT, "silent", REFUSE, 5, "No answer came in time")
 
 enum reason_kind {
@@ -96,7 +101,7 @@ enum reason {
 #define X(name, id, kind, exit_code, text) REASON_##name,
         REASON_TABLE(X)
 #undef X
-        _REASON_MAX,
+                _REASON_MAX,
 };
 
 _Static_assert(_REASON_MAX <= 64, "a set of reasons is one 64-bit word");
@@ -107,6 +112,8 @@ typedef uint64_t reason_set;
 static inline reason_set reason_bit(enum reason r) {
         return r == REASON_NONE ? 0 : UINT64_C(1) << r;
 }
+
+/* Outside the table (a corrupt byte, a newer peer) the text is that of INTERNAL, the kind REFUSE and the exit code 1; the id is NULL. */
 
 /* The kebab-case id, which is the contract. Never NULL for a reason of the table. */
 const char *reason_id(enum reason r);

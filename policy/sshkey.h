@@ -23,11 +23,14 @@ struct sshkey {
         uint8_t pub[32]; /* the raw Ed25519 public key */
 };
 
-/* Builds the key, its id included, from 32 raw bytes. */
+/* Builds the key, its id included, from 32 raw bytes. Whether they are a usable point is not asked here: signatures by a
+ * malformed or small-order key never verify. */
 void sshkey_from_raw(const uint8_t pub[static 32], struct sshkey *ret);
-/* Parses one line "ssh-ed25519 BASE64 [comment]". -EINVAL for anything else, *ret untouched. */
+/* Parses one line "ssh-ed25519 BASE64 [comment]", as in a .pub file; one newline may end it. No options, no leading blanks, no control
+ * characters. -EINVAL for anything else, *ret untouched. */
 int sshkey_from_line(const char *line, struct sshkey *ret) _warn_unused_;
-/* Parses the binary blob that ssh-agent lists. -EINVAL for anything but one plain Ed25519 key. */
+/* Parses the binary blob that ssh-agent lists. -EINVAL for anything but one plain Ed25519 key,
+ * *ret untouched. */
 int sshkey_from_blob(const uint8_t *blob, size_t n, struct sshkey *ret) _warn_unused_;
 /* Writes the blob. */
 void sshkey_to_blob(const struct sshkey *k, uint8_t ret[static SSHKEY_BLOB_SIZE]);
@@ -35,5 +38,5 @@ void sshkey_to_blob(const struct sshkey *k, uint8_t ret[static SSHKEY_BLOB_SIZE]
 void sshkey_to_line(const struct sshkey *k, char ret[static SSHKEY_LINE_SIZE]);
 /* Writes "SHA256:..." */
 void sshkey_id_to_str(const uint8_t id[static 32], char ret[static SSHKEY_ID_SIZE]);
-/* The reverse. -EINVAL unless it is exactly that form. */
+/* The reverse. -EINVAL unless it is exactly that form, ret untouched. */
 int sshkey_id_from_str(const char *s, uint8_t ret[static 32]) _warn_unused_;
