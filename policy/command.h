@@ -2,44 +2,53 @@
 #pragma once
 
 /* The signed payload of a command, from bytes to a struct whose every field has been checked against its range. One field table drives
- * parsing; a member that the table does not have is a refusal, so that a newer field can never be silently ignored by an older host. */
+ * parsing; a member that the table does not have is a refusal, so that a newer field can never be silently ignored by an older host.
+ *
+ * Members; * marks the ones that may be absent, and what that means:
+ *   v             1
+ *   fleet         name: ^[a-z0-9][a-z0-9._-]*$, at most COMMAND_FLEET_MAX bytes
+ *   id            32 lower-case hex digits
+ *   verb          an id of VERB_TABLE
+ *   to            exactly one of {"hosts":["SHA256:...",...]} (1 to COMMAND_HOSTS_MAX, no two alike), {"group":name,"max_hosts":n},
+ *                 {"all":true,"max_hosts":n}; max_hosts from 1 to 2^32-1
+ *   targets       1 to COMMAND_TARGETS_MAX strings as target.h reads them, no two alike; all of class hold for extend and
+ *                 release, none of it for the others
+ *   args*         {"permitted":[...]* as permit.h reads them, "lease_ms":n*, "snapshot":"default"*}; absent is {}
+ *     permitted   only for verbs that isolate; at most COMMAND_PERMITS_MAX
+ *     lease_ms    absent or 0: until released. extend: at least 1. snapshot and release: 0
+ *   iat, exp      ms since 1970; exp is after iat by at most COMMAND_STOP_LIFE_MS, of a release COMMAND_RELEASE_LIFE_MS
+ *   severity      P0..P3 or the other vocabulary's word
+ *   reason        1 to COMMAND_REASON_MAX bytes of text
+ *   incident*     "" or ^[A-Z]{2,8}-[0-9]{8}-[0-9]{3,6}$; absent is ""
+ *   seq*, root_version*   integers; absent is 0
+ *   drill*, plan*         booleans; absent is false
+ * Integers are from 0 to COMMAND_INT_MAX where nothing else is said. Text is UTF-8 without control characters. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "policy/cleanup.h"
+#include "policy/permit.h"
 #include "policy/reason.h"
+#include "policy/schema.h"
+#include "policy/target.h"
 #include "policy/verb.h"
 
-#define COMMAND_HOSTS_MAX 1000U
-#define COMMAND_TARGETS_MAX 256U
-#define COMMAND_PERMITS_MAX 64U
-#define COMMAND_NAME_MAX 255U
-#define COMMAND_FLEET_MAX 63U
+/* as many fingerprints as one payload has room for; more hosts than that are a group */
+#define COMMAND_HOSTS_MAX    512U
+#define COMMAND_TARGETS_MAX  256U
+#define COMMAND_PERMITS_MAX  64U
+#define COMMAND_FLEET_MAX    63U
 #define COMMAND_INCIDENT_MAX 63U
-#define COMMAND_REASON_MAX 512U
+#define COMMAND_REASON_MAX   512U
 /* exp - iat at most: a stop order that waits longer for its host is a surprise, not an emergency */
-#define COMMAND_STOP_LIFE_MS (24LL * 3600 * 1000)
+#define COMMAND_STOP_LIFE_MS    (24LL * 3600 * 1000)
 #define COMMAND_RELEASE_LIFE_MS (3600LL * 1000)
-/* the largest integer that every JSON reader keeps exact */
-#define COMMAND_INT_MAX ((1LL << 53) - 1)
+#define COMMAND_INT_MAX         SCHEMA_INT_MAX
 
 struct command_id {
         uint8_t b[16];
-};
-
-/* An address that stays reachable. IPv4 is kept as its v4-mapped IPv6 form, prefix counted from 96. */
-struct permit {
-        uint8_t addr[16];
-        uint8_t prefix;
-        uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP, or 0 for any */
-        uint16_t port; /* host order; 0: any */
-};
-
-struct target {
-        enum target_class cls;
-        char name[COMMAND_NAME_MAX + 1]; /* no control character; for HOLD: 32 hex digits */
 };
 
 enum command_to {
@@ -56,7 +65,7 @@ struct command {
         uint8_t (*hosts)[32]; /* n_hosts fingerprints of host keys, owned */
         size_t n_hosts;
         char group[COMMAND_FLEET_MAX + 1];
-        uint32_t max_hosts; /* for GROUP and ALL */
+        uint32_t max_hosts;     /* for GROUP and ALL */
         struct target *targets; /* owned, n_targets >= 1 */
         size_t n_targets;
         struct permit *permits; /* owned, beside those of the host's policy */
@@ -65,7 +74,8 @@ struct command {
         int64_t iat_ms, exp_ms;
         int64_t seq, root_version; /* 0 when absent */
         enum severity severity;
-        char incident[COMMAND_INCIDENT_MAX + 1]; /* empty, or letters-digits-digits as in SA-20261120-001: it names a folder */
+        char incident[COMMAND_INCIDENT_MAX +
+                      1]; /* empty, or letters-digits-digits as in SA-20261120-001: it names a folder */
         char reason[COMMAND_REASON_MAX + 1];
         bool drill;
         bool plan; /* say what would happen; change and record nothing */
@@ -76,29 +86,13 @@ void command_free(struct command *c);
 void command_freep(struct command **c);
 
 /* Parses and checks. Only verified bytes may come here.
- * Returns 0 with *ret_reason REASON_NONE and *ret owned by the caller, 0 with a reason (MALFORMED, VERSION, FIELD, SCHEMA, LIMIT) and
- * *ret untouched, or -ENOMEM. */
+ * Returns 0 with *ret_reason REASON_NONE and *ret owned by the caller, 0 with a reason (OVERSIZE, ENCODING, MALFORMED, VERSION,
+ * FIELD, SCHEMA, LIMIT) and *ret untouched, or -ENOMEM. */
 int command_parse(const uint8_t *payload, size_t n, struct command **ret, enum reason *ret_reason) _warn_unused_;
 
 /* Serialises for signing: compact, keys sorted, integers only; command_parse reads the same back. *ret is malloc'ed. -ENOMEM, or
- * -EINVAL when a field is out of its range. */
+ * -EINVAL when command_parse would not take it. */
 int command_to_json(const struct command *c, char **ret) _warn_unused_;
-
-/* "unit:nginx.service", "nginx.service", "slice:app.slice", "cgroup:/a/b", "hold:<32 hex>". -EINVAL, *ret untouched.
- * A cgroup path is absolute within the unified hierarchy, without "." or ".." components, and is not the root. */
-int target_from_str(const char *s, struct target *ret) _warn_unused_;
-/* Writes "class:name"; n of at least COMMAND_NAME_MAX + 9 always fits. */
-void target_to_str(const struct target *t, char *ret, size_t n);
-
-/* "10.0.0.5", "10.0.0.0/8", "fd00::/8". Host bits beyond the prefix must be zero. -EINVAL. Fills addr and prefix only. */
-int permit_net_from_str(const char *s, struct permit *ret) _warn_unused_;
-/* The reverse; n of at least 50 always fits. IPv4 is written as IPv4. */
-void permit_net_to_str(const struct permit *p, char *ret, size_t n);
-/* [{"net":"10.0.0.5/32","port":443,"proto":"tcp"}]: port and proto may be absent. Also used by the local policy.
- * Returns REASON_NONE and the owned array, or SCHEMA, FIELD, LIMIT. NULL array stands for none. */
-enum reason permits_from_json(const json_t *array, size_t max, struct permit **ret, size_t *ret_n);
-/* A new reference, or NULL when out of memory. */
-json_t *permits_to_json(const struct permit *p, size_t n);
 
 void command_id_to_str(const struct command_id *id, char ret[static 33]);
 /* Exactly 32 lower-case hex digits. -EINVAL. */

@@ -2,7 +2,15 @@
 #pragma once
 
 /* The host's own policy, /etc/freezed/policy.json: what must never be held here, which addresses stay reachable, what evidence is kept.
- * It can only narrow what the trust root allows. The units without which the host or its agent dies are compiled in and cannot be taken out. */
+ * It can only narrow what the trust root allows. The units without which the host or its agent dies are compiled in and cannot be taken out.
+ *
+ * Members; * marks the ones that may be absent and then have the value of default-policy.json, which is what local_defaults() gives:
+ *   v                     1
+ *   protected*            at most LOCAL_PATTERNS_MAX patterns: the characters of unit names, `*` for any run of them, `?` for one
+ *   permitted*            at most COMMAND_PERMITS_MAX entries as permit.h reads them
+ *   automation_budget_ms* from 0
+ *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*}: from 0, from LOCAL_DEADLINE_MIN_MS to LOCAL_DEADLINE_MAX_MS, from 0
+ * Integers are at most SCHEMA_INT_MAX where no other limit is named. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,16 +20,21 @@
 #include "policy/command.h"
 #include "policy/reason.h"
 
+#define LOCAL_FILE_MAX     (64U * 1024)
 #define LOCAL_PATTERNS_MAX 64U
+/* a collector that is given less than this has not even listed the processes */
+#define LOCAL_DEADLINE_MIN_MS 1000LL
+/* longer than this is no deadline */
+#define LOCAL_DEADLINE_MAX_MS (3600LL * 1000)
 
 struct local {
-        char patterns[LOCAL_PATTERNS_MAX][COMMAND_NAME_MAX + 1]; /* unit name globs: `*` any run, `?` one character */
+        char patterns[LOCAL_PATTERNS_MAX][TARGET_NAME_MAX + 1]; /* unit name globs: `*` any run, `?` one character */
         size_t n_patterns;
         struct permit permits[COMMAND_PERMITS_MAX]; /* reachable from every isolated target */
         size_t n_permits;
-        int64_t automation_budget_ms;  /* per incident, all automation leases together */
-        int64_t evidence_window_ms;    /* journal before the order */
-        int64_t evidence_deadline_ms;  /* the collector is killed after that */
+        int64_t automation_budget_ms; /* per incident, all automation leases together */
+        int64_t evidence_window_ms;   /* journal before the order */
+        int64_t evidence_deadline_ms; /* the collector is killed after that */
         int64_t evidence_max_bytes;
 };
 
@@ -29,5 +42,6 @@ struct local {
 void local_defaults(struct local *ret);
 /* Parses the file; absent members keep their defaults. Returns 0 and a reason as command_parse does; *ret untouched unless REASON_NONE. */
 int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *ret_reason) _warn_unused_;
-/* True when a unit or slice of this name may not be held: compiled-in list or the host's patterns. */
+/* True when a unit or slice of this name may not be held: compiled-in list or the host's patterns. Ask with the name that the unit has
+ * (systemd's Id): an alias such as dbus-org.freedesktop.login1.service is not resolved here. */
 bool local_protects(const struct local *l, const char *unit);
