@@ -70,7 +70,7 @@ $(B)/gen/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 	$(Q)mkdir -p $(@D) && $(CLANG) -O2 -g -Wall -Werror -target bpf -I. -I/usr/include/$(shell $(CC) -dumpmachine) -c -o $@ $<
 $(B)/gen/bpf/%.skel.h: $(B)/gen/bpf/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $(subst .,_,$*) > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 deps:
 	$(Q)packaging/deps.sh

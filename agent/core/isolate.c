@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/isolate.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "agent/util/fault.h"
+#include "agent/util/io.h"
+#include "bpf/isolate.skel.h"
+
+struct hook_conf {
+        const char *id;
+        enum bpf_attach_type type;
+        enum isolate_phase phase;
+};
+
+static const struct hook_conf hooks[_ISOLATE_HOOK_MAX] = {
+#define X(name, id_, type_, phase_) [ISOLATE_##name] = { .id = id_, .type = type_, .phase = ISOLATE_##phase_ },
+        ISOLATE_HOOK_TABLE(X)
+#undef X
+};
+
+/* A loaded set: the file descriptors keep it alive, the skeleton itself is freed after loading. */
+struct set {
+        int prog[_ISOLATE_HOOK_MAX];
+        int policy;
+        bool loaded;
+};
+
+struct isolate {
+        char *pins;
+        struct set spare, taken;
+        int load_error;
+};
+
+static void set_close(struct set *s) {
+        if (!s->loaded)
+                return;
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                (void) close(s->prog[h]);
+        (void) close(s->policy);
+        s->loaded = false;
+}
+
+static int drop_message(enum libbpf_print_level level, const char *format, va_list args) {
+        (void) level;
+        (void) format;
+        (void) args;
+        return 0;
+}
+
+int isolate_new(const char *pins, struct isolate **ret) {
+        _cleanup_(isolate_freep) struct isolate *i = calloc(1, sizeof(*i));
+
+        if (!i)
+                return -ENOMEM;
+        i->pins = strdup(pins);
+        if (!i->pins)
+                return -ENOMEM;
+        /* libbpf prints to stderr; the errno is what we report */
+        (void) libbpf_set_print(drop_message);
+        (void) isolate_prepare(i);
+        *ret = TAKE_PTR(i);
+        return 0;
+}
+
+void isolate_free(struct isolate *i) {
+        if (!i)
+                return;
+        set_close(&i->spare);
+        set_close(&i->taken);
+        free(i->pins);
+        free(i);
+}
+
+void isolate_freep(struct isolate **i) {
+        isolate_free(*i);
+}
+
+static int set_load(struct set *ret) {
+        struct isolate_bpf *skel = isolate_bpf__open_and_load();
+        struct set s = { .loaded = true };
+        int r = 0;
+
+        if (!skel)
+                return errno > 0 ? -errno : -EIO;
+        const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
+                [ISOLATE_CONNECT4] = skel->progs.isolate_connect4, [ISOLATE_CONNECT6] = skel->progs.isolate_connect6,
+                [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4, [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6,
+                [ISOLATE_BIND4] = skel->progs.isolate_bind4,       [ISOLATE_BIND6] = skel->progs.isolate_bind6,
+                [ISOLATE_EGRESS] = skel->progs.isolate_egress,     [ISOLATE_INGRESS] = skel->progs.isolate_ingress,
+        };
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
+                s.prog[h] = fcntl(bpf_program__fd(progs[h]), F_DUPFD_CLOEXEC, 3);
+                if (s.prog[h] < 0 && r == 0)
+                        r = -errno;
+        }
+        s.policy = fcntl(bpf_map__fd(skel->maps.isolate_policy), F_DUPFD_CLOEXEC, 3);
+        if (s.policy < 0 && r == 0)
+                r = -errno;
+        isolate_bpf__destroy(skel);
+        if (r < 0)
+                set_close(&s);
+        else
+                *ret = s;
+        return r;
+}
+
+int isolate_prepare(struct isolate *i) {
+        if (!i->spare.loaded)
+                i->load_error = set_load(&i->spare);
+        return i->load_error;
+}
+
+int isolate_ready(const struct isolate *i) {
+        return i->load_error;
+}
+
+static void fill_permit(const struct permit *p, struct isolate_permit *ret) {
+        uint8_t mask[16] = { 0 };
+
+        *ret = (struct isolate_permit){
+                .port = p->port,
+                .port_mask = p->port ? 0xffff : 0,
+                .proto = p->proto,
+                .proto_mask = p->proto ? 0xff : 0,
+        };
+        for (unsigned bit = 0; bit < p->prefix; bit++)
+                mask[bit / 8] |= 0x80 >> (bit % 8);
+        memcpy(ret->addr, p->addr, sizeof(ret->addr));
+        memcpy(ret->mask, mask, sizeof(ret->mask));
+}
+
+int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const struct permit *b, size_t n_b) {
+        struct isolate_policy policy = { .n = (uint32_t) (n_a + n_b) };
+        const uint32_t zero = 0;
+        int r;
+
+        if (n_a + n_b > ISOLATE_PERMITS_MAX)
+                return -E2BIG;
+        r = isolate_prepare(i);
+        if (r < 0)
+                return r;
+        for (size_t k = 0; k < n_a; k++)
+                fill_permit(&a[k], &policy.permit[k]);
+        for (size_t k = 0; k < n_b; k++)
+                fill_permit(&b[k], &policy.permit[n_a + k]);
+        if (policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0)
+                return -errno;
+        if (bpf_map_freeze(i->spare.policy) < 0)
+                return -errno;
+        set_close(&i->taken);
+        i->taken = i->spare;
+        i->spare = (struct set){ 0 };
+        return 0;
+}
+
+void isolate_end(struct isolate *i) {
+        set_close(&i->taken);
+}
+
+static void pin_dir(const struct isolate *i, const struct command_id *hold, char *ret, size_t n) {
+        char id[33];
+
+        command_id_to_str(hold, id);
+        (void) snprintf(ret, n, "%s/%s", i->pins, id);
+}
+
+static void pin_path(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, char *ret, size_t n) {
+        char dir[PATH_MAX];
+
+        pin_dir(i, hold, dir, sizeof(dir));
+        (void) snprintf(ret, n, "%s/%llx_%s", dir, (unsigned long long) cgroup_id, hooks[h].id);
+}
+
+static bool link_read(int fd, enum bpf_attach_type type, uint64_t cgroup_id, struct isolate_link *ret) {
+        struct bpf_link_info info = { 0 };
+        uint32_t size = sizeof(info);
+
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.type != BPF_LINK_TYPE_CGROUP)
+                return false;
+        /* A link detached by force, or whose cgroup is gone, reports cgroup 0. */
+        if (info.cgroup.attach_type != type || info.cgroup.cgroup_id != cgroup_id)
+                return false;
+        *ret = (struct isolate_link){ .link_id = info.id, .prog_id = info.prog_id, .cgroup_id = info.cgroup.cgroup_id };
+        return true;
+}
+
+static bool pin_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, struct isolate_link *ret) {
+        char path[PATH_MAX];
+        _cleanup_close_ int fd = -EBADF;
+
+        pin_path(i, hold, cgroup_id, h, path, sizeof(path));
+        fd = bpf_obj_get(path);
+        return fd >= 0 && link_read(fd, hooks[h].type, cgroup_id, ret);
+}
+
+static int attach_one(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id, enum isolate_hook h) {
+        char path[PATH_MAX];
+        struct isolate_link there;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (pin_read(i, hold, cgroup_id, h, &there))
+                return 0;
+        pin_path(i, hold, cgroup_id, h, path, sizeof(path));
+        (void) unlink(path); /* the pin of a link that no longer holds anything */
+        r = fault_effect("link-create");
+        if (r < 0)
+                return r;
+        fd = bpf_link_create(i->taken.prog[h], cgroup_fd, hooks[h].type, NULL);
+        if (fd < 0)
+                /* the cgroup's exclusive (not MULTI) program is refused with EPERM, and we hold every privilege */
+                return errno == EPERM ? -EBUSY : -errno;
+        r = fault_effect("link-pin");
+        if (r < 0)
+                return r;
+        return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+}
+
+int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id, enum isolate_phase phase) {
+        char dir[PATH_MAX];
+        int first;
+
+        if (!i->taken.loaded)
+                return -ENODATA;
+        pin_dir(i, hold, dir, sizeof(dir));
+        first = io_mkdirs(dir, 0700);
+        if (first < 0)
+                return first;
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
+                int r = hooks[h].phase == phase ? attach_one(i, hold, cgroup_fd, cgroup_id, h) : 0;
+
+                if (r < 0 && first == 0)
+                        first = r;
+        }
+        return first;
+}
+
+void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_link ret[static _ISOLATE_HOOK_MAX]) {
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                if (!pin_read(i, hold, cgroup_id, h, &ret[h]))
+                        ret[h] = (struct isolate_link){ 0 };
+}
+
+static int counter_map_of(uint32_t prog_id) {
+        _cleanup_close_ int prog = bpf_prog_get_fd_by_id(prog_id);
+        uint32_t ids[8], size = sizeof(struct bpf_prog_info);
+        struct bpf_prog_info info = { .nr_map_ids = ELEMENTSOF(ids), .map_ids = (uint64_t) (uintptr_t) ids };
+
+        if (prog < 0 || bpf_obj_get_info_by_fd(prog, &info, &size) < 0)
+                return -ENOENT;
+        for (uint32_t k = 0; k < MIN(info.nr_map_ids, ELEMENTSOF(ids)); k++) {
+                _cleanup_close_ int map = bpf_map_get_fd_by_id(ids[k]);
+                struct bpf_map_info map_info = { 0 };
+                uint32_t map_size = sizeof(map_info);
+
+                if (map >= 0 && bpf_obj_get_info_by_fd(map, &map_info, &map_size) == 0 &&
+                    map_info.type == BPF_MAP_TYPE_PERCPU_ARRAY && map_info.value_size == sizeof(struct isolate_counters))
+                        return TAKE_FD(map);
+        }
+        return -ENOENT;
+}
+
+bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_counters *ret) {
+        const int cpus = libbpf_num_possible_cpus();
+        _cleanup_free_ struct isolate_counters *per_cpu = cpus > 0 ? calloc((size_t) cpus, sizeof(*per_cpu)) : NULL;
+        const uint32_t zero = 0;
+        struct isolate_link link;
+        _cleanup_close_ int map = -EBADF;
+
+        if (!per_cpu || !pin_read(i, hold, cgroup_id, ISOLATE_EGRESS, &link))
+                return false;
+        map = counter_map_of(link.prog_id);
+        if (map < 0 || bpf_map_lookup_elem(map, &zero, per_cpu) < 0)
+                return false;
+        *ret = (struct isolate_counters){ 0 };
+        for (int c = 0; c < cpus; c++) {
+                ret->refused += per_cpu[c].refused;
+                ret->dropped_out += per_cpu[c].dropped_out;
+                ret->dropped_in += per_cpu[c].dropped_in;
+                ret->passed_out += per_cpu[c].passed_out;
+                ret->passed_in += per_cpu[c].passed_in;
+        }
+        return true;
+}
+
+/* Unpinning alone only schedules the detach; a release has to know that it happened. */
+static int drop_pin(int dir, const char *dir_path, const char *name) {
+        char path[PATH_MAX];
+        _cleanup_close_ int fd = -EBADF;
+        struct bpf_link_info info = { 0 };
+        uint32_t size = sizeof(info);
+        int r;
+
+        (void) snprintf(path, sizeof(path), "%s/%s", dir_path, name);
+        r = fault_effect("link-detach");
+        if (r < 0)
+                return r;
+        fd = bpf_obj_get(path);
+        if (fd >= 0 && bpf_link_detach(fd) < 0)
+                return -errno;
+        if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id != 0)
+                return -EBUSY;
+        return unlinkat(dir, name, 0) < 0 ? -errno : 0;
+}
+
+int isolate_drop(struct isolate *i, const struct command_id *hold) {
+        char path[PATH_MAX];
+        struct dirent *e;
+        DIR *d;
+        int first = 0;
+
+        pin_dir(i, hold, path, sizeof(path));
+        d = opendir(path);
+        if (!d)
+                return errno == ENOENT ? 0 : -errno;
+        while ((e = readdir(d))) {
+                int r = e->d_name[0] == '.' ? 0 : drop_pin(dirfd(d), path, e->d_name);
+
+                if (r < 0 && first == 0)
+                        first = r;
+        }
+        (void) closedir(d);
+        if (first == 0 && rmdir(path) < 0)
+                first = errno == ENOTEMPTY ? -EBUSY : -errno;
+        return first;
+}
+
+int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata), void *userdata) {
+        DIR *d = opendir(i->pins);
+        struct dirent *e;
+        int r = 0;
+
+        if (!d)
+                return errno == ENOENT ? 0 : -errno;
+        while (r >= 0 && (e = readdir(d))) {
+                struct command_id id;
+
+                if (command_id_from_str(e->d_name, &id) == 0)
+                        r = fn(&id, userdata);
+        }
+        (void) closedir(d);
+        return r;
+}
+
+const char *isolate_hook_id(enum isolate_hook h) {
+        return hooks[h].id;
+}

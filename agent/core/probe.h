@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The self-test: sockets that really belong to the held cgroup try to get out, and a listener of ours watches whether they do.
+ *
+ * A child of the core, forked before the core gives up network sockets, does the work. A socket belongs to the cgroup of the task that
+ * creates it, for good: so for a moment a task sharing the child's memory and descriptors is cloned into the target (CLONE_INTO_CGROUP, no
+ * migration and its grace period), makes the sockets, and is gone before the target is frozen. The sockets stay with the child, and keep testing
+ * the hooks while the target is frozen.
+ *
+ * No test waits for silence: after each attempt a control message is sent over the same loopback path from outside the cgroup, and what has not
+ * arrived when the control message has, was dropped. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/cleanup.h"
+#include "policy/command.h"
+
+#define PROBE_PERMITS_MAX 8U
+/* how long a permitted address may take to answer */
+#define PROBE_PERMIT_MS 300
+
+/* X(NAME, "id") */
+#define PROBE_RESULT_TABLE(X)       \
+        X(NOT_RUN, "not-run")      \
+        X(BLOCKED, "blocked")      \
+        X(LEAK, "leak")            \
+        X(REACHED, "reached")      \
+        X(REFUSED, "refused-by-peer") \
+        X(NO_ANSWER, "no-answer")  \
+        X(CUT, "cut")
+
+enum probe_result {
+#define X(name, id) PROBE_##name,
+        PROBE_RESULT_TABLE(X)
+#undef X
+        _PROBE_RESULT_MAX,
+};
+
+struct probe_report {
+        bool baseline;                      /* before the hold the same paths did carry a byte: a later `blocked` means something */
+        uint8_t new_connection;             /* enum probe_result: connect(2) of a fresh TCP socket */
+        uint8_t open_stream;                /* a TCP connection opened before the hold */
+        uint8_t open_datagram;              /* a connected UDP socket opened before the hold: tests the packet hook alone */
+        uint8_t inbound;                    /* a datagram from outside to a socket of the cgroup */
+        uint8_t n_permits;
+        uint8_t permits[PROBE_PERMITS_MAX]; /* enum probe_result per permit given; NOT_RUN for networks and UDP */
+};
+
+struct probe;
+
+/* Forks the child. Call once, before sandboxing, while the process has one thread. -errno. */
+int probe_start(struct probe **ret) _warn_unused_;
+/* Ends the child and reaps it. */
+void probe_free(struct probe *p);
+void probe_freep(struct probe **p);
+
+/* Makes the sockets inside the cgroup and tries the paths. *ret_inode is the socket that destroying has to spare. 0; -EBUSY when the
+ * cgroup is already frozen and cannot be entered; -errno. At most 64 cgroups are kept, the oldest goes. */
+int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, uint64_t *ret_inode) _warn_unused_;
+/* Tries everything. A cgroup that was never entered gives NOT_RUN throughout. Blocks up to PROBE_PERMIT_MS when there are permits. */
+int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) _warn_unused_;
+/* Forgets the cgroup's sockets. */
+int probe_leave(struct probe *p, uint64_t cgroup_id) _warn_unused_;
+
+const char *probe_result_id(enum probe_result r);

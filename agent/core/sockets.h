@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Destroys the connections of a target with SOCK_DESTROY (sock_diag(7), CONFIG_INET_DIAG_DESTROY), in every network namespace that its
+ * processes use, so that both ends learn at once that it is over. What is destroyed: TCP in any state but LISTEN and TIME_WAIT, and connected UDP.
+ * Listeners and unconnected UDP sockets stay, because a service whose listener was destroyed could not be given back by a release; while
+ * it is held nothing reaches them.
+ *
+ * A socket belongs to the target when its cgroup is one of the target's, or when a process of the target has it open: the kernel binds a
+ * socket to the cgroup that created it, so inherited and passed ones carry another cgroup and the packet hooks do not see them. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "policy/cleanup.h"
+#include "policy/reason.h"
+
+struct sockets_scope {
+        const uint64_t *cgroup_ids; /* the target's cgroup and its descendants */
+        size_t n_cgroup_ids;
+        const pid_t *pids;
+        size_t n_pids;
+        const uint64_t *spare_inodes; /* sockets of the self-test that have to live on */
+        size_t n_spare_inodes;
+};
+
+struct sockets_result {
+        unsigned destroyed;
+        unsigned left;       /* connections seen again after destroying */
+        unsigned foreign;    /* sockets of any kind that a process holds and that belong to another cgroup */
+        unsigned listeners;
+        reason_set gaps;     /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS */
+};
+
+/* Destroys, then looks again: `left` is what the kernel still lists. destroy false only looks. Never fails: what could not be done is a gap.
+ * Blocks for netlink dumps of all sockets of each namespace. */
+void sockets_destroy(const struct sockets_scope *scope, bool destroy, struct sockets_result *ret);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+
+/* Cuts a cgroup off from the network: new connections, unconnected sends and binds are refused with EPERM at once, packets of any socket
+ * that belongs to the cgroup are dropped both ways, except to and from the permitted addresses. FAIL-CLOSED: whatever cannot be read or
+ * understood is not permitted. Kernel floor 5.7 (cgroup links). None of the programs sleeps. */
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/isolate_abi.h"
+
+#define PASS 1
+#define DENY 0
+#define FRAGMENT_OFFSET 0x1fff
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct isolate_policy);
+} isolate_policy SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct isolate_counters);
+} isolate_count SEC(".maps");
+
+struct remote {
+        __be32 addr[4];
+        __u16 port; /* 0: unknown, matches only a permit for any port */
+        __u8 proto;
+};
+
+static __always_inline struct isolate_counters *counters(void) {
+        __u32 zero = 0;
+
+        return bpf_map_lookup_elem(&isolate_count, &zero);
+}
+
+/* One branch in all: the verifier walks every branch of every entry, and loading a hold's programs has to stay cheap. */
+static __always_inline int matches(const struct isolate_permit *p, const struct remote *r) {
+        __u32 differs = 0;
+
+        differs |= (r->addr[0] & p->mask[0]) ^ p->addr[0];
+        differs |= (r->addr[1] & p->mask[1]) ^ p->addr[1];
+        differs |= (r->addr[2] & p->mask[2]) ^ p->addr[2];
+        differs |= (r->addr[3] & p->mask[3]) ^ p->addr[3];
+        differs |= (r->port & p->port_mask) ^ p->port;
+        differs |= (r->proto & p->proto_mask) ^ p->proto;
+        return !differs;
+}
+
+static __always_inline int permitted(const struct remote *r) {
+        __u32 zero = 0;
+        const struct isolate_policy *policy = bpf_map_lookup_elem(&isolate_policy, &zero);
+
+        if (!policy)
+                return DENY;
+        for (__u32 i = 0; i < ISOLATE_PERMITS_MAX && i < policy->n; i++)
+                if (matches(&policy->permit[i], r))
+                        return PASS;
+        return DENY;
+}
+
+static __always_inline void set_v4(struct remote *r, __be32 addr) {
+        r->addr[0] = 0;
+        r->addr[1] = 0;
+        r->addr[2] = bpf_htonl(0xffff);
+        r->addr[3] = addr;
+}
+
+static __always_inline int refuse(void) {
+        struct isolate_counters *c = counters();
+
+        if (c)
+                c->refused++;
+        return DENY;
+}
+
+static __always_inline int judge_call4(struct bpf_sock_addr *ctx) {
+        struct remote r = { .port = bpf_ntohs((__u16) ctx->user_port), .proto = ctx->protocol };
+
+        set_v4(&r, ctx->user_ip4);
+        return permitted(&r) == PASS ? PASS : refuse();
+}
+
+static __always_inline int judge_call6(struct bpf_sock_addr *ctx) {
+        struct remote r = { .port = bpf_ntohs((__u16) ctx->user_port), .proto = ctx->protocol };
+
+        r.addr[0] = ctx->user_ip6[0];
+        r.addr[1] = ctx->user_ip6[1];
+        r.addr[2] = ctx->user_ip6[2];
+        r.addr[3] = ctx->user_ip6[3];
+        return permitted(&r) == PASS ? PASS : refuse();
+}
+
+SEC("cgroup/connect4")
+int isolate_connect4(struct bpf_sock_addr *ctx) {
+        return judge_call4(ctx);
+}
+
+SEC("cgroup/connect6")
+int isolate_connect6(struct bpf_sock_addr *ctx) {
+        return judge_call6(ctx);
+}
+
+/* Sees only sends that name a destination; connected sockets are the packet hooks' part. */
+SEC("cgroup/sendmsg4")
+int isolate_sendmsg4(struct bpf_sock_addr *ctx) {
+        return judge_call4(ctx);
+}
+
+SEC("cgroup/sendmsg6")
+int isolate_sendmsg6(struct bpf_sock_addr *ctx) {
+        return judge_call6(ctx);
+}
+
+/* No new listener while held, whoever it is for. */
+SEC("cgroup/bind4")
+int isolate_bind4(struct bpf_sock_addr *ctx) {
+        (void) ctx;
+        return refuse();
+}
+
+SEC("cgroup/bind6")
+int isolate_bind6(struct bpf_sock_addr *ctx) {
+        (void) ctx;
+        return refuse();
+}
+
+/* The remote port, which stands first in the TCP and UDP header on the way in and second on the way out. 0 for anything else. */
+static __always_inline __u16 remote_port(struct __sk_buff *skb, __u32 offset, __u8 proto, int out) {
+        __be16 ports[2];
+
+        if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+                return 0;
+        if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
+                return 0;
+        return bpf_ntohs(ports[out ? 1 : 0]);
+}
+
+static __always_inline int read_v4(struct __sk_buff *skb, int out, struct remote *ret) {
+        struct iphdr ip;
+
+        if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+                return 0;
+        set_v4(ret, out ? ip.daddr : ip.saddr);
+        ret->proto = ip.protocol;
+        /* A later fragment has no ports: it passes only where every port does. */
+        if (!(bpf_ntohs(ip.frag_off) & FRAGMENT_OFFSET))
+                ret->port = remote_port(skb, ip.ihl * 4, ip.protocol, out);
+        return 1;
+}
+
+static __always_inline int read_v6(struct __sk_buff *skb, int out, struct remote *ret) {
+        struct ipv6hdr ip;
+
+        if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+                return 0;
+        __builtin_memcpy(ret->addr, out ? &ip.daddr : &ip.saddr, sizeof(ret->addr));
+        /* Extension headers are not walked: such a packet passes only where every protocol and port does. */
+        ret->proto = ip.nexthdr;
+        ret->port = remote_port(skb, sizeof(ip), ip.nexthdr, out);
+        return 1;
+}
+
+static __always_inline int judge_packet(struct __sk_buff *skb, int out) {
+        struct isolate_counters *c = counters();
+        struct remote r = {};
+        int verdict = DENY, known = 0;
+
+        if (skb->protocol == bpf_htons(ETH_P_IP))
+                known = read_v4(skb, out, &r);
+        else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+                known = read_v6(skb, out, &r);
+        if (known)
+                verdict = permitted(&r);
+        if (c) {
+                if (verdict == PASS)
+                        *(out ? &c->passed_out : &c->passed_in) += 1;
+                else
+                        *(out ? &c->dropped_out : &c->dropped_in) += 1;
+        }
+        return verdict;
+}
+
+SEC("cgroup_skb/egress")
+int isolate_egress(struct __sk_buff *skb) {
+        return judge_packet(skb, 1);
+}
+
+SEC("cgroup_skb/ingress")
+int isolate_ingress(struct __sk_buff *skb) {
+        return judge_packet(skb, 0);
+}
+
+char LICENSE[] SEC("license") = "GPL";
