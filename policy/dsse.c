@@ -107,6 +107,8 @@ static int payload_parse(const json_t *root, struct dsse *d, enum reason *ret_re
         return 0;
 }
 
+/* When memory runs out, jansson 2.14 gives no code, calls the text malformed, or drops characters of a string and goes on. Here the last
+ * two can only end in a refusal, because what was signed is checked afterwards; whoever parses verified bytes with it has no such net. */
 static int root_parse(const char *json, size_t n, json_t **ret, enum reason *ret_reason) {
         json_error_t error = {};
 
@@ -116,7 +118,7 @@ static int root_parse(const char *json, size_t n, json_t **ret, enum reason *ret
                 return 0;
         }
         switch (json_error_code(&error)) {
-        case json_error_unknown: /* what jansson says of most allocations that fail */
+        case json_error_unknown:
         case json_error_out_of_memory:
                 return -ENOMEM;
         case json_error_invalid_utf8:

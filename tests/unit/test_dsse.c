@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "policy/dsse.h"
+
+#define VECTORS "tests/vectors/dsse/"
+#define TWINS   5U
+
+static json_t *index_root;
+static struct sshkey key_a, key_b;
+
+static char *slurp(const char *name, size_t *ret_n) {
+        char path[256];
+        _cleanup_fclose_ FILE *f = NULL;
+        char *data;
+        long size;
+
+        (void) snprintf(path, sizeof(path), VECTORS "%s", name);
+        f = fopen(path, "rbe");
+        assert_non_null(f);
+        assert_int_equal(fseek(f, 0, SEEK_END), 0);
+        size = ftell(f);
+        assert_true(size >= 0);
+        rewind(f);
+        /* of just that size, so that a read beyond the bytes is seen */
+        data = malloc(size > 0 ? (size_t) size : 1);
+        assert_int_equal(fread(data, 1, (size_t) size, f), size);
+        *ret_n = (size_t) size;
+        return data;
+}
+
+static const char *str_of(const json_t *j, const char *member) {
+        const char *s = json_string_value(json_object_get(j, member));
+
+        assert_non_null(s);
+        return s;
+}
+
+static struct sshkey key_named(const char *name) {
+        const json_t *j = json_object_get(json_object_get(index_root, "keys"), name);
+        char id[SSHKEY_ID_SIZE];
+        uint8_t pub[32];
+        struct sshkey k;
+        size_t n;
+
+        assert_int_equal(sodium_hex2bin(pub, sizeof(pub), str_of(j, "public"), 64, NULL, &n, NULL), 0);
+        assert_int_equal(sshkey_from_line(str_of(j, "line"), &k), 0);
+        assert_memory_equal(k.pub, pub, sizeof(pub));
+        sshkey_id_to_str(k.id, id);
+        assert_string_equal(id, str_of(j, "id"));
+        return k;
+}
+
+static int load_index(void **state) {
+        _cleanup_free_ char *data = NULL;
+        size_t n;
+
+        (void) state;
+        data = slurp("index.json", &n);
+        index_root = json_loadb(data, n, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(index_root);
+        key_a = key_named("A");
+        key_b = key_named("B");
+        return 0;
+}
+
+static int unload_index(void **state) {
+        (void) state;
+        json_decref(index_root);
+        return 0;
+}
+
+static enum reason parse(const char *json, size_t n, struct dsse *ret) {
+        enum reason reason = _REASON_MAX;
+
+        assert_int_equal(dsse_parse(json, n, ret, &reason), 0);
+        return reason;
+}
+
+static enum reason verify(const struct dsse *d, const struct sshkey *keys, size_t n_keys, uint64_t *ret_signed) {
+        enum reason reason = _REASON_MAX;
+
+        assert_int_equal(dsse_verify(d, keys, n_keys, ret_signed, &reason), 0);
+        assert_true(reason == REASON_NONE || *ret_signed == 0);
+        return reason;
+}
+
+/* What a stage that counts keys would answer to a vector. */
+static enum reason judge(const json_t *vector, uint64_t *ret_signed, size_t *ret_n_keys, struct sshkey *keys) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_free_ char *data = NULL;
+        const json_t *trusted = json_object_get(vector, "trusted");
+        enum reason reason;
+        size_t n;
+
+        data = slurp(str_of(vector, "file"), &n);
+        for (size_t i = 0; i < json_array_size(trusted); i++)
+                keys[i] = key_named(json_string_value(json_array_get(trusted, i)));
+        *ret_n_keys = json_array_size(trusted);
+
+        reason = parse(data, n, &d);
+        if (reason == REASON_NONE)
+                reason = verify(&d, keys, *ret_n_keys, ret_signed);
+        else
+                assert_null(d.payload);
+        if (reason == REASON_NONE &&
+            __builtin_popcountll(*ret_signed) < json_integer_value(json_object_get(vector, "threshold")))
+                reason = REASON_THRESHOLD;
+        return reason;
+}
+
+static void dsse_answers_every_vector_as_its_index_says(void **state) {
+        const json_t *vector;
+        size_t i;
+
+        (void) state;
+        json_array_foreach(json_object_get(index_root, "vectors"), i, vector) {
+                struct sshkey keys[4];
+                uint64_t mask = 0, want = 0;
+                size_t n_keys;
+                enum reason reason = judge(vector, &mask, &n_keys, keys);
+                const json_t *signers = json_object_get(vector, "signers"), *name;
+                size_t k;
+
+                if (strcmp(reason_id(reason), str_of(vector, "expect")) != 0)
+                        fail_msg("%s: %s, expected %s (%s)", str_of(vector, "file"), reason_id(reason),
+                                 str_of(vector, "expect"), str_of(vector, "says"));
+                json_array_foreach(signers, k, name) {
+                        struct sshkey signer = key_named(json_string_value(name));
+
+                        for (size_t t = 0; t < n_keys; t++)
+                                if (memcmp(keys[t].id, signer.id, sizeof(signer.id)) == 0)
+                                        want |= UINT64_C(1) << t;
+                }
+                if (signers)
+                        assert_int_equal(mask, want);
+        }
+        assert_true(i > 100);
+}
+
+/* The published vectors with a type that is not ours are refused for the type alone: their PAE and their signature are true. This is also
+ * what shows that lengths count bytes, and that "DSSEv1 0  ..." is made for an empty type. */
+static void dsse_pae_is_the_one_that_the_vectors_signed(void **state) {
+        const json_t *vector;
+        size_t i, n_checked = 0;
+
+        (void) state;
+        json_array_foreach(json_object_get(index_root, "vectors"), i, vector) {
+                _cleanup_free_ uint8_t *pae = NULL;
+                _cleanup_free_ char *data = NULL;
+                _cleanup_json_ json_t *root = NULL;
+                const char *hex = json_string_value(json_object_get(vector, "pae")), *payload, *b64;
+                uint8_t want[1024], body[1024], sig[64];
+                size_t n, n_pae, n_want, n_body;
+                int variant;
+
+                if (!hex)
+                        continue;
+                data = slurp(str_of(vector, "file"), &n);
+                root = json_loadb(data, n, 0, NULL);
+                payload = str_of(root, "payload");
+                b64 = str_of(json_array_get(json_object_get(root, "signatures"), 0), "sig");
+                variant = strpbrk(payload, "-_") || strpbrk(b64, "-_") ? sodium_base64_VARIANT_URLSAFE
+                                                                       : sodium_base64_VARIANT_ORIGINAL;
+                assert_int_equal(sodium_hex2bin(want, sizeof(want), hex, strlen(hex), NULL, &n_want, NULL), 0);
+                assert_int_equal(
+                        sodium_base642bin(body, sizeof(body), payload, strlen(payload), NULL, &n_body, NULL, variant),
+                        0);
+                assert_int_equal(sodium_base642bin(sig, sizeof(sig), b64, strlen(b64), NULL, &n, NULL, variant), 0);
+
+                assert_int_equal(dsse_pae_str(str_of(root, "payloadType"), body, n_body, &pae, &n_pae), 0);
+                assert_int_equal(n_pae, n_want);
+                assert_memory_equal(pae, want, n_want);
+                if (strcmp(str_of(vector, "expect"), "wrong-type") == 0)
+                        assert_int_equal(crypto_sign_verify_detached(sig, pae, n_pae, key_a.pub), 0);
+                n_checked++;
+        }
+        assert_true(n_checked >= 16);
+}
+
+static void dsse_pae_of_the_protocols_example(void **state) {
+        static const char want[] = "DSSEv1 29 http://example.com/HelloWorld 11 hello world";
+        _cleanup_free_ uint8_t *pae = NULL;
+        size_t n;
+
+        (void) state;
+        assert_int_equal(dsse_pae_str("http://example.com/HelloWorld", (const uint8_t *) "hello world", 11, &pae, &n),
+                         0);
+        assert_int_equal(n, strlen(want));
+        assert_memory_equal(pae, want, n);
+}
+
+static void dsse_every_accepted_signing_has_all_its_forged_twins(void **state) {
+        const json_t *vectors = json_object_get(index_root, "vectors"), *a, *b;
+        size_t i, k, n_published = 0;
+
+        (void) state;
+        json_array_foreach(vectors, i, a) {
+                const char *file = str_of(a, "file");
+                size_t stem = strlen(file) - strlen(".json"), n_twins = 0;
+
+                n_published += json_object_get(a, "published") != NULL;
+                if (strcmp(str_of(a, "expect"), "none") != 0 || strstr(file, "bystander"))
+                        continue;
+                json_array_foreach(vectors, k, b) if (strncmp(str_of(b, "file"), file, stem) == 0 &&
+                                                      strncmp(str_of(b, "file") + stem, ".forged-", 8) == 0) {
+                        assert_string_not_equal(str_of(b, "expect"), "none");
+                        n_twins++;
+                }
+                assert_int_equal(n_twins, TWINS);
+        }
+        assert_int_equal(n_published, 9);
+}
+
+/* Of all envelopes one bit away from a true one, none carries other bytes or another type past the signature. Some are accepted: a bit in a
+ * member's name or in a key id turns it into something that is ignored. */
+static void dsse_no_flipped_bit_changes_what_was_signed(void **state) {
+        static const char *const files[] = { "11-command-one-signer.json", "13-command-without-keyids.json",
+                                             "02-url-safe-base64.json" };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                _cleanup_(dsse_done) struct dsse good = DSSE_NULL;
+                _cleanup_free_ char *data = NULL;
+                uint64_t mask;
+                size_t n;
+
+                data = slurp(files[i], &n);
+                assert_int_equal(parse(data, n, &good), REASON_NONE);
+                for (size_t bit = 0; bit < 8 * n; bit++) {
+                        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+
+                        data[bit / 8] ^= (char) (1 << bit % 8);
+                        if (parse(data, n, &d) == REASON_NONE && verify(&d, &key_a, 1, &mask) == REASON_NONE) {
+                                assert_int_equal(d.type, good.type);
+                                assert_int_equal(d.n_payload, good.n_payload);
+                                assert_memory_equal(d.payload, good.payload, d.n_payload);
+                                assert_int_equal(mask, 1);
+                        }
+                        data[bit / 8] ^= (char) (1 << bit % 8);
+                }
+        }
+}
+
+static void dsse_parse_refuses_every_truncation(void **state) {
+        _cleanup_free_ char *data = NULL;
+        struct dsse d = DSSE_NULL;
+        size_t n;
+
+        (void) state;
+        data = slurp("12-command-two-signers.json", &n);
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *part = malloc(i > 0 ? i : 1);
+
+                memcpy(part, data, i);
+                assert_int_equal(parse(part, i, &d), REASON_MALFORMED);
+        }
+        assert_null(d.payload);
+}
+
+static void dsse_parse_leaves_the_output_alone_when_it_refuses(void **state) {
+        struct dsse d, before;
+        const json_t *vector;
+        size_t i;
+
+        (void) state;
+        memset(&d, 0x55, sizeof(d));
+        before = d;
+        json_array_foreach(json_object_get(index_root, "vectors"), i, vector) {
+                _cleanup_free_ char *data = NULL;
+                size_t n;
+
+                /* from 30 on nothing gets past the parser */
+                if (atoi(str_of(vector, "file")) < 30)
+                        continue;
+                data = slurp(str_of(vector, "file"), &n);
+                assert_int_not_equal(parse(data, n, &d), REASON_NONE);
+                assert_memory_equal(&d, &before, sizeof(d));
+        }
+}
+
+static void dsse_parse_keeps_payload_bytes_that_are_no_text(void **state) {
+        static const char json[] =
+                "{\"payload\":\"AAEAgP8=\",\"payloadType\":\"application/vnd.in-toto+json\",\"signatures\":[]}";
+        static const uint8_t want[] = { 0, 1, 0, 0x80, 0xff, 0 };
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+
+        (void) state;
+        assert_int_equal(parse(json, strlen(json), &d), REASON_NONE);
+        assert_int_equal(d.n_payload, 5);
+        /* and the NUL that does not count */
+        assert_memory_equal(d.payload, want, sizeof(want));
+        assert_int_equal(d.type, DSSE_EVIDENCE);
+        assert_int_equal(d.n_sigs, 0);
+}
+
+/* All strings "xy==" and "xyz=" over both alphabets: each byte string has one spelling, two where the alphabets differ. */
+static void dsse_parse_takes_one_spelling_of_bytes_per_alphabet(void **state) {
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
+        char json[] = "{\"payload\":\"xy==\",\"payloadType\":\"application/vnd.in-toto+json\",\"signatures\":[]}";
+        char *at = strstr(json, "xy==");
+        size_t spellings[256] = {};
+
+        (void) state;
+        for (size_t x = 0; x < strlen(digits); x++)
+                for (size_t y = 0; y < strlen(digits); y++) {
+                        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                        enum reason reason;
+
+                        at[0] = digits[x];
+                        at[1] = digits[y];
+                        reason = parse(json, strlen(json), &d);
+                        assert_true(reason == REASON_NONE || reason == REASON_ENCODING);
+                        if (reason == REASON_NONE) {
+                                assert_int_equal(d.n_payload, 1);
+                                spellings[d.payload[0]]++;
+                        }
+                }
+        /* 62 and 63 are the digits that differ, and only as the first: the second has four unused bits and is one of A, Q, g, w */
+        for (unsigned int b = 0; b < 256; b++)
+                assert_int_equal(spellings[b], b >> 2 >= 62 ? 2 : 1);
+}
+
+/* An envelope of exactly n bytes, whose unsigned member "x" is blown up to fill it. */
+static char *envelope_of_size(const char *type, size_t n_payload, size_t n) {
+        size_t n_b64 = sodium_base64_ENCODED_LEN(n_payload, sodium_base64_VARIANT_ORIGINAL);
+        _cleanup_free_ uint8_t *payload = calloc(1, n_payload + 1);
+        _cleanup_free_ char *b64 = malloc(n_b64), *pad = malloc(n + 1);
+        char *json = malloc(n + n_b64 + 256);
+        int n_json;
+
+        (void) sodium_bin2base64(b64, n_b64, payload, n_payload, sodium_base64_VARIANT_ORIGINAL);
+        memset(pad, 'x', n);
+        pad[n] = '\0';
+        n_json = sprintf(json, "{\"payload\":\"%s\",\"payloadType\":\"%s\",\"signatures\":[],\"x\":\"", b64, type);
+        assert_true(n_json > 0 && (size_t) n_json + 2 <= n);
+        (void) sprintf(json + n_json, "%.*s\"}", (int) (n - (size_t) n_json - 2), pad);
+        assert_int_equal(strlen(json), n);
+        return json;
+}
+
+static void dsse_caps_are_exact_for_every_type(void **state) {
+        static const struct {
+                enum dsse_type type;
+                size_t payload, envelope;
+        } caps[] = {
+                { DSSE_COMMAND, 32768, 65536 },   { DSSE_TRUST, 32768, 65536 },    { DSSE_HEAD, 32768, 65536 },
+                { DSSE_RECEIPT, 114688, 163840 }, { DSSE_REPORT, 114688, 163840 }, { DSSE_EVIDENCE, 114688, 163840 },
+        };
+
+        (void) state;
+        assert_int_equal(ELEMENTSOF(caps), _DSSE_TYPE_MAX);
+        for (size_t i = 0; i < ELEMENTSOF(caps); i++)
+                for (size_t over = 0; over < 4; over++) {
+                        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                        size_t n_payload = caps[i].payload + (over & 1), n = caps[i].envelope + (over >> 1);
+                        _cleanup_free_ char *json = envelope_of_size(dsse_type_to_str(caps[i].type), n_payload, n);
+
+                        assert_int_equal(parse(json, n, &d), over == 0 ? REASON_NONE : REASON_OVERSIZE);
+                        assert_int_equal(d.n_payload, over == 0 ? n_payload : 0);
+                }
+}
+
+/* The payload cap would be a lie if an envelope with that payload and all its signatures were too large. */
+static void dsse_full_payload_and_all_signatures_fit_the_envelope(void **state) {
+        (void) state;
+        for (int type = 0; type < _DSSE_TYPE_MAX; type++) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL, back = DSSE_NULL;
+                size_t cap = type == DSSE_COMMAND || type == DSSE_TRUST || type == DSSE_HEAD ? DSSE_PAYLOAD_MAX
+                                                                                             : DSSE_HOST_PAYLOAD_MAX;
+                _cleanup_free_ char *json = NULL;
+
+                d.type = (enum dsse_type) type;
+                d.payload = calloc(1, cap);
+                d.n_payload = cap;
+                for (int i = 0; i < (int) DSSE_SIGS_MAX; i++)
+                        assert_int_equal(dsse_add(&d, (uint8_t[32]) { [0] = (uint8_t) (i + 1) }, (uint8_t[64]) { 0 }),
+                                         0);
+                assert_int_equal(dsse_to_json(&d, &json), 0);
+                assert_int_equal(parse(json, strlen(json), &back), REASON_NONE);
+        }
+}
+
+static void dsse_parse_bounds_nesting(void **state) {
+        static const size_t depths[] = { 1000, 3000, 60000 };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(depths); i++) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                _cleanup_free_ char *json = calloc(1, 2 * depths[i] + 256);
+                size_t n = (size_t) sprintf(
+                        json,
+                        "{\"payload\":\"\",\"payloadType\":\"application/vnd.in-toto+json\",\"signatures\":[],\"x\":");
+
+                memset(json + n, '[', depths[i]);
+                memset(json + n + depths[i], ']', depths[i]);
+                json[n + 2 * depths[i]] = '}';
+                assert_int_equal(parse(json, strlen(json), &d), i == 0 ? REASON_NONE : REASON_MALFORMED);
+        }
+}
+
+static void dsse_to_json_reads_back(void **state) {
+        const json_t *vector;
+        size_t i;
+
+        (void) state;
+        json_array_foreach(json_object_get(index_root, "vectors"), i, vector) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL, back = DSSE_NULL;
+                _cleanup_free_ char *data = NULL, *json = NULL;
+                size_t n;
+
+                data = slurp(str_of(vector, "file"), &n);
+                if (parse(data, n, &d) != REASON_NONE)
+                        continue;
+                assert_int_equal(dsse_to_json(&d, &json), 0);
+                assert_null(strchr(json, '\n'));
+                assert_int_equal(parse(json, strlen(json), &back), REASON_NONE);
+                assert_int_equal(back.type, d.type);
+                assert_int_equal(back.n_payload, d.n_payload);
+                assert_memory_equal(back.payload, d.payload, d.n_payload);
+                assert_int_equal(back.n_sigs, d.n_sigs);
+                assert_memory_equal(back.sigs, d.sigs, sizeof(d.sigs[0]) * d.n_sigs);
+        }
+}
+
+/* What freezectl writes is byte for byte what the vector, made by another implementation, holds. */
+static void dsse_to_json_writes_the_documented_form(void **state) {
+        static const char *const files[] = { "11-command-one-signer.json", "12-command-two-signers.json",
+                                             "13-command-without-keyids.json", "20-no-signature.json" };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                _cleanup_free_ char *data = NULL, *json = NULL;
+                size_t n;
+
+                data = slurp(files[i], &n);
+                assert_int_equal(parse(data, n, &d), REASON_NONE);
+                assert_int_equal(dsse_to_json(&d, &json), 0);
+                assert_int_equal(strlen(json), n);
+                assert_memory_equal(json, data, n);
+        }
+}
+
+static void dsse_add_replaces_by_key_id_and_stops_at_the_limit(void **state) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        const uint8_t none[32] = {};
+
+        (void) state;
+        for (int i = 0; i < (int) DSSE_SIGS_MAX - 2; i++)
+                assert_int_equal(dsse_add(&d, (uint8_t[32]) { [31] = (uint8_t) (i + 1) }, (uint8_t[64]) { [63] = 1 }),
+                                 0);
+        assert_int_equal(d.n_sigs, DSSE_SIGS_MAX - 2);
+        assert_int_equal(dsse_add(&d, (uint8_t[32]) { [31] = 1 }, (uint8_t[64]) { [63] = 2 }), 0);
+        assert_int_equal(d.n_sigs, DSSE_SIGS_MAX - 2);
+        assert_int_equal(d.sigs[0].sig[63], 2);
+        assert_int_equal(d.sigs[1].sig[63], 1);
+
+        /* two without key id may be by two people */
+        assert_int_equal(dsse_add(&d, none, (uint8_t[64]) { [63] = 3 }), 0);
+        assert_int_equal(dsse_add(&d, none, (uint8_t[64]) { [63] = 4 }), 0);
+        assert_int_equal(d.n_sigs, DSSE_SIGS_MAX);
+        assert_int_equal(d.sigs[DSSE_SIGS_MAX - 2].sig[63], 3);
+
+        assert_int_equal(dsse_add(&d, none, (uint8_t[64]) { 0 }), -ENOSPC);
+        assert_int_equal(dsse_add(&d, (uint8_t[32]) { [31] = 99 }, (uint8_t[64]) { 0 }), -ENOSPC);
+        assert_int_equal(dsse_add(&d, (uint8_t[32]) { [31] = 2 }, (uint8_t[64]) { [63] = 5 }), 0);
+        assert_int_equal(d.sigs[1].sig[63], 5);
+        assert_int_equal(d.n_sigs, DSSE_SIGS_MAX);
+}
+
+static void dsse_verify_reports_the_key_that_signed_up_to_the_64th(void **state) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_free_ char *data = NULL;
+        struct sshkey keys[DSSE_KEYS_MAX + 1];
+        enum reason reason = REASON_BUDGET;
+        uint64_t mask = 4711;
+        size_t n;
+
+        (void) state;
+        data = slurp("13-command-without-keyids.json", &n);
+        assert_int_equal(parse(data, n, &d), REASON_NONE);
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                keys[i] = key_named("C");
+        keys[0] = key_b;
+        keys[63] = key_a;
+
+        assert_int_equal(verify(&d, keys, DSSE_KEYS_MAX, &mask), REASON_NONE);
+        assert_int_equal(mask, UINT64_C(1) << 63 | 1);
+        assert_int_equal(verify(&d, keys, 63, &mask), REASON_NONE);
+        assert_int_equal(mask, 1);
+        assert_int_equal(verify(&d, keys + 1, 62, &mask), REASON_UNTRUSTED);
+        assert_int_equal(verify(&d, keys, 0, &mask), REASON_UNTRUSTED);
+
+        mask = 4711;
+        assert_int_equal(dsse_verify(&d, keys, DSSE_KEYS_MAX + 1, &mask, &reason), -EINVAL);
+        assert_int_equal(mask, 4711);
+        assert_int_equal(reason, REASON_BUDGET);
+}
+
+static void dsse_verify_counts_a_key_listed_twice_once(void **state) {
+        static const char *const files[] = { "11-command-one-signer.json", "24-one-key-under-two-ids.json" };
+        struct sshkey keys[2] = { key_a, key_a };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                _cleanup_free_ char *data = NULL;
+                uint64_t mask;
+                size_t n;
+
+                data = slurp(files[i], &n);
+                assert_int_equal(parse(data, n, &d), REASON_NONE);
+                assert_int_equal(verify(&d, keys, 2, &mask), REASON_NONE);
+                assert_int_equal(mask, 1);
+        }
+}
+
+/* The answer is about the key, not about its name: a key whose id was made up does not lend that name to a signature. */
+static void dsse_verify_takes_no_authority_from_a_key_id(void **state) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_free_ char *data = NULL;
+        struct sshkey liar = key_named("C");
+        uint64_t mask;
+        size_t n;
+
+        (void) state;
+        data = slurp("11-command-one-signer.json", &n);
+        assert_int_equal(parse(data, n, &d), REASON_NONE);
+        memcpy(liar.id, key_a.id, sizeof(liar.id));
+        assert_int_equal(verify(&d, &liar, 1, &mask), REASON_SIGNATURE);
+}
+
+static void dsse_types_outside_the_table_are_an_error(void **state) {
+        struct dsse d = DSSE_NULL;
+        enum reason reason;
+        uint64_t mask;
+        uint8_t *pae;
+        char *json;
+        size_t n;
+
+        (void) state;
+        for (int t = 0; t < _DSSE_TYPE_MAX; t++)
+                assert_true(strncmp(dsse_type_to_str(t), "application/vnd.", 16) == 0);
+        assert_null(dsse_type_to_str(_DSSE_TYPE_MAX));
+        assert_null(dsse_type_to_str((enum dsse_type) - 1));
+        assert_int_equal(dsse_pae(_DSSE_TYPE_MAX, NULL, 0, &pae, &n), -EINVAL);
+        assert_int_equal(dsse_to_json(&d, &json), -EINVAL);
+        assert_int_equal(dsse_verify(&d, &key_a, 1, &mask, &reason), -EINVAL);
+        dsse_done(&d);
+}
+
+static struct {
+        size_t left;
+        bool forever;
+} failure;
+
+static void *failing_malloc(size_t n) {
+        if (failure.left > 0) {
+                failure.left--;
+                return malloc(n);
+        }
+        failure.left = failure.forever ? 0 : SIZE_MAX;
+        return NULL;
+}
+
+/* Memory that runs out at the k-th allocation, for good or for a moment. The JSON reader drops characters then, without saying so: what
+ * comes of it may be any refusal, but it is not an envelope with other bytes that someone signed. */
+static void dsse_accepts_nothing_else_when_memory_runs_out(void **state) {
+        _cleanup_(dsse_done) struct dsse good = DSSE_NULL;
+        struct sshkey keys[2] = { key_a, key_b };
+        _cleanup_free_ char *data = NULL;
+        size_t n, n_enomem = 0;
+
+        (void) state;
+        data = slurp("12-command-two-signers.json", &n);
+        assert_int_equal(parse(data, n, &good), REASON_NONE);
+        for (size_t k = 0; k < 200; k++) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                _cleanup_free_ char *json = NULL;
+                enum reason reason = _REASON_MAX;
+                uint64_t mask;
+                int r;
+
+                failure.left = k / 2;
+                failure.forever = k % 2;
+                json_set_alloc_funcs(failing_malloc, free);
+                r = dsse_parse(data, n, &d, &reason);
+                json_set_alloc_funcs(malloc, free);
+                assert_true(r == 0 || r == -ENOMEM);
+                n_enomem += r == -ENOMEM;
+                if (r == 0 && reason == REASON_NONE && verify(&d, keys, 2, &mask) == REASON_NONE) {
+                        assert_int_equal(d.n_payload, good.n_payload);
+                        assert_memory_equal(d.payload, good.payload, good.n_payload);
+                }
+
+                failure.left = k / 2;
+                json_set_alloc_funcs(failing_malloc, free);
+                r = dsse_to_json(&good, &json);
+                json_set_alloc_funcs(malloc, free);
+                assert_true(r == -ENOMEM || (r == 0 && strlen(json) == n && memcmp(json, data, n) == 0));
+                n_enomem += r == -ENOMEM;
+        }
+        assert_true(n_enomem > 20 && n_enomem < 300);
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(dsse_answers_every_vector_as_its_index_says),
+                cmocka_unit_test(dsse_pae_is_the_one_that_the_vectors_signed),
+                cmocka_unit_test(dsse_pae_of_the_protocols_example),
+                cmocka_unit_test(dsse_every_accepted_signing_has_all_its_forged_twins),
+                cmocka_unit_test(dsse_no_flipped_bit_changes_what_was_signed),
+                cmocka_unit_test(dsse_parse_refuses_every_truncation),
+                cmocka_unit_test(dsse_parse_leaves_the_output_alone_when_it_refuses),
+                cmocka_unit_test(dsse_parse_keeps_payload_bytes_that_are_no_text),
+                cmocka_unit_test(dsse_parse_takes_one_spelling_of_bytes_per_alphabet),
+                cmocka_unit_test(dsse_caps_are_exact_for_every_type),
+                cmocka_unit_test(dsse_full_payload_and_all_signatures_fit_the_envelope),
+                cmocka_unit_test(dsse_parse_bounds_nesting),
+                cmocka_unit_test(dsse_to_json_reads_back),
+                cmocka_unit_test(dsse_to_json_writes_the_documented_form),
+                cmocka_unit_test(dsse_add_replaces_by_key_id_and_stops_at_the_limit),
+                cmocka_unit_test(dsse_verify_reports_the_key_that_signed_up_to_the_64th),
+                cmocka_unit_test(dsse_verify_counts_a_key_listed_twice_once),
+                cmocka_unit_test(dsse_verify_takes_no_authority_from_a_key_id),
+                cmocka_unit_test(dsse_types_outside_the_table_are_an_error),
+                cmocka_unit_test(dsse_accepts_nothing_else_when_memory_runs_out),
+        };
+
+        if (sodium_init() < 0)
+                return EXIT_FAILURE;
+        return cmocka_run_group_tests(tests, load_index, unload_index);
+}
