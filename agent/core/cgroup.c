@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <mntent.h>
 #include <poll.h>
@@ -121,41 +120,32 @@ int cgroup_find(const char *root, const char *name, char **ret) {
         return 0;
 }
 
-static int append_pids(const char *text, pid_t **pids, size_t *n) {
-        while (*text) {
-                char *end;
-                long pid = strtol(text, &end, 10);
+/* What is gathered from each cgroup of a subtree, itself included. */
+struct gather {
+        int (*visit)(int dir, struct gather *g);
+        void *items;
+        size_t n, size;
+};
 
-                if (end == text || pid < 0 || pid > INT_MAX)
-                        return -EBADMSG;
-                text = *end == '\n' ? end + 1 : end;
-                if (pid == 0) /* a process that this pid namespace cannot name */
-                        continue;
-                /* doubling at powers of two */
-                if ((*n & (*n - 1)) == 0) {
-                        pid_t *more = realloc(*pids, (*n ? *n * 2 : 1) * sizeof(**pids));
+static int gather_add(struct gather *g, const void *item) {
+        /* doubling at powers of two */
+        if ((g->n & (g->n - 1)) == 0) {
+                void *more = realloc(g->items, (g->n ? g->n * 2 : 1) * g->size);
 
-                        if (!more)
-                                return -ENOMEM;
-                        *pids = more;
-                }
-                (*pids)[(*n)++] = (pid_t) pid;
+                if (!more)
+                        return -ENOMEM;
+                g->items = more;
         }
+        memcpy((char *) g->items + g->n++ * g->size, item, g->size);
         return 0;
 }
 
-static int pids_below(int dir, int depth, pid_t **pids, size_t *n) {
-        _cleanup_free_ char *text = NULL;
+static int gather_below(int dir, int depth, struct gather *g) {
         _cleanup_close_ int copy = -EBADF;
         struct dirent *e;
         DIR *d;
-        int r;
+        int r = g->visit(dir, g);
 
-        r = io_read_file(dir, "cgroup.procs", PROCS_MAX, &text, NULL);
-        if (r == -EOPNOTSUPP) /* a threaded cgroup: its processes are listed where the domain is */
-                r = 0;
-        else if (r >= 0)
-                r = append_pids(text, pids, n);
         if (r < 0 || depth >= DEPTH_MAX)
                 return r;
         copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -171,7 +161,7 @@ static int pids_below(int dir, int depth, pid_t **pids, size_t *n) {
                 sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
                 if (sub < 0)
                         continue; /* removed meanwhile: nobody is in it */
-                r = pids_below(sub, depth + 1, pids, n);
+                r = gather_below(sub, depth + 1, g);
                 if (r == -ENODEV || r == -ENOENT)
                         r = 0;
         }
@@ -179,15 +169,62 @@ static int pids_below(int dir, int depth, pid_t **pids, size_t *n) {
         return r;
 }
 
-int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) {
-        _cleanup_free_ pid_t *pids = NULL;
-        size_t n = 0;
-        int r = pids_below(fd, 0, &pids, &n);
+static int visit_pids(int dir, struct gather *g) {
+        _cleanup_free_ char *text = NULL;
+        int r = io_read_file(dir, "cgroup.procs", PROCS_MAX, &text, NULL);
 
-        if (r < 0)
+        if (r == -EOPNOTSUPP) /* a threaded cgroup: its processes are listed where the domain is */
+                return 0;
+        for (char *at = text, *end; r >= 0 && *at; at = *end == '\n' ? end + 1 : end) {
+                const long number = strtol(at, &end, 10);
+                const pid_t pid = (pid_t) number;
+
+                if (end == at || number < 0 || number > INT_MAX)
+                        return -EBADMSG;
+                if (pid > 0) /* 0: a process that this pid namespace cannot name */
+                        r = gather_add(g, &pid);
+        }
+        return r;
+}
+
+static int visit_id(int dir, struct gather *g) {
+        struct stat st;
+
+        if (fstat(dir, &st) < 0)
+                return -errno;
+        return gather_add(g, &(uint64_t){ st.st_ino });
+}
+
+int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) {
+        struct gather g = { .visit = visit_pids, .size = sizeof(pid_t) };
+        int r = gather_below(fd, 0, &g);
+
+        if (r < 0) {
+                free(g.items);
                 return r;
-        *ret = TAKE_PTR(pids);
-        *ret_n = n;
+        }
+        *ret = g.items;
+        *ret_n = g.n;
+        return 0;
+}
+
+static int compare_ids(const void *a, const void *b) {
+        const uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) {
+        struct gather g = { .visit = visit_id, .size = sizeof(uint64_t) };
+        int r = gather_below(fd, 0, &g);
+
+        if (r < 0) {
+                free(g.items);
+                return r;
+        }
+        qsort(g.items, g.n, sizeof(uint64_t), compare_ids);
+        *ret = g.items;
+        *ret_n = g.n;
         return 0;
 }
 

@@ -26,6 +26,8 @@ int cgroup_find(const char *root, const char *name, char **ret) _warn_unused_;
 
 /* All process ids of the cgroup and its descendants. *ret is malloc'ed (NULL when there are none). -errno. */
 int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) _warn_unused_;
+/* The ids of the cgroup and all its descendants, sorted; same ownership. */
+int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) _warn_unused_;
 
 /* Freezer (kernel/cgroup/freezer.c): asked is what was written last, frozen what the kernel reports about every task. */
 struct cgroup_freezer {

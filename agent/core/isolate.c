@@ -25,6 +25,9 @@ static const struct hook_conf hooks[_ISOLATE_HOOK_MAX] = {
 #undef X
 };
 
+/* PINS/<32 hex>; PINS itself is an option of ours and short */
+#define PIN_DIR_MAX 512
+
 /* A loaded set: the file descriptors keep it alive, the skeleton itself is freed after loading. */
 struct set {
         int prog[_ISOLATE_HOOK_MAX];
@@ -172,7 +175,7 @@ static void pin_dir(const struct isolate *i, const struct command_id *hold, char
 }
 
 static void pin_path(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, char *ret, size_t n) {
-        char dir[PATH_MAX];
+        char dir[PIN_DIR_MAX];
 
         pin_dir(i, hold, dir, sizeof(dir));
         (void) snprintf(ret, n, "%s/%llx_%s", dir, (unsigned long long) cgroup_id, hooks[h].id);
@@ -224,7 +227,7 @@ static int attach_one(struct isolate *i, const struct command_id *hold, int cgro
 }
 
 int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id, enum isolate_phase phase) {
-        char dir[PATH_MAX];
+        char dir[PIN_DIR_MAX];
         int first;
 
         if (!i->taken.loaded)
@@ -311,7 +314,7 @@ static int drop_pin(int dir, const char *dir_path, const char *name) {
 }
 
 int isolate_drop(struct isolate *i, const struct command_id *hold) {
-        char path[PATH_MAX];
+        char path[PIN_DIR_MAX];
         struct dirent *e;
         DIR *d;
         int first = 0;

@@ -19,6 +19,7 @@
 #include "policy/command.h"
 
 #define PROBE_PERMITS_MAX 8U
+#define PROBE_CGROUPS_MAX 256U
 /* how long a permitted address may take to answer */
 #define PROBE_PERMIT_MS 300
 
@@ -46,7 +47,7 @@ struct probe_report {
         uint8_t open_datagram;              /* a connected UDP socket opened before the hold: tests the packet hook alone */
         uint8_t inbound;                    /* a datagram from outside to a socket of the cgroup */
         uint8_t n_permits;
-        uint8_t permits[PROBE_PERMITS_MAX]; /* enum probe_result per permit given; NOT_RUN for networks and UDP */
+        uint8_t permits[PROBE_PERMITS_MAX]; /* enum probe_result per permit; NOT_RUN for networks, UDP, and when asked again */
 };
 
 struct probe;
@@ -57,9 +58,9 @@ int probe_start(struct probe **ret) _warn_unused_;
 void probe_free(struct probe *p);
 void probe_freep(struct probe **p);
 
-/* Makes the sockets inside the cgroup and tries the paths. *ret_inode is the socket that destroying has to spare. 0; -EBUSY when the
- * cgroup is already frozen and cannot be entered; -errno. At most 64 cgroups are kept, the oldest goes. */
-int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, uint64_t *ret_inode) _warn_unused_;
+/* Makes the sockets inside the cgroup, one more for each permit that will be tried, and tries the paths. *ret_inode is the socket that destroying has to spare. 0; -EBUSY when the
+ * cgroup is already frozen and cannot be entered; -errno. At most PROBE_CGROUPS_MAX are kept, the oldest goes. */
+int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits, uint64_t *ret_inode) _warn_unused_;
 /* Tries everything. A cgroup that was never entered gives NOT_RUN throughout. Blocks up to PROBE_PERMIT_MS when there are permits. */
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) _warn_unused_;
 /* Forgets the cgroup's sockets. */

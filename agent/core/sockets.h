@@ -17,7 +17,7 @@
 #include "policy/reason.h"
 
 struct sockets_scope {
-        const uint64_t *cgroup_ids; /* the target's cgroup and its descendants */
+        const uint64_t *cgroup_ids; /* the target's cgroup and its descendants, sorted */
         size_t n_cgroup_ids;
         const pid_t *pids;
         size_t n_pids;

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/probe.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "agent/core/probe_child.h"
+
+/* The child answers within its own limits; this one only bounds what a child that was stopped or killed can cost. */
+#define ANSWER_MS 3000
+
+struct probe {
+        pid_t pid;
+        int fd; /* -EBADF once the child has failed to answer */
+};
+
+static const char *const result_ids[_PROBE_RESULT_MAX] = {
+#define X(name, id) [PROBE_##name] = id,
+        PROBE_RESULT_TABLE(X)
+#undef X
+};
+
+int probe_start(struct probe **ret) {
+        const struct timeval timeout = { .tv_sec = ANSWER_MS / 1000 };
+        _cleanup_free_ struct probe *p = calloc(1, sizeof(*p));
+        int pair[2];
+
+        if (!p)
+                return -ENOMEM;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        p->pid = fork();
+        if (p->pid == 0) {
+                (void) close(pair[0]);
+                probe_child_run(pair[1]);
+        }
+        (void) close(pair[1]);
+        if (p->pid < 0) {
+                (void) close(pair[0]);
+                return -errno;
+        }
+        (void) setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+        p->fd = pair[0];
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+void probe_free(struct probe *p) {
+        if (!p)
+                return;
+        closep(&p->fd);
+        (void) kill(p->pid, SIGKILL);
+        (void) waitpid(p->pid, NULL, 0);
+        free(p);
+}
+
+void probe_freep(struct probe **p) {
+        probe_free(*p);
+}
+
+static int send_request(int fd, const struct probe_request *q, int cgroup_fd) {
+        union {
+                struct cmsghdr align;
+                char bytes[CMSG_SPACE(sizeof(int))];
+        } control = { 0 };
+        struct iovec iov = { .iov_base = (void *) q, .iov_len = sizeof(*q) };
+        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+        if (cgroup_fd >= 0) {
+                struct cmsghdr *c;
+
+                msg.msg_control = control.bytes;
+                msg.msg_controllen = sizeof(control.bytes);
+                c = CMSG_FIRSTHDR(&msg);
+                c->cmsg_level = SOL_SOCKET;
+                c->cmsg_type = SCM_RIGHTS;
+                c->cmsg_len = CMSG_LEN(sizeof(int));
+                memcpy(CMSG_DATA(c), &cgroup_fd, sizeof(int));
+        }
+        return sendmsg(fd, &msg, MSG_NOSIGNAL) == sizeof(*q) ? 0 : -EPIPE;
+}
+
+static int ask(struct probe *p, const struct probe_request *q, int cgroup_fd, struct probe_reply *ret) {
+        if (p->fd < 0)
+                return -EPIPE;
+        if (send_request(p->fd, q, cgroup_fd) < 0 || recv(p->fd, ret, sizeof(*ret), 0) != sizeof(*ret)) {
+                /* An answer that comes late would be taken for that of the next question. */
+                closep(&p->fd);
+                p->fd = -EBADF;
+                return -EPIPE;
+        }
+        return ret->result;
+}
+
+int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits, uint64_t *ret_inode) {
+        const struct probe_request q = {
+                .cgroup_id = cgroup_id,
+                .op = PROBE_OP_ENTER,
+                .n_permits = (uint32_t) MIN(n_permits, (size_t) PROBE_PERMITS_MAX),
+        };
+        struct probe_reply a;
+        int r = ask(p, &q, cgroup_fd, &a);
+
+        if (r == 0)
+                *ret_inode = a.inode;
+        return r;
+}
+
+int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) {
+        struct probe_request q = {
+                .cgroup_id = cgroup_id,
+                .op = PROBE_OP_CHECK,
+                .n_permits = (uint32_t) MIN(n, (size_t) PROBE_PERMITS_MAX),
+        };
+        struct probe_reply a;
+        int r;
+
+        if (q.n_permits > 0)
+                memcpy(q.permits, permits, q.n_permits * sizeof(*permits));
+        r = ask(p, &q, -EBADF, &a);
+        if (r == 0)
+                *ret = a.report;
+        return r;
+}
+
+int probe_leave(struct probe *p, uint64_t cgroup_id) {
+        const struct probe_request q = { .cgroup_id = cgroup_id, .op = PROBE_OP_LEAVE };
+        struct probe_reply a;
+
+        return ask(p, &q, -EBADF, &a);
+}
+
+const char *probe_result_id(enum probe_result r) {
+        return result_ids[r];
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/systemd.h"
+
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/util/fault.h"
+
+#define PRIVATE_SOCKET "unix:path=/run/systemd/private"
+#define DESTINATION "org.freedesktop.systemd1"
+#define MANAGER "/org/freedesktop/systemd1"
+#define CALL_TIMEOUT_US (2U * 1000 * 1000)
+
+/* The interface that carries ControlGroup, by the unit's suffix. */
+static const struct {
+        const char *suffix, *interface;
+} kinds[] = {
+        { ".service", DESTINATION ".Service" }, { ".scope", DESTINATION ".Scope" }, { ".slice", DESTINATION ".Slice" },
+        { ".socket", DESTINATION ".Socket" },   { ".mount", DESTINATION ".Mount" }, { ".swap", DESTINATION ".Swap" },
+};
+
+struct systemd {
+        sd_bus *bus;
+};
+
+static int reconnect(struct systemd *s) {
+        int r;
+
+        if (s->bus && sd_bus_is_open(s->bus) > 0)
+                return 0;
+        s->bus = sd_bus_close_unref(s->bus);
+        if (sd_booted() <= 0)
+                return -EOPNOTSUPP;
+        r = sd_bus_new(&s->bus);
+        if (r >= 0)
+                r = sd_bus_set_address(s->bus, PRIVATE_SOCKET);
+        if (r >= 0)
+                r = sd_bus_set_method_call_timeout(s->bus, CALL_TIMEOUT_US);
+        if (r >= 0)
+                r = sd_bus_start(s->bus);
+        if (r < 0)
+                s->bus = sd_bus_close_unref(s->bus);
+        return r;
+}
+
+int systemd_new(struct systemd **ret) {
+        struct systemd *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        (void) reconnect(s);
+        *ret = s;
+        return 0;
+}
+
+void systemd_free(struct systemd *s) {
+        if (!s)
+                return;
+        (void) sd_bus_close_unref(s->bus);
+        free(s);
+}
+
+void systemd_freep(struct systemd **s) {
+        systemd_free(*s);
+}
+
+int systemd_version(struct systemd *s) {
+        char *text = NULL;
+        int version = 0;
+
+        if (reconnect(s) < 0)
+                return 0;
+        if (sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version", NULL, &text) >= 0)
+                version = atoi(text);
+        free(text);
+        return version;
+}
+
+static const char *interface_of(const char *name) {
+        const char *dot = strrchr(name, '.');
+
+        for (size_t k = 0; dot && k < ELEMENTSOF(kinds); k++)
+                if (strcmp(dot, kinds[k].suffix) == 0)
+                        return kinds[k].interface;
+        return NULL;
+}
+
+static int unit_path(const char *name, char **ret) {
+        return sd_bus_path_encode(MANAGER "/unit", name, ret);
+}
+
+/* Asking for an object loads the unit, and one without a file loads too: LoadState tells them apart. */
+static int check_loaded(struct systemd *s, const char *path) {
+        char *state = NULL;
+        int r = sd_bus_get_property_string(s->bus, DESTINATION, path, DESTINATION ".Unit", "LoadState", NULL, &state);
+
+        if (r >= 0)
+                r = strcmp(state, "not-found") == 0 ? -ENOENT : 0;
+        free(state);
+        return r;
+}
+
+int systemd_unit_read(struct systemd *s, const char *name, struct systemd_unit *ret) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_(systemd_unit_done) struct systemd_unit u = { 0 };
+        const char *interface = interface_of(name);
+        int r;
+
+        if (!interface)
+                return -EINVAL;
+        r = reconnect(s);
+        if (r >= 0)
+                r = unit_path(name, &path);
+        if (r >= 0)
+                r = sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL, &u.cgroup);
+        if (r < 0)
+                return r;
+        if (u.cgroup[0] == 0) {
+                r = check_loaded(s, path);
+                if (r < 0)
+                        return r;
+        }
+        /* only services have one; its absence is no error */
+        (void) sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &u.watchdog_us);
+        if (u.watchdog_us == UINT64_MAX)
+                u.watchdog_us = 0;
+        *ret = u;
+        u = (struct systemd_unit){ 0 };
+        return 0;
+}
+
+void systemd_unit_done(struct systemd_unit *u) {
+        free(u->cgroup);
+        u->cgroup = NULL;
+}
+
+int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
+        int r = reconnect(s);
+
+        if (r >= 0)
+                r = fault_effect("systemd-freezer");
+        if (r < 0)
+                return r;
+        return sd_bus_call_method(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", frozen ? "FreezeUnit" : "ThawUnit", NULL, NULL,
+                                  "s", name);
+}
