@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -33,6 +34,15 @@ static inline void closep(int *fd) {
 static inline void fclosep(FILE **f) {
         if (*f)
                 (void) fclose(*f);
+}
+
+/* A copy of n items of the size; never NULL but when out of memory. */
+static inline void *memdup_array(const void *items, size_t n, size_t size) {
+        void *copy = reallocarray(NULL, MAX(n, (size_t) 1), size);
+
+        if (copy && n > 0)
+                memcpy(copy, items, n * size);
+        return copy;
 }
 
 #define _cleanup_free_ _cleanup_(freep)

@@ -5,8 +5,10 @@
  * A struct authorised exists only if every rule said yes.
  *
  * Time. The floor is a time that is certainly past: the newest of what the trust root, the ledger and signed messages proved, carried on
- * by CLOCK_BOOTTIME. A stop verb is judged by the clock when the clock is synchronised and by the floor when not, so a wrong clock cannot
- * disarm it. A release is judged by the later of both, and not at all while the clock is provably behind. */
+ * by CLOCK_BOOTTIME. What the ledger keeps for it is the floor, never the wall clock, or one day with a wrong clock would be for ever.
+ * A stop verb is judged by the clock when the clock is synchronised and by the floor when not, so a wrong clock cannot disarm it; only
+ * SEEN_GRACE_MS past its expiry by the floor it is dead in any case, because its id may be forgotten by then. Observing and extending
+ * follow the stop verbs. A release is judged by the later of clock and floor, and not at all while the clock is provably behind. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,12 +22,12 @@
 
 /* the clock may be this much behind the floor, and a signer's clock this much ahead of ours */
 #define DECIDE_BEHIND_MS (5LL * 60 * 1000)
-#define DECIDE_AHEAD_MS (10LL * 60 * 1000)
+#define DECIDE_AHEAD_MS  (10LL * 60 * 1000)
 /* one message can raise the floor by this much at most, so that no stolen key can push a host into the future */
 #define DECIDE_FLOOR_STEP_MS (5LL * 60 * 1000)
 
 struct facts {
-        uint8_t host[32];    /* fingerprint of this host's key */
+        uint8_t host[32]; /* fingerprint of this host's key */
         int64_t wall_ms;
         int64_t floor_ms;
         bool clock_synced;
@@ -43,16 +45,21 @@ struct decision {
         enum decision_kind kind;
         enum reason reason;  /* of a refusal */
         unsigned have, need; /* for THRESHOLD: people who signed and count, people needed */
-        reason_set flags;    /* FLAG and NOTE reasons that an allowed command carries */
+        reason_set flags;    /* FLAG and NOTE reasons; of a refusal, those that were found before it */
 };
 
 struct authorised;
 
-/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, holds, local policy.
+/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, ledger, room, holds, local policy.
+ *
+ * Role and threshold: any rule of the verb that is satisfied in full is enough; of several, one without a compulsory lease is taken. When none
+ * is, the reason is that of the rule that came closest: ROLE, THRESHOLD, SEVERITY, TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG.
+ * Automation is whoever is allowed only by a rule with a compulsory lease.
+ *
  * Returns 0 and fills *ret; *ret_authorised is set and owned by the caller only for DECISION_GO, else untouched. -ENOMEM.
  * *ret_command, when not NULL, gets the parsed command in every case in which it parsed (owned by the caller), for the answer to name it. */
-int decide(const struct verified *v, const struct trust *t, const struct local *l, const struct facts *f, struct decision *ret,
-           struct authorised **ret_authorised, struct command **ret_command) _warn_unused_;
+int decide(const struct verified *v, const struct trust *t, const struct local *l, const struct facts *f,
+           struct decision *ret, struct authorised **ret_authorised, struct command **ret_command) _warn_unused_;
 void authorised_free(struct authorised *a);
 void authorised_freep(struct authorised **a);
 
@@ -68,5 +75,6 @@ uint64_t authorised_people(const struct authorised *a);
 /* Hold ids of an EXTEND or RELEASE; those of a release may be unknown here. *ret_n of them. */
 const struct command_id *authorised_holds(const struct authorised *a, size_t *ret_n);
 
-/* The floor after a message issued at iat_ms was accepted. */
+/* The floor after a message issued at iat_ms was accepted. For releases and trust roots, which a quorum signed: anyone who can stop things
+ * alone could otherwise date orders ahead until the clock seems provably behind, and so keep anything from being released. */
 int64_t decide_raise_floor(int64_t floor_ms, int64_t iat_ms);

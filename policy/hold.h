@@ -19,35 +19,31 @@
 #include "policy/cleanup.h"
 #include "policy/command.h"
 #include "policy/reason.h"
+#include "policy/seen.h"
 
 #define HOLD_ACTIVE_MAX 256U
-#define HOLD_SEEN_MAX 65536U
-/* an id is forgotten this long after its command expired by the clock floor: by then `expired` refuses it for ever */
-#define HOLD_SEEN_GRACE_MS (7LL * 24 * 3600 * 1000)
+/* Of these, and of the ids that can be remembered, the last ones are kept for the stop orders of people: a stolen automation key must not
+ * be able to use up what they need. */
+#define HOLD_AUTOMATION_MAX 192U
+#define HOLD_SEEN_RESERVE   4096U
+/* incidents for which automation's use of its budget is remembered */
+#define HOLD_BUDGETS_MAX 1024U
 
 /* X(NAME, "id", states that may follow) */
-#define HOLD_STATE_TABLE(X)                                                                    \
+#define HOLD_STATE_TABLE(X)                                                                            \
         X(PENDING, "pending", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING)) \
         X(HELD, "contained", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING))  \
         X(PARTIAL, "partial", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING)) \
         X(FAILED, "failed", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING))   \
-        X(RELEASING, "releasing", HOLD_TO(RELEASED) | HOLD_TO(LAPSED))                         \
-        X(RELEASED, "released", 0)                                                             \
+        X(RELEASING, "releasing", HOLD_TO(RELEASED) | HOLD_TO(LAPSED))                                 \
+        X(RELEASED, "released", 0)                                                                     \
         X(LAPSED, "lapsed", 0)
 
 enum hold_state {
 #define X(name, ...) HOLD_##name,
         HOLD_STATE_TABLE(X)
 #undef X
-        _HOLD_STATE_MAX,
-};
-
-/* One command id that was acted on. */
-struct seen {
-        struct command_id id;
-        uint8_t digest[32]; /* of the signed payload; all zero for a tombstone whose order never came */
-        int64_t exp_ms;
-        uint64_t receipt;   /* ledger record number of the last receipt for it; 0: none yet */
+                _HOLD_STATE_MAX,
 };
 
 struct hold {
@@ -61,13 +57,13 @@ struct hold {
         size_t n_permits;
         char incident[COMMAND_INCIDENT_MAX + 1];
         enum severity severity;
-        bool automation;        /* ordered under a rule that demands a lease */
-        bool lapsing;           /* RELEASING because its lease ended */
-        int64_t made_ms;        /* wall clock */
-        int64_t held_ms;        /* time that passed while it was held, by CLOCK_BOOTTIME */
-        int64_t lease_left_ms;  /* INT64_MAX: no lease */
-        int64_t lease_total_ms; /* all it was ever granted */
-        struct command_id releaser; /* the release being carried out, in RELEASING */
+        bool automation;            /* ordered under a rule that demands a lease */
+        bool lapsing;               /* RELEASING because its lease ended */
+        int64_t made_ms;            /* wall clock */
+        int64_t held_ms;            /* time that passed while it was held, by CLOCK_BOOTTIME */
+        int64_t lease_left_ms;      /* INT64_MAX: no lease */
+        int64_t lease_total_ms;     /* all it was ever granted; 0: no lease */
+        struct command_id releaser; /* the release being carried out, in RELEASING; all zero when lapsing */
 };
 
 struct hold_set;
@@ -77,37 +73,53 @@ void hold_set_free(struct hold_set *s);
 void hold_set_freep(struct hold_set **s);
 
 /* Time passes: every lease and every held_ms advances by what CLOCK_BOOTTIME advanced since the last call with the same boot id. After a
- * reboot only the time since boot counts: how long the host was off is not known, and an unknown time must not end a hold. */
+ * reboot only the time since boot counts: how long the host was off is not known, and an unknown time must not end a hold. The first call
+ * only sets the clock, so it comes before the first hold. */
 void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int64_t boot_ms);
 
-/* A stop order was recorded: the hold is pending. -EEXIST for a known hold, -ENOSPC, -ENOMEM. */
+/* A stop order was recorded: the hold is pending, and what automation was granted is charged to its incident. -EEXIST for an active or
+ * buried hold, -EINVAL for a verb that makes none or automation without a lease, -ENOSPC, -ENOMEM; nothing changed then. */
 int hold_set_begin(struct hold_set *s, const struct command *c, bool automation, int64_t wall_ms) _warn_unused_;
-/* The outcome was recorded. -ENOENT; -EPROTO when the table does not allow the change: nothing changed then. */
-int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_state state, reason_set reasons) _warn_unused_;
-/* A release (releaser given) or the end of a lease (NULL) was recorded: RELEASING. Same errors. */
+/* The outcome was recorded: HELD, PARTIAL or FAILED. -ENOENT; -EPROTO when the table does not allow the change, or for HELD with a reason
+ * of kind GAP: nothing changed then. */
+int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_state state,
+                    reason_set reasons) _warn_unused_;
+/* A release (releaser given) or the end of a lease (NULL) was recorded: RELEASING. -ENOENT; -EPROTO when it is releasing already, or has no
+ * lease that could have ended. */
 int hold_set_release(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
-/* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. Same errors. */
+/* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. -ENOENT; -EPROTO unless it is RELEASING. */
 int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;
-/* A release named a hold that is not known: its order will find the tombstone. -ENOSPC. */
+/* A release named a hold that is not known: its order will find the tombstone. Nothing changes for an id that was acted on. -ENOSPC,
+ * -ENOMEM. */
 int hold_set_bury(struct hold_set *s, const struct command_id *id, int64_t exp_ms) _warn_unused_;
-/* The lease becomes lease_ms from now if that is later than its end. -ENOENT. */
+/* The lease becomes lease_ms from now if that is later than its end. What a hold of automation gains is charged to its incident, whoever
+ * asked for it. -ENOENT, -EINVAL unless lease_ms is above 0, -EPROTO while releasing. */
 int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms) _warn_unused_;
+/* What hold_set_extend would add; 0 for a hold without lease. */
+int64_t hold_lease_gain(const struct hold *h, int64_t lease_ms);
 
-/* A command id was acted on. Replaces an entry that was a tombstone. -ENOSPC. */
-int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t digest[static 32], int64_t exp_ms) _warn_unused_;
+/* A command id was acted on. Replaces an entry that was a tombstone; no change when it is there with the same digest. -EEXIST when it is there
+ * with another, -ENOSPC, -ENOMEM. */
+int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t digest[static 32],
+                 int64_t exp_ms) _warn_unused_;
 /* Its receipt is record n of the ledger. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
-/* Forgets ids that expired HOLD_SEEN_GRACE_MS before the clock floor, unless their hold is active. */
+/* Forgets ids, and incidents' budgets, that expired SEEN_GRACE_MS before the clock floor, unless an active hold needs them. */
 void hold_set_forget(struct hold_set *s, int64_t floor_ms);
 
 /* Borrowed, valid until the next change; NULL when there is none. hold_set_find gives active holds only. */
 const struct hold *hold_set_find(const struct hold_set *s, const struct command_id *id);
 const struct hold *hold_set_at(const struct hold_set *s, size_t i);
 size_t hold_set_count(const struct hold_set *s);
+/* Of these, the ones of automation. */
+size_t hold_set_count_automation(const struct hold_set *s);
 const struct seen *hold_set_seen(const struct hold_set *s, const struct command_id *id);
+/* How many more ids can be remembered. */
+size_t hold_set_seen_room(const struct hold_set *s);
 /* A buried id: its order was cancelled before it came. */
 bool hold_set_buried(const struct hold_set *s, const struct command_id *id);
-/* What automation was granted for the incident over all holds, the ended ones included, in ms. */
+/* What automation was granted for the incident over all holds, the ended ones included, in ms. INT64_MAX when one more incident could not be
+ * accounted for. */
 int64_t hold_set_budget_used(const struct hold_set *s, const char *incident);
 /* The least lease_left_ms of all active, not releasing holds; INT64_MAX when none has a lease. */
 int64_t hold_set_next_lapse(const struct hold_set *s);

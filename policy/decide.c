@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/decide.h"
+
+#include <string.h>
+
+struct authorised {
+        struct command *command;
+        uint8_t digest[32];
+        reason_set flags;
+        char role[TRUST_NAME_MAX + 1];
+        bool automation;
+        uint64_t people;
+        struct command_id *holds;
+        size_t n_holds;
+};
+
+/* One command on its way through the steps. */
+struct judge {
+        const struct verified *v;
+        const struct trust *t;
+        const struct local *l;
+        const struct facts *f;
+        const struct command *c;
+        enum verb_class cls;
+        const struct trust_rule *rule; /* the one that allows it; set by judge_authority */
+        struct decision d;
+};
+
+/* FAIL-OPEN: the host is not in order; whatever stops, observes or prolongs is done all the same, and says so.
+ * FAIL-CLOSED: a release waits until the host is in order. */
+static enum reason weigh(struct judge *j, enum reason r) {
+        if (j->cls == VERB_CLASS_RELEASE)
+                return r;
+
+        j->d.flags |= reason_bit(r);
+        return REASON_NONE;
+}
+
+static void note(struct judge *j, enum reason r) {
+        j->d.flags |= reason_bit(r);
+}
+
+static bool is_automation(const struct trust_rule *rule) {
+        return rule->max_lease_ms > 0;
+}
+
+static enum reason judge_fleet(struct judge *j) {
+        return strcmp(j->c->fleet, j->t->fleet) == 0 ? REASON_NONE : REASON_FLEET;
+}
+
+static enum reason judge_host(struct judge *j) {
+        if (j->c->to == COMMAND_TO_ALL)
+                return REASON_NONE;
+
+        /* FAIL-CLOSED: nothing signed says yet which groups this host is of, so it is of none. */
+        if (j->c->to == COMMAND_TO_HOSTS)
+                for (size_t i = 0; i < j->c->n_hosts; i++)
+                        if (memcmp(j->c->hosts[i], j->f->host, sizeof(j->f->host)) == 0)
+                                return REASON_NONE;
+
+        return REASON_HOST;
+}
+
+static enum reason judge_replay(struct judge *j) {
+        const struct seen *s = hold_set_seen(j->f->holds, &j->c->id);
+
+        if (!s)
+                return REASON_NONE;
+        /* Only an order that would make the hold was cancelled with it; another verb's id is met here by accident. */
+        if (seen_is_tombstone(s))
+                return j->cls == VERB_CLASS_STOP ? REASON_SUPERSEDED : REASON_NONE;
+        if (memcmp(s->digest, verified_digest(j->v), sizeof(s->digest)) != 0)
+                return REASON_ID_REUSED;
+
+        j->d.kind = DECISION_DUPLICATE;
+        return REASON_NONE;
+}
+
+struct fit {
+        enum reason reason; /* NONE: every condition of the rule is met */
+        unsigned int have, need;
+};
+
+static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule) {
+        unsigned int have = __builtin_popcountll(verified_people(j->v) & j->t->roles[rule->role].people);
+
+        if (have == 0)
+                return (struct fit) { .reason = REASON_ROLE };
+        /* FAIL-CLOSED: a rule with a compulsory lease is for what may do no lasting harm. trust_parse() refuses this one already. */
+        if (j->cls == VERB_CLASS_RELEASE && is_automation(rule))
+                return (struct fit) { .reason = REASON_ROLE };
+        if (have < rule->k)
+                return (struct fit) { .reason = REASON_THRESHOLD, .have = have, .need = rule->k };
+        if (!(rule->severities & (1U << j->c->severity)))
+                return (struct fit) { .reason = REASON_SEVERITY };
+        for (size_t i = 0; i < j->c->n_targets; i++)
+                if (!(rule->targets & (1U << j->c->targets[i].cls)))
+                        return (struct fit) { .reason = REASON_TARGET_CLASS };
+        if (is_automation(rule) && j->c->lease_ms == 0)
+                return (struct fit) { .reason = REASON_LEASE_REQUIRED };
+        if (is_automation(rule) && j->c->lease_ms > rule->max_lease_ms)
+                return (struct fit) { .reason = REASON_LEASE_LONG };
+
+        return (struct fit) { .reason = REASON_NONE };
+}
+
+/* The order in which fit_rule() looks, so that the answer is about the rule that lacks least. */
+static bool is_closer(const struct fit *a, const struct fit *b) {
+        static const uint8_t rank[_REASON_MAX] = {
+                [REASON_ROLE] = 1,         [REASON_THRESHOLD] = 2,      [REASON_SEVERITY] = 3,
+                [REASON_TARGET_CLASS] = 4, [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5,
+        };
+
+        if (rank[a->reason] != rank[b->reason])
+                return rank[a->reason] > rank[b->reason];
+        return a->reason == REASON_THRESHOLD && a->need - a->have < b->need - b->have;
+}
+
+static enum reason judge_authority(struct judge *j) {
+        struct fit best = { .reason = REASON_ROLE };
+
+        for (size_t i = 0; i < j->t->n_rules; i++) {
+                const struct trust_rule *rule = &j->t->rules[i];
+
+                if (rule->verb != j->c->verb)
+                        continue;
+
+                struct fit fit = fit_rule(j, rule);
+                if (fit.reason != REASON_NONE) {
+                        if (is_closer(&fit, &best))
+                                best = fit;
+                } else if (!j->rule || (is_automation(j->rule) && !is_automation(rule)))
+                        j->rule = rule;
+        }
+
+        if (j->rule)
+                return REASON_NONE;
+
+        j->d.have = best.have;
+        j->d.need = best.need;
+        return best.reason;
+}
+
+static enum reason judge_root(struct judge *j) {
+        if (MAX(j->f->wall_ms, j->f->floor_ms) >= j->t->expires_ms) {
+                enum reason r = weigh(j, REASON_ROOT_EXPIRED);
+                if (r != REASON_NONE)
+                        return r;
+        }
+
+        /* Someone whose key the newer root takes away may be among the signers. That must not undo a hold; it may make one. */
+        if (j->cls == VERB_CLASS_RELEASE && j->c->root_version > j->t->version)
+                return REASON_ROOT_STALE;
+
+        return REASON_NONE;
+}
+
+static enum reason judge_time(struct judge *j) {
+        const struct facts *f = j->f;
+        bool release = j->cls == VERB_CLASS_RELEASE;
+        int64_t now = release ? MAX(f->wall_ms, f->floor_ms) : f->clock_synced ? f->wall_ms : f->floor_ms;
+
+        if (!f->clock_synced)
+                note(j, REASON_CLOCK_UNSYNC);
+        /* By the second condition an id that was forgotten can never act again, whatever the clock says. */
+        if (now >= j->c->exp_ms || seen_outdated(j->c->exp_ms, f->floor_ms))
+                return REASON_EXPIRED;
+        if (f->wall_ms < f->floor_ms - DECIDE_BEHIND_MS) {
+                enum reason r = weigh(j, REASON_CLOCK);
+                if (r != REASON_NONE)
+                        return r;
+        }
+        if (release && j->c->iat_ms > now + DECIDE_AHEAD_MS)
+                return REASON_NOT_YET;
+        if (j->c->iat_ms > f->wall_ms + DECIDE_AHEAD_MS)
+                note(j, REASON_CLOCK_SKEW);
+
+        return REASON_NONE;
+}
+
+static enum reason judge_ledger(struct judge *j) {
+        return j->f->ledger_ok ? REASON_NONE : weigh(j, REASON_LEDGER);
+}
+
+/* What is remembered is finite. The last entries are for people who stop and people who release. */
+static enum reason judge_room(struct judge *j) {
+        bool people = !is_automation(j->rule) && (j->cls == VERB_CLASS_STOP || j->cls == VERB_CLASS_RELEASE);
+        size_t need = 1 + (j->cls == VERB_CLASS_RELEASE ? j->c->n_targets : 0) + (people ? 0 : HOLD_SEEN_RESERVE);
+
+        if (hold_set_seen_room(j->f->holds) < need)
+                return REASON_LIMIT;
+        if (j->cls == VERB_CLASS_STOP &&
+            (hold_set_count(j->f->holds) >= HOLD_ACTIVE_MAX ||
+             (is_automation(j->rule) && hold_set_count_automation(j->f->holds) >= HOLD_AUTOMATION_MAX)))
+                return REASON_LIMIT;
+
+        return REASON_NONE;
+}
+
+static bool has_budget(const struct judge *j, const char *incident, int64_t ms) {
+        return ms <= j->l->automation_budget_ms - hold_set_budget_used(j->f->holds, incident);
+}
+
+/* NULL when the target is not an id, or not of an active hold. */
+static const struct hold *target_hold(const struct judge *j, const struct target *t) {
+        struct command_id id;
+
+        return command_id_from_str(t->name, &id) < 0 ? NULL : hold_set_find(j->f->holds, &id);
+}
+
+static enum reason judge_extend(const struct judge *j) {
+        const struct hold *holds[COMMAND_TARGETS_MAX];
+        size_t n = j->c->n_targets;
+
+        for (size_t i = 0; i < n; i++) {
+                holds[i] = target_hold(j, &j->c->targets[i]);
+                if (!holds[i] || holds[i]->state == HOLD_RELEASING)
+                        return REASON_NO_HOLD;
+                if (is_automation(j->rule) && !holds[i]->automation)
+                        return REASON_NOT_OWNER;
+        }
+
+        /* Holds of one incident share its budget, so what they gain counts together. */
+        for (size_t i = 0; is_automation(j->rule) && i < n; i++) {
+                int64_t gain = 0;
+
+                for (size_t k = 0; k < n; k++)
+                        if (strcmp(holds[k]->incident, holds[i]->incident) == 0)
+                                gain += hold_lease_gain(holds[k], j->c->lease_ms);
+                if (!has_budget(j, holds[i]->incident, gain))
+                        return REASON_BUDGET;
+        }
+
+        return REASON_NONE;
+}
+
+static enum reason judge_holds(struct judge *j) {
+        switch (j->cls) {
+        case VERB_CLASS_STOP:
+                return is_automation(j->rule) && !has_budget(j, j->c->incident, j->c->lease_ms) ? REASON_BUDGET
+                                                                                                : REASON_NONE;
+        case VERB_CLASS_EXTEND:
+                return judge_extend(j);
+        case VERB_CLASS_RELEASE:
+                for (size_t i = 0; i < j->c->n_targets; i++)
+                        if (!target_hold(j, &j->c->targets[i]))
+                                note(j, REASON_UNKNOWN_HOLD);
+                return REASON_NONE;
+        case VERB_CLASS_OBSERVE:
+                return REASON_NONE;
+        }
+
+        return REASON_INTERNAL;
+}
+
+/* A path is protected when its last component is, or when it lies within a protected unit. That it lies within a protected slice is
+ * no matter: system.slice is protected, and most of what is ever held lies in it. */
+static bool protects_path(const struct local *l, const char *path) {
+        while (*path) {
+                char name[TARGET_NAME_MAX + 1];
+                size_t n;
+
+                path += strspn(path, "/");
+                n = MIN(strcspn(path, "/"), TARGET_NAME_MAX);
+                memcpy(name, path, n);
+                name[n] = '\0';
+                path += n;
+
+                bool slice = n > strlen(".slice") && strcmp(name + n - strlen(".slice"), ".slice") == 0;
+                if ((!*path || !slice) && local_protects(l, name))
+                        return true;
+        }
+
+        return false;
+}
+
+static enum reason judge_local(struct judge *j) {
+        if (j->cls != VERB_CLASS_STOP)
+                return REASON_NONE;
+
+        for (size_t i = 0; i < j->c->n_targets; i++) {
+                const struct target *t = &j->c->targets[i];
+
+                if (t->cls == TARGET_CGROUP ? protects_path(j->l, t->name) : local_protects(j->l, t->name))
+                        return REASON_PROTECTED;
+        }
+
+        return REASON_NONE;
+}
+
+/* The order is part of the protocol: it says which reason is given when there are several. */
+static enum reason (*const judges[])(struct judge *j) = {
+        judge_fleet, judge_host,   judge_replay, judge_authority, judge_root,
+        judge_time,  judge_ledger, judge_room,   judge_holds,     judge_local,
+};
+
+void authorised_free(struct authorised *a) {
+        if (!a)
+                return;
+
+        command_free(a->command);
+        free(a->holds);
+        free(a);
+}
+
+void authorised_freep(struct authorised **a) {
+        authorised_free(*a);
+}
+
+static int command_dup(const struct command *c, struct command **ret) {
+        _cleanup_command_ struct command *d = memdup_array(c, 1, sizeof(*c));
+
+        if (!d)
+                return -ENOMEM;
+
+        d->hosts = memdup_array(c->hosts, c->n_hosts, sizeof(*c->hosts));
+        d->targets = memdup_array(c->targets, c->n_targets, sizeof(*c->targets));
+        d->permits = memdup_array(c->permits, c->n_permits, sizeof(*c->permits));
+        if (!d->hosts || !d->targets || !d->permits)
+                return -ENOMEM;
+
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+static int authorised_new(const struct judge *j, struct authorised **ret) {
+        _cleanup_(authorised_freep) struct authorised *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        r = command_dup(j->c, &a->command);
+        if (r < 0)
+                return r;
+
+        if (j->cls == VERB_CLASS_EXTEND || j->cls == VERB_CLASS_RELEASE) {
+                a->holds = calloc(j->c->n_targets, sizeof(*a->holds));
+                if (!a->holds)
+                        return -ENOMEM;
+                for (; a->n_holds < j->c->n_targets; a->n_holds++) {
+                        r = command_id_from_str(j->c->targets[a->n_holds].name, &a->holds[a->n_holds]);
+                        if (r < 0)
+                                return r;
+                }
+        }
+
+        memcpy(a->digest, verified_digest(j->v), sizeof(a->digest));
+        memcpy(a->role, j->t->roles[j->rule->role].name, sizeof(a->role));
+        a->flags = j->d.flags;
+        a->automation = is_automation(j->rule);
+        a->people = verified_people(j->v);
+        *ret = TAKE_PTR(a);
+        return 0;
+}
+
+int decide(const struct verified *v, const struct trust *t, const struct local *l, const struct facts *f,
+           struct decision *ret, struct authorised **ret_authorised, struct command **ret_command) {
+        _cleanup_(authorised_freep) struct authorised *a = NULL;
+        _cleanup_command_ struct command *c = NULL;
+        struct judge j = { .v = v, .t = t, .l = l, .f = f, .d = { .kind = DECISION_GO } };
+        const uint8_t *payload;
+        size_t n;
+        int r;
+
+        payload = verified_payload(v, &n);
+        r = command_parse(payload, n, &c, &j.d.reason);
+        if (r < 0)
+                return r;
+
+        if (c) {
+                j.c = c;
+                j.cls = verb_info(c->verb)->cls;
+                for (size_t i = 0; i < ELEMENTSOF(judges) && j.d.reason == REASON_NONE && j.d.kind == DECISION_GO; i++)
+                        j.d.reason = judges[i](&j);
+        }
+
+        if (j.d.reason != REASON_NONE)
+                j.d.kind = DECISION_REFUSED;
+        else if (j.d.kind == DECISION_GO) {
+                r = authorised_new(&j, &a);
+                if (r < 0)
+                        return r;
+                *ret_authorised = TAKE_PTR(a);
+        }
+
+        *ret = j.d;
+        if (c && ret_command)
+                *ret_command = TAKE_PTR(c);
+        return 0;
+}
+
+const struct command *authorised_command(const struct authorised *a) {
+        return a->command;
+}
+
+const uint8_t *authorised_digest(const struct authorised *a) {
+        return a->digest;
+}
+
+reason_set authorised_flags(const struct authorised *a) {
+        return a->flags;
+}
+
+const char *authorised_role(const struct authorised *a) {
+        return a->role;
+}
+
+bool authorised_automation(const struct authorised *a) {
+        return a->automation;
+}
+
+uint64_t authorised_people(const struct authorised *a) {
+        return a->people;
+}
+
+const struct command_id *authorised_holds(const struct authorised *a, size_t *ret_n) {
+        *ret_n = a->n_holds;
+        return a->holds;
+}
+
+int64_t decide_raise_floor(int64_t floor_ms, int64_t iat_ms) {
+        return MAX(floor_ms, MIN(iat_ms, floor_ms + DECIDE_FLOOR_STEP_MS));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/verify.h"
+
+#include <sodium.h>
+
+struct verified {
+        uint8_t *payload;
+        size_t n_payload;
+        uint8_t digest[crypto_hash_sha256_BYTES];
+        uint64_t people;
+};
+
+_Static_assert(TRUST_PEOPLE_MAX <= 64 && TRUST_KEYS_MAX <= 64, "sets of people and of keys are one 64-bit word");
+
+void verified_free(struct verified *v) {
+        if (!v)
+                return;
+
+        free(v->payload);
+        free(v);
+}
+
+void verified_freep(struct verified **v) {
+        verified_free(*v);
+}
+
+static int verified_new(const struct dsse *d, uint64_t people, struct verified **ret) {
+        _cleanup_(verified_freep) struct verified *v = calloc(1, sizeof(*v));
+
+        if (!v)
+                return -ENOMEM;
+        v->payload = memdup_array(d->payload, d->n_payload, 1);
+        if (!v->payload)
+                return -ENOMEM;
+
+        v->n_payload = d->n_payload;
+        v->people = people;
+        crypto_hash_sha256(v->digest, v->payload, v->n_payload);
+        *ret = TAKE_PTR(v);
+        return 0;
+}
+
+int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret, enum reason *ret_reason) {
+        struct sshkey keys[TRUST_KEYS_MAX];
+        enum reason reason = REASON_NONE;
+        uint64_t by_key, people;
+        int r;
+
+        if (!t)
+                reason = REASON_NO_TRUST;
+        else if (d->type != DSSE_COMMAND)
+                reason = REASON_TYPE;
+        else if (d->n_payload > DSSE_PAYLOAD_MAX)
+                reason = REASON_OVERSIZE;
+        if (reason != REASON_NONE) {
+                *ret_reason = reason;
+                return 0;
+        }
+
+        trust_keys(t, keys);
+        r = dsse_verify(d, keys, t->n_keys, &by_key, &reason);
+        if (r < 0)
+                return r;
+        if (reason != REASON_NONE) {
+                *ret_reason = reason;
+                return 0;
+        }
+
+        /* A key without a person would be a fault of the trust parser. FAIL-CLOSED: it gives no authority. */
+        people = trust_people_of(t, by_key);
+        if (people == 0) {
+                *ret_reason = REASON_UNTRUSTED;
+                return 0;
+        }
+
+        r = verified_new(d, people, ret);
+        if (r < 0)
+                return r;
+
+        *ret_reason = REASON_NONE;
+        return 0;
+}
+
+const uint8_t *verified_payload(const struct verified *v, size_t *ret_n) {
+        *ret_n = v->n_payload;
+        return v->payload;
+}
+
+const uint8_t *verified_digest(const struct verified *v) {
+        return v->digest;
+}
+
+uint64_t verified_people(const struct verified *v) {
+        return v->people;
+}
