@@ -150,48 +150,53 @@ static int wait_gone(int pid, int pidfd) {
 
 /* Not guessable: any local process can send to the listener, and one that forged the fence could make a leak look blocked. */
 static uint64_t new_tag(void) {
-        uint64_t tag = 0;
+        uint64_t tag;
 
-        (void) getrandom(&tag, sizeof(tag), 0);
-        return tag;
+        /* no short read and no error for 8 bytes once the pool is up (random(7)), and the core waits for that at start */
+        return getrandom(&tag, sizeof(tag), 0) == sizeof(tag) ? tag : 0;
 }
 
-/* Everything that arrived at the listener up to a message that came from outside the cgroup by the same path. True when tag was among it. */
-static bool seen_before_fence(struct outside *o, uint64_t tag) {
-        const uint64_t fence = new_tag();
+/* Sends a message over the same path from outside the cgroup and reads the listener up to it: what was sent before and has not arrived by
+ * then was dropped. LEAK when tag arrived, BLOCKED when not, NOT_RUN when the path itself is broken and silence proves nothing. */
+static enum probe_result fence(struct outside *o, uint64_t tag) {
+        const uint64_t mark = new_tag();
         struct pollfd p = { .fd = o->listener_udp, .events = POLLIN };
-        bool seen = false;
+        enum probe_result result = PROBE_BLOCKED;
 
-        (void) sendto(o->control, &fence, sizeof(fence), 0, (struct sockaddr *) &o->udp, sizeof(o->udp));
+        (void) sendto(o->control, &mark, sizeof(mark), 0, (struct sockaddr *) &o->udp, sizeof(o->udp));
         for (;;) {
                 uint64_t got;
 
                 if (recv(o->listener_udp, &got, sizeof(got), 0) == sizeof(got)) {
-                        seen = seen || got == tag;
-                        if (got == fence)
-                                return seen;
+                        if (got == mark)
+                                return result;
+                        if (got == tag)
+                                result = PROBE_LEAK;
                 } else if (poll(&p, 1, FENCE_MS) <= 0) {
-                        return true; /* FAIL-CLOSED: the path itself is broken, so silence proves nothing */
+                        return PROBE_NOT_RUN;
                 }
         }
 }
 
-static uint8_t test_datagram(struct outside *o, struct insiders *i) {
+static enum probe_result test_datagram(struct outside *o, struct insiders *i) {
         const uint64_t tag = new_tag();
 
         (void) send(i->datagram, &tag, sizeof(tag), MSG_NOSIGNAL);
-        return seen_before_fence(o, tag) ? PROBE_LEAK : PROBE_BLOCKED;
+        return fence(o, tag);
 }
 
-static uint8_t test_stream(struct outside *o, struct insiders *i) {
+static enum probe_result test_stream(struct outside *o, struct insiders *i) {
         uint8_t byte = 1;
 
+        if (i->stream_peer < 0)
+                return PROBE_NOT_RUN;
         (void) send(i->stream, &byte, 1, MSG_NOSIGNAL);
-        (void) seen_before_fence(o, 0);
+        if (fence(o, 0) == PROBE_NOT_RUN)
+                return PROBE_NOT_RUN;
         return recv(i->stream_peer, &byte, 1, 0) == 1 ? PROBE_LEAK : PROBE_BLOCKED;
 }
 
-static uint8_t test_inbound(struct outside *o, struct insiders *i) {
+static enum probe_result test_inbound(struct outside *o, struct insiders *i) {
         struct sockaddr_in to;
         socklen_t size = sizeof(to);
         uint64_t tag = new_tag();
@@ -199,11 +204,12 @@ static uint8_t test_inbound(struct outside *o, struct insiders *i) {
         if (getsockname(i->inbound, (struct sockaddr *) &to, &size) < 0)
                 return PROBE_NOT_RUN;
         (void) sendto(o->control, &tag, sizeof(tag), 0, (struct sockaddr *) &to, sizeof(to));
-        (void) seen_before_fence(o, 0);
+        if (fence(o, 0) == PROBE_NOT_RUN)
+                return PROBE_NOT_RUN;
         return recv(i->inbound, &tag, sizeof(tag), 0) >= 0 ? PROBE_LEAK : PROBE_BLOCKED;
 }
 
-static uint8_t test_new(struct outside *o, struct insiders *i) {
+static enum probe_result test_new(struct outside *o, struct insiders *i) {
         const bool out4 = connect(i->fresh4, (struct sockaddr *) &o->tcp, sizeof(o->tcp)) == 0 || errno != EPERM;
         bool out6 = false;
 
@@ -225,7 +231,7 @@ static int start_permit(int fd, const struct permit *p) {
         return connect(fd, (struct sockaddr *) &to, sizeof(to)) < 0 ? -errno : 0;
 }
 
-static uint8_t judge_permit(int fd, int started) {
+static enum probe_result judge_permit(int fd, int started) {
         int error = 0;
         socklen_t size = sizeof(error);
         struct pollfd p = { .fd = fd, .events = POLLOUT };
@@ -344,7 +350,7 @@ static int check(struct outside *o, const struct probe_request *q, struct probe_
         ret->baseline = i->baseline;
         stay_on_cpu(true);
         ret->new_connection = test_new(o, i);
-        ret->open_stream = i->stream_peer < 0 ? PROBE_NOT_RUN : test_stream(o, i);
+        ret->open_stream = test_stream(o, i);
         ret->open_datagram = test_datagram(o, i);
         ret->inbound = test_inbound(o, i);
         stay_on_cpu(false);

@@ -24,7 +24,7 @@ struct systemd {
         sd_bus *bus;
 };
 
-static int reconnect(struct systemd *s) {
+static int connect_private(struct systemd *s) {
         int r;
 
         if (s->bus && sd_bus_is_open(s->bus) > 0)
@@ -49,7 +49,6 @@ int systemd_new(struct systemd **ret) {
 
         if (!s)
                 return -ENOMEM;
-        (void) reconnect(s);
         *ret = s;
         return 0;
 }
@@ -65,11 +64,15 @@ void systemd_freep(struct systemd **s) {
         systemd_free(*s);
 }
 
+void systemd_rest(struct systemd *s) {
+        s->bus = sd_bus_close_unref(s->bus);
+}
+
 int systemd_version(struct systemd *s) {
         char *text = NULL;
         int version = 0;
 
-        if (reconnect(s) < 0)
+        if (connect_private(s) < 0)
                 return 0;
         if (sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version", NULL, &text) >= 0)
                 version = atoi(text);
@@ -109,7 +112,7 @@ int systemd_unit_read(struct systemd *s, const char *name, struct systemd_unit *
 
         if (!interface)
                 return -EINVAL;
-        r = reconnect(s);
+        r = connect_private(s);
         if (r >= 0)
                 r = unit_path(name, &path);
         if (r >= 0)
@@ -136,7 +139,7 @@ void systemd_unit_done(struct systemd_unit *u) {
 }
 
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
-        int r = reconnect(s);
+        int r = connect_private(s);
 
         if (r >= 0)
                 r = fault_effect("systemd-freezer");

@@ -21,7 +21,11 @@ int systemd_new(struct systemd **ret) _warn_unused_;
 void systemd_free(struct systemd *s);
 void systemd_freep(struct systemd **s);
 
-/* Major version, 0 without systemd. Connects again when the connection was lost. */
+/* Closes the connection; the next call makes a new one. PID 1 sends every signal to every private connection, so one that nobody reads must
+ * not stay open. */
+void systemd_rest(struct systemd *s);
+
+/* Major version, 0 without systemd. */
 int systemd_version(struct systemd *s);
 /* name: a service, scope, socket, mount, swap or slice. -ENOENT for a unit that does not exist, -ETIMEDOUT, -errno. *ret is owned. */
 int systemd_unit_read(struct systemd *s, const char *name, struct systemd_unit *ret) _warn_unused_;
