@@ -7,6 +7,7 @@ T = $(B)/san
 CFLAGS_TEST = $(filter-out -O2 -D_FORTIFY_SOURCE=2,$(CFLAGS_BASE)) -O1 -U_FORTIFY_SOURCE -DFAULT $(SAN)
 unit_tests = $(patsubst tests/unit/%.c,$(T)/unit/%,$(wildcard tests/unit/test_*.c))
 fuzz_replays = $(patsubst tests/fuzz/%.c,$(T)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+vector_tools = $(patsubst tests/vectors/%.c,$(T)/vectors/%,$(wildcard tests/vectors/*.c))
 fuzzers = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 linked = $(shell sed -n 's@^/\* LINK: \(.*\) \*/@\1@p' $(1))
 test_libs = $(call libs_of,$(pkgs_core) cmocka libcrypto)
@@ -23,12 +24,16 @@ $(T)/unit/test_%: tests/unit/test_%.c $(policy_san) $$(patsubst %.c,$(T)/%.o,$$(
 $(T)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(policy_san) $$(patsubst %.c,$(T)/%.o,$$(call linked,tests/fuzz/fuzz_$$*.c))
 	$(call say,REPLAY,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -o $@ $(filter %.c %.o,$^) $(test_libs)
+$(T)/vectors/%: tests/vectors/%.c $(policy_san)
+	$(call say,TOOL,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) -o $@ $(filter %.c %.o,$^) $(test_libs)
 $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard policy/*.c) $$(call linked,tests/fuzz/fuzz_$$*.c)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o $@ $^ $(test_libs)
 
 fuzz: $(fuzzers)
-tests-build: all $(unit_tests) $(fuzz_replays)
+tests-build: all $(unit_tests) $(fuzz_replays) $(vector_tools)
 run-tests: tests-build
 	$(Q)tests/run-tests.sh $(B)
 .PHONY: tests-build run-tests
+-include $(wildcard $(T)/*/*.d $(T)/*/*/*.d)
