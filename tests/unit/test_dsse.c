@@ -368,6 +368,16 @@ static void dsse_caps_are_exact_for_every_type(void **state) {
                 }
 }
 
+/* Not even looked at: what has no end in sight must not cost a parse. */
+static void dsse_parse_refuses_an_endless_message_for_its_size(void **state) {
+        _cleanup_free_ char *junk = calloc(1, DSSE_HOST_ENVELOPE_MAX + 1);
+        struct dsse d = DSSE_NULL;
+
+        (void) state;
+        assert_int_equal(parse(junk, DSSE_HOST_ENVELOPE_MAX + 1, &d), REASON_OVERSIZE);
+        assert_int_equal(parse(junk, DSSE_HOST_ENVELOPE_MAX, &d), REASON_MALFORMED);
+}
+
 /* The payload cap would be a lie if an envelope with that payload and all its signatures were too large. */
 static void dsse_full_payload_and_all_signatures_fit_the_envelope(void **state) {
         (void) state;
@@ -594,7 +604,8 @@ static void dsse_accepts_nothing_else_when_memory_runs_out(void **state) {
                 json_set_alloc_funcs(failing_malloc, free);
                 r = dsse_parse(data, n, &d, &reason);
                 json_set_alloc_funcs(malloc, free);
-                assert_true(r == 0 || r == -ENOMEM);
+                /* without its very first bytes of memory the reader does give up */
+                assert_true(r == -ENOMEM || (r == 0 && k >= 2));
                 n_enomem += r == -ENOMEM;
                 if (r == 0 && reason == REASON_NONE && verify(&d, keys, 2, &mask) == REASON_NONE) {
                         assert_int_equal(d.n_payload, good.n_payload);
@@ -623,6 +634,7 @@ int main(void) {
                 cmocka_unit_test(dsse_parse_keeps_payload_bytes_that_are_no_text),
                 cmocka_unit_test(dsse_parse_takes_one_spelling_of_bytes_per_alphabet),
                 cmocka_unit_test(dsse_caps_are_exact_for_every_type),
+                cmocka_unit_test(dsse_parse_refuses_an_endless_message_for_its_size),
                 cmocka_unit_test(dsse_full_payload_and_all_signatures_fit_the_envelope),
                 cmocka_unit_test(dsse_parse_bounds_nesting),
                 cmocka_unit_test(dsse_to_json_reads_back),

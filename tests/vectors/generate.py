@@ -214,6 +214,8 @@ def commands(v):
           "The same key, once named and once not")
     v.add("25-true-and-false", text([by_a, Signature("B", b, by_a.sig)]), both, 1, "bad-signature",
           "A false signature in the name of a trusted key takes the true one down")
+    v.add("26-false-and-true", text([Signature("B", b, by_a.sig), by_a]), both, 1, "bad-signature",
+          "... in whichever order they come")
 
 
 def shapes(v):
