@@ -125,8 +125,8 @@ static bool to_journal(int priority, const char *message_id, const struct log_fi
         add_text(&l, "\n");
         if (send(sink.journal, l.text, l.n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
                 return true;
-        /* The journal's socket may have been made anew. */
-        return errno == ECONNREFUSED && connect_journal(sink.journal) &&
+        /* The journal's socket may have been made anew; the kernel says the first once and the second from then on. */
+        return (errno == ECONNREFUSED || errno == ENOTCONN) && connect_journal(sink.journal) &&
                send(sink.journal, l.text, l.n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
