@@ -5,6 +5,8 @@
 
 #include <sodium.h>
 
+#include "policy/base64.h"
+
 static const struct {
         const char *str;
         size_t payload_max, envelope_max;
@@ -25,13 +27,12 @@ const char *dsse_type_to_str(enum dsse_type t) {
         return (unsigned int) t < _DSSE_TYPE_MAX ? types[t].str : NULL;
 }
 
-/* The alphabet is the one whose own characters appear, so a string that mixes both is of neither. libsodium insists on the padding
- * and on zero in the unused bits: within an alphabet, bytes have one spelling. */
-static bool base64_decode(const json_t *str, uint8_t *buf, size_t n_buf, size_t *ret_n) {
+/* The alphabet is the one whose own characters appear, so a string that mixes both is of neither. */
+static int text_decode(const json_t *str, uint8_t *ret, size_t size, size_t *ret_n) {
         const char *s = json_string_value(str);
         int variant = strpbrk(s, "-_") ? sodium_base64_VARIANT_URLSAFE : sodium_base64_VARIANT_ORIGINAL;
 
-        return sodium_base642bin(buf, n_buf, s, json_string_length(str), NULL, ret_n, NULL, variant) == 0;
+        return base64_decode(s, json_string_length(str), variant, ret, size, ret_n);
 }
 
 static enum reason type_parse(const json_t *root, size_t n_envelope, enum dsse_type *ret) {
@@ -57,7 +58,7 @@ static enum reason sig_parse(const json_t *j, struct dsse_sig *ret) {
                 return REASON_MALFORMED;
         if (json_string_length(sig) != sodium_base64_ENCODED_LEN(sizeof(ret->sig), sodium_base64_VARIANT_ORIGINAL) - 1)
                 return REASON_MALFORMED;
-        if (!base64_decode(sig, buf, sizeof(buf), &n))
+        if (text_decode(sig, buf, sizeof(buf), &n) < 0)
                 return REASON_ENCODING;
         if (n != sizeof(ret->sig))
                 return REASON_MALFORMED;
@@ -98,7 +99,7 @@ static int payload_parse(const json_t *root, struct dsse *d, enum reason *ret_re
         d->payload = malloc(cap + 1);
         if (!d->payload)
                 return -ENOMEM;
-        if (!base64_decode(str, d->payload, cap, &d->n_payload)) {
+        if (text_decode(str, d->payload, cap, &d->n_payload) < 0) {
                 *ret_reason = REASON_ENCODING;
                 return 0;
         }

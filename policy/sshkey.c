@@ -5,6 +5,8 @@
 
 #include <sodium.h>
 
+#include "policy/base64.h"
+
 #define ID_PREFIX "SHA256:"
 
 /* Everything of the blob but the key itself is constant: both lengths and the type name. */
@@ -42,7 +44,7 @@ int sshkey_from_line(const char *line, struct sshkey *ret) {
                 return -EINVAL;
         n_b64 = strcspn(b64, " \t\n");
 
-        if (sodium_base642bin(blob, sizeof(blob), b64, n_b64, NULL, &n_blob, NULL, sodium_base64_VARIANT_ORIGINAL) < 0)
+        if (base64_decode(b64, n_b64, sodium_base64_VARIANT_ORIGINAL, blob, sizeof(blob), &n_blob) < 0)
                 return -EINVAL;
         return sshkey_from_blob(blob, n_blob, ret);
 }
@@ -84,8 +86,8 @@ int sshkey_id_from_str(const char *s, uint8_t ret[static 32]) {
 
         if (strncmp(s, ID_PREFIX, n_head) != 0)
                 return -EINVAL;
-        if (sodium_base642bin(id, sizeof(id), s + n_head, strlen(s + n_head), NULL, &n, NULL,
-                              sodium_base64_VARIANT_ORIGINAL_NO_PADDING) < 0 ||
+        if (base64_decode(s + n_head, strlen(s + n_head), sodium_base64_VARIANT_ORIGINAL_NO_PADDING, id, sizeof(id),
+                          &n) < 0 ||
             n != sizeof(id))
                 return -EINVAL;
         memcpy(ret, id, sizeof(id));

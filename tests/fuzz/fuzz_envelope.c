@@ -35,6 +35,28 @@ static void check_round_trip(const struct dsse *d) {
         CHECK(memcmp(back.sigs, d->sigs, d->n_sigs * sizeof(d->sigs[0])) == 0);
 }
 
+/* The text of base64 is the one that the bytes have, but for the alphabet. */
+static void check_spelling(const json_t *text, const uint8_t *bytes, size_t n) {
+        size_t n_b64 = sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL);
+        _cleanup_free_ char *b64 = malloc(n_b64);
+        const char *s = json_string_value(text);
+
+        CHECK(b64 && s && strlen(s) == n_b64 - 1);
+        (void) sodium_bin2base64(b64, n_b64, bytes, n, sodium_base64_VARIANT_ORIGINAL);
+        for (size_t i = 0; s[i]; i++)
+                CHECK(s[i] == b64[i] || (s[i] == '-' && b64[i] == '+') || (s[i] == '_' && b64[i] == '/'));
+}
+
+static void check_spellings(const uint8_t *data, size_t size, const struct dsse *d) {
+        _cleanup_json_ json_t *root = json_loadb((const char *) data, size, 0, NULL);
+        const json_t *sigs = json_object_get(root, "signatures");
+
+        check_spelling(json_object_get(root, "payload"), d->payload, d->n_payload);
+        CHECK(json_array_size(sigs) == d->n_sigs);
+        for (size_t i = 0; i < d->n_sigs; i++)
+                check_spelling(json_object_get(json_array_get(sigs, i), "sig"), d->sigs[i].sig, sizeof(d->sigs[i].sig));
+}
+
 static void check_signatures(const struct dsse *d) {
         struct sshkey keys[3];
         enum reason reason;
@@ -64,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         CHECK(d.type < _DSSE_TYPE_MAX && d.n_sigs <= DSSE_SIGS_MAX && d.n_payload <= DSSE_HOST_PAYLOAD_MAX);
         CHECK(d.payload[d.n_payload] == '\0');
+        check_spellings(data, size, &d);
         check_round_trip(&d);
         check_signatures(&d);
         return 0;

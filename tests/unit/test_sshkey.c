@@ -100,6 +100,8 @@ static void sshkey_from_line_refuses_everything_else(void **state) {
                 /* one character less, one byte less */
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1E",
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1E=",
+                /* bytes from 0x80 up are no digits */
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1E\xff",
                 /* the blob says ssh-ed25518; the line says ssh-rsa */
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE4AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
                 "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
@@ -172,6 +174,8 @@ static void sshkey_id_from_str_refuses_other_forms(void **state) {
                 "SHA256:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU",
                 /* the two bits beyond the digest are set */
                 "SHA256:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU9",
+                /* bytes from 0x80 up are no digits */
+                "SHA256:bbXpuKG6z\xff\xff\xff\xffnxq256TlqzFBzRl2f6OOg722cYNbU8",
                 /* the URL-safe alphabet */
                 "SHA256:F34nin7tcaYH6WR5LSWSfj6weFBPfBpuyUUoPFP9Y-A",
                 "SHA512:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU8",

@@ -269,6 +269,8 @@ def shapes(v):
     put("payload-padding-only", swap(p64, b"===="), "bad-encoding", "Nothing but padding")
     put("payload-one-character", swap(p64, b"e"), "bad-encoding", "Six bits are no byte")
     put("payload-mixed-alphabets", swap(p64, b"-/__"), "bad-encoding", "Both alphabets in one string")
+    put("payload-not-ascii", swap(p64, "\u00e9\u00e9".encode()), "bad-encoding", "Bytes from 0x80 up are no digits, though they are UTF-8")
+    put("sig-not-ascii", swap(sig, "\u00e9".encode() + sig[2:]), "bad-encoding", "In a signature as well")
     put("payload-blank", swap(p64, b"e3 0="), "bad-encoding", "Blanks are not skipped")
     put("payload-newline", swap(p64, b"e30=\\n"), "bad-encoding", "Nor is an escaped newline")
     put("payload-raw-newline", swap(p64, b"e30=\n"), "malformed", "A raw newline is no JSON string")
