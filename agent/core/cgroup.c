@@ -71,58 +71,82 @@ int cgroup_of_pid(pid_t pid, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-static int find_below(int dir, const char *prefix, const char *name, int depth, char **found) {
-        _cleanup_close_ int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = copy < 0 ? NULL : fdopendir(copy);
-        struct dirent *e;
-        int r = 0;
+/* What is done at each cgroup of a subtree: its directory, its path from where the walk began ("" there), its own name. Other than 0 ends it. */
+struct walk {
+        int (*visit)(int dir, const char *path, const char *name, struct walk *w);
+        void *userdata;
+};
 
+static int walk_at(int dir, const char *path, const char *name, int depth, struct walk *w) {
+        _cleanup_close_ int copy = -EBADF;
+        struct dirent *e;
+        DIR *d;
+        int r = w->visit(dir, path, name, w);
+
+        if (r != 0 || depth >= DEPTH_MAX)
+                return r;
+        copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        d = copy < 0 ? NULL : fdopendir(copy);
         if (!d)
                 return -errno;
         (void) TAKE_FD(copy);
-        while (r >= 0 && (e = readdir(d))) {
-                _cleanup_free_ char *path = NULL;
+        while (r == 0 && (e = readdir(d))) {
                 _cleanup_close_ int sub = -EBADF;
+                _cleanup_free_ char *below = NULL;
 
                 if (e->d_type != DT_DIR || e->d_name[0] == '.')
                         continue;
-                if (asprintf(&path, "%s/%s", prefix, e->d_name) < 0) {
-                        r = -ENOMEM;
-                        break;
-                }
                 sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                if (sub >= 0 && depth < DEPTH_MAX)
-                        r = find_below(sub, path, name, depth + 1, found);
-                if (r >= 0 && strcmp(e->d_name, name) == 0) {
-                        if (*found)
-                                r = -ENOTUNIQ;
-                        else
-                                *found = TAKE_PTR(path);
-                }
+                if (sub < 0)
+                        continue; /* removed meanwhile: nobody is in it */
+                if (asprintf(&below, "%s/%s", path, e->d_name) < 0)
+                        r = -ENOMEM;
+                else
+                        r = walk_at(sub, below, e->d_name, depth + 1, w);
+                if (r == -ENODEV || r == -ENOENT)
+                        r = 0;
         }
         (void) closedir(d);
         return r;
 }
 
+struct search {
+        const char *name;
+        char *found;
+};
+
+static int visit_search(int dir, const char *path, const char *name, struct walk *w) {
+        struct search *s = w->userdata;
+
+        (void) dir;
+        if (strcmp(name, s->name) != 0)
+                return 0;
+        if (s->found)
+                return -ENOTUNIQ;
+        s->found = strdup(path);
+        return s->found ? 0 : -ENOMEM;
+}
+
 int cgroup_find(const char *root, const char *name, char **ret) {
         _cleanup_close_ int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_free_ char *found = NULL;
+        struct search s = { .name = name };
+        struct walk w = { .visit = visit_search, .userdata = &s };
         int r;
 
         if (dir < 0)
                 return -errno;
-        r = find_below(dir, "", name, 0, &found);
-        if (r < 0)
+        r = walk_at(dir, "", "", 0, &w);
+        if (r == 0 && !s.found)
+                r = -ENOENT;
+        if (r < 0) {
+                free(s.found);
                 return r;
-        if (!found)
-                return -ENOENT;
-        *ret = TAKE_PTR(found);
+        }
+        *ret = s.found;
         return 0;
 }
 
-/* What is gathered from each cgroup of a subtree, itself included. */
 struct gather {
-        int (*visit)(int dir, struct gather *g);
         void *items;
         size_t n, size;
 };
@@ -140,39 +164,12 @@ static int gather_add(struct gather *g, const void *item) {
         return 0;
 }
 
-static int gather_below(int dir, int depth, struct gather *g) {
-        _cleanup_close_ int copy = -EBADF;
-        struct dirent *e;
-        DIR *d;
-        int r = g->visit(dir, g);
-
-        if (r < 0 || depth >= DEPTH_MAX)
-                return r;
-        copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        d = copy < 0 ? NULL : fdopendir(copy);
-        if (!d)
-                return -errno;
-        (void) TAKE_FD(copy);
-        while (r >= 0 && (e = readdir(d))) {
-                _cleanup_close_ int sub = -EBADF;
-
-                if (e->d_type != DT_DIR || e->d_name[0] == '.')
-                        continue;
-                sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                if (sub < 0)
-                        continue; /* removed meanwhile: nobody is in it */
-                r = gather_below(sub, depth + 1, g);
-                if (r == -ENODEV || r == -ENOENT)
-                        r = 0;
-        }
-        (void) closedir(d);
-        return r;
-}
-
-static int visit_pids(int dir, struct gather *g) {
+static int visit_pids(int dir, const char *path, const char *name, struct walk *w) {
         _cleanup_free_ char *text = NULL;
         int r = io_read_file(dir, "cgroup.procs", PROCS_MAX, &text, NULL);
 
+        (void) path;
+        (void) name;
         if (r == -EOPNOTSUPP) /* a threaded cgroup: its processes are listed where the domain is */
                 return 0;
         for (char *at = text, *end; r >= 0 && *at; at = *end == '\n' ? end + 1 : end) {
@@ -182,27 +179,38 @@ static int visit_pids(int dir, struct gather *g) {
                 if (end == at || number < 0 || number > INT_MAX)
                         return -EBADMSG;
                 if (pid > 0) /* 0: a process that this pid namespace cannot name */
-                        r = gather_add(g, &pid);
+                        r = gather_add(w->userdata, &pid);
         }
         return r;
 }
 
-static int visit_id(int dir, struct gather *g) {
+static int visit_id(int dir, const char *path, const char *name, struct walk *w) {
         struct stat st;
 
+        (void) path;
+        (void) name;
         if (fstat(dir, &st) < 0)
                 return -errno;
-        return gather_add(g, &(uint64_t){ st.st_ino });
+        return gather_add(w->userdata, &(uint64_t){ st.st_ino });
+}
+
+static int gather(int fd, int (*visit)(int, const char *, const char *, struct walk *), struct gather *g) {
+        struct walk w = { .visit = visit, .userdata = g };
+        int r = walk_at(fd, "", "", 0, &w);
+
+        if (r < 0) {
+                free(g->items);
+                g->items = NULL;
+        }
+        return r;
 }
 
 int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) {
-        struct gather g = { .visit = visit_pids, .size = sizeof(pid_t) };
-        int r = gather_below(fd, 0, &g);
+        struct gather g = { .size = sizeof(pid_t) };
+        int r = gather(fd, visit_pids, &g);
 
-        if (r < 0) {
-                free(g.items);
+        if (r < 0)
                 return r;
-        }
         *ret = g.items;
         *ret_n = g.n;
         return 0;
@@ -215,17 +223,34 @@ static int compare_ids(const void *a, const void *b) {
 }
 
 int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) {
-        struct gather g = { .visit = visit_id, .size = sizeof(uint64_t) };
-        int r = gather_below(fd, 0, &g);
+        struct gather g = { .size = sizeof(uint64_t) };
+        int r = gather(fd, visit_id, &g);
 
-        if (r < 0) {
-                free(g.items);
+        if (r < 0)
                 return r;
-        }
         qsort(g.items, g.n, sizeof(uint64_t), compare_ids);
         *ret = g.items;
         *ret_n = g.n;
         return 0;
+}
+
+struct each_name {
+        int (*fn)(const char *name, void *userdata);
+        void *userdata;
+};
+
+static int visit_name(int dir, const char *path, const char *name, struct walk *w) {
+        const struct each_name *e = w->userdata;
+
+        (void) dir;
+        return path[0] == 0 ? 0 : e->fn(name, e->userdata);
+}
+
+int cgroup_each_name(int fd, int (*fn)(const char *name, void *userdata), void *userdata) {
+        struct each_name e = { .fn = fn, .userdata = userdata };
+        struct walk w = { .visit = visit_name, .userdata = &e };
+
+        return walk_at(fd, "", "", 0, &w);
 }
 
 int cgroup_freezer_read(int fd, struct cgroup_freezer *ret) {

@@ -29,6 +29,9 @@ int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) _warn_unused_;
 /* The ids of the cgroup and all its descendants, sorted; same ownership. */
 int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) _warn_unused_;
 
+/* Calls fn with the name of every descendant cgroup until it returns other than 0, which is then returned. -errno. */
+int cgroup_each_name(int fd, int (*fn)(const char *name, void *userdata), void *userdata) _warn_unused_;
+
 /* Freezer (kernel/cgroup/freezer.c): asked is what was written last, frozen what the kernel reports about every task. */
 struct cgroup_freezer {
         bool asked, frozen, populated;

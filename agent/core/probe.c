@@ -14,6 +14,10 @@
 struct probe {
         pid_t pid;
         int fd; /* -EBADF once the child has failed to answer */
+        struct {
+                uint64_t cgroup_id, inode;
+        } entered[PROBE_CGROUPS_MAX];
+        size_t next;
 };
 
 static const char *const result_ids[_PROBE_RESULT_MAX] = {
@@ -94,18 +98,31 @@ static int ask(struct probe *p, const struct probe_request *q, int cgroup_fd, st
         return ret->result;
 }
 
-int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits, uint64_t *ret_inode) {
+int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) {
         const struct probe_request q = {
                 .cgroup_id = cgroup_id,
                 .op = PROBE_OP_ENTER,
                 .n_permits = (uint32_t) MIN(n_permits, (size_t) PROBE_PERMITS_MAX),
         };
         struct probe_reply a;
+        uint64_t known;
         int r = ask(p, &q, cgroup_fd, &a);
 
-        if (r == 0)
-                *ret_inode = a.inode;
+        if (r == 0 && !probe_inode(p, cgroup_id, &known)) {
+                p->entered[p->next].cgroup_id = cgroup_id;
+                p->entered[p->next].inode = a.inode;
+                p->next = (p->next + 1) % PROBE_CGROUPS_MAX;
+        }
         return r;
+}
+
+bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret) {
+        for (size_t i = 0; i < PROBE_CGROUPS_MAX; i++)
+                if (p->entered[i].cgroup_id == cgroup_id) {
+                        *ret = p->entered[i].inode;
+                        return true;
+                }
+        return false;
 }
 
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) {
@@ -125,11 +142,16 @@ int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permit
         return r;
 }
 
-int probe_leave(struct probe *p, uint64_t cgroup_id) {
+void probe_leave(struct probe *p, uint64_t cgroup_id) {
         const struct probe_request q = { .cgroup_id = cgroup_id, .op = PROBE_OP_LEAVE };
         struct probe_reply a;
 
-        return ask(p, &q, -EBADF, &a);
+        /* a child that does not answer is known as such from here on */
+        if (ask(p, &q, -EBADF, &a) < 0)
+                return;
+        for (size_t i = 0; i < PROBE_CGROUPS_MAX; i++)
+                if (p->entered[i].cgroup_id == cgroup_id)
+                        p->entered[i].cgroup_id = 0;
 }
 
 const char *probe_result_id(enum probe_result r) {

@@ -58,12 +58,14 @@ int probe_start(struct probe **ret) _warn_unused_;
 void probe_free(struct probe *p);
 void probe_freep(struct probe **p);
 
-/* Makes the sockets inside the cgroup, one more for each permit that will be tried, and tries the paths. *ret_inode is the socket that destroying has to spare. 0; -EBUSY when the
+/* Makes the sockets inside the cgroup, one more for each permit that will be tried, and tries the paths. 0; -EBUSY when the
  * cgroup is already frozen and cannot be entered; -errno. At most PROBE_CGROUPS_MAX are kept, the oldest goes. */
-int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits, uint64_t *ret_inode) _warn_unused_;
+int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) _warn_unused_;
+/* Inode of the one socket in there that destroying has to spare: it tests the packet hooks alone. False for a cgroup never entered. */
+bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret);
 /* Tries everything. A cgroup that was never entered gives NOT_RUN throughout. Blocks up to PROBE_PERMIT_MS when there are permits. */
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) _warn_unused_;
 /* Forgets the cgroup's sockets. */
-int probe_leave(struct probe *p, uint64_t cgroup_id) _warn_unused_;
+void probe_leave(struct probe *p, uint64_t cgroup_id);
 
 const char *probe_result_id(enum probe_result r);

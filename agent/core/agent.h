@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Everything the core owns, in one place: no other state is carried from one command to the next. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "agent/core/hostkey.h"
+#include "agent/core/isolate.h"
+#include "agent/core/ledger.h"
+#include "agent/core/probe.h"
+#include "agent/core/resolve.h"
+#include "agent/core/site.h"
+#include "agent/core/systemd.h"
+#include "policy/hold.h"
+#include "policy/local.h"
+#include "policy/trust.h"
+
+#define AGENT_VERSION "0.1.0"
+
+struct link;
+
+struct config {
+        const char *trust, *policy; /* files */
+        const char *state;          /* directory: host_key, ledger/, evidence/ */
+        const char *pins;           /* directory on a bpffs */
+        const char *socket;         /* where the gate connects, when it is not passed by the service manager */
+        const char *collector;      /* program */
+};
+
+/* A time that is certainly past; see policy/decide.h. */
+struct floor {
+        int64_t ms, at_boot_ms;
+};
+
+struct counters {
+        uint64_t commands, refusals, duplicates, holds, releases, lapses, reinforced, malformed;
+};
+
+struct agent {
+        struct config config;
+        sd_event *event;
+        struct hostkey *key;
+        struct ledger *ledger; /* NULL when it could not even be opened */
+        struct hold_set *holds;
+        struct held_list held;
+        struct trust *trust; /* NULL: none that could be accepted */
+        struct local local;
+        char *cgroup_root; /* NULL: no unified hierarchy */
+        struct isolate *isolate;
+        struct probe *probe;
+        struct systemd *systemd;
+        struct link *link;
+        sd_event_source *lapse_timer;
+        struct floor floor;
+        uint8_t boot_id[16];
+        int64_t started_ms; /* CLOCK_BOOTTIME */
+        struct counters counters;
+};
+
+/* Opens everything. What a host can be without (ledger, trust root, policy, BPF, systemd) is reported and lived with; -errno only when no
+ * order could be carried out or answered at all. */
+int agent_new(const struct config *config, sd_event *event, struct agent **ret) _warn_unused_;
+void agent_free(struct agent *a);
+void agent_freep(struct agent **a);
+/* Reads trust root and policy again. What cannot be accepted leaves the old one in force and is logged. */
+void agent_reload(struct agent *a);
+
+bool agent_ledger_ok(const struct agent *a);
+struct resolver agent_resolver(const struct agent *a);
+/* The floor now. */
+int64_t agent_floor(const struct agent *a);
+void agent_raise_floor(struct agent *a, int64_t ms);
+/* Lets time pass for leases and held times. */
+void agent_tick(struct agent *a);

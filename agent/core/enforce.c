@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/enforce.h"
+
+#include "agent/core/cgroup.h"
+#include "agent/util/clock.h"
+
+struct enforced {
+        struct recorded *recorded;
+        struct enforced_site *sites;
+        size_t n;
+};
+
+/* One step, at every site that has a cgroup. */
+typedef void (*step_fn)(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out);
+
+static void for_each_site(struct agent *a, struct enforced *e, step_fn step) {
+        struct sites *sites = recorded_sites(a, e->recorded);
+
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (sites->v[i].fd >= 0)
+                        step(a, e, &sites->v[i], &e->sites[i]);
+}
+
+/* Before anything is refused, so that the self-test has connections that were open before. */
+static void step_enter(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        const struct command *c = recorded_command(e->recorded);
+
+        out->probe_error = a->probe ? probe_enter(a->probe, s->fd, s->cgroup_id, a->local.n_permits + (c ? c->n_permits : 0)) : -ENODEV;
+}
+
+static void note_attach(struct enforced_site *out, int r) {
+        if (r == -EBUSY)
+                out->gaps |= reason_bit(REASON_FOREIGN_BPF);
+        else if (r < 0)
+                out->gaps |= reason_bit(REASON_NO_BPF);
+}
+
+static void step_calls(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        note_attach(out, isolate_attach(a->isolate, recorded_id(e->recorded), s->fd, s->cgroup_id, ISOLATE_CALLS));
+}
+
+static void step_packets(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        note_attach(out, isolate_attach(a->isolate, recorded_id(e->recorded), s->fd, s->cgroup_id, ISOLATE_PACKETS));
+}
+
+static void step_destroy(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        _cleanup_free_ uint64_t *ids = NULL;
+        _cleanup_free_ pid_t *pids = NULL;
+        struct sockets_scope scope = { 0 };
+        uint64_t spare = 0;
+
+        (void) e;
+        if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0 || cgroup_pids(s->fd, &pids, &scope.n_pids) < 0) {
+                out->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                return;
+        }
+        scope.cgroup_ids = ids;
+        scope.pids = pids;
+        if (a->probe && out->probe_error == 0 && probe_inode(a->probe, s->cgroup_id, &spare)) {
+                scope.spare_inodes = &spare;
+                scope.n_spare_inodes = 1;
+        }
+        sockets_destroy(&scope, true, &out->sockets);
+        out->gaps |= out->sockets.gaps;
+}
+
+static void step_freeze(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        (void) a;
+        (void) e;
+        if (cgroup_freezer_write(s->fd, true) < 0)
+                out->gaps |= reason_bit(REASON_NOT_FROZEN);
+}
+
+/* All were asked before the first is waited for, so they freeze at the same time. */
+static void wait_frozen(struct agent *a, struct enforced *e) {
+        const int64_t deadline = clock_mono_us() + ENFORCE_FREEZE_US;
+        struct sites *sites = recorded_sites(a, e->recorded);
+
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (sites->v[i].fd >= 0 && cgroup_freezer_wait(sites->v[i].fd, true, MAX(deadline - clock_mono_us(), 0)) < 0)
+                        e->sites[i].gaps |= reason_bit(REASON_NOT_FROZEN);
+}
+
+static void isolate_sites(struct agent *a, struct enforced *e) {
+        const struct hold *h = hold_set_find(a->holds, recorded_id(e->recorded));
+        struct phases *p = recorded_phases(e->recorded);
+        const int ready = isolate_begin(a->isolate, a->local.permits, a->local.n_permits, h ? h->permits : NULL, h ? h->n_permits : 0);
+
+        for_each_site(a, e, step_enter);
+        phases_stamp(p, PHASE_ENTER);
+        if (ready == 0)
+                for_each_site(a, e, step_calls);
+        phases_stamp(p, PHASE_CALLS);
+        for_each_site(a, e, step_destroy);
+        phases_stamp(p, PHASE_DESTROY);
+        if (ready == 0)
+                for_each_site(a, e, step_packets);
+        phases_stamp(p, PHASE_PACKETS);
+        isolate_end(a->isolate);
+}
+
+int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
+        _cleanup_(enforced_freep) struct enforced *e = calloc(1, sizeof(*e));
+        const struct verb_info *v = verb_info(recorded_verb(r));
+        struct sites *sites = recorded_sites(a, r);
+
+        if (!e) {
+                recorded_free(r);
+                return -ENOMEM;
+        }
+        e->recorded = r;
+        e->n = sites ? sites->n : 0;
+        e->sites = calloc(e->n ? e->n : 1, sizeof(*e->sites));
+        if (!e->sites)
+                return -ENOMEM;
+        for (size_t i = 0; i < e->n; i++)
+                e->sites[i].fresh = recorded_command(r) != NULL;
+        if (v->isolates)
+                isolate_sites(a, e);
+        if (v->freezes) {
+                for_each_site(a, e, step_freeze);
+                wait_frozen(a, e);
+                phases_stamp(recorded_phases(r), PHASE_FREEZE);
+        }
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
+void enforced_free(struct enforced *e) {
+        if (!e)
+                return;
+        recorded_free(e->recorded);
+        free(e->sites);
+        free(e);
+}
+
+void enforced_freep(struct enforced **e) {
+        enforced_free(*e);
+}
+
+struct recorded *enforced_recorded(const struct enforced *e) {
+        return e->recorded;
+}
+
+const struct enforced_site *enforced_site(const struct enforced *e, size_t site) {
+        return site < e->n ? &e->sites[site] : NULL;
+}
+
+/* Another active hold that freezes the very same cgroup. One that freezes an ancestor is the kernel's own business: it counts. */
+static bool frozen_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+                const struct sites *sites;
+
+                if (command_id_equal(&h->id, hold) || h->state == HOLD_RELEASING || !verb_info(h->verb)->freezes)
+                        continue;
+                sites = held_find(&a->held, &h->id);
+                for (size_t k = 0; sites && k < sites->n; k++)
+                        if (sites->v[k].missing == REASON_NONE && sites->v[k].cgroup_id == cgroup_id)
+                                return true;
+        }
+        return false;
+}
+
+static void thaw_site(struct agent *a, const struct command_id *hold, struct site *s, reason_set *ret) {
+        const char *unit = site_unit(s);
+        struct cgroup_freezer now;
+
+        if (s->was_frozen || frozen_by_other(a, hold, s->cgroup_id)) {
+                *ret |= reason_bit(REASON_HELD_BY_OTHER);
+                return;
+        }
+        if (cgroup_freezer_write(s->fd, false) < 0) {
+                *ret |= reason_bit(REASON_PERSISTS);
+                return;
+        }
+        /* The manager's own view is a courtesy; what counts is read from the kernel next. */
+        if (unit && systemd_unit_frozen(a->systemd, unit, false) < 0)
+                *ret |= reason_bit(REASON_SYSTEMD_UNAWARE);
+        /* An ancestor that is held keeps it frozen though nothing of this hold does. */
+        if (cgroup_freezer_read(s->fd, &now) < 0 || now.asked)
+                *ret |= reason_bit(REASON_PERSISTS);
+        else if (cgroup_freezer_wait(s->fd, false, ENFORCE_FREEZE_US) < 0)
+                *ret |= reason_bit(REASON_HELD_BY_OTHER);
+}
+
+void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *ret) {
+        const struct hold *h = hold_set_find(a->holds, hold);
+        struct sites *sites = held_find(&a->held, hold);
+
+        for (size_t i = 0; h && sites && i < sites->n; i++) {
+                struct site *s = &sites->v[i];
+
+                /* A cgroup that is gone took its freeze and its links with it. */
+                if (s->missing != REASON_NONE || site_open(s, a->cgroup_root) < 0)
+                        continue;
+                if (verb_info(h->verb)->freezes)
+                        thaw_site(a, hold, s, ret);
+                if (a->probe && verb_info(h->verb)->isolates)
+                        probe_leave(a->probe, s->cgroup_id);
+        }
+        if (isolate_drop(a->isolate, hold) < 0)
+                *ret |= reason_bit(REASON_PERSISTS);
+}

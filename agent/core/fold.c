@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/fold.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "agent/util/clock.h"
+#include "policy/decide.h"
+
+static int fold_release(struct agent *a, const struct command *c) {
+        for (size_t i = 0; i < c->n_targets; i++) {
+                struct command_id hold;
+                int r = command_id_from_str(c->targets[i].name, &hold);
+
+                if (r == 0 && !hold_set_find(a->holds, &hold))
+                        r = hold_set_bury(a->holds, &hold, c->exp_ms);
+                else if (r == 0)
+                        r = hold_set_release(a->holds, &hold, &c->id);
+                /* -EPROTO: it is being released already, and one undoing serves both */
+                if (r < 0 && r != -EPROTO)
+                        return r;
+        }
+        agent_raise_floor(a, decide_raise_floor(agent_floor(a), c->iat_ms));
+        return 0;
+}
+
+static int fold_extend(struct agent *a, const struct command *c) {
+        for (size_t i = 0; i < c->n_targets; i++) {
+                struct command_id hold;
+                int r = command_id_from_str(c->targets[i].name, &hold);
+
+                if (r == 0)
+                        r = hold_set_extend(a->holds, &hold, c->lease_ms);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation, int64_t wall_ms,
+               struct sites *sites) {
+        int r = hold_set_see(a->holds, &c->id, digest, c->exp_ms);
+
+        if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_STOP) {
+                r = hold_set_begin(a->holds, c, automation, wall_ms);
+                if (r == 0)
+                        r = held_put(&a->held, &c->id, sites);
+        } else if (r == 0 && c->verb == VERB_RELEASE) {
+                r = fold_release(a, c);
+        } else if (r == 0 && c->verb == VERB_EXTEND) {
+                r = fold_extend(a, c);
+        }
+        sites_done(sites);
+        return r;
+}
+
+int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n) {
+        int first = o->settle ? hold_set_settle(a->holds, o->id, o->state, o->reasons) : 0;
+
+        for (size_t i = 0; i < o->n_ended; i++) {
+                int r = hold_set_end(a->holds, &o->ended[i]);
+
+                held_remove(&a->held, &o->ended[i]);
+                first = first < 0 ? first : r;
+        }
+        if (n > 0) {
+                int r = hold_set_receipt(a->holds, o->id, n);
+
+                first = first < 0 ? first : r;
+        }
+        return first;
+}
+
+int fold_lapse(struct agent *a, const struct command_id *hold) {
+        return hold_set_release(a->holds, hold, NULL);
+}
+
+static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_command_ struct command *c = NULL;
+        _cleanup_(sites_done) struct sites sites = { 0 };
+        const char *envelope = json_string_value(json_object_get(body, "envelope"));
+        uint8_t digest[32];
+        enum reason reason;
+        int r;
+
+        if (!envelope)
+                return -EBADMSG;
+        r = dsse_parse(envelope, strlen(envelope), &d, &reason);
+        if (r == 0 && reason == REASON_NONE)
+                r = command_parse(d.payload, d.n_payload, &c, &reason);
+        if (r < 0)
+                return r;
+        if (reason != REASON_NONE)
+                return -EBADMSG;
+        r = sites_from_json(json_object_get(body, "sites"), &sites);
+        if (r < 0)
+                return r;
+        (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
+        return fold_order(a, c, digest, json_is_true(json_object_get(body, "automation")), wall_ms, &sites);
+}
+
+static reason_set reasons_from_json(const json_t *array) {
+        reason_set set = 0;
+        const json_t *one;
+        size_t i;
+
+        json_array_foreach(array, i, one) {
+                enum reason r;
+
+                if (json_is_string(one) && reason_from_id(json_string_value(one), &r))
+                        set |= reason_bit(r);
+        }
+        return set;
+}
+
+static int replay_outcome(struct agent *a, const json_t *body, uint64_t n) {
+        const json_t *list = json_object_get(body, "ended");
+        const char *state = json_string_value(json_object_get(body, "state"));
+        const char *id_text = json_string_value(json_object_get(body, "id"));
+        _cleanup_free_ struct command_id *ended = calloc(json_array_size(list) + 1, sizeof(*ended));
+        struct command_id id;
+        struct outcome o = { .id = &id, .ended = ended, .reasons = reasons_from_json(json_object_get(body, "reasons")) };
+
+        if (!ended)
+                return -ENOMEM;
+        if (!id_text || command_id_from_str(id_text, &id) < 0)
+                return -EBADMSG;
+        o.settle = state && hold_state_from_id(state, &o.state);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+                const char *text = json_string_value(json_array_get(list, i));
+
+                if (!text || command_id_from_str(text, &ended[o.n_ended++]) < 0)
+                        return -EBADMSG;
+        }
+        return fold_outcome(a, &o, n);
+}
+
+static int replay_lapse(struct agent *a, const json_t *body) {
+        const char *text = json_string_value(json_object_get(body, "id"));
+        struct command_id hold;
+
+        if (!text || command_id_from_str(text, &hold) < 0)
+                return -EBADMSG;
+        return fold_lapse(a, &hold);
+}
+
+/* The floor goes on with CLOCK_BOOTTIME while it is the same boot; time that passed while the host was off is not known. */
+static void replay_floor(struct agent *a, int64_t floor_ms, const uint8_t boot[static 16], int64_t boot_ms) {
+        if (memcmp(boot, a->boot_id, sizeof(a->boot_id)) == 0)
+                floor_ms += clock_boot_ms() - boot_ms;
+        agent_raise_floor(a, floor_ms);
+}
+
+int fold_replay(const json_t *body, uint64_t n, void *userdata) {
+        struct agent *a = userdata;
+        const char *kind = NULL, *boot_text = NULL;
+        int r;
+        json_int_t boot_ms, wall_ms, floor_ms;
+        uint8_t boot[16];
+        size_t size;
+
+        if (json_unpack((json_t *) body, "{ss ss sI sI sI}", "kind", &kind, "boot", &boot_text, "t_boot", &boot_ms, "t_wall", &wall_ms,
+                        "floor", &floor_ms) < 0 ||
+            sodium_hex2bin(boot, sizeof(boot), boot_text, strlen(boot_text), NULL, &size, NULL) != 0 || size != sizeof(boot))
+                return -EBADMSG;
+        hold_set_advance(a->holds, boot, boot_ms);
+        replay_floor(a, floor_ms, boot, boot_ms);
+        if (strcmp(kind, "order") == 0)
+                r = replay_order(a, body, wall_ms);
+        else if (strcmp(kind, "outcome") == 0)
+                r = replay_outcome(a, body, n);
+        else if (strcmp(kind, "lapse") == 0)
+                r = replay_lapse(a, body);
+        else
+                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 ? 0 : -EBADMSG;
+        /* A hold that was made while the ledger could take no order has an outcome and no beginning. */
+        return r == -ENOENT || r == -EPROTO || r == -EEXIST ? 0 : r;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/prove.h"
+
+#include <string.h>
+
+#include "agent/core/cgroup.h"
+
+struct proven {
+        struct enforced *enforced;
+        struct proof *sites;
+        size_t n;
+        enum hold_state state;
+        reason_set gaps;
+};
+
+void proof_done(struct proof *p) {
+        free(p->pids);
+        p->pids = NULL;
+}
+
+static void read_links(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done, struct proof *p) {
+        isolate_read(a->isolate, &h->id, s->cgroup_id, p->links);
+        (void) isolate_count(a->isolate, &h->id, s->cgroup_id, &p->counted);
+        for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
+                if (p->links[k].link_id == 0)
+                        /* enforcing knows why it could not be attached; otherwise it was and is no more */
+                        p->gaps |= done && (done->gaps & reason_bit(REASON_FOREIGN_BPF)) ? reason_bit(REASON_FOREIGN_BPF)
+                                   : done                                               ? reason_bit(REASON_NO_BPF)
+                                                                                        : reason_bit(REASON_LINK_LOST);
+}
+
+static void look_at_sockets(const struct site *s, const struct enforced_site *done, struct proof *p, const struct probe *probe) {
+        _cleanup_free_ uint64_t *ids = NULL;
+        struct sockets_scope scope = { .pids = p->pids, .n_pids = p->n_pids };
+        uint64_t spare;
+
+        if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0) {
+                p->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                return;
+        }
+        scope.cgroup_ids = ids;
+        if (probe && probe_inode(probe, s->cgroup_id, &spare)) {
+                scope.spare_inodes = &spare;
+                scope.n_spare_inodes = 1;
+        }
+        sockets_destroy(&scope, false, &p->sockets);
+        if (done)
+                p->sockets.destroyed = done->sockets.destroyed;
+        p->gaps |= p->sockets.gaps;
+}
+
+/* Local policy's first, then the hold's own: the order in which the programs have them. */
+static size_t gather_permits(const struct agent *a, const struct hold *h, struct permit *ret, size_t max) {
+        const size_t own = MIN(a->local.n_permits, max), theirs = MIN(h->n_permits, max - own);
+
+        memcpy(ret, a->local.permits, own * sizeof(*ret));
+        if (theirs > 0)
+                memcpy(ret + own, h->permits, theirs * sizeof(*ret));
+        return own + theirs;
+}
+
+static bool is_blocked(const struct probe_report *t) {
+        return t->new_connection == PROBE_BLOCKED && t->open_stream != PROBE_LEAK && t->open_datagram == PROBE_BLOCKED &&
+               t->inbound == PROBE_BLOCKED;
+}
+
+static bool has_leak(const struct probe_report *t) {
+        return t->new_connection == PROBE_LEAK || t->open_stream == PROBE_LEAK || t->open_datagram == PROBE_LEAK || t->inbound == PROBE_LEAK;
+}
+
+/* The sockets of the self-test end with the agent, and nothing can be made in a frozen cgroup: a hold that is older than this start shows
+ * its self-test as not run, and stands on what is read back. For a new order that is a gap. */
+static void self_test(struct agent *a, const struct hold *h, const struct site *s, bool fresh, struct proof *p) {
+        struct permit permits[PROBE_PERMITS_MAX];
+        const size_t n = gather_permits(a, h, permits, ELEMENTSOF(permits));
+
+        p->tested = a->probe && probe_check(a->probe, s->cgroup_id, permits, n, &p->selftest) == 0;
+        if (p->tested && has_leak(&p->selftest))
+                p->gaps |= reason_bit(REASON_SELFTEST_LEAK);
+        else if (fresh && (!p->tested || !p->selftest.baseline || !is_blocked(&p->selftest)))
+                p->gaps |= reason_bit(REASON_SELFTEST_NOT_RUN);
+        for (size_t k = 0; p->tested && k < p->selftest.n_permits; k++)
+                if (p->selftest.permits[k] == PROBE_CUT)
+                        p->gaps |= reason_bit(REASON_SELFTEST_CUT);
+}
+
+void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done, struct proof *ret) {
+        const struct verb_info *v = verb_info(h->verb);
+        struct cgroup_freezer freezer = { 0 };
+
+        *ret = (struct proof){ 0 };
+        if (s->missing != REASON_NONE) {
+                ret->gaps |= reason_bit(s->missing);
+                return;
+        }
+        if (site_open(s, a->cgroup_root) < 0) {
+                ret->gaps |= reason_bit(REASON_CGROUP_REPLACED);
+                return;
+        }
+        ret->present = true;
+        if (v->isolates)
+                read_links(a, h, s, done, ret);
+        if (cgroup_pids(s->fd, &ret->pids, &ret->n_pids) < 0)
+                ret->gaps |= reason_bit(REASON_NOT_FROZEN);
+        if (v->isolates) {
+                look_at_sockets(s, done, ret, a->probe);
+                self_test(a, h, s, done && done->fresh, ret);
+        }
+        if (v->freezes) {
+                /* last, and after the pids: whoever was listed is covered by this reading */
+                ret->frozen = cgroup_freezer_read(s->fd, &freezer) == 0 && freezer.frozen && freezer.asked;
+                if (!ret->frozen)
+                        ret->gaps |= reason_bit(REASON_NOT_FROZEN);
+        }
+}
+
+static bool has_anything(const struct proof *p, enum verb verb) {
+        if (verb_info(verb)->freezes && p->frozen)
+                return true;
+        for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
+                if (p->links[k].link_id != 0)
+                        return true;
+        return false;
+}
+
+enum hold_state prove_fold(enum hold_state so_far, const struct proof *p, enum verb verb) {
+        const enum hold_state this = p->gaps == 0 ? HOLD_HELD : has_anything(p, verb) ? HOLD_PARTIAL : HOLD_FAILED;
+
+        if (so_far == _HOLD_STATE_MAX || so_far == this)
+                return this;
+        return HOLD_PARTIAL;
+}
+
+int prove(struct agent *a, struct enforced *e, struct proven **ret) {
+        _cleanup_(proven_freep) struct proven *p = calloc(1, sizeof(*p));
+        struct recorded *r = enforced_recorded(e);
+        const struct hold *h = hold_set_find(a->holds, recorded_id(r));
+        struct sites *sites = recorded_sites(a, r);
+
+        if (!p) {
+                enforced_free(e);
+                return -ENOMEM;
+        }
+        p->enforced = e;
+        p->state = _HOLD_STATE_MAX;
+        p->sites = calloc(sites && sites->n ? sites->n : 1, sizeof(*p->sites));
+        if (!p->sites)
+                return -ENOMEM;
+        for (; h && sites && p->n < sites->n; p->n++) {
+                prove_site(a, h, &sites->v[p->n], enforced_site(e, p->n), &p->sites[p->n]);
+                p->state = prove_fold(p->state, &p->sites[p->n], h->verb);
+                p->gaps |= p->sites[p->n].gaps;
+        }
+        if (p->state == _HOLD_STATE_MAX)
+                p->state = HOLD_FAILED;
+        phases_stamp(recorded_phases(r), PHASE_PROVE);
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+void proven_free(struct proven *p) {
+        if (!p)
+                return;
+        for (size_t i = 0; i < p->n; i++)
+                proof_done(&p->sites[i]);
+        free(p->sites);
+        enforced_free(p->enforced);
+        free(p);
+}
+
+void proven_freep(struct proven **p) {
+        proven_free(*p);
+}
+
+struct recorded *proven_recorded(const struct proven *p) {
+        return enforced_recorded(p->enforced);
+}
+
+const struct proof *proven_site(const struct proven *p, size_t site) {
+        return site < p->n ? &p->sites[site] : NULL;
+}
+
+enum hold_state proven_state(const struct proven *p) {
+        return p->state;
+}
+
+reason_set proven_gaps(const struct proven *p) {
+        return p->gaps;
+}

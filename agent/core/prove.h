@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Sixth stage: enforce -> PROVE -> preserve. Reads back from the kernel what is in force at each site and tries to get out of it. What a
+ * receipt or a status says about a hold comes from here and from nowhere else. */
+
+#include "agent/core/enforce.h"
+
+/* What the kernel says about one site of one hold, now. */
+struct proof {
+        pid_t *pids; /* owned */
+        size_t n_pids;
+        bool present;  /* the recorded cgroup exists */
+        bool frozen;
+        struct isolate_link links[_ISOLATE_HOOK_MAX];
+        struct isolate_counters counted;
+        struct sockets_result sockets; /* as enforcing left them; `left` and `foreign` are counted anew */
+        struct probe_report selftest;
+        bool tested;
+        reason_set gaps; /* of kind GAP, and the reason of a missing site */
+};
+
+struct proven;
+
+/* Takes the enforced over. -ENOMEM. */
+int prove(struct agent *a, struct enforced *e, struct proven **ret) _warn_unused_;
+void proven_free(struct proven *p);
+void proven_freep(struct proven **p);
+
+/* Borrowed. */
+struct recorded *proven_recorded(const struct proven *p);
+const struct proof *proven_site(const struct proven *p, size_t site);
+/* HELD only when every site has everything that the verb asks for; FAILED when no site has any of it. */
+enum hold_state proven_state(const struct proven *p);
+/* All sites' gaps together. */
+reason_set proven_gaps(const struct proven *p);
+
+/* The same reading for an active hold at any time, without a command: the proof of one site. Changes nothing but that the self-test sends
+ * its own bytes. Owned by the caller, see proof_done. */
+void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done, struct proof *ret);
+void proof_done(struct proof *p);
+/* Folds one more site into a state; begin with _HOLD_STATE_MAX. */
+enum hold_state prove_fold(enum hold_state so_far, const struct proof *p, enum verb verb);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/receipt.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "agent/core/report_json.h"
+#include "agent/util/clock.h"
+
+#define GAPS  (1U << REASON_KIND_GAP | 1U << REASON_KIND_REFUSE)
+#define FLAGS (1U << REASON_KIND_FLAG | 1U << REASON_KIND_NOTE)
+
+/* Sets a member, or drops the whole object when memory is out: half a receipt is none. */
+static void put(json_t **o, const char *name, json_t *value) {
+        if (!*o || !value || json_object_set_new(*o, name, value) < 0) {
+                json_decref(*o);
+                *o = NULL;
+        }
+}
+
+static json_t *hex(const uint8_t *bytes, size_t n) {
+        char text[65];
+
+        return json_string(sodium_bin2hex(text, sizeof(text), bytes, n));
+}
+
+static json_t *head_json(const struct agent *a) {
+        struct ledger_head head = { 0 };
+        json_t *o = json_object();
+
+        if (a->ledger)
+                head = ledger_head(a->ledger);
+        put(&o, "n", json_integer((json_int_t) head.n));
+        put(&o, "hash", hex(head.hash, sizeof(head.hash)));
+        return o;
+}
+
+json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb, const char *state, reason_set reasons) {
+        char host[SSHKEY_ID_SIZE], id_text[33];
+        json_t *o = json_object();
+
+        sshkey_id_to_str(hostkey_public(a->key)->id, host);
+        put(&o, "v", json_integer(1));
+        put(&o, "type", json_string("receipt"));
+        put(&o, "fleet", json_string(a->trust ? a->trust->fleet : ""));
+        put(&o, "host", json_string(host));
+        if (id) {
+                command_id_to_str(id, id_text);
+                put(&o, "id", json_string(id_text));
+        }
+        if (digest)
+                put(&o, "digest", hex(digest, 32));
+        if (verb)
+                put(&o, "verb", json_string(verb));
+        put(&o, "state", json_string(state));
+        put(&o, "reasons", reasons_to_json(reasons, GAPS));
+        put(&o, "flags", reasons_to_json(reasons, FLAGS));
+        put(&o, "boot_id", hex(a->boot_id, sizeof(a->boot_id)));
+        put(&o, "wall_ms", json_integer(clock_wall_ms()));
+        put(&o, "ledger", head_json(a));
+        return o;
+}
+
+static json_t *links_json(const struct isolate_link links[static _ISOLATE_HOOK_MAX]) {
+        json_t *array = json_array();
+
+        for (size_t k = 0; array && k < _ISOLATE_HOOK_MAX; k++)
+                if (links[k].link_id != 0)
+                        (void) json_array_append_new(array, json_pack("{ss sI sI sI}", "hook", isolate_hook_id(k), "link_id",
+                                                                      (json_int_t) links[k].link_id, "prog_id", (json_int_t) links[k].prog_id,
+                                                                      "cgroup_id", (json_int_t) links[k].cgroup_id));
+        return array;
+}
+
+static json_t *selftest_json(const struct probe_report *t, const struct hold *h) {
+        json_t *o = json_pack("{sb ss ss ss ss}", "baseline", t->baseline, "new", probe_result_id(t->new_connection), "open",
+                              probe_result_id(t->open_stream), "datagram", probe_result_id(t->open_datagram), "inbound",
+                              probe_result_id(t->inbound));
+        json_t *permits = json_array();
+
+        (void) h;
+        for (size_t k = 0; permits && k < t->n_permits; k++)
+                (void) json_array_append_new(permits, json_string(probe_result_id(t->permits[k])));
+        put(&o, "permitted", permits);
+        return o;
+}
+
+static json_t *pids_json(const struct proof *p) {
+        json_t *array = json_array();
+
+        for (size_t k = 0; array && k < p->n_pids; k++)
+                (void) json_array_append_new(array, json_integer(p->pids[k]));
+        return array;
+}
+
+static void put_isolation(json_t **o, const struct proof *p, const struct hold *h) {
+        put(o, "links", links_json(p->links));
+        put(o, "sockets", json_pack("{sI sI sI sI}", "destroyed", (json_int_t) p->sockets.destroyed, "left", (json_int_t) p->sockets.left,
+                                    "foreign", (json_int_t) p->sockets.foreign, "listeners", (json_int_t) p->sockets.listeners));
+        put(o, "counted", json_pack("{sI sI sI sI sI}", "refused", (json_int_t) p->counted.refused, "dropped_out",
+                                    (json_int_t) p->counted.dropped_out, "dropped_in", (json_int_t) p->counted.dropped_in, "passed_out",
+                                    (json_int_t) p->counted.passed_out, "passed_in", (json_int_t) p->counted.passed_in));
+        if (p->tested)
+                put(o, "selftest", selftest_json(&p->selftest, h));
+}
+
+json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h) {
+        char name[TARGET_STR_SIZE];
+        json_t *o = json_object();
+
+        target_to_str(&s->target, name, sizeof(name));
+        put(&o, "target", json_string(name));
+        put(&o, "gaps", reasons_to_json(p->gaps, 0));
+        if (s->missing != REASON_NONE)
+                return o;
+        put(&o, "cgroup", json_string(s->path));
+        put(&o, "cgroup_id", json_integer((json_int_t) s->cgroup_id));
+        put(&o, "present", json_boolean(p->present));
+        put(&o, "pids", pids_json(p));
+        if (verb_info(h->verb)->freezes)
+                put(&o, "frozen", json_boolean(p->frozen));
+        if (verb_info(h->verb)->isolates)
+                put_isolation(&o, p, h);
+        return o;
+}
+
+static json_t *phases_json(const struct phases *p) {
+        json_t *o = json_object();
+
+        for (size_t k = 0; k < _PHASE_MAX; k++)
+                if (p->us[k] > 0)
+                        put(&o, phase_id(k), json_integer(p->us[k]));
+        put(&o, "total", json_integer(p->mark - p->start));
+        return o;
+}
+
+json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
+        struct recorded *r = proven_recorded(p);
+        const struct hold *h = hold_set_find(a->holds, recorded_id(r));
+        const struct sites *sites = recorded_sites(a, r);
+        json_t *o, *array = json_array();
+
+        if (!h || !sites) {
+                json_decref(array);
+                return NULL;
+        }
+        o = receipt_plain(a, recorded_id(r), recorded_digest(r), verb_info(h->verb)->id, hold_state_id(proven_state(p)),
+                          proven_gaps(p) | recorded_flags(r));
+        for (size_t i = 0; array && i < sites->n; i++)
+                (void) json_array_append_new(array, receipt_site(&sites->v[i], proven_site(p, i), h));
+        put(&o, "targets", array);
+        put(&o, "phases_us", phases_json(recorded_phases(r)));
+        put(&o, "incident", json_string(h->incident));
+        put(&o, "severity", json_string(severity_id(h->severity)));
+        if (h->lease_left_ms != INT64_MAX)
+                put(&o, "lease_ms", json_integer(h->lease_left_ms));
+        return o;
+}
+
+json_t *receipt_of_refusal(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d) {
+        json_t *o = receipt_plain(a, c ? &c->id : NULL, digest, c ? verb_info(c->verb)->id : NULL, "refused", reason_bit(d->reason) | d->flags);
+
+        /* a FLAG can be what a release is refused for: it is the reason then, whatever its kind */
+        put(&o, "reasons", json_pack("[s]", reason_id(d->reason)));
+        if (d->reason == REASON_THRESHOLD) {
+                put(&o, "have", json_integer(d->have));
+                put(&o, "need", json_integer(d->need));
+        }
+        return o;
+}
+
+json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uint8_t *digest) {
+        json_t *stored = record_receipt(a, &c->id);
+        json_t *o = receipt_plain(a, &c->id, digest, verb_info(c->verb)->id, "duplicate", 0);
+        const struct hold *h = hold_set_find(a->holds, &c->id);
+
+        if (verb_info(c->verb)->cls == VERB_CLASS_STOP)
+                put(&o, "hold", json_string(h ? "active" : "ended"));
+        if (stored)
+                put(&o, "receipt", stored);
+        return o;
+}
+
+int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {
+        _cleanup_free_ char *text = NULL;
+
+        if (!receipt || json_object_set_new(receipt, "final", json_boolean(final)) < 0)
+                return -ENOMEM;
+        text = json_dumps(receipt, JSON_COMPACT | JSON_SORT_KEYS);
+        if (!text)
+                return -ENOMEM;
+        return hostkey_envelope(a->key, DSSE_RECEIPT, text, ret);
+}

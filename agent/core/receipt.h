@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Last stage: what the host says about a command, as signed JSON; policy/PROTOCOL.md lists the members. Every function gives a new reference to an
+ * object that already has who, when and where, or NULL when out of memory; receipt_seal signs it. */
+
+#include "agent/core/prove.h"
+
+struct preserved;
+
+/* A stop order or the recovery of one. */
+json_t *receipt_of_proof(struct agent *a, const struct proven *p);
+/* The members that describe one site as read back: used by receipts and by status. */
+json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h);
+/* A command that was refused. c and digest may be NULL. */
+json_t *receipt_of_refusal(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d);
+/* A command that was acted on before: carries the stored receipt, and whether its hold is active now. */
+json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uint8_t *digest);
+/* Any other: a state with flags and notes; verbs add their members. */
+json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb, const char *state, reason_set reasons);
+/* Adds what the snapshot became. */
+int receipt_add_evidence(json_t *receipt, const struct preserved *p) _warn_unused_;
+
+/* Sets "final" and signs. *ret is malloc'ed. -ENOMEM. Does not take the reference. */
+int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) _warn_unused_;

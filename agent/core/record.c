@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/record.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "agent/core/fold.h"
+#include "agent/core/report_json.h"
+#include "agent/util/clock.h"
+
+struct recorded {
+        struct authorised *authorised; /* NULL for a recalled hold */
+        struct command_id id;
+        uint8_t digest[32];
+        enum verb verb;
+        reason_set flags;
+        struct phases phases;
+};
+
+static const char *const phase_ids[_PHASE_MAX] = {
+#define X(name, id) [PHASE_##name] = id,
+        PHASE_TABLE(X)
+#undef X
+};
+
+const char *phase_id(enum phase p) {
+        return phase_ids[p];
+}
+
+void phases_begin(struct phases *p) {
+        *p = (struct phases){ .mark = clock_mono_us() };
+        p->start = p->mark;
+}
+
+void phases_stamp(struct phases *p, enum phase which) {
+        const int64_t now = clock_mono_us();
+
+        p->us[which] += now - p->mark;
+        p->mark = now;
+}
+
+/* Adds what every record carries and appends it. Steals the body, NULL included. */
+static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret_n) {
+        char boot[33];
+
+        (void) sodium_bin2hex(boot, sizeof(boot), a->boot_id, sizeof(a->boot_id));
+        if (!body || json_object_set_new(body, "kind", json_string(kind)) < 0 || json_object_set_new(body, "boot", json_string(boot)) < 0 ||
+            json_object_set_new(body, "t_boot", json_integer(clock_boot_ms())) < 0 ||
+            json_object_set_new(body, "t_wall", json_integer(clock_wall_ms())) < 0 ||
+            json_object_set_new(body, "floor", json_integer(agent_floor(a))) < 0) {
+                json_decref(body);
+                return -ENOMEM;
+        }
+        if (!a->ledger) {
+                json_decref(body);
+                return -ENODEV;
+        }
+        return ledger_append(a->ledger, body, ret_n);
+}
+
+static json_t *people_to_json(const struct trust *t, uint64_t people) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < t->n_people; i++)
+                if (people & (UINT64_C(1) << i))
+                        (void) json_array_append_new(array, json_string(t->people[i]));
+        return array;
+}
+
+static int append_order(struct agent *agent, const struct authorised *a, const struct dsse *d, const struct sites *sites) {
+        _cleanup_free_ char *envelope = NULL;
+        char id[33];
+        int r = dsse_to_json(d, &envelope);
+
+        if (r < 0)
+                return r;
+        command_id_to_str(&authorised_command(a)->id, id);
+        return append(agent, "order",
+                      json_pack("{ss ss ss so sb so so ss}", "id", id, "verb", verb_info(authorised_command(a)->verb)->id, "role",
+                                authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)), "automation",
+                                authorised_automation(a), "flags", reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites),
+                                "envelope", envelope),
+                      NULL);
+}
+
+int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites, const struct phases *phases,
+                 struct recorded **ret) {
+        _cleanup_(recorded_freep) struct recorded *rec = calloc(1, sizeof(*rec));
+        const struct command *c = authorised_command(a);
+        int r;
+
+        if (!rec) {
+                authorised_free(a);
+                sites_done(sites);
+                return -ENOMEM;
+        }
+        *rec = (struct recorded){ .authorised = a, .id = c->id, .verb = c->verb, .flags = authorised_flags(a), .phases = *phases };
+        memcpy(rec->digest, authorised_digest(a), sizeof(rec->digest));
+        r = append_order(agent, a, d, sites);
+        if (r < 0) {
+                /* FAIL-OPEN: what has to stop is stopped even if nobody can write it down. FAIL-CLOSED: nothing else is done unrecorded. */
+                if (verb_info(c->verb)->cls != VERB_CLASS_STOP) {
+                        sites_done(sites);
+                        return r;
+                }
+                rec->flags |= reason_bit(REASON_LEDGER);
+        }
+        r = fold_order(agent, c, rec->digest, authorised_automation(a), clock_wall_ms(), sites);
+        if (r < 0)
+                return r;
+        phases_stamp(&rec->phases, PHASE_RECORD);
+        *ret = TAKE_PTR(rec);
+        return 0;
+}
+
+int record_recall(struct agent *agent, const struct command_id *hold, struct recorded **ret) {
+        const struct hold *h = hold_set_find(agent->holds, hold);
+        const struct seen *seen = hold_set_seen(agent->holds, hold);
+        struct recorded *rec;
+
+        if (!h)
+                return -ENOENT;
+        rec = calloc(1, sizeof(*rec));
+        if (!rec)
+                return -ENOMEM;
+        rec->id = *hold;
+        rec->verb = h->verb;
+        if (seen)
+                memcpy(rec->digest, seen->digest, sizeof(rec->digest));
+        phases_begin(&rec->phases);
+        *ret = rec;
+        return 0;
+}
+
+void recorded_free(struct recorded *r) {
+        if (!r)
+                return;
+        authorised_free(r->authorised);
+        free(r);
+}
+
+void recorded_freep(struct recorded **r) {
+        recorded_free(*r);
+}
+
+const struct command *recorded_command(const struct recorded *r) {
+        return r->authorised ? authorised_command(r->authorised) : NULL;
+}
+
+const struct command_id *recorded_id(const struct recorded *r) {
+        return &r->id;
+}
+
+const uint8_t *recorded_digest(const struct recorded *r) {
+        return r->digest;
+}
+
+enum verb recorded_verb(const struct recorded *r) {
+        return r->verb;
+}
+
+reason_set recorded_flags(const struct recorded *r) {
+        return r->flags;
+}
+
+void recorded_add_flags(struct recorded *r, reason_set flags) {
+        r->flags |= flags;
+}
+
+struct phases *recorded_phases(struct recorded *r) {
+        return &r->phases;
+}
+
+struct sites *recorded_sites(struct agent *agent, const struct recorded *r) {
+        return held_find(&agent->held, &r->id);
+}
+
+static json_t *ids_to_json(const struct command_id *ids, size_t n) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < n; i++) {
+                char text[33];
+
+                command_id_to_str(&ids[i], text);
+                (void) json_array_append_new(array, json_string(text));
+        }
+        return array;
+}
+
+int record_outcome(struct agent *agent, const struct outcome *o) {
+        char id[33];
+        uint64_t n = 0;
+        json_t *body;
+        int r;
+
+        command_id_to_str(o->id, id);
+        body = json_pack("{ss ss so so ss*}", "id", id, "of", o->of, "reasons", reasons_to_json(o->reasons, 0), "ended",
+                         ids_to_json(o->ended, o->n_ended), "state", o->settle ? hold_state_id(o->state) : NULL);
+        if (body)
+                (void) json_object_set_new(body, "receipt", json_string(o->receipt));
+        r = append(agent, "outcome", body, &n);
+        if (r < 0)
+                n = 0;
+        return MIN(r, fold_outcome(agent, o, n));
+}
+
+int record_lapse(struct agent *agent, const struct command_id *hold) {
+        char id[33];
+        int r;
+
+        command_id_to_str(hold, id);
+        r = append(agent, "lapse", json_pack("{ss}", "id", id), NULL);
+        /* FAIL-CLOSED: a hold whose end cannot be recorded stays */
+        return r < 0 ? r : fold_lapse(agent, hold);
+}
+
+int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32], enum reason reason) {
+        char text[33] = "", hex[65];
+
+        if (id)
+                command_id_to_str(id, text);
+        (void) sodium_bin2hex(hex, sizeof(hex), digest, 32);
+        return append(agent, "refusal", json_pack("{ss ss ss}", "id", text, "digest", hex, "reason", reason_id(reason)), NULL);
+}
+
+int record_start(struct agent *agent) {
+        return append(agent, "start", json_pack("{ss}", "version", AGENT_VERSION), NULL);
+}
+
+json_t *record_receipt(struct agent *agent, const struct command_id *id) {
+        const struct seen *seen = hold_set_seen(agent->holds, id);
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_json_ json_t *body = NULL;
+        const char *envelope;
+        enum reason reason;
+
+        if (!seen || seen->receipt == 0 || !agent->ledger || ledger_read(agent->ledger, seen->receipt, &body) < 0)
+                return NULL;
+        envelope = json_string_value(json_object_get(body, "receipt"));
+        if (!envelope || dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE)
+                return NULL;
+        return json_loadb((const char *) d.payload, d.n_payload, JSON_REJECT_DUPLICATES, NULL);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Fourth stage: authorise -> RECORD -> enforce. The order is on disk before anything is done about it. A struct recorded exists only for
+ * an order that was recorded by this call or was found in the ledger at start; FAIL-OPEN for stop verbs alone: they go on with the flag
+ * LEDGER when the ledger cannot take the record.
+ *
+ * This is also the only place that knows the kinds of records, writing and replaying them:
+ *   start     the agent came up
+ *   order     a command was authorised: its envelope, who signed, under which role, and the sites it means
+ *   outcome   what became of an order, a lapse or a snapshot: state, reasons, and the receipt as it was sent
+ *   lapse     a lease ended
+ *   refusal   a command with a valid signature was refused */
+
+#include "agent/core/agent.h"
+#include "policy/decide.h"
+
+/* Phases of an order, in the order in which they happen; each in microseconds. */
+#define PHASE_TABLE(X)              \
+        X(VERIFY, "verify")        \
+        X(AUTHORISE, "authorise")  \
+        X(RESOLVE, "resolve")      \
+        X(RECORD, "record")        \
+        X(ENTER, "enter")          \
+        X(CALLS, "refuse-calls")   \
+        X(DESTROY, "destroy-sockets") \
+        X(PACKETS, "drop-packets") \
+        X(FREEZE, "freeze")        \
+        X(PROVE, "prove")          \
+        X(UNDO, "undo")
+
+enum phase {
+#define X(name, id) PHASE_##name,
+        PHASE_TABLE(X)
+#undef X
+        _PHASE_MAX,
+};
+
+struct phases {
+        int64_t us[_PHASE_MAX];
+        int64_t mark; /* CLOCK_MONOTONIC of the last stamp */
+        int64_t start;
+};
+
+void phases_begin(struct phases *p);
+/* The time since the last stamp is added to this phase. */
+void phases_stamp(struct phases *p, enum phase which);
+const char *phase_id(enum phase p);
+
+struct recorded;
+
+/* Records an order; takes a and sites over in any case. d is the envelope as it came. 0, -ENOMEM, or for a command that is not a stop verb
+ * -errno of the ledger, in which case nothing may be done. Also folds it into the holds. */
+int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites, const struct phases *phases,
+                 struct recorded **ret) _warn_unused_;
+/* The order of a hold that is active since before this start, from memory as the ledger rebuilt it. -ENOENT, -ENOMEM. */
+int record_recall(struct agent *agent, const struct command_id *hold, struct recorded **ret) _warn_unused_;
+void recorded_free(struct recorded *r);
+void recorded_freep(struct recorded **r);
+
+/* Borrowed. NULL command for a recalled hold, whose description is the hold itself. */
+const struct command *recorded_command(const struct recorded *r);
+const struct command_id *recorded_id(const struct recorded *r);
+const uint8_t *recorded_digest(const struct recorded *r);
+enum verb recorded_verb(const struct recorded *r);
+reason_set recorded_flags(const struct recorded *r);
+void recorded_add_flags(struct recorded *r, reason_set flags);
+struct phases *recorded_phases(struct recorded *r);
+/* The sites of the hold that it made; NULL for other verbs. */
+struct sites *recorded_sites(struct agent *agent, const struct recorded *r);
+
+/* What became of something. The memory follows even when the ledger does not take it, since the kernel already did. */
+struct outcome {
+        const struct command_id *id; /* of the command whose receipt this is; of the hold, when it lapsed */
+        const char *of;              /* "order", "recovery", "lapse" or "evidence" */
+        bool settle;                 /* the hold `id` is now in `state`, for `reasons` */
+        enum hold_state state;
+        reason_set reasons;
+        const struct command_id *ended; /* holds that are over */
+        size_t n_ended;
+        const char *receipt; /* the signed envelope */
+};
+
+/* Each returns 0 or the ledger's -errno. */
+int record_outcome(struct agent *agent, const struct outcome *o) _warn_unused_;
+int record_lapse(struct agent *agent, const struct command_id *hold) _warn_unused_;
+int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32], enum reason reason) _warn_unused_;
+int record_start(struct agent *agent) _warn_unused_;
+
+/* The stored receipt's payload of a command id; NULL when there is none. New reference. */
+json_t *record_receipt(struct agent *agent, const struct command_id *id);

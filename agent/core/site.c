@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/site.h"
+
+#include <string.h>
+
+#include "agent/core/cgroup.h"
+
+void site_done(struct site *s) {
+        free(s->path);
+        closep(&s->fd);
+        *s = SITE_NULL;
+}
+
+void sites_done(struct sites *s) {
+        for (size_t i = 0; i < s->n; i++)
+                site_done(&s->v[i]);
+        free(s->v);
+        *s = (struct sites){ 0 };
+}
+
+int site_open(struct site *s, const char *root) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t id;
+        int r;
+
+        if (!s->path || !root)
+                return -ENOENT;
+        r = cgroup_open(root, s->path, &fd, &id);
+        if (r < 0)
+                return r;
+        if (id != s->cgroup_id)
+                return -ESTALE;
+        closep(&s->fd);
+        s->fd = TAKE_FD(fd);
+        return 0;
+}
+
+const char *site_unit(const struct site *s) {
+        return s->target.cls == TARGET_CGROUP ? NULL : s->target.name;
+}
+
+json_t *sites_to_json(const struct sites *s) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < s->n; i++) {
+                const struct site *t = &s->v[i];
+                char name[TARGET_STR_SIZE];
+                json_t *one;
+
+                target_to_str(&t->target, name, sizeof(name));
+                if (t->missing != REASON_NONE)
+                        one = json_pack("{ss ss}", "target", name, "missing", reason_id(t->missing));
+                else
+                        one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id", (json_int_t) t->cgroup_id,
+                                        "was_frozen", t->was_frozen);
+                if (json_array_append_new(array, one) < 0) {
+                        json_decref(array);
+                        array = NULL;
+                }
+        }
+        return array;
+}
+
+static int site_from_json(const json_t *o, struct site *ret) {
+        struct site s = SITE_NULL;
+        const char *target = NULL, *missing = NULL, *path = NULL;
+        json_int_t id = 0;
+        int was_frozen = 0;
+
+        if (json_unpack((json_t *) o, "{ss s?s s?s s?I s?b}", "target", &target, "missing", &missing, "cgroup", &path, "cgroup_id", &id,
+                        "was_frozen", &was_frozen) < 0 ||
+            target_from_str(target, &s.target) < 0 || (missing && !reason_from_id(missing, &s.missing)) || (!missing && !path))
+                return -EBADMSG;
+        if (path) {
+                s.path = strdup(path);
+                if (!s.path)
+                        return -ENOMEM;
+        }
+        s.cgroup_id = (uint64_t) id;
+        s.was_frozen = was_frozen;
+        *ret = s;
+        return 0;
+}
+
+int sites_from_json(const json_t *array, struct sites *ret) {
+        _cleanup_(sites_done) struct sites s = { 0 };
+        const size_t n = json_array_size(array);
+
+        s.v = calloc(n ? n : 1, sizeof(*s.v));
+        if (!s.v)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                int r = site_from_json(json_array_get(array, i), &s.v[i]);
+
+                if (r < 0)
+                        return r;
+                s.n++;
+        }
+        *ret = s;
+        s = (struct sites){ 0 };
+        return 0;
+}
+
+void held_list_done(struct held_list *l) {
+        for (size_t i = 0; i < l->n; i++)
+                sites_done(&l->v[i].sites);
+        free(l->v);
+        *l = (struct held_list){ 0 };
+}
+
+static struct held *find(const struct held_list *l, const struct command_id *id) {
+        for (size_t i = 0; i < l->n; i++)
+                if (command_id_equal(&l->v[i].id, id))
+                        return &l->v[i];
+        return NULL;
+}
+
+int held_put(struct held_list *l, const struct command_id *id, struct sites *sites) {
+        struct held *h = find(l, id);
+
+        if (!h) {
+                struct held *more = realloc(l->v, (l->n + 1) * sizeof(*more));
+
+                if (!more) {
+                        sites_done(sites);
+                        return -ENOMEM;
+                }
+                l->v = more;
+                h = &l->v[l->n++];
+                *h = (struct held){ .id = *id };
+        }
+        sites_done(&h->sites);
+        h->sites = *sites;
+        *sites = (struct sites){ 0 };
+        return 0;
+}
+
+struct sites *held_find(const struct held_list *l, const struct command_id *id) {
+        struct held *h = find(l, id);
+
+        return h ? &h->sites : NULL;
+}
+
+void held_remove(struct held_list *l, const struct command_id *id) {
+        struct held *h = find(l, id);
+
+        if (!h)
+                return;
+        sites_done(&h->sites);
+        *h = l->v[--l->n];
+}

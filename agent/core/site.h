@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Where a hold takes place: one target, and the cgroup that it meant when it was ordered. The list of every active hold's sites is part of
+ * what the ledger rebuilds. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/cleanup.h"
+#include "policy/command.h"
+
+struct site {
+        struct target target;
+        enum reason missing;  /* NONE, or why there is no cgroup to hold: NO_TARGET, NOT_RUNNING, PROTECTED, NO_CGROUP2 */
+        char *path;           /* unified path, owned; NULL when missing */
+        uint64_t cgroup_id;
+        int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
+        bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen */
+        uint64_t watchdog_us; /* the unit's; 0: none */
+};
+
+#define SITE_NULL ((struct site){ .fd = -EBADF })
+
+struct sites {
+        struct site *v;
+        size_t n;
+};
+
+void site_done(struct site *s);
+void sites_done(struct sites *s);
+/* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken its place, -ENOENT. */
+int site_open(struct site *s, const char *root) _warn_unused_;
+/* Name of the unit, NULL for a plain cgroup. Borrowed. */
+const char *site_unit(const struct site *s);
+
+/* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */
+json_t *sites_to_json(const struct sites *s);
+/* The reverse, without opening anything. -EBADMSG, -ENOMEM. */
+int sites_from_json(const json_t *array, struct sites *ret) _warn_unused_;
+
+/* The sites of all active holds. */
+struct held {
+        struct command_id id;
+        struct sites sites;
+};
+
+struct held_list {
+        struct held *v;
+        size_t n;
+};
+
+void held_list_done(struct held_list *l);
+/* Takes the sites over (also on failure). Replaces what the hold had. -ENOMEM. */
+int held_put(struct held_list *l, const struct command_id *id, struct sites *sites) _warn_unused_;
+struct sites *held_find(const struct held_list *l, const struct command_id *id);
+void held_remove(struct held_list *l, const struct command_id *id);
