@@ -43,7 +43,7 @@ static int verified_new(const struct dsse *d, uint64_t people, struct verified *
 int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret, enum reason *ret_reason) {
         struct sshkey keys[TRUST_KEYS_MAX];
         enum reason reason = REASON_NONE;
-        uint64_t by_key, people;
+        uint64_t by_key;
         int r;
 
         if (!t)
@@ -66,14 +66,7 @@ int verify_command(const struct trust *t, const struct dsse *d, struct verified 
                 return 0;
         }
 
-        /* A key without a person would be a fault of the trust parser. FAIL-CLOSED: it gives no authority. */
-        people = trust_people_of(t, by_key);
-        if (people == 0) {
-                *ret_reason = REASON_UNTRUSTED;
-                return 0;
-        }
-
-        r = verified_new(d, people, ret);
+        r = verified_new(d, trust_people_of(t, by_key), ret);
         if (r < 0)
                 return r;
 

@@ -174,6 +174,7 @@ static void calls_about_unknown_holds_say_so(void **state) {
         struct command_id id = id_of(7);
 
         (void) state;
+        hold_set_free(NULL);
         assert_int_equal(hold_set_settle(set, &id, HOLD_HELD, 0), -ENOENT);
         assert_int_equal(hold_set_release(set, &id, NULL), -ENOENT);
         assert_int_equal(hold_set_end(set, &id), -ENOENT);
@@ -252,6 +253,7 @@ static void active_holds_are_limited_and_an_ended_one_makes_room(void **state) {
         struct command_id first = id_of(1), by = id_of(2000);
         assert_int_equal(hold_set_release(set, &first, &by), 0);
         assert_int_equal(hold_set_end(set, &first), 0);
+        assert_null(hold_set_at(set, hold_set_count(set)));
         assert_int_equal(hold_set_begin(set, &c, false, 0), 0);
 
         /* the others kept their order and are all still there */
@@ -325,6 +327,7 @@ static void boot_time_that_runs_backwards_stands_still(void **state) {
         static const uint8_t untold[16];
 
         (void) state;
+        hold_set_advance(set, untold, INT64_MIN);
         hold_set_advance(set, untold, 500 * MINUTE);
         struct command_id id = begin(1, 10 * MINUTE, false);
 
@@ -495,6 +498,13 @@ static void a_budget_is_forgotten_with_the_orders_that_used_it(void **state) {
         (void) state;
         hold_set_forget(set, INT64_MAX);
         assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), MINUTE);
+
+        /* neither a person's hold for it nor automation's for another incident keeps it */
+        struct command other = order_of(3, MINUTE);
+        assert_int_equal(hold_set_begin(set, &other, false, 0), 0);
+        other = order_of(4, MINUTE);
+        strcpy(other.incident, "SA-20261120-002");
+        assert_int_equal(hold_set_begin(set, &other, true, 0), 0);
         assert_int_equal(hold_set_release(set, &id, &by), 0);
         assert_int_equal(hold_set_end(set, &id), 0);
         hold_set_forget(set, 2 * DAY + SEEN_GRACE_MS - 1);
