@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/gate/request.h"
+
+#include <string.h>
+
+#include "policy/command.h"
+
+static const struct {
+        const char *name;
+        enum frame_kind kind;
+        bool takes_hold;
+} queries[] = {
+        { "status", FRAME_STATUS, true },
+        { "health", FRAME_HEALTH, false },
+};
+
+void request_done(struct request *r) {
+        dsse_done(&r->envelope);
+        *r = REQUEST_NULL;
+}
+
+/* root has a member "query". */
+static enum reason query_parse(const json_t *root, struct request *ret) {
+        const char *name = json_string_value(json_object_get(root, "query"));
+        const json_t *hold = json_object_get(root, "hold");
+        struct request r = REQUEST_NULL;
+        struct command_id id;
+
+        for (size_t i = 0; name && i < ELEMENTSOF(queries); i++)
+                if (strcmp(queries[i].name, name) == 0 && (!hold || queries[i].takes_hold))
+                        r.kind = queries[i].kind;
+        if (r.kind == _FRAME_KIND_MAX || json_object_size(root) != (hold ? 2U : 1U))
+                return REASON_MALFORMED;
+        if (hold) {
+                if (!json_is_string(hold) || command_id_from_str(json_string_value(hold), &id) < 0)
+                        return REASON_MALFORMED;
+                memcpy(r.hold, id.b, sizeof(r.hold));
+                r.n_hold = sizeof(r.hold);
+        }
+        *ret = r;
+        return REASON_NONE;
+}
+
+static int envelope_parse(const char *text, size_t n, struct request *ret, enum reason *ret_reason) {
+        _cleanup_(request_done) struct request r = REQUEST_NULL;
+        enum reason reason;
+        int e;
+
+        if (n > DSSE_ENVELOPE_MAX) {
+                *ret_reason = REASON_OVERSIZE;
+                return 0;
+        }
+        e = dsse_parse(text, n, &r.envelope, &reason);
+        if (e < 0)
+                return e;
+        if (reason == REASON_NONE && r.envelope.type != DSSE_COMMAND)
+                reason = REASON_TYPE;
+        /* Nobody signs nothing, and the frame has no form for it. */
+        if (reason == REASON_NONE && r.envelope.n_payload == 0)
+                reason = REASON_MALFORMED;
+        if (reason == REASON_NONE) {
+                *ret = r;
+                ret->kind = FRAME_COMMAND;
+                r = REQUEST_NULL;
+        }
+        *ret_reason = reason;
+        return 0;
+}
+
+int request_parse(const char *text, size_t n, struct request *ret, enum reason *ret_reason) {
+        _cleanup_json_ json_t *root = NULL;
+
+        if (n <= REQUEST_QUERY_MAX)
+                root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+        if (!json_object_get(root, "query"))
+                return envelope_parse(text, n, ret, ret_reason);
+        *ret_reason = query_parse(root, ret);
+        return 0;
+}
+
+void request_to_frame(const struct request *r, uint32_t number, struct frame *ret) {
+        bool is_command = r->kind == FRAME_COMMAND;
+
+        *ret = (struct frame) {
+                .kind = r->kind,
+                .number = number,
+                .type = is_command ? r->envelope.type : 0,
+                .n_sigs = is_command ? r->envelope.n_sigs : 0,
+                .payload = is_command ? r->envelope.payload : r->hold,
+                .n_payload = is_command ? r->envelope.n_payload : r->n_hold,
+        };
+        memcpy(ret->sigs, r->envelope.sigs, ret->n_sigs * sizeof(ret->sigs[0]));
+}
+
+size_t request_refusal(enum reason reason, char ret[static REQUEST_REFUSAL_SIZE]) {
+        const char *id = reason_id(reason);
+        int n;
+
+        /* The table's texts hold nothing that JSON would have to escape; a test reads every one of them back. */
+        n = snprintf(ret, REQUEST_REFUSAL_SIZE, "{\"refused\":\"%s\",\"text\":\"%s\"}",
+                     id ? id : reason_id(REASON_INTERNAL), reason_text(reason));
+        return n < 0 ? 0 : MIN((size_t) n, REQUEST_REFUSAL_SIZE - 1U);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "lib/gate_rig.h"
+#include "lib/people.h"
+
+static struct sockaddr_un address_of(const struct rig *r, const char *name) {
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+        assert_true(snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", r->dir, name) < (int) sizeof(a.sun_path));
+        return a;
+}
+
+static bool is_ready(int fd, short events, int ms) {
+        struct pollfd p = { .fd = fd, .events = events };
+
+        return poll(&p, 1, ms) == 1;
+}
+
+const char *rig_program(void) {
+        static char path[4096];
+        const char *b = getenv("FREEZED_B");
+        ssize_t n;
+
+        if (b)
+                n = snprintf(path, sizeof(path), "%s", b);
+        else {
+                /* B/san/unit/test_x */
+                n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+                assert_true(n > 0);
+                path[n] = '\0';
+                for (int i = 0; i < 3; i++)
+                        *strrchr(path, '/') = '\0';
+        }
+        strncat(path, "/freezed-gate", sizeof(path) - strlen(path) - 1);
+        return path;
+}
+
+static void exec_gate(const struct rig *r) {
+        struct sockaddr_un at = address_of(r, "command.sock"), core = address_of(r, "core.sock"),
+                           log = address_of(r, "log");
+        int fd = open(log.sun_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        (void) umask(0);
+        (void) dup2(fd, STDERR_FILENO);
+        (void) execl(rig_program(), "freezed-gate", "--listen", at.sun_path, "--core", core.sun_path, NULL);
+        _exit(127);
+}
+
+void rig_start(struct rig *r) {
+        struct sockaddr_un core;
+
+        (void) snprintf(r->dir, sizeof(r->dir), "/tmp/gate-XXXXXX");
+        assert_non_null(mkdtemp(r->dir));
+        assert_int_equal(chmod(r->dir, 0755), 0);
+        core = address_of(r, "core.sock");
+        r->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(r->listener, (struct sockaddr *) &core, sizeof(core)), 0);
+        assert_int_equal(listen(r->listener, 1), 0);
+        r->gate = fork();
+        if (r->gate == 0)
+                exec_gate(r);
+        assert_true(r->gate > 0);
+        assert_true(is_ready(r->listener, POLLIN, RIG_WAIT_MS));
+        r->core = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(r->core >= 0);
+}
+
+int rig_wait(struct rig *r) {
+        int status;
+
+        for (int i = 0; i < RIG_WAIT_MS / 10; i++) {
+                if (waitpid(r->gate, &status, WNOHANG) == r->gate) {
+                        r->gate = 0;
+                        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+                }
+                (void) usleep(10 * 1000);
+        }
+        fail_msg("the gate does not end");
+        return -1;
+}
+
+void rig_stop(struct rig *r) {
+        static const char *const names[] = { "command.sock", "core.sock", "log" };
+
+        if (r->gate > 0) {
+                (void) kill(r->gate, SIGKILL);
+                (void) waitpid(r->gate, NULL, 0);
+        }
+        closep(&r->core);
+        closep(&r->listener);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                struct sockaddr_un a = address_of(r, names[i]);
+
+                (void) unlink(a.sun_path);
+        }
+        (void) rmdir(r->dir);
+}
+
+static void core_send(struct rig *r, const struct frame *f) {
+        size_t n;
+
+        assert_int_equal(frame_pack(f, r->buf, sizeof(r->buf), &n), 0);
+        assert_int_equal(send(r->core, r->buf, n, MSG_NOSIGNAL), n);
+}
+
+void rig_keys(struct rig *r, size_t n) {
+        uint8_t keys[_KEY_MAX * FRAME_KEY_SIZE];
+        struct frame f = { .kind = FRAME_KEYS, .payload = keys, .n_payload = n * FRAME_KEY_SIZE };
+
+        assert_true(n <= _KEY_MAX);
+        for (size_t i = 0; i < n; i++) {
+                uint8_t secret[crypto_sign_SECRETKEYBYTES];
+                struct sshkey key;
+
+                people_key(i, secret, &key);
+                memcpy(keys + i * FRAME_KEY_SIZE, key.id, sizeof(key.id));
+                memcpy(keys + i * FRAME_KEY_SIZE + sizeof(key.id), key.pub, sizeof(key.pub));
+        }
+        core_send(r, &f);
+}
+
+struct frame rig_take(struct rig *r) {
+        struct frame f;
+        ssize_t n;
+
+        assert_true(is_ready(r->core, POLLIN, RIG_WAIT_MS));
+        n = recv(r->core, r->buf, sizeof(r->buf), 0);
+        assert_true(n > 0);
+        assert_int_equal(frame_unpack(r->buf, (size_t) n, &f), 0);
+        assert_true(frame_is_from_gate(f.kind));
+        return f;
+}
+
+bool rig_quiet(struct rig *r, int ms) {
+        return !is_ready(r->core, POLLIN, ms);
+}
+
+void rig_reply(struct rig *r, uint32_t number, const void *text, size_t n, bool more) {
+        const struct frame f = { .kind = FRAME_REPLY, .number = number, .payload = text, .n_payload = n, .more = more };
+
+        core_send(r, &f);
+}
+
+void rig_refuse(struct rig *r, uint32_t number, enum reason reason) {
+        const uint8_t byte = (uint8_t) reason;
+        const struct frame f = { .kind = FRAME_REFUSAL, .number = number, .payload = &byte, .n_payload = 1 };
+
+        core_send(r, &f);
+}
+
+int rig_connect(struct rig *r, uid_t uid) {
+        struct sockaddr_un a = address_of(r, "command.sock");
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), result;
+        uid_t own = geteuid();
+
+        /* what the kernel tells of the peer is its effective uid at this moment */
+        assert_true(uid == own || seteuid(uid) == 0);
+        result = connect(fd, (struct sockaddr *) &a, sizeof(a));
+        assert_true(uid == own || seteuid(own) == 0);
+        assert_int_equal(result, 0);
+        return fd;
+}
+
+void rig_send(int client, const void *text, size_t n) {
+        assert_int_equal(send(client, text, n, MSG_NOSIGNAL), n);
+}
+
+void rig_send_string(int client, const char *text) {
+        rig_send(client, text, strlen(text));
+}
+
+bool rig_recv(int client, char *ret, size_t size) {
+        ssize_t n = -1;
+
+        /* A connection that the other end closed with something unread says so once, before it gives what it holds. */
+        for (int i = 0; i < 2 && n < 0; i++) {
+                assert_true(is_ready(client, POLLIN, RIG_WAIT_MS));
+                n = recv(client, ret, size - 1, 0);
+                assert_true(n >= 0 || errno == ECONNRESET);
+        }
+        ret[MAX(n, 0)] = '\0';
+        return n > 0;
+}
+
+const char *rig_refusal_id(const char *text) {
+        static char id[64];
+        _cleanup_json_ json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+        assert_non_null(root);
+        assert_int_equal(json_object_size(root), 2);
+        assert_non_null(json_string_value(json_object_get(root, "text")));
+        (void) snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(root, "refused")));
+        return id;
+}
+
+const char *rig_refused(int client, const void *text, size_t n) {
+        char answer[1024];
+
+        rig_send(client, text, n);
+        return rig_recv(client, answer, sizeof(answer)) ? rig_refusal_id(answer) : "";
+}
+
+static char *envelope(enum dsse_type signed_type, const char *payload, unsigned int by) {
+        struct dsse d = people_sign(DSSE_COMMAND, signed_type, payload, strlen(payload), by);
+        char *json;
+
+        assert_int_equal(dsse_to_json(&d, &json), 0);
+        dsse_done(&d);
+        return json;
+}
+
+char *rig_envelope(const char *payload, unsigned int by) {
+        return envelope(DSSE_COMMAND, payload, by);
+}
+
+char *rig_forged(const char *payload, unsigned int by) {
+        return envelope(DSSE_RECEIPT, payload, by);
+}
+
+long rig_proc(const struct rig *r, const char *file, const char *key) {
+        char path[64], line[256];
+        _cleanup_fclose_ FILE *f = NULL;
+        long value = -1;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/%s", r->gate, file);
+        f = fopen(path, "re");
+        assert_non_null(f);
+        while (fgets(line, sizeof(line), f))
+                if (strncmp(line, key, strlen(key)) == 0)
+                        value = strtol(line + strlen(key), NULL, 10);
+        return value;
+}

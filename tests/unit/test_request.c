@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/gate/request.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/gate/request.h"
+#include "lib/people.h"
+
+#define HOLD "00112233445566778899aabbccddeeff"
+
+static enum reason reason_of(const char *text, size_t n) {
+        struct request r = REQUEST_NULL;
+        enum reason reason;
+
+        assert_int_equal(request_parse(text, n, &r, &reason), 0);
+        if (reason != REASON_NONE)
+                assert_int_equal(r.kind, _FRAME_KIND_MAX);
+        request_done(&r);
+        return reason;
+}
+
+static void request_parse_takes_queries(void **state) {
+        static const struct {
+                const char *text;
+                enum frame_kind kind;
+                size_t n_hold;
+        } cases[] = {
+                { "{\"query\":\"health\"}", FRAME_HEALTH, 0 },
+                { "{\"query\":\"status\"}", FRAME_STATUS, 0 },
+                { "{\"query\":\"status\",\"hold\":\"" HOLD "\"}", FRAME_STATUS, 16 },
+                { "{ \"hold\": \"" HOLD "\",\n \"query\": \"status\" }\n", FRAME_STATUS, 16 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                uint8_t buf[64];
+                struct request r = REQUEST_NULL;
+                enum reason reason;
+                struct frame f;
+                size_t n;
+
+                assert_int_equal(request_parse(cases[i].text, strlen(cases[i].text), &r, &reason), 0);
+                assert_int_equal(reason, REASON_NONE);
+                assert_int_equal(r.kind, cases[i].kind);
+                request_to_frame(&r, 7, &f);
+                assert_int_equal(frame_pack(&f, buf, sizeof(buf), &n), 0);
+                assert_int_equal(frame_unpack(buf, n, &f), 0);
+                assert_int_equal(f.kind, cases[i].kind);
+                assert_int_equal(f.number, 7);
+                assert_int_equal(f.n_payload, cases[i].n_hold);
+                if (f.n_payload > 0)
+                        assert_memory_equal(f.payload,
+                                            "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16);
+                request_done(&r);
+        }
+}
+
+static void request_parse_refuses_any_other_query(void **state) {
+        static const char *const texts[] = {
+                "{\"query\":\"\"}",
+                "{\"query\":\"Status\"}",
+                "{\"query\":\"trust\"}",
+                "{\"query\":null}",
+                "{\"query\":[\"status\"]}",
+                "{\"query\":\"status\",\"query\":\"status\"}",
+                "{\"query\":\"status\",\"more\":true}",
+                "{\"query\":\"health\",\"hold\":\"" HOLD "\"}",
+                "{\"query\":\"status\",\"hold\":\"" HOLD "\",\"x\":0}",
+                "{\"query\":\"status\",\"hold\":\"00112233445566778899AABBCCDDEEFF\"}",
+                "{\"query\":\"status\",\"hold\":\"00112233445566778899aabbccddeef\"}",
+                "{\"query\":\"status\",\"hold\":\"" HOLD "0\"}",
+                "{\"query\":\"status\",\"hold\":\"\"}",
+                "{\"query\":\"status\",\"hold\":null}",
+                "{\"query\":\"status\",\"hold\":17}",
+                "{\"query\":\"status\"} x",
+                "[\"query\"]",
+                "\"query\"",
+                "{}",
+                "",
+                " ",
+                "query",
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (reason_of(texts[i], strlen(texts[i])) != REASON_MALFORMED)
+                        fail_msg("%s", texts[i]);
+        assert_int_equal(reason_of("{\"query\":\"status\"}\0", 19), REASON_MALFORMED);
+}
+
+static void request_parse_refuses_a_long_query(void **state) {
+        char text[REQUEST_QUERY_MAX + 2];
+
+        (void) state;
+        memset(text, ' ', sizeof(text));
+        memcpy(text, "{\"query\":\"status\"}", 18);
+        assert_int_equal(reason_of(text, REQUEST_QUERY_MAX), REASON_NONE);
+        assert_int_equal(reason_of(text, REQUEST_QUERY_MAX + 1), REASON_MALFORMED);
+}
+
+static void request_parse_takes_a_command_to_the_frame(void **state) {
+        struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, "{\"a\":1}", 7, BY(ALICE) | BY(BOB)), e;
+        _cleanup_free_ uint8_t *buf = malloc(FRAME_MAX);
+        _cleanup_free_ char *json = NULL;
+        struct request r = REQUEST_NULL;
+        enum reason reason;
+        struct frame f;
+        size_t n;
+
+        (void) state;
+        assert_int_equal(dsse_to_json(&d, &json), 0);
+        assert_int_equal(request_parse(json, strlen(json), &r, &reason), 0);
+        assert_int_equal(reason, REASON_NONE);
+        assert_int_equal(r.kind, FRAME_COMMAND);
+        e = r.envelope;
+        request_to_frame(&r, 0x80000001, &f);
+        assert_int_equal(frame_pack(&f, buf, FRAME_MAX, &n), 0);
+        assert_int_equal(frame_unpack(buf, n, &f), 0);
+        assert_int_equal(f.kind, FRAME_COMMAND);
+        assert_int_equal(f.type, DSSE_COMMAND);
+        assert_int_equal(f.number, 0x80000001);
+        assert_int_equal(f.n_payload, 7);
+        assert_memory_equal(f.payload, "{\"a\":1}", 7);
+        assert_int_equal(f.n_sigs, 2);
+        assert_memory_equal(f.sigs, e.sigs, 2 * sizeof(e.sigs[0]));
+        request_done(&r);
+        dsse_done(&d);
+}
+
+static void request_parse_takes_nothing_but_commands(void **state) {
+        (void) state;
+        for (int t = 0; t < _DSSE_TYPE_MAX; t++) {
+                struct dsse d = people_sign(t, t, "{}", 2, BY(ALICE));
+                char *json;
+
+                assert_int_equal(dsse_to_json(&d, &json), 0);
+                assert_int_equal(reason_of(json, strlen(json)), t == DSSE_COMMAND ? REASON_NONE : REASON_TYPE);
+                free(json);
+                dsse_done(&d);
+        }
+}
+
+static void request_parse_caps_what_it_takes(void **state) {
+        _cleanup_free_ char *text = malloc(DSSE_ENVELOPE_MAX + 1);
+        struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, "", 0, BY(ALICE));
+        _cleanup_free_ char *json = NULL;
+
+        (void) state;
+        memset(text, ' ', DSSE_ENVELOPE_MAX + 1);
+        assert_int_equal(reason_of(text, DSSE_ENVELOPE_MAX), REASON_MALFORMED);
+        assert_int_equal(reason_of(text, DSSE_ENVELOPE_MAX + 1), REASON_OVERSIZE);
+
+        assert_int_equal(dsse_to_json(&d, &json), 0);
+        assert_int_equal(reason_of(json, strlen(json)), REASON_MALFORMED);
+        dsse_done(&d);
+}
+
+static void request_refusal_is_json_for_every_reason(void **state) {
+        (void) state;
+        for (int i = REASON_NONE; i < _REASON_MAX; i++) {
+                char text[REQUEST_REFUSAL_SIZE];
+                size_t n = request_refusal(i, text);
+                _cleanup_json_ json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+
+                assert_non_null(root);
+                assert_string_equal(json_string_value(json_object_get(root, "refused")), reason_id(i));
+                assert_string_equal(json_string_value(json_object_get(root, "text")), reason_text(i));
+                assert_int_equal(json_object_size(root), 2);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(request_parse_takes_queries),
+                cmocka_unit_test(request_parse_refuses_any_other_query),
+                cmocka_unit_test(request_parse_refuses_a_long_query),
+                cmocka_unit_test(request_parse_takes_a_command_to_the_frame),
+                cmocka_unit_test(request_parse_takes_nothing_but_commands),
+                cmocka_unit_test(request_parse_caps_what_it_takes),
+                cmocka_unit_test(request_refusal_is_json_for_every_reason),
+        };
+
+        return sodium_init() < 0 ? EXIT_FAILURE : cmocka_run_group_tests(tests, NULL, NULL);
+}
