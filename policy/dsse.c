@@ -108,13 +108,15 @@ static int payload_parse(const json_t *root, struct dsse *d, enum reason *ret_re
         return 0;
 }
 
-/* When memory runs out, jansson 2.14 gives no code, calls the text malformed, or drops characters of a string and goes on. Here the last
- * two can only end in a refusal, because what was signed is checked afterwards; whoever parses verified bytes with it has no such net. */
+/* When memory runs out, jansson 2.14 gives no code, calls the text malformed, or drops characters of a string and
+ * goes on. Here the last two can only end in a refusal, because what was signed is checked afterwards; whoever
+ * parses verified bytes with it has no such net. */
 static int root_parse(const char *json, size_t n, json_t **ret, enum reason *ret_reason) {
         json_error_t error = {};
+        json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &error);
 
-        *ret = json_loadb(json, n, JSON_REJECT_DUPLICATES, &error);
-        if (*ret) {
+        if (root) {
+                *ret = root;
                 *ret_reason = REASON_NONE;
                 return 0;
         }
@@ -186,7 +188,8 @@ int dsse_pae(enum dsse_type type, const uint8_t *payload, size_t n_payload, uint
         return str ? dsse_pae_str(str, payload, n_payload, ret, ret_n) : -EINVAL;
 }
 
-/* Who made a signature: the key's index, or n_keys when none of them did. *ret_false: it names one of them, which did not. */
+/* Who made a signature: the key's index, or n_keys when none of them did. *ret_false: it names one of them, which
+ * did not. */
 static size_t signer_find(const struct dsse_sig *s, const uint8_t *pae, size_t n_pae, const struct sshkey *keys,
                           size_t n_keys, bool *ret_false) {
         bool named = memcmp(s->keyid, no_keyid, sizeof(no_keyid)) != 0;

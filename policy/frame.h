@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What passes between gate and core: one SOCK_SEQPACKET message is one frame of fixed layout. It is the only unsigned thing that the
- * core parses, so there is nothing in it to interpret: no text, no optional part, no offset. PROTOCOL.md draws it byte by byte.
+/* What passes between gate and core: one SOCK_SEQPACKET message is one frame of fixed layout. It is the only unsigned
+ * thing that the core parses, so there is nothing in it to interpret: no text, no optional part, no offset. PROTOCOL.md
+ * draws it byte by byte.
  *
  *   0  4  "FRZ1"
  *   4  1  kind
@@ -58,8 +59,9 @@ struct frame {
 /* Fills *ret, whose payload points into buf. -EBADMSG unless every byte is as the table says; *ret untouched then.
  * Does not allocate. */
 int frame_unpack(const uint8_t *buf, size_t n, struct frame *ret) _warn_unused_;
-/* Writes the frame into buf, which does not overlap the payload, and its size into *ret_n. -EMSGSIZE when it does not fit or breaks
- * the table: frame_unpack reads back whatever this wrote. */
+/* Writes the frame into buf, which does not overlap the payload, and its size into *ret_n. -EMSGSIZE when it does
+ * not fit or breaks the table: frame_unpack reads back whatever this wrote. */
 int frame_pack(const struct frame *f, uint8_t *buf, size_t n, size_t *ret_n) _warn_unused_;
-/* True when this kind travels from gate to core, false when from core to gate: each end takes only what the other may send. */
+/* True when this kind travels from gate to core, false when from core to gate: each end takes only what the other
+ * may send. */
 bool frame_is_from_gate(enum frame_kind k);

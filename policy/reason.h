@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Every answer other than a plain yes, in one table: receipts, the log, freezectl, its exit code and the tests all read it here.
+/* Every answer other than a plain yes, in one table: receipts, the log, freezectl, its exit code and the tests all read
+ * it here.
  *
  * The kind is the fail direction:
  *   REFUSE  nothing was done, for any verb.
  *   FLAG    the host is not in order. A stop verb acts all the same and carries the flag; release is refused with it.
  *   GAP     something the command asked for is not in force. The state is `partial`, never `contained`.
- *   NOTE    a fact worth telling; the state does not depend on it.
- */
+ *   NOTE    a fact worth telling; the state does not depend on it. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -113,7 +113,8 @@ static inline reason_set reason_bit(enum reason r) {
         return r == REASON_NONE ? 0 : UINT64_C(1) << r;
 }
 
-/* Outside the table (a corrupt byte, a newer peer) the text is that of INTERNAL, the kind REFUSE and the exit code 1; the id is NULL. */
+/* Outside the table (a corrupt byte, a newer peer) the text is that of INTERNAL, the kind REFUSE and the exit code
+ * 1; the id is NULL. */
 
 /* The kebab-case id, which is the contract. Never NULL for a reason of the table. */
 const char *reason_id(enum reason r);

@@ -23,11 +23,11 @@ struct sshkey {
         uint8_t pub[32]; /* the raw Ed25519 public key */
 };
 
-/* Builds the key, its id included, from 32 raw bytes. Whether they are a usable point is not asked here: signatures by a
- * malformed or small-order key never verify. */
+/* Builds the key, its id included, from 32 raw bytes. Whether they are a usable point is not asked here: signatures
+ * by a malformed or small-order key never verify. */
 void sshkey_from_raw(const uint8_t pub[static 32], struct sshkey *ret);
-/* Parses one line "ssh-ed25519 BASE64 [comment]", as in a .pub file; one newline may end it. No options, no leading blanks, no control
- * characters. -EINVAL for anything else, *ret untouched. */
+/* Parses one line "ssh-ed25519 BASE64 [comment]", as in a .pub file; one newline may end it. No options, no leading
+ * blanks, no control characters. -EINVAL for anything else, *ret untouched. */
 int sshkey_from_line(const char *line, struct sshkey *ret) _warn_unused_;
 /* Parses the binary blob that ssh-agent lists. -EINVAL for anything but one plain Ed25519 key,
  * *ret untouched. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the gate gets from anyone on the host. Besides not crashing: a parsed envelope is within its caps, writes out as one that parses to
- * the same, and, since no fuzzer makes an Ed25519 signature, carries nothing past a key but the one payload that this key ever signed. */
+/* What the gate gets from anyone on the host. Besides not crashing: a parsed envelope is within its caps, writes out
+ * as one that parses to the same, and, since no fuzzer makes an Ed25519 signature, carries nothing past a key but
+ * the one payload that this key ever signed. */
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the core gets from the gate, which may have been taken over. A frame that unpacks is within the table, and packs to the very bytes
- * that it came from: there is one message for one meaning, and no byte that nobody looks at. */
+/* What the core gets from the gate, which may have been taken over. A frame that unpacks is within the table, and
+ * packs to the very bytes that it came from: there is one message for one meaning, and no byte that nobody looks at. */
 
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Keys as text (trust root, .pub file), as blob (ssh-agent) and fingerprints. The first byte chooses which. What is taken writes out as
- * something that reads back the same, and for blobs and fingerprints, which have one spelling, as the very same bytes. */
+/* Keys as text (trust root, .pub file), as blob (ssh-agent) and fingerprints. The first byte chooses which. What is
+ * taken writes out as something that reads back the same, and for blobs and fingerprints, which have one spelling,
+ * as the very same bytes. */
 
 #include <string.h>
 

@@ -145,8 +145,8 @@ static void dsse_answers_every_vector_as_its_index_says(void **state) {
         assert_true(i > 100);
 }
 
-/* The published vectors with a type that is not ours are refused for the type alone: their PAE and their signature are true. This is also
- * what shows that lengths count bytes, and that "DSSEv1 0  ..." is made for an empty type. */
+/* The published vectors with a type that is not ours are refused for the type alone: their PAE and their signature
+ * are true. This is also what shows that lengths count bytes, and that "DSSEv1 0  ..." is made for an empty type. */
 static void dsse_pae_is_the_one_that_the_vectors_signed(void **state) {
         const json_t *vector;
         size_t i, n_checked = 0;
@@ -219,8 +219,8 @@ static void dsse_every_accepted_signing_has_all_its_forged_twins(void **state) {
         assert_int_equal(n_published, 9);
 }
 
-/* Of all envelopes one bit away from a true one, none carries other bytes or another type past the signature. Some are accepted: a bit in a
- * member's name or in a key id turns it into something that is ignored. */
+/* Of all envelopes one bit away from a true one, none carries other bytes or another type past the signature. Some
+ * are accepted: a bit in a member's name or in a key id turns it into something that is ignored. */
 static void dsse_no_flipped_bit_changes_what_was_signed(void **state) {
         static const char *const files[] = { "11-command-one-signer.json", "13-command-without-keyids.json",
                                              "02-url-safe-base64.json" };
@@ -323,7 +323,8 @@ static void dsse_parse_takes_one_spelling_of_bytes_per_alphabet(void **state) {
                                 spellings[d.payload[0]]++;
                         }
                 }
-        /* 62 and 63 are the digits that differ, and only as the first: the second has four unused bits and is one of A, Q, g, w */
+        /* 62 and 63 are the digits that differ, and only as the first: the second has four unused bits and is one of
+         * A, Q, g, w */
         for (unsigned int b = 0; b < 256; b++)
                 assert_int_equal(spellings[b], b >> 2 >= 62 ? 2 : 1);
 }
@@ -581,8 +582,9 @@ static void *failing_malloc(size_t n) {
         return NULL;
 }
 
-/* Memory that runs out at the k-th allocation, for good or for a moment. The JSON reader drops characters then, without saying so: what
- * comes of it may be any refusal, but it is not an envelope with other bytes that someone signed. */
+/* Memory that runs out at the k-th allocation, for good or for a moment. The JSON reader drops characters then,
+ * without saying so: what comes of it may be any refusal, but it is not an envelope with other bytes that someone
+ * signed. */
 static void dsse_accepts_nothing_else_when_memory_runs_out(void **state) {
         _cleanup_(dsse_done) struct dsse good = DSSE_NULL;
         struct sshkey keys[2] = { key_a, key_b };

@@ -55,7 +55,8 @@ static void assert_frame_equal(const struct frame *a, const struct frame *b) {
                 assert_memory_equal(a->payload, b->payload, a->n_payload);
 }
 
-/* The layout is a contract between two programs that may be of different versions for a moment: these bytes do not change. */
+/* The layout is a contract between two programs that may be of different versions for a moment: these bytes do not
+ * change. */
 static void frame_layout_is_byte_for_byte_as_documented(void **state) {
         static const uint8_t payload[] = { 'h', 'i' };
         struct frame f = command_of(2, 0);

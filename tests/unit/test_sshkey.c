@@ -57,8 +57,7 @@ static void sshkey_from_line_takes_a_comment(void **state) {
                 LINE " alice@laptop\n",
                 LINE "\tJos\xc3\xa9 on call  ",
                 LINE " ssh-ed25519 AAAA",
-                "ssh-ed25519 \t "
-                "AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
+                "ssh-ed25519 \t AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
         };
 
         (void) state;
@@ -87,8 +86,7 @@ static void sshkey_from_line_refuses_everything_else(void **state) {
                 LINE "==",
                 LINE "A",
                 LINE "AAAA",
-                "SSH-ED25519"
-                " AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
+                "SSH-ED25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea",
                 "no-pty " LINE,
                 "sk-" LINE,
                 /* the type twice, once too short, once too long */
@@ -129,7 +127,8 @@ static void sshkey_from_blob_takes_one_form_of_every_length(void **state) {
         assert_is_the_key(&k);
 }
 
-/* A bit of the lengths or of the type name makes it another kind of blob; a bit of the key makes it another key with another id. */
+/* A bit of the lengths or of the type name makes it another kind of blob; a bit of the key makes it another key with
+ * another id. */
 static void sshkey_from_blob_sees_every_bit(void **state) {
         uint8_t blob[SSHKEY_BLOB_SIZE];
         struct sshkey k, other;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The project's envelope code on a command line, so that other implementations can be held against it. Seeds are for tests only.
+/* The project's envelope code on a command line, so that other implementations can be held against it. Seeds are for
+ * tests only.
  *   dsse_tool sign TYPE SEED...   payload on stdin, envelope on stdout; a seed is 64 hex digits
- *   dsse_tool verify LINE...      envelope on stdin, payload on stdout; a line is "ssh-ed25519 BASE64"; else the reason's id and exit code
+ *   dsse_tool verify LINE...      envelope on stdin, payload on stdout; a line is "ssh-ed25519 BASE64"; else the
+ * reason's id and exit code
  *   dsse_tool public SEED         "ssh-ed25519 BASE64"
  *   dsse_tool id LINE             "SHA256:..." */
 
