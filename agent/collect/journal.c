@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "agent/collect/journal.h"
+
+#include <string.h>
+
+#include <systemd/sd-id128.h>
+#include <systemd/sd-journal.h>
+
+#include "agent/collect/export.h"
+#include "agent/collect/guard.h"
+
+#define MATCH_MAX 320U
+/* How often reading starts again after the last good entry. */
+#define RESTARTS_MAX 4U
+
+/* What journalctl shows for a unit, a disjunction of these: its own messages, its core dumps, what the service manager says about it, what
+ * privileged daemons say about it, and for a slice all that runs in it. MESSAGE_ID: systemd-coredump's, from its catalog. */
+struct alternative {
+        const char *fixed[2];
+        const char *field;
+};
+
+static const struct alternative alternatives[] = {
+        { { NULL }, "_SYSTEMD_UNIT" },
+        { { "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1", "_UID=0" }, "COREDUMP_UNIT" },
+        { { "_PID=1" }, "UNIT" },
+        { { "_UID=0" }, "OBJECT_SYSTEMD_UNIT" },
+};
+static const struct alternative slice_alternative = { { NULL }, "_SYSTEMD_SLICE" };
+
+struct reader {
+        struct store *store;
+        const char *unit;
+        const struct journal_window *window;
+        struct index_item item;
+        sd_journal *journal; /* leaked after a SIGBUS: it cannot be trusted to free itself */
+        struct export entry;
+        char *cursor; /* of the last entry that was written; owned */
+        bool skip_cursor;
+        bool end;
+};
+
+static int add_alternative(sd_journal *j, const struct alternative *a, const char *unit) {
+        char match[MATCH_MAX];
+        int n = snprintf(match, sizeof(match), "%s=%s", a->field, unit);
+        int r = n < 0 || (size_t) n >= sizeof(match) ? -ENAMETOOLONG : sd_journal_add_disjunction(j);
+
+        if (r >= 0)
+                r = sd_journal_add_match(j, match, 0);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(a->fixed) && a->fixed[i]; i++)
+                r = sd_journal_add_match(j, a->fixed[i], 0);
+        return r < 0 ? r : 0;
+}
+
+static bool ends_with(const char *s, const char *end) {
+        size_t n = strlen(s), k = strlen(end);
+        return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+static int add_matches(sd_journal *j, const char *unit) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(alternatives); i++)
+                r = add_alternative(j, &alternatives[i], unit);
+        if (r == 0 && ends_with(unit, ".slice"))
+                r = add_alternative(j, &slice_alternative, unit);
+        return r;
+}
+
+static int start(void *userdata) {
+        struct reader *x = userdata;
+        int r = sd_journal_open_namespace(&x->journal, NULL, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_ALL_NAMESPACES);
+
+        if (r < 0)
+                return r;
+        if (sd_journal_has_persistent_files(x->journal) <= 0 && sd_journal_has_runtime_files(x->journal) <= 0)
+                return -ENOENT;
+        /* The default cuts fields at 64 KiB without saying so. */
+        r = sd_journal_set_data_threshold(x->journal, EXPORT_FIELD_MAX);
+        if (r >= 0)
+                r = add_matches(x->journal, x->unit);
+        if (r >= 0 && x->cursor)
+                r = sd_journal_seek_cursor(x->journal, x->cursor);
+        else if (r >= 0)
+                r = sd_journal_seek_realtime_usec(x->journal, (uint64_t) x->window->since_ms * 1000);
+        x->skip_cursor = x->cursor != NULL;
+        return r < 0 ? r : 0;
+}
+
+static int put_header(struct reader *x, const char *cursor, uint64_t realtime) {
+        uint64_t monotonic = 0;
+        sd_id128_t boot;
+        int r = sd_journal_get_monotonic_usec(x->journal, &monotonic, &boot);
+
+        if (r < 0)
+                return r;
+        return export_text(
+                &x->entry,
+                "__CURSOR=%s\n__REALTIME_TIMESTAMP=%llu\n__MONOTONIC_TIMESTAMP=%llu\n_BOOT_ID=" SD_ID128_FORMAT_STR
+                "\n",
+                cursor, (unsigned long long) realtime, (unsigned long long) monotonic, SD_ID128_FORMAT_VAL(boot));
+}
+
+/* The header has it already, from where the entry itself keeps it. */
+static bool is_boot_id(const void *field, size_t n) {
+        static const char name[] = "_BOOT_ID=";
+        return n >= sizeof(name) - 1 && memcmp(field, name, sizeof(name) - 1) == 0;
+}
+
+static int put_field(struct reader *x, const void *field, size_t n) {
+        int r;
+
+        if (is_boot_id(field, n))
+                return 0;
+        r = export_field(&x->entry, field, MIN(n, EXPORT_FIELD_MAX));
+        /* A compressed field that reaches the threshold was cut by sd-journal, which does not tell how long it was. */
+        if (r == 0 && n >= EXPORT_FIELD_MAX)
+                store_hole(x->store, &x->item, -E2BIG, n > EXPORT_FIELD_MAX ? (int64_t) n : -1);
+        else if (r == -EBADMSG || r == -E2BIG)
+                store_hole(x->store, &x->item, r, (int64_t) n);
+        else
+                return r;
+        return 0;
+}
+
+/* -ENOBUFS, -E2BIG, -EPROTONOSUPPORT: this field cannot be given, the next one can; only the second call steps over it. */
+static int next_field(struct reader *x, const void **ret, size_t *ret_n) {
+        int r = sd_journal_enumerate_data(x->journal, ret, ret_n);
+
+        if (r != -ENOBUFS && r != -E2BIG && r != -EPROTONOSUPPORT)
+                return r;
+        store_hole(x->store, &x->item, r, -1);
+        return sd_journal_enumerate_available_data(x->journal, ret, ret_n);
+}
+
+static int put_entry(struct reader *x, const char *cursor, uint64_t realtime) {
+        const void *field;
+        size_t n;
+        int r = put_header(x, cursor, realtime);
+
+        sd_journal_restart_data(x->journal);
+        while (r >= 0 && (r = next_field(x, &field, &n)) > 0)
+                r = put_field(x, field, n);
+        return r < 0 ? r : export_text(&x->entry, "\n");
+}
+
+/* Errors of the journal, as opposed to those of the disk, the budget or memory. */
+static bool is_journal_error(int r) {
+        return r == -EFAULT || r == -EBADMSG || r == -EIO || r == -ENODATA || r == -ENXIO || r == -EINVAL;
+}
+
+/* Builds the next entry that is wanted in x->entry; an empty one when there is nothing in it for us, x->end at the end. */
+static int read_entry(void *userdata) {
+        struct reader *x = userdata;
+        _cleanup_free_ char *cursor = NULL;
+        uint64_t realtime = 0;
+        int r = sd_journal_next(x->journal);
+
+        if (r <= 0) {
+                x->end = r == 0;
+                return r;
+        }
+        r = sd_journal_get_realtime_usec(x->journal, &realtime);
+        if (r >= 0)
+                r = sd_journal_get_cursor(x->journal, &cursor);
+        if (r < 0)
+                return r;
+        if (x->skip_cursor) {
+                x->skip_cursor = false;
+                if (sd_journal_test_cursor(x->journal, x->cursor) > 0)
+                        return 0;
+        }
+        /* Later entries can carry earlier times: the clock may have been set back. So this one is passed over, not taken as the end. */
+        if (realtime < (uint64_t) x->window->since_ms * 1000 || realtime > (uint64_t) x->window->until_ms * 1000 + 999)
+                return 0;
+        r = put_entry(x, cursor, realtime);
+        if (r < 0 && !is_journal_error(r))
+                return r;
+        if (r < 0) {
+                export_reset(&x->entry);
+                store_hole(x->store, &x->item, r, -1);
+        }
+        free(x->cursor);
+        x->cursor = TAKE_PTR(cursor);
+        return 0;
+}
+
+/* Reads until the end or the first error; the entries before it are written. */
+static int read_entries(struct reader *x) {
+        int r = 0;
+
+        while (r == 0 && !x->end) {
+                export_reset(&x->entry);
+                r = guard_run(read_entry, x);
+                if (r == 0)
+                        r = store_over(x->store) ? -ETIME : store_write(x->store, x->entry.bytes, x->entry.n);
+        }
+        return r;
+}
+
+void journal_collect(struct store *s, const char *unit, const struct journal_window *window) {
+        char source[MATCH_MAX];
+        struct reader x = { .store = s, .unit = unit, .window = window };
+        int r;
+
+        (void) snprintf(source, sizeof(source), "journal of %s", unit);
+        x.item = (struct index_item) { .kind = "journal", .source = source };
+        r = store_begin(s, &x.item);
+        for (unsigned tries = 0; r == 0 && !x.end; tries++) {
+                r = guard_run(start, &x);
+                if (r == 0)
+                        r = read_entries(&x);
+                if (r != -EFAULT)
+                        sd_journal_close(x.journal);
+                x.journal = NULL;
+                if (!is_journal_error(r) || tries == RESTARTS_MAX)
+                        continue;
+                store_hole(s, &x.item, r, -1);
+                r = 0;
+        }
+        store_end(s, r, -1, false);
+        export_done(&x.entry);
+        free(x.cursor);
+}

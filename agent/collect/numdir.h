@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Walking /proc directories whose entries are numbers: fd, fdinfo, task. */
+
+#include <dirent.h>
+
+#include "policy/cleanup.h"
+
+/* NULL with errno set. */
+DIR *numdir_open(int at, const char *path);
+void numdir_closep(DIR **d);
+/* The next entry that is a number, valid until the next call; NULL at the end. */
+const char *numdir_next(DIR *d);
