@@ -50,34 +50,76 @@ const char *rig_program(void) {
         return path;
 }
 
-static void exec_gate(const struct rig *r) {
+static int bound(const struct rig *r, const char *name, int type) {
+        struct sockaddr_un a = address_of(r, name);
+        int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+        assert_int_equal(bind(fd, (struct sockaddr *) &a, sizeof(a)), 0);
+        if (type == SOCK_SEQPACKET)
+                assert_int_equal(listen(fd, SOMAXCONN), 0);
+        return fd;
+}
+
+static void put_env(const char *name, long value) {
+        char text[32];
+
+        (void) snprintf(text, sizeof(text), "%ld", value);
+        (void) setenv(name, text, 1);
+}
+
+/* In the child. */
+static void exec_gate(const struct rig *r, int inherited, unsigned int watchdog_us) {
         struct sockaddr_un at = address_of(r, "command.sock"), core = address_of(r, "core.sock"),
-                           log = address_of(r, "log");
+                           log = address_of(r, "log"), manager = address_of(r, "manager");
         int fd = open(log.sun_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
         (void) umask(0);
         (void) dup2(fd, STDERR_FILENO);
-        (void) execl(rig_program(), "freezed-gate", "--listen", at.sun_path, "--core", core.sun_path, NULL);
+        if (inherited < 0)
+                (void) execl(rig_program(), "freezed-gate", "--listen", at.sun_path, "--core", core.sun_path, NULL);
+        if (inherited == 3)
+                (void) fcntl(3, F_SETFD, 0);
+        else
+                (void) dup2(inherited, 3);
+        put_env("LISTEN_FDS", 1);
+        put_env("LISTEN_PID", getpid());
+        put_env("WATCHDOG_USEC", watchdog_us);
+        put_env("WATCHDOG_PID", getpid());
+        (void) setenv("NOTIFY_SOCKET", manager.sun_path, 1);
+        (void) execl(rig_program(), "freezed-gate", "--core", core.sun_path, NULL);
         _exit(127);
 }
 
-void rig_start(struct rig *r) {
-        struct sockaddr_un core;
-
-        (void) snprintf(r->dir, sizeof(r->dir), "/tmp/gate-XXXXXX");
-        assert_non_null(mkdtemp(r->dir));
-        assert_int_equal(chmod(r->dir, 0755), 0);
-        core = address_of(r, "core.sock");
-        r->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(r->listener, (struct sockaddr *) &core, sizeof(core)), 0);
-        assert_int_equal(listen(r->listener, 1), 0);
+static void start(struct rig *r, int inherited, unsigned int watchdog_us) {
         r->gate = fork();
         if (r->gate == 0)
-                exec_gate(r);
+                exec_gate(r, inherited, watchdog_us);
         assert_true(r->gate > 0);
         assert_true(is_ready(r->listener, POLLIN, RIG_WAIT_MS));
         r->core = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
         assert_true(r->core >= 0);
+}
+
+static void prepare(struct rig *r) {
+        (void) snprintf(r->dir, sizeof(r->dir), "/tmp/gate-XXXXXX");
+        assert_non_null(mkdtemp(r->dir));
+        assert_int_equal(chmod(r->dir, 0755), 0);
+        r->listener = bound(r, "core.sock", SOCK_SEQPACKET);
+        r->manager = -EBADF;
+}
+
+void rig_start(struct rig *r) {
+        prepare(r);
+        start(r, -EBADF, 0);
+}
+
+void rig_start_managed(struct rig *r, unsigned int watchdog_us) {
+        _cleanup_close_ int inherited = -EBADF;
+
+        prepare(r);
+        r->manager = bound(r, "manager", SOCK_DGRAM);
+        inherited = bound(r, "command.sock", SOCK_SEQPACKET);
+        start(r, inherited, watchdog_us);
 }
 
 int rig_wait(struct rig *r) {
@@ -95,7 +137,7 @@ int rig_wait(struct rig *r) {
 }
 
 void rig_stop(struct rig *r) {
-        static const char *const names[] = { "command.sock", "core.sock", "log" };
+        static const char *const names[] = { "command.sock", "core.sock", "manager", "log" };
 
         if (r->gate > 0) {
                 (void) kill(r->gate, SIGKILL);
@@ -103,6 +145,7 @@ void rig_stop(struct rig *r) {
         }
         closep(&r->core);
         closep(&r->listener);
+        closep(&r->manager);
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 struct sockaddr_un a = address_of(r, names[i]);
 

@@ -17,6 +17,7 @@ struct rig {
         char dir[64];
         pid_t gate;
         int listener, core; /* the core's two ends */
+        int manager;        /* where the service manager hears from the gate; below 0: there is none */
         uint8_t buf[FRAME_MAX];
 };
 
@@ -25,6 +26,8 @@ const char *rig_program(void);
 
 /* Starts the gate and takes its connection; it has no keys yet. */
 void rig_start(struct rig *r);
+/* The same as systemd starts it: the listening socket is inherited, and it has a watchdog of so many microseconds. */
+void rig_start_managed(struct rig *r, unsigned int watchdog_us);
 /* Ends it, unless rig_wait() has seen its end, and removes what it left. */
 void rig_stop(struct rig *r);
 /* The exit status of a gate that ends by itself. */

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include <signal.h>
+#include <poll.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -345,6 +345,37 @@ static void gate_reads_nobody_while_the_core_is_full(void **state) {
                 assert_int_equal(close(clients[i]), 0);
 }
 
+static int start_managed(void **state) {
+        (void) state;
+        rig_start_managed(&rig, 200 * 1000);
+        rig_keys(&rig, N_KEYS);
+        return 0;
+}
+
+static void expect_notice(const char *text) {
+        struct pollfd p = { .fd = rig.manager, .events = POLLIN };
+        char got[64] = "";
+
+        assert_int_equal(poll(&p, 1, RIG_WAIT_MS), 1);
+        assert_true(recv(rig.manager, got, sizeof(got) - 1, 0) > 0);
+        assert_string_equal(got, text);
+}
+
+static void gate_runs_as_systemd_starts_it(void **state) {
+        int client;
+
+        (void) state;
+        expect_notice("READY=1");
+        /* said when the sandbox is closed, and it can still say this from inside */
+        assert_int_equal(rig_proc(&rig, "status", "Seccomp:"), 2);
+        expect_notice("WATCHDOG=1");
+        expect_notice("WATCHDOG=1");
+        client = rig_connect(&rig, geteuid());
+        send_and_free(client, rig_envelope("{}", BY(ALICE)));
+        assert_int_equal(rig_take(&rig).kind, FRAME_COMMAND);
+        assert_int_equal(close(client), 0);
+}
+
 static void gate_ends_with_the_core(void **state) {
         int client = rig_connect(&rig, geteuid());
         char text[64];
@@ -449,6 +480,7 @@ int main(void) {
                 RIGGED(gate_carries_out_what_was_sent_before_the_sender_left),
                 RIGGED(gate_drops_who_does_not_read),
                 RIGGED(gate_reads_nobody_while_the_core_is_full),
+                cmocka_unit_test_setup_teardown(gate_runs_as_systemd_starts_it, start_managed, stop),
                 RIGGED(gate_ends_with_the_core),
                 RIGGED(gate_ends_in_failure_when_the_core_makes_no_sense),
                 RIGGED(gate_takes_no_frame_that_only_a_gate_sends),
