@@ -13,7 +13,8 @@
 #   box_net NAME                  connects it to a network namespace "outside": 10.77.0.2/24 and fd77::2/64 on host0 in the box,
 #                                 10.77.0.1 and fd77::1 outside. Lasts over reboots
 #   box_outside NAME CMD ARG...   runs a command outside
-#   box_listen NAME CMD ARG...    starts a command outside that stays until the box is removed; its pid is in BOX_PID
+#   box_listen NAME CMD ARG...    starts a command outside that stays until the box is removed; its pid is in BOX_PID, what it says
+#                                 in listen.log of box_dir
 #   box_beacon NAME               starts the sink outside and beacon.service in the box (see beacon.py), waits for the first bytes
 #   box_beats NAME                prints the last number that the beacon wrote to its heartbeat
 #   box_sunk NAME                 prints how many bytes of the beacon the sink has got so far
@@ -74,7 +75,7 @@ box_create() {
         base=$(rootfs_path) || return
         [ ! -e "$dir" ] || box_fail "$1 is there already" || return
         mkdir -p "$dir"/{upper,work,root} || return
-        # the owner: who may be asked whether this box is still wanted
+        # by pid and start time, so that a later script knows whether anyone still wants this box
         echo "$$ $(box_started $$)" >"$dir/owner"
         box_mount "$dir" "$base" || return
         rm -f "$dir/root/etc/machine-id"
@@ -232,10 +233,11 @@ box_outside() {
 }
 
 box_listen() {
-        local ns
+        local ns log
+        log=$(box_dir "$1")/listen.log
         ns=$(cat "$(box_dir "$1")/netns") || return
         shift
-        ip netns exec "$ns" "$@" &
+        ip netns exec "$ns" "$@" </dev/null >>"$log" 2>&1 &
         BOX_PID=$!
         disown
 }
@@ -329,12 +331,15 @@ box_started() {
 
 # Removes the boxes of scripts that are no more.
 box_sweep() {
-        local dir pid started
-        for dir in "$FREEZED_CACHE"/boxes/*; do
-                [ -d "$dir" ] || continue
-                read -r pid started 2>/dev/null <"$dir/owner" || continue
-                [ "$(box_started "$pid")" = "$started" ] || box_remove_dir "$dir"
-        done
+        [ -d "$FREEZED_CACHE/boxes" ] || return 0
+        (
+                # scripts that start together would otherwise remove the same one
+                flock 9
+                for dir in "$FREEZED_CACHE"/boxes/*; do
+                        read -r pid started 2>/dev/null <"$dir/owner" || continue
+                        [ "$(box_started "$pid")" = "$started" ] || box_remove_dir "$dir"
+                done
+        ) 9<"$FREEZED_CACHE/boxes"
 }
 
 box_at_exit() {

@@ -31,19 +31,24 @@ skip() {
         echo "ok $TAP_N - $1 # SKIP $2"
 }
 
+# Run by this very shell and not in $(...): what a command sets or starts has to last.
+tap_run() {
+        local status
+        TAP_OUT=${TMPDIR:-/tmp}/tap.$$
+        "${@:2}" >"$TAP_OUT" 2>&1 && status=0 || status=$?
+        printf -v "$1" '%s => %s\n%s' "${*:2}" "$status" "$(head -c 65536 "$TAP_OUT")"
+        rm -f "$TAP_OUT"
+        return "$status"
+}
+
 check() {
-        local sentence=$1 output status
-        shift
-        output=$("$@" 2>&1) && status=0 || status=$?
-        if [ $status -eq 0 ]; then ok "$sentence"; else not_ok "$sentence" "$* => $status
-$output"; fi
+        local tap_said
+        if tap_run tap_said "${@:2}"; then ok "$1"; else not_ok "$1" "$tap_said"; fi
 }
 
 refute() {
-        local sentence=$1 output
-        shift
-        if output=$("$@" 2>&1); then not_ok "$sentence" "$* => 0
-$output"; else ok "$sentence"; fi
+        local tap_said
+        if tap_run tap_said "${@:2}"; then not_ok "$1" "$tap_said"; else ok "$1"; fi
 }
 
 is() {
