@@ -40,6 +40,19 @@ struct counters {
         uint64_t commands, refusals, duplicates, holds, releases, lapses, reinforced, malformed;
 };
 
+/* What was refused lately, so that the ledger does not fill with repetitions. */
+#define REFUSALS_REMEMBERED 64U
+
+struct refusals {
+        struct {
+                uint8_t digest[32];
+                enum reason reason;
+        } last[REFUSALS_REMEMBERED];
+        size_t next;
+        int64_t minute;
+        unsigned used;
+};
+
 struct agent {
         struct config config;
         sd_event *event;
@@ -48,17 +61,19 @@ struct agent {
         struct hold_set *holds;
         struct held_list held;
         struct trust *trust; /* NULL: none that could be accepted */
+        uint8_t trust_digest[32]; /* of its file */
         struct local local;
         char *cgroup_root; /* NULL: no unified hierarchy */
         struct isolate *isolate;
         struct probe *probe;
         struct systemd *systemd;
         struct link *link;
-        sd_event_source *lapse_timer;
+        sd_event_source *lapse_timer, *idle;
         struct floor floor;
         uint8_t boot_id[16];
         int64_t started_ms; /* CLOCK_BOOTTIME */
         struct counters counters;
+        struct refusals refused;
 };
 
 /* Opens everything. What a host can be without (ledger, trust root, policy, BPF, systemd) is reported and lived with; -errno only when no
@@ -74,5 +89,7 @@ struct resolver agent_resolver(const struct agent *a);
 /* The floor now. */
 int64_t agent_floor(const struct agent *a);
 void agent_raise_floor(struct agent *a, int64_t ms);
+/* Has the next set of programs loaded and the ledger's next segment made as soon as nothing else is to be done. */
+void agent_idle_work(struct agent *a);
 /* Lets time pass for leases and held times. */
 void agent_tick(struct agent *a);

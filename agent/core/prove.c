@@ -71,10 +71,9 @@ static bool has_leak(const struct probe_report *t) {
 /* The sockets of the self-test end with the agent, and nothing can be made in a frozen cgroup: a hold that is older than this start shows
  * its self-test as not run, and stands on what is read back. For a new order that is a gap. */
 static void self_test(struct agent *a, const struct hold *h, const struct site *s, bool fresh, struct proof *p) {
-        struct permit permits[PROBE_PERMITS_MAX];
-        const size_t n = gather_permits(a, h, permits, ELEMENTSOF(permits));
+        const size_t n = gather_permits(a, h, p->permits, ELEMENTSOF(p->permits));
 
-        p->tested = a->probe && probe_check(a->probe, s->cgroup_id, permits, n, &p->selftest) == 0;
+        p->tested = a->probe && probe_check(a->probe, s->cgroup_id, p->permits, n, &p->selftest) == 0;
         if (p->tested && has_leak(&p->selftest))
                 p->gaps |= reason_bit(REASON_SELFTEST_LEAK);
         else if (fresh && (!p->tested || !p->selftest.baseline || !is_blocked(&p->selftest)))

@@ -16,6 +16,7 @@ struct proof {
         struct isolate_counters counted;
         struct sockets_result sockets; /* as enforcing left them; `left` and `foreign` are counted anew */
         struct probe_report selftest;
+        struct permit permits[PROBE_PERMITS_MAX]; /* what selftest.permits[] are about */
         bool tested;
         reason_set gaps; /* of kind GAP, and the reason of a missing site */
 };

@@ -72,16 +72,26 @@ static json_t *links_json(const struct isolate_link links[static _ISOLATE_HOOK_M
         return array;
 }
 
-static json_t *selftest_json(const struct probe_report *t, const struct hold *h) {
+static json_t *permitted_json(const struct proof *p) {
+        json_t *array = json_array();
+
+        for (size_t k = 0; array && k < p->selftest.n_permits; k++) {
+                char net[PERMIT_STR_SIZE];
+
+                permit_net_to_str(&p->permits[k], net, sizeof(net));
+                (void) json_array_append_new(array, json_pack("{ss si ss}", "net", net, "port", p->permits[k].port, "result",
+                                                              probe_result_id(p->selftest.permits[k])));
+        }
+        return array;
+}
+
+static json_t *selftest_json(const struct proof *p) {
+        const struct probe_report *t = &p->selftest;
         json_t *o = json_pack("{sb ss ss ss ss}", "baseline", t->baseline, "new", probe_result_id(t->new_connection), "open",
                               probe_result_id(t->open_stream), "datagram", probe_result_id(t->open_datagram), "inbound",
                               probe_result_id(t->inbound));
-        json_t *permits = json_array();
 
-        (void) h;
-        for (size_t k = 0; permits && k < t->n_permits; k++)
-                (void) json_array_append_new(permits, json_string(probe_result_id(t->permits[k])));
-        put(&o, "permitted", permits);
+        put(&o, "permitted", permitted_json(p));
         return o;
 }
 
@@ -93,7 +103,7 @@ static json_t *pids_json(const struct proof *p) {
         return array;
 }
 
-static void put_isolation(json_t **o, const struct proof *p, const struct hold *h) {
+static void put_isolation(json_t **o, const struct proof *p) {
         put(o, "links", links_json(p->links));
         put(o, "sockets", json_pack("{sI sI sI sI}", "destroyed", (json_int_t) p->sockets.destroyed, "left", (json_int_t) p->sockets.left,
                                     "foreign", (json_int_t) p->sockets.foreign, "listeners", (json_int_t) p->sockets.listeners));
@@ -101,7 +111,7 @@ static void put_isolation(json_t **o, const struct proof *p, const struct hold *
                                     (json_int_t) p->counted.dropped_out, "dropped_in", (json_int_t) p->counted.dropped_in, "passed_out",
                                     (json_int_t) p->counted.passed_out, "passed_in", (json_int_t) p->counted.passed_in));
         if (p->tested)
-                put(o, "selftest", selftest_json(&p->selftest, h));
+                put(o, "selftest", selftest_json(p));
 }
 
 json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h) {
@@ -120,7 +130,7 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         if (verb_info(h->verb)->freezes)
                 put(&o, "frozen", json_boolean(p->frozen));
         if (verb_info(h->verb)->isolates)
-                put_isolation(&o, p, h);
+                put_isolation(&o, p);
         return o;
 }
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/agent.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "agent/core/cgroup.h"
+#include "agent/core/fold.h"
+#include "agent/core/link.h"
+#include "agent/core/record.h"
+#include "agent/core/recover.h"
+#include "agent/util/clock.h"
+#include "agent/util/io.h"
+#include "agent/util/log.h"
+
+#define FILE_MAX (256U * 1024)
+
+int64_t agent_floor(const struct agent *a) {
+        return a->floor.ms == 0 ? 0 : a->floor.ms + (clock_boot_ms() - a->floor.at_boot_ms);
+}
+
+void agent_raise_floor(struct agent *a, int64_t ms) {
+        if (ms > agent_floor(a))
+                a->floor = (struct floor){ .ms = ms, .at_boot_ms = clock_boot_ms() };
+}
+
+bool agent_ledger_ok(const struct agent *a) {
+        return a->ledger && ledger_ok(a->ledger);
+}
+
+struct resolver agent_resolver(const struct agent *a) {
+        return (struct resolver){ .cgroup_root = a->cgroup_root, .systemd = a->systemd, .local = &a->local };
+}
+
+void agent_tick(struct agent *a) {
+        hold_set_advance(a->holds, a->boot_id, clock_boot_ms());
+        hold_set_forget(a->holds, agent_floor(a));
+}
+
+static int on_idle(sd_event_source *s, void *userdata) {
+        struct agent *a = userdata;
+        bool more = a->ledger && ledger_prepare(a->ledger) == 1;
+
+        (void) isolate_prepare(a->isolate);
+        (void) sd_event_source_set_enabled(s, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        return 0;
+}
+
+void agent_idle_work(struct agent *a) {
+        int r = 0;
+
+        if (!a->idle) {
+                r = sd_event_add_defer(a->event, &a->idle, on_idle, a);
+                if (r >= 0)
+                        r = sd_event_source_set_priority(a->idle, SD_EVENT_PRIORITY_IDLE);
+        }
+        if (r >= 0)
+                r = sd_event_source_set_enabled(a->idle, SD_EVENT_ONESHOT);
+        if (r < 0)
+                log_event(LOG_WARNING, NULL, NULL, "Idle work could not be scheduled: %s", strerror(-r));
+}
+
+static void log_file(const char *path, const char *why) {
+        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start"), "%s: %s", path, why);
+}
+
+/* At start, what root put there is the trust root; that it is signed by its own root people guards against a file cut short or pieced together.
+ * From then on only a successor that both thresholds signed replaces it. */
+static void load_trust(struct agent *a) {
+        _cleanup_free_ char *text = NULL;
+        struct trust *t = NULL;
+        enum reason reason = REASON_NONE;
+        uint8_t digest[32];
+        size_t n;
+        int r = io_read_file(AT_FDCWD, a->config.trust, FILE_MAX, &text, &n);
+
+        if (r == 0) {
+                (void) crypto_hash_sha256(digest, (const uint8_t *) text, n);
+                if (a->trust && memcmp(digest, a->trust_digest, sizeof(digest)) == 0)
+                        return;
+                r = trust_accept(text, n, a->trust, &t, &reason);
+        }
+        if (r < 0 || reason != REASON_NONE) {
+                log_file(a->config.trust, r < 0 ? strerror(-r) : reason_text(reason));
+                return;
+        }
+        free(a->trust);
+        a->trust = t;
+        memcpy(a->trust_digest, digest, sizeof(digest));
+        agent_raise_floor(a, t->iat_ms);
+}
+
+static void load_policy(struct agent *a) {
+        _cleanup_free_ char *text = NULL;
+        enum reason reason = REASON_NONE;
+        size_t n;
+        int r = io_read_file(AT_FDCWD, a->config.policy, FILE_MAX, &text, &n);
+
+        if (r == -ENOENT)
+                return; /* the defaults are a policy */
+        if (r == 0)
+                r = local_parse((const uint8_t *) text, n, &a->local, &reason);
+        if (r < 0 || reason != REASON_NONE)
+                log_file(a->config.policy, r < 0 ? strerror(-r) : reason_text(reason));
+}
+
+void agent_reload(struct agent *a) {
+        load_policy(a);
+        load_trust(a);
+        if (a->link)
+                link_send_keys(a->link);
+}
+
+static int open_ledger(struct agent *a) {
+        _cleanup_free_ char *dir = NULL;
+        bool torn = false;
+        int r;
+
+        if (asprintf(&dir, "%s/ledger", a->config.state) < 0)
+                return -ENOMEM;
+        r = ledger_open(dir, LEDGER_SEGMENT_SIZE, fold_replay, a, &torn, &a->ledger);
+        if (torn)
+                log_file(dir, "the last record was cut off by a crash and dropped; it was never acknowledged");
+        if (r < 0)
+                /* Stop verbs are carried out all the same and say so; nothing is released. */
+                log_file(dir, strerror(-r));
+        return r == -ENOMEM ? r : 0;
+}
+
+/* What the core cannot do without. */
+static int open_needed(struct agent *a) {
+        int r;
+
+        local_defaults(&a->local);
+        clock_boot_id(a->boot_id);
+        a->started_ms = clock_boot_ms();
+        a->holds = hold_set_new();
+        if (!a->holds)
+                return -ENOMEM;
+        r = io_mkdirs(a->config.state, 0700);
+        if (r == 0)
+                r = hostkey_open(a->config.state, &a->key);
+        if (r == 0)
+                r = systemd_new(&a->systemd);
+        if (r == 0)
+                r = isolate_new(a->config.pins, &a->isolate);
+        return r;
+}
+
+int agent_new(const struct config *config, sd_event *event, struct agent **ret) {
+        _cleanup_(agent_freep) struct agent *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        a->config = *config;
+        a->event = sd_event_ref(event);
+        r = open_needed(a);
+        if (r == 0)
+                r = open_ledger(a);
+        if (r < 0)
+                return r;
+        if (cgroup_root(&a->cgroup_root) < 0)
+                log_file("cgroup2", reason_text(REASON_NO_CGROUP2));
+        agent_reload(a);
+        agent_tick(a);
+        *ret = TAKE_PTR(a);
+        return 0;
+}
+
+void agent_free(struct agent *a) {
+        if (!a)
+                return;
+        link_free(a->link);
+        a->lapse_timer = sd_event_source_disable_unref(a->lapse_timer);
+        a->idle = sd_event_source_disable_unref(a->idle);
+        probe_free(a->probe);
+        systemd_free(a->systemd);
+        isolate_free(a->isolate);
+        held_list_done(&a->held);
+        hold_set_free(a->holds);
+        ledger_free(a->ledger);
+        hostkey_free(a->key);
+        free(a->trust);
+        free(a->cgroup_root);
+        a->event = sd_event_unref(a->event);
+        free(a);
+}
+
+void agent_freep(struct agent **a) {
+        agent_free(*a);
+}

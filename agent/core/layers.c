@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/layers.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/landlock.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "agent/core/cgroup.h"
+
+#define SCRATCH "freezed-layers"
+
+/* What no program of this version sees. */
+static const struct {
+        const char *id, *why;
+} uncovered[] = {
+        { "packet-sockets", "AF_PACKET and AF_XDP sockets bypass cgroup programs; a process that can make one needs CAP_NET_RAW" },
+        { "vsock", "AF_VSOCK has no cgroup hook" },
+        { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's" },
+        { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target" },
+        { "restart", "a unit that is started again gets a new cgroup: status shows it as replaced" },
+        { "signals", "a frozen process can still be killed from outside" },
+};
+
+static void add(json_t *array, const char *id, int error, const char *why) {
+        json_t *o = json_pack("{ss ss}", "id", id, "state", error == 0 ? "yes" : "no");
+
+        if (o && error != 0)
+                (void) json_object_set_new(o, "why", json_string(why ? why : strerror(-error)));
+        (void) json_array_append_new(array, o);
+}
+
+/* A cgroup below our own; the programs attached to it run for nobody. */
+static int scratch_open(const struct agent *a, int *ret_own, uint64_t *ret_id) {
+        _cleanup_free_ char *own = NULL, *path = NULL;
+        _cleanup_close_ int dir = -EBADF;
+        uint64_t id;
+        int fd, r;
+
+        if (!a->cgroup_root)
+                return -ENOENT;
+        r = cgroup_of_pid(getpid(), &own);
+        if (r == 0)
+                r = cgroup_open(a->cgroup_root, own, &dir, &id);
+        if (r < 0)
+                return r;
+        if (mkdirat(dir, SCRATCH, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        if (asprintf(&path, "%s/" SCRATCH, strcmp(own, "/") == 0 ? "" : own) < 0)
+                return -ENOMEM;
+        r = cgroup_open(a->cgroup_root, path, &fd, ret_id);
+        if (r < 0)
+                return r;
+        *ret_own = TAKE_FD(dir);
+        return fd;
+}
+
+static void try_hooks(struct agent *a, json_t *array, int fd, uint64_t id) {
+        struct isolate_link links[_ISOLATE_HOOK_MAX] = { 0 };
+        const struct command_id nobody = { { 0 } };
+        int begun = isolate_begin(a->isolate, NULL, 0, NULL, 0), r = begun;
+
+        if (begun == 0) {
+                r = isolate_attach(a->isolate, &nobody, fd, id, ISOLATE_CALLS);
+                if (r == 0)
+                        r = isolate_attach(a->isolate, &nobody, fd, id, ISOLATE_PACKETS);
+                isolate_end(a->isolate);
+        }
+        isolate_read(a->isolate, &nobody, id, links);
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                add(array, isolate_hook_id(h), links[h].link_id ? 0 : r < 0 ? r : -EOPNOTSUPP, NULL);
+        if (isolate_drop(a->isolate, &nobody) < 0)
+                add(array, "detach", -EBUSY, NULL);
+}
+
+static void try_freezer(json_t *array, int fd) {
+        struct cgroup_freezer state = { 0 };
+        int r = cgroup_freezer_write(fd, true);
+
+        if (r == 0)
+                r = cgroup_freezer_read(fd, &state);
+        add(array, "freezer", r < 0 ? r : state.frozen ? 0 : -EOPNOTSUPP, NULL);
+        if (cgroup_freezer_write(fd, false) < 0)
+                add(array, "thaw", -EIO, NULL);
+}
+
+/* Asks to destroy a socket that does not exist. A kernel that can do it looks for the socket first. */
+static int try_destroy(void) {
+        char buf[256] __attribute__((aligned(8)));
+        struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+        struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(h, sizeof(*req));
+        struct mnl_socket *nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+        char answer[4096];
+        ssize_t n = -1;
+        int r = -EIO;
+
+        if (!nl)
+                return -errno;
+        h->nlmsg_type = SOCK_DESTROY;
+        h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+        req->sdiag_family = AF_INET;
+        req->sdiag_protocol = IPPROTO_TCP;
+        req->id.idiag_sport = htons(9);
+        req->id.idiag_dport = htons(9);
+        req->id.idiag_cookie[0] = req->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+        if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) >= 0 && mnl_socket_sendto(nl, h, h->nlmsg_len) >= 0)
+                n = mnl_socket_recvfrom(nl, answer, sizeof(answer));
+        if (n > 0)
+                r = mnl_cb_run(answer, (size_t) n, 0, mnl_socket_get_portid(nl), NULL, NULL) < 0 ? -errno : 0;
+        (void) mnl_socket_close(nl);
+        return r == -ENOENT ? 0 : r;
+}
+
+static int try_landlock(void) {
+        return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 0 ? -errno : 0;
+}
+
+json_t *layers_to_json(struct agent *a) {
+        json_t *array = json_array();
+        _cleanup_close_ int own = -EBADF, scratch = -EBADF;
+        uint64_t id = 0;
+
+        if (!array)
+                return NULL;
+        scratch = scratch_open(a, &own, &id);
+        add(array, "cgroup2", a->cgroup_root ? 0 : -ENOENT, NULL);
+        add(array, "systemd", systemd_version(a->systemd) > 0 ? 0 : -ENOENT, "PID 1 is not systemd or does not answer");
+        if (scratch >= 0) {
+                try_hooks(a, array, scratch, id);
+                try_freezer(array, scratch);
+        } else {
+                add(array, "scratch-cgroup", scratch, NULL);
+        }
+        add(array, "destroy-sockets", try_destroy(), NULL);
+        add(array, "selftest", a->probe ? 0 : -ENODEV, NULL);
+        add(array, "landlock", try_landlock(), NULL);
+        for (size_t k = 0; k < ELEMENTSOF(uncovered); k++)
+                add(array, uncovered[k].id, -EOPNOTSUPP, uncovered[k].why);
+        if (own >= 0)
+                (void) unlinkat(own, SCRATCH, AT_REMOVEDIR);
+        return array;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Holds that end by themselves. One timer on CLOCK_BOOTTIME, armed only while a hold has a lease, so that a host without one never wakes
+ * up for it. */
+
+#include "agent/core/agent.h"
+
+/* Sets the timer to the next end of a lease. Call after anything that changes holds. */
+void lease_arm(struct agent *a);

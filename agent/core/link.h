@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* First stage: ARRIVE -> verify. The core's only input: frames from the gate on one SOCK_SEQPACKET socket that nobody else may open. Whoever
+ * connects is sent the keys of the trust root, so that it can drop what none of them signed. A frame that breaks its layout ends the
+ * connection: the gate is not what it should be, and systemd starts a fresh one. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/cleanup.h"
+#include "policy/frame.h"
+
+struct agent;
+struct link;
+
+/* Whom to answer. Stays valid when the connection is gone: answering then does nothing. */
+struct answer {
+        struct link *link;
+        uint64_t connection;
+        uint32_t number;
+};
+
+/* Listens on the socket passed by the service manager, or makes one at path (mode 0600). -errno. Frames go to pipeline_frame(). */
+int link_new(struct agent *a, const char *path, struct link **ret) _warn_unused_;
+void link_free(struct link *l);
+/* Sends the keys to everyone connected; after the trust root changed. */
+void link_send_keys(struct link *l);
+
+/* Sends one signed answer; more: others follow for the same request. Never blocks; a gate that does not read is disconnected. */
+void link_answer(const struct answer *to, const char *envelope, bool more);
+/* The core could not sign an answer. */
+void link_refuse(const struct answer *to, enum reason reason);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* freezed, the core: starts what it needs, takes from itself what it does not, and serves the gate. It never ends a hold because it ends:
+ * links are pinned and cgroups stay frozen. */
+
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include <sodium.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/core/agent.h"
+#include "agent/core/link.h"
+#include "agent/core/record.h"
+#include "agent/core/recover.h"
+#include "agent/core/sandbox.h"
+#include "agent/util/log.h"
+
+static const struct {
+        const char *name, *value, *text;
+        size_t field;
+} options[] = {
+        { "trust", "FILE", "trust root", offsetof(struct config, trust) },
+        { "policy", "FILE", "this host's policy", offsetof(struct config, policy) },
+        { "state", "DIR", "host key, ledger, evidence", offsetof(struct config, state) },
+        { "pins", "DIR", "on a bpffs: links of the isolation programs", offsetof(struct config, pins) },
+        { "socket", "PATH", "where the gate connects, unless the service manager passes it", offsetof(struct config, socket) },
+        { "collector", "FILE", "program that collects evidence", offsetof(struct config, collector) },
+};
+
+static const struct config defaults = {
+        .trust = "/etc/freezed/trust.json",
+        .policy = "/etc/freezed/policy.json",
+        .state = "/var/lib/freezed",
+        .pins = "/sys/fs/bpf/freezed",
+        .socket = "/run/freezed/core.sock",
+        .collector = "/usr/lib/freezed/freezed-collect",
+};
+
+static int usage(FILE *out, int code) {
+        (void) fprintf(out, "freezed %s - holds services on signed command\n\n", AGENT_VERSION);
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                (void) fprintf(out, "  --%-10s %-5s %s (%s)\n", options[i].name, options[i].value, options[i].text,
+                               *(const char *const *) ((const char *) &defaults + options[i].field));
+        return code;
+}
+
+static int parse(int argc, char **argv, struct config *ret) {
+        struct option table[ELEMENTSOF(options) + 1] = { 0 };
+        int c, index;
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                table[i] = (struct option){ .name = options[i].name, .has_arg = required_argument, .val = 1 };
+        while ((c = getopt_long(argc, argv, "", table, &index)) != -1) {
+                if (c != 1)
+                        return -EINVAL;
+                *(const char **) ((char *) ret + options[index].field) = optarg;
+        }
+        return optind == argc ? 0 : -EINVAL;
+}
+
+static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        (void) s;
+        (void) si;
+        agent_reload(userdata);
+        return 0;
+}
+
+/* Everything that sd_event watches signals for is blocked first; the probe's child is forked before that and keeps the defaults. */
+static int watch_signals(sd_event *event, struct agent *a) {
+        sigset_t mask;
+        int r;
+
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGTERM);
+        (void) sigaddset(&mask, SIGINT);
+        (void) sigaddset(&mask, SIGHUP);
+        (void) sigaddset(&mask, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, a);
+        return r;
+}
+
+static int serve(const struct config *config, sd_event *event, struct agent **agent) {
+        struct probe *probe = NULL;
+        struct agent *a;
+        int r = probe_start(&probe);
+
+        if (r < 0)
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"), "No self-test: %s", strerror(-r));
+        r = sandbox_no_network();
+        if (r == 0)
+                r = agent_new(config, event, agent);
+        if (r < 0) {
+                probe_free(probe);
+                return r;
+        }
+        a = *agent;
+        a->probe = probe;
+        r = watch_signals(event, a);
+        if (r < 0)
+                return r;
+        /* Before the gate is heard: what was held is held again before anyone can ask for more. */
+        if (record_start(a) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The ledger cannot take a record: only stop orders are carried out");
+        recover_all(a);
+        r = link_new(a, config->socket, &a->link);
+        if (r < 0)
+                return r;
+        agent_idle_work(a);
+        (void) sd_event_set_watchdog(event, true);
+        (void) sd_notifyf(false, "READY=1\nSTATUS=%zu holds active", hold_set_count(a->holds));
+        return sd_event_loop(event);
+}
+
+int main(int argc, char **argv) {
+        struct config config = defaults;
+        struct agent *a = NULL;
+        sd_event *event = NULL;
+        int r;
+
+        if (argc == 2 && strcmp(argv[1], "--help") == 0)
+                return usage(stdout, EXIT_SUCCESS);
+        if (parse(argc, argv, &config) < 0)
+                return usage(stderr, 2);
+        log_open();
+        r = sodium_init();
+        if (r >= 0)
+                r = sd_event_new(&event);
+        if (r >= 0)
+                r = serve(&config, event, &a);
+        (void) sd_notify(false, "STOPPING=1");
+        agent_free(a);
+        (void) sd_event_unref(event);
+        if (r < 0) {
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start"), "Cannot go on: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/order.h"
+
+#include <string.h>
+
+#include "agent/core/lease.h"
+#include "agent/core/receipt.h"
+#include "agent/core/record.h"
+#include "agent/core/refusal.h"
+#include "agent/core/snapshot.h"
+#include "agent/util/log.h"
+#include "agent/util/message_id.h"
+
+/* Our own earlier hold on the cgroup is not someone else's freeze: what was there before it is what a release goes back to. */
+static void inherit_was_frozen(const struct agent *a, struct site *s) {
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+                const struct sites *sites = verb_info(h->verb)->freezes ? held_find(&a->held, &h->id) : NULL;
+
+                for (size_t k = 0; sites && k < sites->n; k++)
+                        if (sites->v[k].missing == REASON_NONE && sites->v[k].cgroup_id == s->cgroup_id) {
+                                s->was_frozen = sites->v[k].was_frozen;
+                                return;
+                        }
+        }
+}
+
+/* NONE when at least one target can be held; else why the first cannot. */
+static enum reason nothing_to_hold(const struct sites *s) {
+        for (size_t i = 0; i < s->n; i++)
+                if (s->v[i].missing == REASON_NONE)
+                        return REASON_NONE;
+        return s->v[0].missing;
+}
+
+/* From targets to sites. Refuses, and answers, when not one of them can be held: *ret_refused. */
+static int resolve(struct agent *a, const struct authorised *authorised, struct sites *ret, reason_set *notes, bool *ret_refused,
+                   const struct answer *to) {
+        const struct command *c = authorised_command(authorised);
+        const struct resolver resolver = agent_resolver(a);
+        struct decision d = { .kind = DECISION_REFUSED };
+        int r = resolve_targets(&resolver, c->targets, c->n_targets, ret, notes);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ret->n; i++)
+                inherit_was_frozen(a, &ret->v[i]);
+        d.reason = nothing_to_hold(ret);
+        *ret_refused = d.reason != REASON_NONE;
+        if (!*ret_refused)
+                return 0;
+        sites_done(ret);
+        return refusal_answer(a, c, authorised_digest(authorised), &d, to);
+}
+
+void order_tell_systemd(struct agent *a, struct proven *p) {
+        struct recorded *r = proven_recorded(p);
+        struct sites *sites = recorded_sites(a, r);
+
+        if (!verb_info(recorded_verb(r))->freezes)
+                return;
+        for (size_t i = 0; sites && i < sites->n; i++) {
+                const char *unit = site_unit(&sites->v[i]);
+                const struct proof *proof = proven_site(p, i);
+
+                if (unit && proof && proof->frozen && systemd_unit_frozen(a->systemd, unit, true) < 0)
+                        recorded_add_flags(r, reason_bit(REASON_SYSTEMD_UNAWARE));
+        }
+}
+
+static void log_outcome(const struct proven *p) {
+        const struct recorded *r = proven_recorded(p);
+        const bool held = proven_state(p) == HOLD_HELD;
+        char id[33];
+
+        command_id_to_str(recorded_id(r), id);
+        log_event(held ? LOG_NOTICE : LOG_WARNING, held ? MESSAGE_ID_HOLD_MADE : MESSAGE_ID_HOLD_PARTIAL,
+                  LOG_FIELDS(.command_id = id, .hold = id, .stage = "prove"), "%s: %s", verb_info(recorded_verb(r))->id,
+                  hold_state_id(proven_state(p)));
+}
+
+int order_conclude(struct agent *a, struct proven *p, const char *of, bool final, json_t **ret_receipt, char **ret) {
+        const struct recorded *r = proven_recorded(p);
+        _cleanup_json_ json_t *receipt = receipt_of_proof(a, p);
+        _cleanup_free_ char *envelope = NULL;
+        struct outcome o = { .id = recorded_id(r), .of = of, .settle = true, .state = proven_state(p), .reasons = proven_gaps(p) | recorded_flags(r) };
+        int e = receipt_seal(a, receipt, final, &envelope);
+
+        if (e < 0)
+                return e;
+        o.receipt = envelope;
+        e = record_outcome(a, &o);
+        if (e < 0 && !(recorded_flags(r) & reason_bit(REASON_LEDGER))) {
+                /* The hold stands; that its outcome is not on disk has to be in the answer. */
+                json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(REASON_LEDGER)));
+                free(TAKE_PTR(envelope));
+                e = receipt_seal(a, receipt, final, &envelope);
+                if (e < 0)
+                        return e;
+        }
+        log_outcome(p);
+        *ret_receipt = TAKE_PTR(receipt);
+        *ret = TAKE_PTR(envelope);
+        return 0;
+}
+
+int order_stop(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) {
+        const bool snapshots = verb_info(authorised_command(authorised)->verb)->snapshots;
+        _cleanup_(proven_freep) struct proven *proven = NULL;
+        _cleanup_(sites_done) struct sites sites = { 0 };
+        _cleanup_json_ json_t *receipt = NULL;
+        _cleanup_free_ char *envelope = NULL;
+        struct recorded *recorded;
+        struct enforced *enforced;
+        reason_set notes = 0;
+        bool refused;
+        int r = resolve(a, authorised, &sites, &notes, &refused, to);
+
+        if (r < 0 || refused) {
+                authorised_free(authorised);
+                return r;
+        }
+        phases_stamp(p, PHASE_RESOLVE);
+        r = record_order(a, authorised, d, &sites, p, &recorded);
+        if (r < 0)
+                return r;
+        recorded_add_flags(recorded, notes);
+        r = enforce_apply(a, recorded, &enforced);
+        if (r == 0)
+                r = prove(a, enforced, &proven);
+        if (r < 0)
+                return r;
+        order_tell_systemd(a, proven);
+        r = order_conclude(a, proven, "order", !snapshots, &receipt, &envelope);
+        if (r < 0)
+                return r;
+        a->counters.holds++;
+        link_answer(to, envelope, snapshots);
+        lease_arm(a);
+        return snapshots ? snapshot_of_hold(a, recorded_id(proven_recorded(proven)), receipt, to) : 0;
+}
+
+int order_snapshot(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) {
+        const struct command *c = authorised_command(authorised);
+        _cleanup_(sites_done) struct sites sites = { 0 }, none = { 0 };
+        _cleanup_(recorded_freep) struct recorded *recorded = NULL;
+        _cleanup_json_ json_t *receipt = NULL;
+        reason_set notes = 0;
+        bool refused;
+        int r = resolve(a, authorised, &sites, &notes, &refused, to);
+
+        if (r < 0 || refused) {
+                authorised_free(authorised);
+                return r;
+        }
+        phases_stamp(p, PHASE_RESOLVE);
+        r = record_order(a, authorised, d, &none, p, &recorded);
+        if (r < 0)
+                return r;
+        c = recorded_command(recorded);
+        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, "snapshot", recorded_flags(recorded) | notes);
+        if (!receipt || json_object_set_new(receipt, "incident", json_string(c->incident)) < 0)
+                return -ENOMEM;
+        return snapshot_of_sites(a, &c->id, c->incident, &sites, receipt, to);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/pipeline.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "agent/core/agent.h"
+#include "agent/core/order.h"
+#include "agent/core/plan.h"
+#include "agent/core/receipt.h"
+#include "agent/core/refusal.h"
+#include "agent/core/release.h"
+#include "agent/core/status.h"
+#include "agent/util/clock.h"
+#include "agent/util/log.h"
+
+/* The frame's signatures and payload as the structure that verify takes. The payload is copied: it outlives the receive buffer. */
+static int to_dsse(const struct frame *f, struct dsse *ret) {
+        struct dsse d = { .type = f->type, .n_payload = f->n_payload, .n_sigs = f->n_sigs };
+
+        d.payload = malloc(f->n_payload + 1);
+        if (!d.payload)
+                return -ENOMEM;
+        memcpy(d.payload, f->payload, f->n_payload);
+        d.payload[f->n_payload] = 0;
+        memcpy(d.sigs, f->sigs, sizeof(d.sigs));
+        *ret = d;
+        return 0;
+}
+
+static struct facts facts_now(struct agent *a) {
+        struct facts f = {
+                .wall_ms = clock_wall_ms(),
+                .clock_synced = clock_synced(),
+                .ledger_ok = agent_ledger_ok(a),
+                .holds = a->holds,
+        };
+
+        if (f.clock_synced)
+                agent_raise_floor(a, f.wall_ms);
+        f.floor_ms = agent_floor(a);
+        memcpy(f.host, hostkey_public(a->key)->id, sizeof(f.host));
+        return f;
+}
+
+/* What carries a command out, by its class. Each takes the authorisation over and answers. */
+static int (*const carry_out[])(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
+                                const struct answer *to) = {
+        [VERB_CLASS_STOP] = order_stop,
+        [VERB_CLASS_OBSERVE] = order_snapshot,
+        [VERB_CLASS_EXTEND] = release_extend,
+        [VERB_CLASS_RELEASE] = release_holds,
+};
+
+static int judge(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {
+        _cleanup_(verified_freep) struct verified *v = NULL;
+        _cleanup_(authorised_freep) struct authorised *authorised = NULL;
+        _cleanup_command_ struct command *c = NULL;
+        struct decision decision = { .kind = DECISION_REFUSED, .reason = REASON_NO_TRUST };
+        struct facts facts;
+        int r = 0;
+
+        if (a->trust)
+                r = verify_command(a->trust, d, &v, &decision.reason);
+        phases_stamp(p, PHASE_VERIFY);
+        if (r < 0)
+                return r;
+        if (!v)
+                return refusal_answer(a, NULL, NULL, &decision, to);
+        facts = facts_now(a);
+        r = decide(v, a->trust, &a->local, &facts, &decision, &authorised, &c);
+        phases_stamp(p, PHASE_AUTHORISE);
+        if (r < 0)
+                return r;
+        if (decision.kind == DECISION_DUPLICATE)
+                return refusal_duplicate(a, c, verified_digest(v), to);
+        if (decision.kind == DECISION_REFUSED)
+                return refusal_answer(a, c, verified_digest(v), &decision, to);
+        if (c->plan)
+                return plan_answer(a, authorised, to);
+        return carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
+}
+
+static int on_command(struct agent *a, const struct frame *f, const struct answer *to) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        struct phases p;
+        int r;
+
+        phases_begin(&p);
+        a->counters.commands++;
+        r = to_dsse(f, &d);
+        return r < 0 ? r : judge(a, &d, &p, to);
+}
+
+/* What the gate may ask. Kinds that only the core sends have no function. */
+static int (*const handlers[_FRAME_KIND_MAX])(struct agent *a, const struct frame *f, const struct answer *to) = {
+        [FRAME_COMMAND] = on_command,
+        [FRAME_STATUS] = status_answer,
+        [FRAME_HEALTH] = health_answer,
+};
+
+void pipeline_frame(struct agent *a, const struct frame *f, const struct answer *to) {
+        int r;
+
+        agent_tick(a);
+        r = handlers[f->kind] ? handlers[f->kind](a, f, to) : -EPROTO;
+        systemd_rest(a->systemd);
+        agent_idle_work(a);
+        if (r < 0) {
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "pipeline"), "A request could not be carried out: %s", strerror(-r));
+                link_refuse(to, REASON_INTERNAL);
+        }
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/plan.h"
+
+#include <string.h>
+
+#include "agent/core/cgroup.h"
+#include "agent/core/layers.h"
+#include "agent/core/receipt.h"
+#include "agent/core/report_json.h"
+#include "agent/core/sockets.h"
+
+/* Programs, so that a person sees what would stop, and descriptors that say that others depend on it. */
+static json_t *process_json(pid_t pid) {
+        char path[32], comm[32] = "";
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) pid);
+        f = fopen(path, "re");
+        if (f) {
+                if (!fgets(comm, sizeof(comm), f))
+                        comm[0] = 0;
+                (void) fclose(f);
+        }
+        for (char *c = comm; *c; c++)
+                if (*c < 0x20 || *c > 0x7e)
+                        *c = c[1] ? '?' : 0;
+        return json_pack("{si ss}", "pid", (int) pid, "comm", comm);
+}
+
+static void add_radius(json_t *o, const struct site *s) {
+        _cleanup_free_ uint64_t *ids = NULL;
+        _cleanup_free_ pid_t *pids = NULL;
+        struct sockets_scope scope = { 0 };
+        struct sockets_result sockets;
+        json_t *processes = json_array();
+
+        if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) == 0 && cgroup_pids(s->fd, &pids, &scope.n_pids) == 0) {
+                scope.cgroup_ids = ids;
+                scope.pids = pids;
+                sockets_destroy(&scope, false, &sockets);
+                (void) json_object_set_new(o, "sockets", json_pack("{si si si}", "connections", (int) sockets.left, "listeners",
+                                                                   (int) sockets.listeners, "foreign", (int) sockets.foreign));
+                (void) json_object_set_new(o, "warnings", reasons_to_json(sockets.gaps & ~reason_bit(REASON_SOCKETS_LEFT), 0));
+        }
+        for (size_t i = 0; i < scope.n_pids; i++)
+                (void) json_array_append_new(processes, process_json(pids[i]));
+        (void) json_object_set_new(o, "processes", processes);
+}
+
+static json_t *site_json(const struct site *s) {
+        char name[TARGET_STR_SIZE];
+        json_t *o;
+
+        target_to_str(&s->target, name, sizeof(name));
+        if (s->missing != REASON_NONE)
+                return json_pack("{ss ss}", "target", name, "missing", reason_id(s->missing));
+        o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", s->path, "cgroup_id", (json_int_t) s->cgroup_id, "frozen_already",
+                      s->was_frozen, "watchdog_us", (json_int_t) s->watchdog_us);
+        if (o)
+                add_radius(o, s);
+        return o;
+}
+
+int plan_answer(struct agent *a, const struct authorised *authorised, const struct answer *to) {
+        const struct command *c = authorised_command(authorised);
+        const struct resolver resolver = agent_resolver(a);
+        _cleanup_(sites_done) struct sites sites = { 0 };
+        _cleanup_json_ json_t *receipt = NULL, *targets = json_array();
+        _cleanup_free_ char *envelope = NULL;
+        reason_set notes = 0;
+        int r = 0;
+
+        if (verb_info(c->verb)->cls == VERB_CLASS_STOP || verb_info(c->verb)->cls == VERB_CLASS_OBSERVE)
+                r = resolve_targets(&resolver, c->targets, c->n_targets, &sites, &notes);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < sites.n; i++)
+                (void) json_array_append_new(targets, site_json(&sites.v[i]));
+        receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned", authorised_flags(authorised) | notes);
+        if (!receipt || json_object_set(receipt, "targets", targets) < 0 ||
+            json_object_set_new(receipt, "role", json_string(authorised_role(authorised))) < 0 ||
+            json_object_set_new(receipt, "layers", layers_to_json(a)) < 0)
+                return -ENOMEM;
+        r = receipt_seal(a, receipt, true, &envelope);
+        if (r == 0)
+                link_answer(to, envelope, false);
+        return r;
+}

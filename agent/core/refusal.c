@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/refusal.h"
+
+#include <string.h>
+
+#include "agent/core/receipt.h"
+#include "agent/core/record.h"
+#include "agent/util/clock.h"
+#include "agent/util/log.h"
+#include "agent/util/message_id.h"
+
+#define RECORDED_A_MINUTE 60U
+
+static bool may_record(struct refusals *m, const uint8_t *digest, enum reason reason) {
+        const int64_t minute = clock_boot_ms() / 60000;
+
+        for (size_t i = 0; i < REFUSALS_REMEMBERED; i++)
+                if (m->last[i].reason == reason && memcmp(m->last[i].digest, digest, 32) == 0)
+                        return false;
+        if (m->minute != minute) {
+                m->minute = minute;
+                m->used = 0;
+        }
+        if (m->used >= RECORDED_A_MINUTE)
+                return false;
+        m->used++;
+        memcpy(m->last[m->next].digest, digest, 32);
+        m->last[m->next].reason = reason;
+        m->next = (m->next + 1) % REFUSALS_REMEMBERED;
+        return true;
+}
+
+int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d, const struct answer *to) {
+        static struct log_limit limit = { .per_second = 5 };
+        _cleanup_json_ json_t *receipt = NULL;
+        _cleanup_free_ char *envelope = NULL;
+        char id[33] = "";
+        int r;
+
+        a->counters.refusals++;
+        if (c)
+                command_id_to_str(&c->id, id);
+        log_lossy(&limit, LOG_NOTICE, MESSAGE_ID_REFUSED, LOG_FIELDS(.command_id = id, .reason = reason_id(d->reason)), "Refused: %s",
+                  reason_text(d->reason));
+        if (digest && !(c && c->plan) && may_record(&a->refused, digest, d->reason)) {
+                r = record_refusal(a, c ? &c->id : NULL, digest, d->reason);
+                if (r < 0)
+                        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "A refusal could not be recorded: %s", strerror(-r));
+        }
+        receipt = receipt_of_refusal(a, c, digest, d);
+        r = receipt_seal(a, receipt, true, &envelope);
+        if (r == 0)
+                link_answer(to, envelope, false);
+        return r;
+}
+
+int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) {
+        _cleanup_json_ json_t *receipt = receipt_of_duplicate(a, c, digest);
+        _cleanup_free_ char *envelope = NULL;
+        int r;
+
+        a->counters.duplicates++;
+        r = receipt_seal(a, receipt, true, &envelope);
+        if (r == 0)
+                link_answer(to, envelope, false);
+        return r;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/status.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/core/layers.h"
+#include "agent/core/receipt.h"
+#include "agent/core/report_json.h"
+#include "agent/util/clock.h"
+#include "agent/util/io.h"
+
+/* Signs a report and sends it; takes the reference. */
+static int send_report(struct agent *a, json_t *report, const struct answer *to) {
+        _cleanup_json_ json_t *owned = report;
+        _cleanup_free_ char *text = NULL, *envelope = NULL;
+        int r;
+
+        text = owned ? json_dumps(owned, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        if (!text)
+                return -ENOMEM;
+        r = hostkey_envelope(a->key, DSSE_REPORT, text, &envelope);
+        if (r == 0)
+                link_answer(to, envelope, false);
+        return r;
+}
+
+/* Who says it, when: the members that every report has. */
+static json_t *report_new(struct agent *a, const char *type) {
+        json_t *o = receipt_plain(a, NULL, NULL, NULL, "report", 0);
+
+        if (!o || json_object_set_new(o, "type", json_string(type)) < 0) {
+                json_decref(o);
+                return NULL;
+        }
+        (void) json_object_del(o, "state");
+        (void) json_object_del(o, "reasons");
+        (void) json_object_del(o, "flags");
+        return o;
+}
+
+static json_t *hold_json(struct agent *a, const struct hold *h) {
+        struct sites *sites = held_find(&a->held, &h->id);
+        enum hold_state state = _HOLD_STATE_MAX;
+        reason_set gaps = 0;
+        json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id);
+        char id[33];
+
+        for (size_t i = 0; sites && i < sites->n; i++) {
+                struct proof p;
+
+                prove_site(a, h, &sites->v[i], NULL, &p);
+                state = prove_fold(state, &p, h->verb);
+                gaps |= p.gaps;
+                (void) json_array_append_new(targets, receipt_site(&sites->v[i], &p, h));
+                proof_done(&p);
+        }
+        command_id_to_str(&h->id, id);
+        o = json_pack("{ss ss ss ss so so ss ss sI sI}", "id", id, "verb", verb_info(h->verb)->id, "state",
+                      hold_state_id(state == _HOLD_STATE_MAX ? HOLD_FAILED : state), "recorded", hold_state_id(h->state), "reasons",
+                      reasons_to_json(gaps, 0), "targets", targets, "incident", h->incident, "severity", severity_id(h->severity), "made_ms",
+                      (json_int_t) h->made_ms, "held_ms", (json_int_t) h->held_ms);
+        if (o && h->lease_left_ms != INT64_MAX)
+                (void) json_object_set_new(o, "lease_left_ms", json_integer(MAX(h->lease_left_ms, 0)));
+        if (o && receipt)
+                (void) json_object_set(o, "receipt", receipt);
+        json_decref(receipt);
+        return o;
+}
+
+int status_answer(struct agent *a, const struct frame *f, const struct answer *to) {
+        json_t *report = report_new(a, "status"), *holds = json_array(), *ended = NULL;
+        struct command_id only;
+        const bool one = f->n_payload == sizeof(only.b);
+
+        if (f->n_payload != 0 && !one) {
+                json_decref(report);
+                json_decref(holds);
+                return -EBADMSG;
+        }
+        if (one)
+                memcpy(only.b, f->payload, sizeof(only.b));
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+
+                if (!one || command_id_equal(&h->id, &only))
+                        (void) json_array_append_new(holds, hold_json(a, h));
+        }
+        /* a hold that is over has its last receipt to show */
+        if (one && json_array_size(holds) == 0)
+                ended = record_receipt(a, &only);
+        if (report && ended)
+                (void) json_object_set_new(report, "ended", ended);
+        if (!report || json_object_set_new(report, "holds", holds) < 0) {
+                json_decref(report);
+                report = NULL;
+        }
+        return send_report(a, report, to);
+}
+
+static json_int_t rss_kb(void) {
+        _cleanup_free_ char *text = NULL;
+        const char *line;
+
+        if (io_read_file(AT_FDCWD, "/proc/self/status", 16384, &text, NULL) < 0)
+                return 0;
+        line = strstr(text, "VmRSS:");
+        return line ? strtoll(line + strlen("VmRSS:"), NULL, 10) : 0;
+}
+
+static json_t *agent_json(const struct agent *a) {
+        return json_pack("{ss si sI sI}", "version", AGENT_VERSION, "pid", (int) getpid(), "uptime_ms",
+                         (json_int_t) (clock_boot_ms() - a->started_ms), "rss_kb", rss_kb());
+}
+
+static json_t *trust_json(const struct agent *a) {
+        if (!a->trust)
+                return json_pack("{ss}", "state", reason_id(REASON_NO_TRUST));
+        return json_pack("{sI ss sI ss}", "version", (json_int_t) a->trust->version, "fleet", a->trust->fleet, "expires_ms",
+                         (json_int_t) a->trust->expires_ms, "state",
+                         MAX(agent_floor(a), clock_wall_ms()) < a->trust->expires_ms ? "valid" : reason_id(REASON_ROOT_EXPIRED));
+}
+
+static json_t *ledger_json(const struct agent *a) {
+        const struct ledger_head head = a->ledger ? ledger_head(a->ledger) : (struct ledger_head){ 0 };
+
+        return json_pack("{sb sI sI}", "ok", agent_ledger_ok(a), "n", (json_int_t) head.n, "room",
+                         (json_int_t) (a->ledger ? ledger_room(a->ledger) : 0));
+}
+
+/* Pins of holds that the ledger does not know: programs that are in force and that nobody remembers having ordered. */
+static int count_orphan(const struct command_id *hold, void *userdata) {
+        struct {
+                const struct agent *a;
+                json_t *array;
+        } *x = userdata;
+        char id[33];
+
+        if (hold_set_find(x->a->holds, hold))
+                return 0;
+        command_id_to_str(hold, id);
+        (void) json_array_append_new(x->array, json_string(id));
+        return 0;
+}
+
+static json_t *holds_json(const struct agent *a) {
+        struct {
+                const struct agent *a;
+                json_t *array;
+        } x = { .a = a, .array = json_array() };
+        size_t in_full = 0;
+
+        for (size_t i = 0; i < hold_set_count(a->holds); i++)
+                in_full += hold_set_at(a->holds, i)->state == HOLD_HELD;
+        if (isolate_each(a->isolate, count_orphan, &x) < 0)
+                (void) json_array_append_new(x.array, json_string("unreadable"));
+        return json_pack("{sI sI so}", "active", (json_int_t) hold_set_count(a->holds), "partial",
+                         (json_int_t) (hold_set_count(a->holds) - in_full), "orphans", x.array);
+}
+
+static json_t *counters_json(const struct agent *a) {
+        const struct counters *c = &a->counters;
+
+        return json_pack("{sI sI sI sI sI sI sI sI}", "commands", (json_int_t) c->commands, "refusals", (json_int_t) c->refusals, "duplicates",
+                         (json_int_t) c->duplicates, "holds", (json_int_t) c->holds, "releases", (json_int_t) c->releases, "lapses",
+                         (json_int_t) c->lapses, "reinforced", (json_int_t) c->reinforced, "malformed", (json_int_t) c->malformed);
+}
+
+int health_answer(struct agent *a, const struct frame *f, const struct answer *to) {
+        json_t *report = report_new(a, "health");
+        int r = report ? 0 : -ENOMEM;
+
+        (void) f;
+        if (r == 0)
+                /* o: the update takes every reference over, whether it succeeds or not */
+                r = json_object_update_new(report, json_pack("{so so so so so so so so}", "agent", agent_json(a), "layers", layers_to_json(a),
+                                                             "trust", trust_json(a), "ledger", ledger_json(a), "clock",
+                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms", (json_int_t) agent_floor(a)),
+                                                             "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
+                                                             holds_json(a), "counters", counters_json(a)));
+        if (r < 0) {
+                json_decref(report);
+                report = NULL;
+        }
+        return send_report(a, report, to);
+}
