@@ -549,6 +549,7 @@ static void the_budget_outlives_the_hold(void **state) {
 
 static void extend_needs_an_active_hold(void **state) {
         struct command_id id = id_of(50);
+        size_t n;
 
         (void) state;
         make_hold(50, MINUTE, false, "");
@@ -556,6 +557,8 @@ static void extend_needs_an_active_hold(void **state) {
         w.c.lease_ms = HOUR;
         TARGET_HOLDS(50);
         expect_go(0);
+        assert_true(command_id_equal(authorised_holds(w.authorised, &n), &id));
+        assert_int_equal(n, 1);
         TARGET_HOLDS(50, 51);
         expect_refused(REASON_NO_HOLD);
         TARGET_HOLDS(50);
@@ -853,6 +856,18 @@ static void protected_units_are_not_held(void **state) {
         }
 }
 
+static void the_longest_names_are_judged_too(void **state) {
+        char path[sizeof("cgroup:") + TARGET_NAME_MAX] = "cgroup:/";
+
+        (void) state;
+        memset(path + strlen(path), 'a', TARGET_NAME_MAX - 1);
+        target_unit(path);
+        expect_go(0);
+        memset(w.trust.roles[ROLE_RESPONDER].name, 'r', TRUST_NAME_MAX);
+        expect_go(0);
+        assert_int_equal(strlen(authorised_role(w.authorised)), TRUST_NAME_MAX);
+}
+
 static void the_hosts_own_patterns_protect_too(void **state) {
         (void) state;
         strcpy(w.local.patterns[w.local.n_patterns++], "ngin?.*");
@@ -1060,6 +1075,7 @@ int main(void) {
                 BOT(automation_cannot_take_the_last_ids),
                 RELEASE(a_release_needs_room_for_its_tombstones),
                 CASE(protected_units_are_not_held),
+                CASE(the_longest_names_are_judged_too),
                 CASE(the_hosts_own_patterns_protect_too),
                 CASE(reasons_come_in_the_order_of_judgement),
                 CASE(no_state_of_the_host_disarms_a_stop_or_slips_a_release_through),
