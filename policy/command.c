@@ -346,9 +346,11 @@ int command_to_json(const struct command *c, char **ret) {
         if (!can_serialise(c))
                 return -EINVAL;
         root = root_to_json(c);
-        json = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-        if (!json)
+        if (!root)
                 return -ENOMEM;
+        r = schema_dump(root, &json);
+        if (r < 0)
+                return r;
 
         /* The ranges are stated once, in the table that reads them. */
         r = command_parse((const uint8_t *) json, strlen(json), &back, &reason);

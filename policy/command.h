@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The signed payload of a command, from bytes to a struct whose every field has been checked against its range. One field table drives
- * parsing; a member that the table does not have is a refusal, so that a newer field can never be silently ignored by an older host.
+/* The signed payload of a command, from bytes to a struct whose every field has been checked against its range. One
+ * field table drives parsing; a member that the table does not have is a refusal, so that a newer field can never be
+ * silently ignored by an older host.
  *
  * Members; * marks the ones that may be absent, and what that means:
  *   v             1
  *   fleet         name: ^[a-z0-9][a-z0-9._-]*$, at most COMMAND_FLEET_MAX bytes
  *   id            32 lower-case hex digits
  *   verb          an id of VERB_TABLE
- *   to            exactly one of {"hosts":["SHA256:...",...]} (1 to COMMAND_HOSTS_MAX, no two alike), {"group":name,"max_hosts":n},
- *                 {"all":true,"max_hosts":n}; max_hosts from 1 to 2^32-1
- *   targets       1 to COMMAND_TARGETS_MAX strings as target.h reads them, no two alike; all of class hold for extend and
- *                 release, none of it for the others
+ *   to            exactly one of {"hosts":["SHA256:...",...]} (1 to COMMAND_HOSTS_MAX, no two alike),
+ *                 {"group":name,"max_hosts":n}, {"all":true,"max_hosts":n}; max_hosts from 1 to 2^32-1
+ *   targets       1 to COMMAND_TARGETS_MAX strings as target.h reads them, no two alike; all of class hold for extend
+ *                 and release, none of it for the others
  *   args*         {"permitted":[...]* as permit.h reads them, "lease_ms":n*, "snapshot":"default"*}; absent is {}
  *     permitted   only for verbs that isolate; at most COMMAND_PERMITS_MAX
  *     lease_ms    absent or 0: until released. extend: at least 1. snapshot and release: 0
@@ -85,13 +86,13 @@ void command_free(struct command *c);
 #define _cleanup_command_ _cleanup_(command_freep)
 void command_freep(struct command **c);
 
-/* Parses and checks. Only verified bytes may come here.
- * Returns 0 with *ret_reason REASON_NONE and *ret owned by the caller, 0 with a reason (OVERSIZE, ENCODING, MALFORMED, VERSION,
- * FIELD, SCHEMA, LIMIT) and *ret untouched, or -ENOMEM. */
+/* Parses and checks. Only verified bytes may come here. Returns 0 with *ret_reason REASON_NONE and *ret owned by the
+ * caller, 0 with a reason (OVERSIZE, ENCODING, MALFORMED, VERSION, FIELD, SCHEMA, LIMIT) and *ret untouched, or
+ * -ENOMEM. */
 int command_parse(const uint8_t *payload, size_t n, struct command **ret, enum reason *ret_reason) _warn_unused_;
 
-/* Serialises for signing: compact, keys sorted, integers only; command_parse reads the same back. *ret is malloc'ed. -ENOMEM, or
- * -EINVAL when command_parse would not take it. */
+/* Serialises for signing: compact, keys sorted, integers only; command_parse reads the same back. *ret is malloc'ed.
+ * -ENOMEM, or -EINVAL when command_parse would not take it. */
 int command_to_json(const struct command *c, char **ret) _warn_unused_;
 
 void command_id_to_str(const struct command_id *id, char ret[static 33]);

@@ -7,7 +7,8 @@
 
 #define PATTERN_CHARS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-_.\\@*?"
 
-/* Without these the host, the way to it, or its agent dies. Patterns as in the policy; the slices are ancestors of all the rest. */
+/* Without these the host, the way to it, or its agent dies. Patterns as in the policy; the slices are ancestors of all
+ * the rest. */
 static const char *const compiled_in[] = {
         "init.scope",
         "-.slice",
@@ -145,8 +146,8 @@ int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *r
         return r;
 }
 
-/* fnmatch() would read the backslashes of escaped unit names, and brackets, as its own. Only the last `*` is ever gone back to, so no
- * pattern takes longer than its length times the name's. */
+/* fnmatch() would read the backslashes of escaped unit names, and brackets, as its own. Only the last `*` is ever gone
+ * back to, so no pattern takes longer than its length times the name's. */
 static bool matches(const char *pattern, const char *name) {
         const char *star = NULL, *star_name = NULL;
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The host's own policy, /etc/freezed/policy.json: what must never be held here, which addresses stay reachable, what evidence is kept.
- * It can only narrow what the trust root allows. The units without which the host or its agent dies are compiled in and cannot be taken out.
+/* The host's own policy, /etc/freezed/policy.json: what must never be held here, which addresses stay reachable, what
+ * evidence is kept. It can only narrow what the trust root allows. The units without which the host or its agent dies
+ * are compiled in and cannot be taken out.
  *
- * Members; * marks the ones that may be absent and then have the value of default-policy.json, which is what local_defaults() gives:
+ * Members; * marks the ones that may be absent and then have the value of default-policy.json, which is what
+ * local_defaults() gives:
  *   v                     1
- *   protected*            at most LOCAL_PATTERNS_MAX patterns: the characters of unit names, `*` for any run of them, `?` for one
+ *   protected*            at most LOCAL_PATTERNS_MAX patterns: the characters of unit names, `*` for any run of them,
+ *                         `?` for one
  *   permitted*            at most COMMAND_PERMITS_MAX entries as permit.h reads them
  *   automation_budget_ms* from 0
- *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*}: from 0, from LOCAL_DEADLINE_MIN_MS to LOCAL_DEADLINE_MAX_MS, from 0
+ *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*}: from 0, from LOCAL_DEADLINE_MIN_MS to
+ *                         LOCAL_DEADLINE_MAX_MS, from 0
  * Integers are at most SCHEMA_INT_MAX where no other limit is named. */
 
 #include <stdbool.h>
@@ -40,8 +44,9 @@ struct local {
 
 /* The defaults, which are also what an absent file means. */
 void local_defaults(struct local *ret);
-/* Parses the file; absent members keep their defaults. Returns 0 and a reason as command_parse does; *ret untouched unless REASON_NONE. */
+/* Parses the file; absent members keep their defaults. Returns 0 and a reason as command_parse does; *ret untouched
+ * unless REASON_NONE. */
 int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *ret_reason) _warn_unused_;
-/* True when a unit or slice of this name may not be held: compiled-in list or the host's patterns. Ask with the name that the unit has
- * (systemd's Id): an alias such as dbus-org.freedesktop.login1.service is not resolved here. */
+/* True when a unit or slice of this name may not be held: compiled-in list or the host's patterns. Ask with the name
+ * that the unit has (systemd's Id): an alias such as dbus-org.freedesktop.login1.service is not resolved here. */
 bool local_protects(const struct local *l, const char *unit);

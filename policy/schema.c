@@ -1,22 +1,83 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/schema.h"
 
+#include <setjmp.h>
 #include <string.h>
 
 #define PAYLOAD_VERSION 1
 
-static int loaded_failed(const json_error_t *error, enum reason *ret_reason) {
-        switch (json_error_code(error)) {
-        case json_error_unknown: /* jansson gives every fault of the input a code, and most failed allocations none */
-        case json_error_out_of_memory:
+/* FAIL-CLOSED: jansson does not survive an allocation that fails. Its lexer drops a character of the string that it is
+ * reading and goes on, so that an order would be carried out on another unit, or runs past its buffer, or asserts; its
+ * dumper drops a member's name (all seen in 2.14; akheron/jansson#362). So control never returns into it: what it had
+ * allocated until then is lost, for want of a list of it. Its allocator is one for the whole process, and is borrowed
+ * for the length of one call. */
+static struct {
+        json_malloc_t malloc;
+        json_free_t free;
+        jmp_buf out_of_memory;
+} borrowed;
+
+static void *malloc_or_leave(size_t n) {
+        void *p = borrowed.malloc(n);
+
+        if (!p)
+                longjmp(borrowed.out_of_memory, 1);
+        return p;
+}
+
+static void allocator_borrow(void) {
+        json_get_alloc_funcs(&borrowed.malloc, &borrowed.free);
+        json_set_alloc_funcs(malloc_or_leave, borrowed.free);
+}
+
+static void allocator_return(void) {
+        json_set_alloc_funcs(borrowed.malloc, borrowed.free);
+}
+
+/* These two have no locals: setjmp() does not keep any. False when out of memory. */
+static bool load_or_leave(const char *bytes, size_t n, json_t **ret, json_error_t *ret_error) {
+        if (setjmp(borrowed.out_of_memory) != 0)
+                return false;
+        *ret = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, ret_error);
+        return true;
+}
+
+static bool dump_or_leave(const json_t *v, char **ret) {
+        if (setjmp(borrowed.out_of_memory) != 0)
+                return false;
+        *ret = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+        return true;
+}
+
+int schema_json(const char *bytes, size_t n, json_t **ret, enum reason *ret_reason) {
+        json_error_t error = {};
+        json_t *root = NULL;
+        bool ok;
+
+        allocator_borrow();
+        ok = load_or_leave(bytes, n, &root, &error);
+        allocator_return();
+        if (!ok)
                 return -ENOMEM;
-        case json_error_invalid_utf8:
-                *ret_reason = REASON_ENCODING;
-                return 0;
-        default:
-                *ret_reason = REASON_MALFORMED;
-                return 0;
-        }
+        if (root) {
+                *ret = root;
+                *ret_reason = REASON_NONE;
+        } else
+                *ret_reason = json_error_code(&error) == json_error_invalid_utf8 ? REASON_ENCODING : REASON_MALFORMED;
+        return 0;
+}
+
+int schema_dump(const json_t *v, char **ret) {
+        char *json = NULL;
+        bool ok;
+
+        allocator_borrow();
+        ok = dump_or_leave(v, &json);
+        allocator_return();
+        if (!ok || !json)
+                return -ENOMEM;
+        *ret = json;
+        return 0;
 }
 
 static enum reason version_check(const json_t *root) {
@@ -30,18 +91,15 @@ static enum reason version_check(const json_t *root) {
 
 int schema_load(const uint8_t *bytes, size_t n, size_t max, json_t **ret, enum reason *ret_reason) {
         _cleanup_json_ json_t *root = NULL;
-        json_error_t error = {};
-        enum reason reason;
+        enum reason reason = REASON_OVERSIZE;
+        int r = 0;
 
-        if (n > max) {
-                *ret_reason = REASON_OVERSIZE;
-                return 0;
-        }
-        root = json_loadb((const char *) bytes, n, JSON_REJECT_DUPLICATES, &error);
-        if (!root)
-                return loaded_failed(&error, ret_reason);
-
-        reason = version_check(root);
+        if (n <= max)
+                r = schema_json((const char *) bytes, n, &root, &reason);
+        if (r < 0)
+                return r;
+        if (reason == REASON_NONE)
+                reason = version_check(root);
         if (reason == REASON_NONE)
                 *ret = TAKE_PTR(root);
         *ret_reason = reason;
@@ -158,16 +216,15 @@ enum reason schema_skip(const json_t *v, const struct schema_field *f, void *ret
         return REASON_NONE;
 }
 
-/* Shapes of UTF-8 sequences (Unicode 15, table 3-7), without the control characters: how many bytes follow a first byte, and
- * the range of the second. */
+/* Shapes of UTF-8 sequences (Unicode 15, table 3-7): how many bytes follow a first byte, and the range of the second.
+ * Control characters are no shape: C1 is C2 80 to C2 9F. Nor are surrogates, ED A0 80 to ED BF BF. */
 static const struct {
         uint8_t first_min, first_max, n_more, second_min, second_max;
 } utf8_shapes[] = {
-        { 0x20, 0x7e, 0, 0, 0 },       { 0xc2, 0xc2, 1, 0xa0, 0xbf }, /* C1 is C2 80 to C2 9F */
-        { 0xc3, 0xdf, 1, 0x80, 0xbf }, { 0xe0, 0xe0, 2, 0xa0, 0xbf },
-        { 0xe1, 0xec, 2, 0x80, 0xbf }, { 0xed, 0xed, 2, 0x80, 0x9f }, /* no surrogates */
-        { 0xee, 0xef, 2, 0x80, 0xbf }, { 0xf0, 0xf0, 3, 0x90, 0xbf },
-        { 0xf1, 0xf3, 3, 0x80, 0xbf }, { 0xf4, 0xf4, 3, 0x80, 0x8f },
+        { 0x20, 0x7e, 0, 0, 0 },       { 0xc2, 0xc2, 1, 0xa0, 0xbf }, { 0xc3, 0xdf, 1, 0x80, 0xbf },
+        { 0xe0, 0xe0, 2, 0xa0, 0xbf }, { 0xe1, 0xec, 2, 0x80, 0xbf }, { 0xed, 0xed, 2, 0x80, 0x9f },
+        { 0xee, 0xef, 2, 0x80, 0xbf }, { 0xf0, 0xf0, 3, 0x90, 0xbf }, { 0xf1, 0xf3, 3, 0x80, 0xbf },
+        { 0xf4, 0xf4, 3, 0x80, 0x8f },
 };
 
 /* Bytes of the character at s, which ends with a NUL; 0 when it is none that text may have. */

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an order is about, as "class:name". A name that passed here is a unit name, a slice name, a cgroup path or a hold id and nothing
- * else: it cannot climb out of the cgroup hierarchy, name the root, or be read as two different things. Whether it exists is for the
- * host to find out.
+/* What an order is about, as "class:name". A name that passed here is a unit name, a slice name, a cgroup path or a
+ * hold id and nothing else: it cannot climb out of the cgroup hierarchy, name the root, or be read as two different
+ * things. Whether it exists is for the host to find out.
  *
- *   unit:    a concrete systemd unit that has processes: .service .scope .socket .mount .swap; no template, and no slice, because
- *            the trust root may allow units and not slices
- *   slice:   a .slice by systemd's rules ("-" nests, so no "--" and no "-" at either end of the stem); "-.slice" is the root slice
+ *   unit:    a concrete systemd unit that has processes: .service .scope .socket .mount .swap; no template, and no
+ *            slice, because the trust root may allow units and not slices
+ *   slice:   a .slice by systemd's rules ("-" nests, so no "--" and no "-" at either end of the stem); "-.slice" is the
+ *            root slice
  *   cgroup:  an absolute path within the unified hierarchy without "//", ".", ".." or a "/" at its end; not "/"
  *   hold:    the 32 hex digits of the command that made the hold
- * Without a class, a name ending as above is a unit or a slice; it may then hold no ":", so that a class that this version
- * does not know is never taken for a unit. */
+ * Without a class, a name ending as above is a unit or a slice; it may then hold no ":", so that a class that this
+ * version does not know is never taken for a unit. */
 
 #include <stddef.h>
 

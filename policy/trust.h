@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Who may order what: people have keys, roles have people, rules say how many people of which role a verb needs. Thresholds count
- * people, never keys or signatures. The trust root is a signed file; version N+1 is accepted only with the thresholds of both N and N+1
- * (TUF specification 1.0.34, section 5.3), so no single stolen key can change who is trusted.
+/* Who may order what: people have keys, roles have people, rules say how many people of which role a verb needs.
+ * Thresholds count people, never keys or signatures. The trust root is a signed file; version N+1 is accepted only with
+ * the thresholds of both N and N+1 (TUF specification 1.0.34, section 5.3), so no single stolen key can change who is
+ * trusted.
  *
  * Members of the payload, all of them required (names and text as in command.h):
  *   v               1
@@ -11,17 +12,18 @@
  *   version         from 1
  *   iat, expires    ms since 1970; expires is after iat
  *   root_threshold  how many people of the role "root" must sign; from 1 to the size of that role
- *   people          {name: {"keys":["ssh-ed25519 AAAA...", ...]}}: 1 to TRUST_PEOPLE_MAX people, TRUST_KEYS_MAX keys in all; every
- *                   person has a key and no key is named twice. The comment of a key is ignored
- *   roles           {name: [person, ...]}: at most TRUST_ROLES_MAX; "root" is among them; nobody is named twice in one, and every one
- *                   names somebody
+ *   people          {name: {"keys":["ssh-ed25519 AAAA...", ...]}}: 1 to TRUST_PEOPLE_MAX people, TRUST_KEYS_MAX keys in
+ *                   all; every person has a key and no key is named twice. The comment of a key is ignored
+ *   roles           {name: [person, ...]}: at most TRUST_ROLES_MAX; "root" is among them; nobody is named twice in one,
+ *                   and every one names somebody
  *   rules           at most TRUST_RULES_MAX of {verb, role, k, max_lease_ms, severities, targets}
  *     verb, role    an id of VERB_TABLE, the name of a role
  *     k             so many different people of the role; from 1 to its size
- *     max_lease_ms  0: a lease is not needed, and none is too long. Else a lease of at most this is compulsory. Always 0 for snapshot
- *                   and release, which have no lease
+ *     max_lease_ms  0: a lease is not needed, and none is too long. Else a lease of at most this is compulsory. Always
+ *                   0 for snapshot and release, which have no lease
  *     severities    at least one of P0..P3 or the other vocabulary's words, none twice
- *     targets       at least one id of TARGET_TABLE, none twice; exactly ["hold"] for extend and release, no "hold" for the others
+ *     targets       at least one id of TARGET_TABLE, none twice; exactly ["hold"] for extend and release, no "hold" for
+ *                   the others
  * No threshold may be above DSSE_SIGS_MAX: an envelope has no room for more signatures. */
 
 #include <stdbool.h>
@@ -78,20 +80,21 @@ struct trust {
 void trust_freep(struct trust **t);
 #define _cleanup_trust_ _cleanup_(trust_freep)
 
-/* Parses the payload of a trust root. Anything beside the table above is SCHEMA, FIELD or LIMIT. Returns 0 and a reason as
- * command_parse does. *ret is malloc'ed. */
+/* Parses the payload of a trust root. Anything beside the table above is SCHEMA, FIELD or LIMIT. Returns 0 and a reason
+ * as command_parse does. *ret is malloc'ed. */
 int trust_parse(const uint8_t *payload, size_t n, struct trust **ret, enum reason *ret_reason) _warn_unused_;
 
-/* Parses an envelope and accepts it as the successor of prev, or as the first one when prev is NULL: signed by the root threshold of
- * itself and, when there is a prev, of prev; same fleet; version exactly prev + 1. TRUST_CHAIN otherwise, and SIGNATURE when a
- * signature that claims to be by one of those keys does not match. Reasons of dsse_parse and trust_parse are passed on; TYPE when it
- * is not a trust root. With a prev, nothing of the payload is parsed before prev's threshold has signed it. Expiry is not judged here.
- * Returns 0 and a reason, or -ENOMEM. *ret is malloc'ed and set only with NONE. */
+/* Parses an envelope and accepts it as the successor of prev, or as the first one when prev is NULL: signed by the root
+ * threshold of itself and, when there is a prev, of prev; same fleet; version exactly prev + 1. TRUST_CHAIN otherwise,
+ * and SIGNATURE when a signature that claims to be by one of those keys does not match. Reasons of dsse_parse and
+ * trust_parse are passed on; TYPE when it is not a trust root. With a prev, nothing of the payload is parsed before
+ * prev's threshold has signed it. Expiry is not judged here. Returns 0 and a reason, or -ENOMEM. *ret is malloc'ed and
+ * set only with NONE. */
 int trust_accept(const char *envelope, size_t n, const struct trust *prev, struct trust **ret,
                  enum reason *ret_reason) _warn_unused_;
 
-/* Serialises the payload for signing: compact, keys sorted; trust_parse reads the same back (people and roles in byte order). *ret is
- * malloc'ed. -ENOMEM, or -EINVAL when trust_parse would not take it. */
+/* Serialises the payload for signing: compact, keys sorted; trust_parse reads the same back (people and roles in byte
+ * order). *ret is malloc'ed. -ENOMEM, or -EINVAL when trust_parse would not take it. */
 int trust_to_json(const struct trust *t, char **ret) _warn_unused_;
 
 /* Copies the raw keys in order, so that bit i of dsse_verify's answer is keys[i]. ret holds TRUST_KEYS_MAX. */

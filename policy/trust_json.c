@@ -402,9 +402,11 @@ int trust_to_json(const struct trust *t, char **ret) {
         if (!can_serialise(t))
                 return -EINVAL;
         root = root_to_json(t);
-        json = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-        if (!json)
+        if (!root)
                 return -ENOMEM;
+        r = schema_dump(root, &json);
+        if (r < 0)
+                return r;
 
         r = trust_parse((const uint8_t *) json, strlen(json), &back, &reason);
         if (r < 0)

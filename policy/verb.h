@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What can be ordered, about what, and how urgently: three tables that the command parser, the trust rules, the enforcer,
- * freezectl's help and the tests all read. */
+/* What can be ordered, about what, and how urgently: three tables that the command parser, the trust rules, the
+ * enforcer, freezectl's help and the tests all read. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,19 +16,19 @@ enum verb_class {
 };
 
 /* X(NAME, "id", class, isolates, freezes, takes a snapshot, "what it does") */
-#define VERB_TABLE(X)                                                                                                   \
-        X(CONTAIN, "contain", STOP, true, true, true, "cut off from the network, freeze, preserve evidence")           \
-        X(ISOLATE, "isolate", STOP, true, false, false, "cut off from the network, leave running")                    \
-        X(FREEZE, "freeze", STOP, false, true, false, "freeze, leave the network as it is")                           \
-        X(SNAPSHOT, "snapshot", OBSERVE, false, false, true, "preserve evidence, change nothing")                      \
-        X(EXTEND, "extend", EXTEND, false, false, false, "make a hold's lease longer")                                 \
+#define VERB_TABLE(X)                                                                                        \
+        X(CONTAIN, "contain", STOP, true, true, true, "cut off from the network, freeze, preserve evidence") \
+        X(ISOLATE, "isolate", STOP, true, false, false, "cut off from the network, leave running")           \
+        X(FREEZE, "freeze", STOP, false, true, false, "freeze, leave the network as it is")                  \
+        X(SNAPSHOT, "snapshot", OBSERVE, false, false, true, "preserve evidence, change nothing")            \
+        X(EXTEND, "extend", EXTEND, false, false, false, "make a hold's lease longer")                       \
         X(RELEASE, "release", RELEASE, false, false, false, "end holds")
 
 enum verb {
 #define X(name, ...) VERB_##name,
         VERB_TABLE(X)
 #undef X
-        _VERB_MAX,
+                _VERB_MAX,
 };
 
 struct verb_info {
@@ -38,22 +38,23 @@ struct verb_info {
         bool isolates, freezes, snapshots;
 };
 
-/* X(NAME, "id") : a target is written "id:name"; a bare "x.service", "x.scope" or "x.socket" is a unit and "x.slice" a slice */
-#define TARGET_TABLE(X)       \
-        X(UNIT, "unit")      \
-        X(SLICE, "slice")    \
-        X(CGROUP, "cgroup")  \
+/* X(NAME, "id") : a target is written "id:name"; a bare "x.service", "x.scope" or "x.socket" is a unit and "x.slice" a
+ * slice */
+#define TARGET_TABLE(X)     \
+        X(UNIT, "unit")     \
+        X(SLICE, "slice")   \
+        X(CGROUP, "cgroup") \
         X(HOLD, "hold")
 
 enum target_class {
 #define X(name, id) TARGET_##name,
         TARGET_TABLE(X)
 #undef X
-        _TARGET_MAX,
+                _TARGET_MAX,
 };
 
 /* X(NAME, "id", "the other vocabulary's word for it") */
-#define SEVERITY_TABLE(X)      \
+#define SEVERITY_TABLE(X)       \
         X(P0, "P0", "Critical") \
         X(P1, "P1", "High")     \
         X(P2, "P2", "Medium")   \
@@ -63,7 +64,7 @@ enum severity {
 #define X(name, ...) SEVERITY_##name,
         SEVERITY_TABLE(X)
 #undef X
-        _SEVERITY_MAX,
+                _SEVERITY_MAX,
 };
 
 /* The row of a verb; v must be of the table. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Forged twins of a JSON text that is right: one change each, at every place where it can be made. Strings of the text hold no
- * braces. Include after cmocka.h. */
+/* Forged twins of a JSON text that is right: one change each, at every place where it can be made. Strings of the text
+ * hold no braces. Include after cmocka.h. */
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -29,7 +29,8 @@ static inline json_t *twin_child(json_t *node, const char *member) {
         return json_is_array(node) ? json_array_get(node, strtoul(member, NULL, 10)) : json_object_get(node, member);
 }
 
-/* Calls visit for every node below node; members are listed first, so that visit may take them out and put them back. */
+/* Calls visit for every node below node; members are listed first, so that visit may take them out and put them
+ * back. */
 static inline void twin_walk(json_t *root, json_t *node, const char *path, twin_check *check,
                              void (*visit)(json_t *root, json_t *node, const char *member, const char *path,
                                            twin_check *check)) {
@@ -148,7 +149,8 @@ static inline void twins_doubled(const char *base, twin_check *check) {
         }
 }
 
-/* The text with the value at the path replaced, or added when the last member of the path is not there, or taken out for NULL. */
+/* The text with the value at the path replaced, or added when the last member of the path is not there, or taken out
+ * for NULL. */
 static inline char *twin_with(const char *base, const char *path, const char *value) {
         _cleanup_json_ json_t *root = twin_load(base);
         json_t *node = root;
