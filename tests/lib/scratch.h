@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A directory of a test's own, and whole files in it. Everything asserts: a test that cannot prepare its ground has failed. */
+/* A directory of a test's own, and whole files in it. Everything asserts: a test that cannot prepare its ground has
+ * failed. */
 
 #include <ftw.h>
 #include <sys/stat.h>

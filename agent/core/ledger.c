@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/ledger.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include <sodium.h>
+
+#include "agent/core/segment.h"
+#include "agent/util/fault.h"
+#include "agent/util/io.h"
+
+#define HASH_SIZE   crypto_hash_sha256_BYTES
+#define INDEX_START 1024U
+
+struct ledger {
+        int dir; /* flocked for as long as the ledger is open */
+        uint32_t segment_size;
+        bool ok;
+
+        int fd; /* the segment that is appended to */
+        uint32_t segment;
+        uint32_t used;
+        struct segment_spare spare; /* the one after it */
+
+        struct ledger_head head;
+        uint64_t *index; /* of record n at n - 1: segment << 32 | offset */
+        size_t index_size;
+};
+
+/* Where the bytes that verify end, and where what follows them does. */
+struct tail {
+        uint32_t at;
+        uint32_t end;
+};
+
+static json_t *parse(const char *text, size_t n) {
+        return json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+}
+
+/* -EBADMSG unless it is record n; prev is its predecessor's hash, or NULL where that is not known. */
+static int record_parse(const struct segment_record *rec, uint64_t n, const uint8_t *prev, json_t **ret) {
+        _cleanup_json_ json_t *body = parse((const char *) rec->body, rec->n);
+        const char *said = json_string_value(json_object_get(body, "prev"));
+        char hex[2 * HASH_SIZE + 1];
+
+        if (!json_is_object(body) || json_integer_value(json_object_get(body, "n")) != (json_int_t) n || !said)
+                return -EBADMSG;
+        if (prev && strcmp(said, sodium_bin2hex(hex, sizeof(hex), prev, HASH_SIZE)) != 0)
+                return -EBADMSG;
+        *ret = TAKE_PTR(body);
+        return 0;
+}
+
+static int index_reserve(struct ledger *l) {
+        size_t size = l->index_size == 0 ? INDEX_START : l->index_size * 2;
+        uint64_t *index;
+
+        if (l->head.n < l->index_size)
+                return 0;
+        index = reallocarray(l->index, size, sizeof(*index));
+        if (!index)
+                return -ENOMEM;
+        l->index = index;
+        l->index_size = size;
+        return 0;
+}
+
+/* Counts the record at the end of the used part as the ledger's last. Room in the index has been reserved. */
+static void accept_record(struct ledger *l, uint32_t n_body, const uint8_t hash[static HASH_SIZE]) {
+        l->index[l->head.n++] = (uint64_t) l->segment << 32 | l->used;
+        memcpy(l->head.hash, hash, HASH_SIZE);
+        l->used += SEGMENT_OVERHEAD + n_body;
+}
+
+struct replay {
+        ledger_replay_fn fn;
+        void *userdata;
+        int stopped; /* what fn returned: not to be taken for what the files are */
+};
+
+/* Replays the records of the current segment; l->used is where they end. */
+static int load_records(struct ledger *l, struct replay *replay) {
+        for (;;) {
+                _cleanup_(segment_record_done) struct segment_record rec = { 0 };
+                _cleanup_json_ json_t *body = NULL;
+                int r = segment_read(l->fd, l->used, l->segment_size, &rec);
+
+                if (r == -ENODATA || r == -EBADMSG)
+                        return 0;
+                if (r == 0)
+                        r = record_parse(&rec, l->head.n + 1, l->head.hash, &body);
+                if (r == 0)
+                        r = index_reserve(l);
+                if (r < 0)
+                        return r;
+                accept_record(l, rec.n, rec.hash);
+                if (replay->fn)
+                        replay->stopped = MIN(replay->fn(body, l->head.n, replay->userdata), 0);
+                if (replay->stopped < 0)
+                        return replay->stopped;
+        }
+}
+
+/* Takes a segment that is not all zeros as the current one. */
+static int load_segment(struct ledger *l, uint32_t number, int *fd, struct replay *replay) {
+        closep(&l->fd);
+        l->fd = TAKE_FD(*fd);
+        l->segment = number;
+        l->used = 0;
+        return load_records(l, replay);
+}
+
+/* Verifies every segment in order. Nothing may follow a cut-off record or the one empty segment that stands in
+ * reserve. */
+static int load_segments(struct ledger *l, struct replay *replay, struct tail *ret_torn) {
+        struct tail torn = { 0 };
+        uint32_t last = 0;
+        int r = segment_find_last(l->dir, &last);
+
+        for (uint32_t i = 1; r == 0 && i <= last; i++) {
+                _cleanup_close_ int fd = -EBADF;
+                uint64_t size = 0;
+                uint32_t end = 0;
+
+                r = l->spare.ready ? -EBADMSG : segment_open(l->dir, i, &size, &fd);
+                if (r == 0)
+                        r = segment_find_end(fd, 0, (uint32_t) MIN(size, l->segment_size), &end);
+                if (r < 0)
+                        return r;
+                if (i > 1 && end == 0 && size == l->segment_size) {
+                        l->spare.fd = TAKE_FD(fd);
+                        l->spare.ready = true;
+                        continue;
+                }
+                if (torn.end > 0)
+                        return -EBADMSG;
+                r = load_segment(l, i, &fd, replay);
+                if (r == 0 && size != l->segment_size)
+                        r = -EBADMSG;
+                if (r == 0 && end > l->used) {
+                        torn = (struct tail) { .at = l->used, .end = end };
+                        r = segment_check_torn(l->fd, torn.at, torn.end, l->segment_size);
+                }
+        }
+        if (r == 0)
+                *ret_torn = torn;
+        return r;
+}
+
+static int open_locked(const char *dir, int *ret) {
+        _cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 && errno == ENOENT) {
+                int r = fault_effect("ledger-directory");
+
+                if (r == 0)
+                        r = io_mkdirs(dir, 0700);
+                if (r < 0)
+                        return r;
+                fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        }
+        if (fd < 0)
+                return -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+int ledger_prepare(struct ledger *l) {
+        return l->ok ? segment_make(l->dir, l->segment + 1, l->segment_size, &l->spare) : -EBADMSG;
+}
+
+/* Goes on to the next segment, making it here and now when nobody prepared it. */
+static int next_segment(struct ledger *l) {
+        int r;
+
+        do
+                r = ledger_prepare(l);
+        while (r > 0);
+        if (r < 0)
+                return r;
+        closep(&l->fd);
+        l->fd = TAKE_FD(l->spare.fd);
+        l->spare.ready = false;
+        l->segment++;
+        l->used = 0;
+        return 0;
+}
+
+/* Brings a ledger whose files verify into the state that appending needs. */
+static int settle(struct ledger *l, const struct tail *torn) {
+        int r = l->segment == 0 ? next_segment(l) : 0;
+
+        if (r == 0 && torn->end > 0)
+                r = segment_wipe(l->fd, torn->at, torn->end);
+        if (r < 0)
+                return r;
+        /* A predecessor that was killed may not have got to it, and what was replayed will be acted on. */
+        return fdatasync(l->fd) < 0 || fsync(l->dir) < 0 ? -errno : 0;
+}
+
+int ledger_open(const char *dir, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
+                struct ledger **ret) {
+        _cleanup_(ledger_freep) struct ledger *l = calloc(1, sizeof(*l));
+        struct replay rp = { .fn = replay, .userdata = userdata };
+        struct tail torn = { 0 };
+        int r;
+
+        if (segment_size <= SEGMENT_OVERHEAD)
+                return -EINVAL;
+        if (!l)
+                return -ENOMEM;
+        *l = (struct ledger) { .dir = -EBADF, .fd = -EBADF, .spare.fd = -EBADF, .segment_size = segment_size };
+        r = open_locked(dir, &l->dir);
+        if (r < 0)
+                return r;
+        r = load_segments(l, &rp, &torn);
+        l->ok = r == 0;
+        if (r < 0 && (r != -EBADMSG || rp.stopped < 0))
+                return r;
+        if (l->ok) {
+                r = settle(l, &torn);
+                if (r < 0)
+                        return r;
+        }
+        *ret_torn = torn.end > 0;
+        *ret = TAKE_PTR(l);
+        return r;
+}
+
+void ledger_free(struct ledger *l) {
+        if (!l)
+                return;
+        closep(&l->spare.fd);
+        closep(&l->fd);
+        closep(&l->dir);
+        free(l->index);
+        free(l);
+}
+
+void ledger_freep(struct ledger **l) {
+        ledger_free(*l);
+}
+
+/* The body as it will be stored: one line, because JSON_COMPACT adds no newline and a string's own is escaped. It is
+ * parsed again, because jansson writes things that it does not read (deep nesting, a NUL in a key), and one such record
+ * would cost the whole ledger when it is next opened. */
+static int dump(const struct ledger *l, json_t *body, char **ret, size_t *ret_n) {
+        _cleanup_json_ json_t *again = NULL;
+        char prev[2 * HASH_SIZE + 1];
+        _cleanup_free_ char *text = NULL;
+        size_t n;
+
+        (void) sodium_bin2hex(prev, sizeof(prev), l->head.hash, HASH_SIZE);
+        if (!json_is_object(body))
+                return -EINVAL;
+        if (json_object_set_new(body, "n", json_integer((json_int_t) l->head.n + 1)) < 0 ||
+            json_object_set_new(body, "prev", json_string(prev)) < 0)
+                return -ENOMEM;
+        text = json_dumps(body, JSON_COMPACT);
+        if (!text)
+                return -EINVAL;
+        n = strlen(text);
+        if (n > MIN(LEDGER_RECORD_MAX, l->segment_size - SEGMENT_OVERHEAD))
+                return -E2BIG;
+        again = parse(text, n);
+        if (!again)
+                return -EINVAL;
+        *ret = TAKE_PTR(text);
+        *ret_n = n;
+        return 0;
+}
+
+int ledger_append(struct ledger *l, json_t *body, uint64_t *ret_n) {
+        _cleanup_json_ json_t *owned = body;
+        _cleanup_free_ char *text = NULL;
+        uint8_t hash[HASH_SIZE];
+        size_t n;
+        int r;
+
+        if (!l->ok)
+                return -EBADMSG;
+        r = dump(l, owned, &text, &n);
+        if (r == 0)
+                r = index_reserve(l);
+        if (r == 0 && l->segment_size - l->used < SEGMENT_OVERHEAD + n)
+                r = next_segment(l);
+        if (r < 0)
+                return r;
+        segment_leaf_hash(text, n, hash);
+        r = segment_write(l->fd, l->used, text, (uint32_t) n, hash);
+        if (r < 0) {
+                /* FAIL-CLOSED: what is on the disk now is unknown until the file is read again. */
+                l->ok = false;
+                return r;
+        }
+        accept_record(l, (uint32_t) n, hash);
+        if (ret_n)
+                *ret_n = l->head.n;
+        return 0;
+}
+
+int ledger_read(struct ledger *l, uint64_t n, json_t **ret) {
+        _cleanup_(segment_record_done) struct segment_record rec = { 0 };
+        _cleanup_close_ int opened = -EBADF;
+        uint32_t segment;
+        int fd = l->fd, r;
+
+        if (n == 0 || n > l->head.n)
+                return -ENOENT;
+        segment = (uint32_t) (l->index[n - 1] >> 32);
+        if (segment != l->segment) {
+                r = segment_open(l->dir, segment, NULL, &opened);
+                if (r < 0)
+                        return r;
+                fd = opened;
+        }
+        r = segment_read(fd, (uint32_t) l->index[n - 1], l->segment_size, &rec);
+        if (r < 0)
+                return r == -ENODATA ? -EBADMSG : r;
+        return record_parse(&rec, n, NULL, ret);
+}
+
+struct ledger_head ledger_head(const struct ledger *l) {
+        return l->head;
+}
+
+bool ledger_ok(const struct ledger *l) {
+        return l->ok;
+}
+
+uint64_t ledger_room(const struct ledger *l) {
+        if (!l->ok)
+                return 0;
+        return (uint64_t) (l->segment_size - l->used) + (l->spare.ready ? l->segment_size : 0);
+}

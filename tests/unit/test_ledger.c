@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include <openssl/sha.h>
+#include <seccomp.h>
+
+#include "agent/core/segment.h"
+#include "lib/ledger_box.h"
+
+/* Where a child's own checks fail, it exits with this; 77 is a skip. */
+#define EXPECT(condition)                                                       \
+        do {                                                                    \
+                if (!(condition)) {                                             \
+                        fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
+                        _exit(1);                                               \
+                }                                                               \
+        } while (false)
+
+static void fault(const char *setting) {
+        assert_int_equal(setting ? setenv("FREEZED_FAULT", setting, 1) : unsetenv("FREEZED_FAULT"), 0);
+}
+
+static int prepare_all(struct ledger *l) {
+        int r;
+
+        while ((r = ledger_prepare(l)) > 0)
+                ;
+        return r;
+}
+
+static void ledger_gives_back_what_was_appended(void **state) {
+        static const uint8_t zeros[32];
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_json_ json_t *body = NULL;
+        _cleanup_scratch_ struct scratch s;
+        struct ledger_head head;
+
+        (void) state;
+        scratch_make(&s);
+        l = box_open(scratch_path(&s, "state/ledger"));
+        assert_int_equal(ledger_head(l).n, 0);
+        assert_memory_equal(ledger_head(l).hash, zeros, 32);
+        box_append(l, 7);
+        head = ledger_head(l);
+        assert_int_equal(head.n, 7);
+        assert_int_equal(ledger_read(l, 0, &body), -ENOENT);
+        assert_int_equal(ledger_read(l, 8, &body), -ENOENT);
+        assert_null(body);
+        ledger_free(TAKE_PTR(l));
+        l = box_open(scratch_path(&s, "state/ledger"));
+        assert_memory_equal(ledger_head(l).hash, head.hash, 32);
+        assert_int_equal(ledger_head(l).n, 7);
+        assert_int_equal(ledger_read(l, 7, &body), 0);
+        assert_string_equal(json_string_value(json_object_get(body, "text")), "a line\nand \"more\" of it");
+}
+
+/* By another implementation of the hash and of the format, from the header's text. */
+static void ledger_writes_the_format_of_its_header(void **state) {
+        char prev[65] = "0000000000000000000000000000000000000000000000000000000000000000";
+        _cleanup_scratch_ struct scratch s;
+        uint32_t at = 0;
+        struct stat st;
+
+        (void) state;
+        scratch_make(&s);
+        box_make(s.path, 5);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes b = scratch_read(scratch_path(&s, "00000001.log"));
+        assert_int_equal(b.n, BOX_SEGMENT);
+        for (int i = 1; i <= 5; i++) {
+                uint32_t n = (uint32_t) b.data[at] << 24 | (uint32_t) b.data[at + 1] << 16 |
+                             (uint32_t) b.data[at + 2] << 8 | b.data[at + 3];
+                uint8_t leaf[4096] = { 0x00 }, hash[32];
+                _cleanup_json_ json_t *body = NULL;
+
+                memcpy(leaf + 1, b.data + at + 4, n);
+                assert_null(memchr(leaf + 1, '\n', n));
+                SHA256(leaf, n + 1, hash);
+                assert_memory_equal(hash, b.data + at + 4 + n, 32);
+                body = json_loadb((char *) leaf + 1, n, JSON_REJECT_DUPLICATES, NULL);
+                assert_int_equal(json_integer_value(json_object_get(body, "n")), i);
+                assert_string_equal(json_string_value(json_object_get(body, "prev")), prev);
+                for (size_t j = 0; j < 32; j++)
+                        (void) snprintf(prev + 2 * j, 3, "%02x", hash[j]);
+                at += 4 + n + 32;
+        }
+        for (; at < b.n; at++)
+                assert_int_equal(b.data[at], 0);
+        assert_int_equal(stat(scratch_path(&s, "00000001.log"), &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void ledger_takes_any_object_and_nothing_else(void **state) {
+        static const char *const texts[] = { "{}", "{\"n\":99,\"prev\":5}",
+                                             "{\"a\":[1,{\"b\":null}],\"\\u00e9\":\"\\u2028\"}" };
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_json_ json_t *body = NULL;
+        _cleanup_scratch_ struct scratch s;
+
+        (void) state;
+        scratch_make(&s);
+        assert_int_equal(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &(bool) { false }, &l), 0);
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                assert_int_equal(ledger_append(l, json_loads(texts[i], 0, NULL), NULL), 0);
+        assert_int_equal(ledger_append(l, json_pack("{s:s#}", "nul", "a\0b", 3), NULL), 0);
+        assert_int_equal(ledger_append(l, json_array(), NULL), -EINVAL);
+        assert_int_equal(ledger_append(l, NULL, NULL), -EINVAL);
+        assert_int_equal(ledger_append(l, json_pack("{s:o}", "s", json_string_nocheck("\xff")), NULL), -EINVAL);
+        assert_true(ledger_ok(l));
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &(bool) { false }, &l), 0);
+        assert_int_equal(ledger_head(l).n, 4);
+        assert_int_equal(ledger_read(l, 4, &body), 0);
+        assert_int_equal(json_string_length(json_object_get(body, "nul")), 3);
+}
+
+/* jansson writes what it does not read: such a record must not make its own ledger unreadable. */
+static void ledger_append_refuses_what_could_not_be_read_again(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+        uint64_t n = 0;
+
+        (void) state;
+        scratch_make(&s);
+        assert_int_equal(ledger_open(s.path, LEDGER_SEGMENT_SIZE, NULL, NULL, &(bool) { false }, &l), 0);
+        for (unsigned depth = 2040; depth < 2056; depth++) {
+                json_t *j = json_object();
+
+                for (unsigned i = 1; i < depth; i++)
+                        j = json_pack("{s:o}", "d", j);
+                if (ledger_append(l, j, NULL) == 0)
+                        n++;
+        }
+        assert_true(n > 0 && n < 16);
+        json_t *nul_in_key = json_object();
+
+        assert_int_equal(json_object_setn_new_nocheck(nul_in_key, "a\0b", 3, json_null()), 0);
+        assert_int_equal(ledger_append(l, nul_in_key, NULL), -EINVAL);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(ledger_open(s.path, LEDGER_SEGMENT_SIZE, NULL, NULL, &(bool) { false }, &l), 0);
+        assert_int_equal(ledger_head(l).n, n);
+}
+
+static json_t *record_of_size(size_t n_text) {
+        char *text = malloc(n_text + 1);
+        json_t *j;
+
+        memset(text, 'x', n_text);
+        text[n_text] = '\0';
+        j = json_pack("{s:s}", "t", text);
+        free(text);
+        return j;
+}
+
+static void ledger_append_refuses_what_is_too_large(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+        size_t frame = strlen("{\"t\":\"\",\"n\":1,\"prev\":\"\"}") + 64;
+
+        (void) state;
+        scratch_make(&s);
+        assert_int_equal(ledger_open(scratch_path(&s, "a"), LEDGER_SEGMENT_SIZE, NULL, NULL, &(bool) { false }, &l), 0);
+        assert_int_equal(ledger_append(l, record_of_size(LEDGER_RECORD_MAX - frame + 1), NULL), -E2BIG);
+        assert_int_equal(ledger_append(l, record_of_size(LEDGER_RECORD_MAX - frame), NULL), 0);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(ledger_open(scratch_path(&s, "a"), LEDGER_SEGMENT_SIZE, NULL, NULL, &(bool) { false }, &l), 0);
+        assert_int_equal(ledger_head(l).n, 1);
+        ledger_free(TAKE_PTR(l));
+        l = box_open(scratch_path(&s, "b"));
+        assert_int_equal(ledger_append(l, record_of_size(BOX_SEGMENT - SEGMENT_OVERHEAD - frame + 1), NULL), -E2BIG);
+        assert_int_equal(ledger_append(l, record_of_size(BOX_SEGMENT - SEGMENT_OVERHEAD - frame), NULL), 0);
+        assert_int_equal(ledger_room(l), 0);
+        assert_true(ledger_ok(l));
+        assert_int_equal(ledger_open(scratch_path(&s, "c"), SEGMENT_OVERHEAD, NULL, NULL, &(bool) { false }, &l),
+                         -EINVAL);
+}
+
+static void ledger_goes_through_many_segments(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+
+        (void) state;
+        scratch_make(&s);
+        l = box_open(s.path);
+        box_append(l, 3000);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(access(scratch_path(&s, "00000100.log"), F_OK), 0);
+        struct box_opened o = box_check(s.path);
+
+        assert_int_equal(o.r, 0);
+        assert_int_equal(o.n, 3000);
+}
+
+static void ledger_prepare_makes_one_reserve_in_steps(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+        uint64_t room;
+
+        (void) state;
+        scratch_make(&s);
+        assert_int_equal(ledger_open(s.path, LEDGER_SEGMENT_SIZE, NULL, NULL, &(bool) { false }, &l), 0);
+        assert_int_equal(ledger_room(l), LEDGER_SEGMENT_SIZE);
+        for (int i = 0; i < 17; i++) {
+                assert_int_equal(ledger_prepare(l), 1);
+                assert_int_equal(access(scratch_path(&s, "00000002.log"), F_OK), -1);
+                assert_int_equal(ledger_room(l), LEDGER_SEGMENT_SIZE);
+        }
+        assert_int_equal(ledger_prepare(l), 0);
+        assert_int_equal(access(scratch_path(&s, "00000002.log"), F_OK), 0);
+        assert_int_equal(ledger_room(l), 2 * LEDGER_SEGMENT_SIZE);
+        assert_int_equal(ledger_prepare(l), 0);
+        assert_int_equal(access(scratch_path(&s, "00000003.log"), F_OK), -1);
+        assert_int_equal(ledger_append(l, box_record(1), NULL), 0);
+        room = ledger_room(l);
+        assert_true(room < 2 * LEDGER_SEGMENT_SIZE && room > 2 * LEDGER_SEGMENT_SIZE - 400);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(ledger_open(s.path, LEDGER_SEGMENT_SIZE, NULL, NULL, &(bool) { false }, &l), 0);
+        assert_int_equal(ledger_room(l), room);
+}
+
+static int stop_at_three(const json_t *body, uint64_t n, void *userdata) {
+        (void) body;
+        return n == 3 ? *(const int *) userdata : 1;
+}
+
+static void ledger_open_hands_on_what_the_replay_says(void **state) {
+        static const int errors[] = { -EPERM, -EBADMSG };
+        struct ledger *l = (struct ledger *) &errors, *untouched = l;
+        _cleanup_scratch_ struct scratch s;
+        bool torn = true;
+
+        (void) state;
+        scratch_make(&s);
+        box_make(s.path, 5);
+        for (size_t i = 0; i < ELEMENTSOF(errors); i++) {
+                int e = errors[i];
+
+                assert_int_equal(ledger_open(s.path, BOX_SEGMENT, stop_at_three, &e, &torn, &l), e);
+                assert_ptr_equal(l, untouched);
+                assert_true(torn);
+        }
+        assert_int_equal(box_check(s.path).n, 5);
+}
+
+static void ledger_open_refuses_a_second_opener(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL, *second = NULL;
+        _cleanup_scratch_ struct scratch s;
+        bool torn;
+        pid_t pid;
+
+        (void) state;
+        scratch_make(&s);
+        l = box_open(s.path);
+        assert_int_equal(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &torn, &second), -EBUSY);
+        assert_null(second);
+        pid = fork();
+        if (pid == 0)
+                _exit(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &torn, &second) == -EBUSY ? 0 : 1);
+        assert_int_equal(scratch_wait(pid), 0);
+        ledger_free(TAKE_PTR(l));
+        l = box_open(s.path);
+}
+
+static void ledger_read_sees_what_was_changed_since(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_json_ json_t *body = NULL;
+        _cleanup_scratch_ struct scratch s;
+        int fd;
+
+        (void) state;
+        scratch_make(&s);
+        l = box_open(s.path);
+        while (access(scratch_path(&s, "00000002.log"), F_OK) < 0)
+                box_append(l, 1);
+        fd = open(scratch_path(&s, "00000001.log"), O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, "!", 1, 30), 1);
+        (void) close(fd);
+        assert_int_equal(ledger_read(l, 1, &body), -EBADMSG);
+        assert_int_equal(ledger_read(l, 2, &body), 0);
+        assert_int_equal(truncate(scratch_path(&s, "00000001.log"), 0), 0);
+        assert_int_equal(ledger_read(l, 2, &body), -EBADMSG);
+        assert_int_equal(unlink(scratch_path(&s, "00000001.log")), 0);
+        assert_int_equal(ledger_read(l, 3, &body), -EBADMSG);
+        fd = open(scratch_path(&s, "00000002.log"), O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, "\0\0\0", 4, 0), 4);
+        (void) close(fd);
+        json_decref(TAKE_PTR(body));
+        assert_int_equal(ledger_read(l, ledger_head(l).n, &body), -EBADMSG);
+        assert_null(body);
+}
+
+static void ledger_is_failed_after_a_failed_write(void **state) {
+        (void) state;
+        for (int at = 1; at <= 2; at++) {
+                _cleanup_(ledger_freep) struct ledger *l = NULL;
+                _cleanup_json_ json_t *body = NULL;
+                _cleanup_scratch_ struct scratch s;
+
+                scratch_make(&s);
+                l = box_open(s.path);
+                box_append(l, 3);
+                fault(at == 1 ? "fail:1" : "fail:2");
+                assert_int_equal(ledger_append(l, box_record(4), NULL), -EIO);
+                fault(NULL);
+                assert_false(ledger_ok(l));
+                assert_int_equal(ledger_room(l), 0);
+                assert_int_equal(ledger_head(l).n, 3);
+                assert_int_equal(ledger_append(l, box_record(4), NULL), -EBADMSG);
+                assert_int_equal(ledger_prepare(l), -EBADMSG);
+                assert_int_equal(ledger_read(l, 3, &body), 0);
+                ledger_free(TAKE_PTR(l));
+                /* not written; or written, only not known to be on the disk */
+                assert_int_equal(box_check(s.path).n, at == 1 ? 3 : 4);
+        }
+}
+
+/* With a kernel that refuses it, the append fails: so it is called, and its answer is heard. */
+static void ledger_append_waits_for_the_disk(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        pid_t pid;
+
+        (void) state;
+        scratch_make(&s);
+        pid = fork();
+        if (pid == 0) {
+                struct ledger *l = box_open(s.path);
+                scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+                box_append(l, 1);
+                EXPECT(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EDQUOT), SCMP_SYS(fdatasync), 0) == 0);
+                EXPECT(seccomp_load(filter) == 0);
+                EXPECT(ledger_append(l, box_record(2), NULL) == -EDQUOT);
+                EXPECT(!ledger_ok(l));
+                _exit(0);
+        }
+        assert_int_equal(scratch_wait(pid), 0);
+}
+
+/* One life of a process that uses a ledger: it writes a byte for each acknowledged record. */
+static void live(const char *dir, int acks) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        uint64_t seen = 0;
+        bool torn;
+
+        if (ledger_open(dir, BOX_SEGMENT, box_replay, &seen, &torn, &l) < 0)
+                _exit(3);
+        for (unsigned i = 0; i < 40; i++) {
+                if (i % 16 == 0)
+                        (void) prepare_all(l);
+                if (ledger_append(l, box_record((unsigned) ledger_head(l).n + 1), NULL) == 0)
+                        EXPECT(write(acks, "", 1) == 1);
+        }
+}
+
+/* Runs a life with the fault set; returns what it died of, *ret_acks what it was told is safe. */
+static int live_with(const char *dir, const char *setting, ssize_t *ret_acks) {
+        uint8_t acks[64];
+        int fds[2], r;
+        pid_t pid;
+
+        assert_int_equal(pipe(fds), 0);
+        pid = fork();
+        if (pid == 0) {
+                fault(setting);
+                live(dir, fds[1]);
+                _exit(0);
+        }
+        (void) close(fds[1]);
+        r = scratch_wait(pid);
+        *ret_acks = read(fds[0], acks, sizeof(acks));
+        (void) close(fds[0]);
+        return r;
+}
+
+static unsigned count_effects(void) {
+        _cleanup_scratch_ struct scratch s;
+        unsigned n = 0;
+        ssize_t acks;
+
+        scratch_make(&s);
+        assert_int_equal(setenv("FREEZED_FAULT_FILE", scratch_path(&s, "count"), 1), 0);
+        assert_int_equal(live_with(scratch_path(&s, "ledger"), "count", &acks), 0);
+        assert_int_equal(acks, 40);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes b = scratch_read(scratch_path(&s, "count"));
+
+        assert_int_equal(sscanf((char *) b.data, "%u", &n), 1);
+        return n;
+}
+
+static void ledger_loses_no_acknowledged_record_when_killed_anywhere(void **state) {
+        unsigned effects = count_effects();
+
+        (void) state;
+        assert_true(effects > 80);
+        for (unsigned k = 1; k <= effects + 1; k++) {
+                _cleanup_scratch_ struct scratch s;
+                struct box_opened o;
+                char setting[32];
+                ssize_t acks;
+
+                scratch_make(&s);
+                (void) snprintf(setting, sizeof(setting), "kill:%u", k);
+                assert_int_equal(live_with(scratch_path(&s, "ledger"), setting, &acks), k <= effects ? -SIGKILL : 0);
+                o = box_check(scratch_path(&s, "ledger"));
+                assert_int_equal(o.r, 0);
+                assert_true(o.n == (uint64_t) acks || o.n == (uint64_t) acks + 1);
+                assert_int_equal(live_with(scratch_path(&s, "ledger"), "", &acks), 0);
+                assert_int_equal(acks, 40);
+                assert_int_equal(box_check(scratch_path(&s, "ledger")).n, o.n + 40);
+        }
+        print_message("killed at each of %u effects\n", effects);
+}
+
+static void ledger_loses_no_acknowledged_record_when_any_effect_fails(void **state) {
+        unsigned effects = count_effects();
+
+        (void) state;
+        for (unsigned k = 1; k <= effects; k++) {
+                _cleanup_scratch_ struct scratch s;
+                struct box_opened o;
+                char setting[32];
+                ssize_t acks;
+                int r;
+
+                scratch_make(&s);
+                (void) snprintf(setting, sizeof(setting), "fail:%u", k);
+                r = live_with(scratch_path(&s, "ledger"), setting, &acks);
+                assert_true(r == 0 || (r == 3 && acks == 0));
+                o = box_check(scratch_path(&s, "ledger"));
+                assert_int_equal(o.r, 0);
+                assert_true(o.n == (uint64_t) acks || o.n == (uint64_t) acks + 1);
+        }
+}
+
+/* Any moment, not only the announced ones. */
+static void ledger_loses_no_acknowledged_record_when_killed_at_random(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        uint64_t before = 0;
+
+        (void) state;
+        scratch_make(&s);
+        for (unsigned round = 0; round < 60; round++) {
+                int fds[2];
+                pid_t pid;
+                uint64_t acks = 0;
+                uint8_t buf[4096];
+                ssize_t got;
+
+                assert_int_equal(pipe(fds), 0);
+                pid = fork();
+                if (pid == 0) {
+                        (void) close(fds[0]);
+                        for (;;)
+                                live(s.path, fds[1]);
+                }
+                (void) close(fds[1]);
+                (void) usleep(1000 + round * 331);
+                assert_int_equal(kill(pid, SIGKILL), 0);
+                assert_int_equal(scratch_wait(pid), -SIGKILL);
+                while ((got = read(fds[0], buf, sizeof(buf))) > 0)
+                        acks += (uint64_t) got;
+                (void) close(fds[0]);
+                struct box_opened o = box_check(s.path);
+
+                assert_int_equal(o.r, 0);
+                assert_in_range(o.n, before + acks, before + acks + 1);
+                before = o.n;
+        }
+        print_message("%llu records through 60 kills\n", (unsigned long long) before);
+}
+
+/* Fills the file system of dir to the last byte. */
+static void fill(const char *path) {
+        static const char block[65536];
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        for (size_t n = sizeof(block); fd >= 0 && n > 0; n /= 2)
+                while (write(fd, block, n) == (ssize_t) n)
+                        ;
+        EXPECT(fd >= 0 && fsync(fd) == 0 && close(fd) == 0);
+}
+
+static uint64_t bytes_free(const char *path) {
+        struct statvfs v;
+
+        EXPECT(statvfs(path, &v) == 0);
+        return (uint64_t) v.f_bfree * v.f_frsize;
+}
+
+/* In a file system of a few hundred KiB at mnt. */
+static void use_full_disk(const struct scratch *s) {
+        const uint32_t size = 64 * 1024;
+        uint64_t n = 0, free_before;
+        struct ledger *l = NULL;
+        json_t *last = NULL;
+        bool torn;
+        int r;
+
+        EXPECT(ledger_open(scratch_path(s, "mnt/ledger"), size, NULL, NULL, &torn, &l) == 0 && prepare_all(l) == 0);
+        fill(scratch_path(s, "mnt/filler"));
+        EXPECT(ledger_room(l) == 2 * size);
+        while ((r = ledger_append(l, box_record(0), NULL)) == 0)
+                n++;
+        EXPECT(r == -ENOSPC && ledger_ok(l) && ledger_head(l).n == n);
+        /* what is left of the room is less than a record */
+        EXPECT(n > 2 * size / 250 && ledger_room(l) < 250);
+        free_before = bytes_free(scratch_path(s, "mnt"));
+        EXPECT(prepare_all(l) == -ENOSPC && bytes_free(scratch_path(s, "mnt")) == free_before);
+        ledger_free(l);
+
+        EXPECT(ledger_open(scratch_path(s, "mnt/ledger"), size, NULL, NULL, &torn, &l) == 0 && !torn);
+        EXPECT(ledger_head(l).n == n && ledger_read(l, n, &last) == 0);
+        json_decref(last);
+        EXPECT(ledger_append(l, box_record(0), NULL) == -ENOSPC && ledger_ok(l));
+        EXPECT(unlink(scratch_path(s, "mnt/filler")) == 0);
+        EXPECT(ledger_append(l, box_record(0), NULL) == 0 && ledger_head(l).n == n + 1);
+        ledger_free(l);
+        EXPECT(ledger_open(scratch_path(s, "mnt/ledger"), size, NULL, NULL, &torn, &l) == 0 && !torn);
+        EXPECT(ledger_head(l).n == n + 1);
+        ledger_free(l);
+}
+
+/* A ledger that cannot even begin says so, and leaves nothing half made. */
+static void begin_on_full_disk(const struct scratch *s) {
+        struct ledger *l = NULL;
+        bool torn;
+
+        EXPECT(mkdir(scratch_path(s, "mnt/other"), 0700) == 0);
+        fill(scratch_path(s, "mnt/filler"));
+        EXPECT(ledger_open(scratch_path(s, "mnt/other"), 64 * 1024, NULL, NULL, &torn, &l) == -ENOSPC);
+        EXPECT(rmdir(scratch_path(s, "mnt/other")) == 0);
+}
+
+static void on_full_disk(const char *mount_command) {
+        _cleanup_scratch_ struct scratch s;
+        pid_t pid;
+        int r;
+
+        scratch_make(&s);
+        pid = fork();
+        if (pid == 0) {
+                char command[512];
+
+                (void) snprintf(command, sizeof(command), "cd %s && mkdir mnt && { %s; } >/dev/null 2>&1", s.path,
+                                mount_command);
+                if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                    system(command) != 0) /* NOLINT: a fixed command */
+                        _exit(77);
+                use_full_disk(&s);
+                begin_on_full_disk(&s);
+                _exit(0);
+        }
+        r = scratch_wait(pid);
+        if (r == 77) {
+                print_message("skip: cannot do '%s' here (needs root)\n", mount_command);
+                skip();
+        }
+        assert_int_equal(r, 0);
+}
+
+static void ledger_appends_on_a_full_tmpfs_until_its_room_is_used(void **state) {
+        (void) state;
+        on_full_disk("mount -t tmpfs -o size=512k tmpfs mnt");
+}
+
+static void ledger_appends_on_a_full_ext4_until_its_room_is_used(void **state) {
+        (void) state;
+        on_full_disk("PATH=$PATH:/sbin:/usr/sbin && truncate -s 4M disk && mkfs.ext4 -q -m 0 disk && mount -o loop "
+                     "disk mnt");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(ledger_gives_back_what_was_appended),
+                cmocka_unit_test(ledger_writes_the_format_of_its_header),
+                cmocka_unit_test(ledger_takes_any_object_and_nothing_else),
+                cmocka_unit_test(ledger_append_refuses_what_could_not_be_read_again),
+                cmocka_unit_test(ledger_append_refuses_what_is_too_large),
+                cmocka_unit_test(ledger_goes_through_many_segments),
+                cmocka_unit_test(ledger_prepare_makes_one_reserve_in_steps),
+                cmocka_unit_test(ledger_open_hands_on_what_the_replay_says),
+                cmocka_unit_test(ledger_open_refuses_a_second_opener),
+                cmocka_unit_test(ledger_read_sees_what_was_changed_since),
+                cmocka_unit_test(ledger_is_failed_after_a_failed_write),
+                cmocka_unit_test(ledger_append_waits_for_the_disk),
+                cmocka_unit_test(ledger_loses_no_acknowledged_record_when_killed_anywhere),
+                cmocka_unit_test(ledger_loses_no_acknowledged_record_when_any_effect_fails),
+                cmocka_unit_test(ledger_loses_no_acknowledged_record_when_killed_at_random),
+                cmocka_unit_test(ledger_appends_on_a_full_tmpfs_until_its_room_is_used),
+                cmocka_unit_test(ledger_appends_on_a_full_ext4_until_its_room_is_used),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
