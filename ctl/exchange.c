@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <string.h>
+
+#include "ctl/client.h"
+#include "ctl/exchange.h"
+#include "ctl/text.h"
+
+#define TIMEOUT_MS 30000
+
+static const char *const standings[] = { "verified", "accepted", "refused", "unverified", "silent" };
+
+enum standing {
+        VERIFIED,
+        ACCEPTED,
+        REFUSED,
+        UNVERIFIED,
+        SILENT,
+};
+
+static enum standing standing_of(int answer, const struct receipt *r) {
+        if (r->kind == RECEIPT_SIGNED && !receipt_is_final(r))
+                return ACCEPTED;
+        if (answer != 0)
+                return SILENT;
+        if (r->kind == RECEIPT_UNVERIFIED)
+                return UNVERIFIED;
+        if (r->kind == RECEIPT_GATE || receipt_state(receipt_told(r->payload)) == RECEIPT_STATE_REFUSED)
+                return REFUSED;
+        return VERIFIED;
+}
+
+static const char *socket_of(const struct ctl *c) {
+        return c->opt.socket ? c->opt.socket : CLIENT_SOCKET;
+}
+
+static int64_t timeout_of(const struct ctl *c) {
+        return c->opt.timeout_ms ? c->opt.timeout_ms : TIMEOUT_MS;
+}
+
+/* No agent, no answer, an agent that went away: for whoever waits that is the same, nobody answered. */
+static const struct {
+        int r;
+        enum ctl_exit code;
+        const char *text;
+} troubles[] = {
+        { -ETIMEDOUT, CTL_SILENT, "no answer in time" },
+        { -ECONNRESET, CTL_SILENT, "the agent closed the connection without an answer" },
+        { -ENOENT, CTL_SILENT, "no agent is here (on the host: systemctl status freezed-gate freezed)" },
+        { -ECONNREFUSED, CTL_SILENT, "no agent listens (on the host: systemctl status freezed-gate freezed)" },
+        { -EACCES, CTL_MACHINE, "you may not talk to the agent: be root or in the group freeze" },
+        { -EPERM, CTL_MACHINE, "you may not talk to the agent: be root or in the group freeze" },
+        { -EMSGSIZE, CTL_MACHINE, "a message is larger than the protocol allows" },
+};
+
+static int trouble(struct ctl *c, int r) {
+        const char *path = CLEAN(socket_of(c));
+
+        for (size_t i = 0; i < ELEMENTSOF(troubles); i++)
+                if (troubles[i].r == r)
+                        return why_set(&c->why, troubles[i].code, "%s: %s", path, troubles[i].text);
+        return why_errno(&c->why, r, "%s", path);
+}
+
+/* Told at once: whether the harm has stopped should not wait for the evidence. */
+static void tell_progress(const struct ctl *c, const struct receipt *r) {
+        const struct page p = { stderr, false };
+
+        if (c->opt.json)
+                return;
+        render_headline(&p, r);
+        fputs("  evidence is still being collected ...\n", stderr);
+}
+
+int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
+        _cleanup_(client_done) struct client client = CLIENT_NULL;
+
+        int r = client_connect(socket_of(c), timeout_of(c), &client);
+        if (r >= 0)
+                r = client_send(&client, x->message, x->n);
+        x->sent = r >= 0;
+        while (r >= 0) {
+                _cleanup_free_ char *msg = NULL;
+                struct receipt next = RECEIPT_NULL;
+                size_t n;
+
+                r = client_recv(&client, &msg, &n);
+                if (r >= 0)
+                        r = receipt_read(msg, n, x->known, &x->want, &next);
+                if (r < 0)
+                        break;
+                receipt_done(ret);
+                *ret = next;
+                if (receipt_is_final(ret))
+                        return 0;
+                tell_progress(c, ret);
+        }
+        return trouble(c, r);
+}
+
+int exchange_query(struct ctl *c, const char *query, const struct hosts *known, struct receipt *ret) {
+        char message[64];
+        int n = snprintf(message, sizeof(message), "{\"query\":\"%s\"}", query);
+        struct exchange x = { message, (size_t) n, known, { .type = DSSE_REPORT, .report = query }, false };
+
+        return exchange_run(c, &x, ret);
+}
+
+struct page exchange_page(const struct ctl *c) {
+        return (struct page) { c->out, c->colour };
+}
+
+void exchange_json_line(struct ctl *c, const json_t *o) {
+        (void) json_dumpf(o, c->out, JSON_COMPACT | JSON_ENSURE_ASCII);
+        fputc('\n', c->out);
+}
+
+void exchange_json_host(struct ctl *c, int answer, const struct receipt *r, const char *told) {
+        enum standing standing = standing_of(answer, r);
+        _cleanup_json_ json_t *o = json_object();
+        char id[SSHKEY_ID_SIZE];
+
+        if (!c->opt.json)
+                return;
+        if (r->host) {
+                sshkey_id_to_str(r->host->key.id, id);
+                (void) json_object_set_new(o, "host", json_string(id));
+                (void) json_object_set_new(o, "name", json_string(r->host->name));
+        }
+        (void) json_object_set_new(o, "class", json_string(standings[standing]));
+        if (r->payload)
+                (void) json_object_set(o, told, r->payload);
+        if (r->kind == RECEIPT_GATE)
+                (void) json_object_set_new(o, "refused", json_string(reason_id(r->reason)));
+        if (*r->text)
+                (void) json_object_set_new(o, "text", json_string(r->text));
+        exchange_json_line(c, o);
+}
+
+void exchange_json_summary(struct ctl *c, int answer, const struct receipt *r, int code, json_t *more) {
+        _cleanup_json_ json_t *o = json_object(), *s = json_object();
+
+        if (!c->opt.json)
+                return;
+        (void) json_object_set_new(s, "hosts", json_integer(1));
+        for (size_t i = 0; i < ELEMENTSOF(standings); i++)
+                (void) json_object_set_new(s, standings[i], json_integer(standing_of(answer, r) == (enum standing) i));
+        (void) json_object_set_new(s, "exit", json_integer(code));
+        if (*c->why.text)
+                (void) json_object_set_new(s, "error", json_string(c->why.text));
+        (void) json_object_update(s, more);
+        (void) json_object_set(o, "summary", s);
+        exchange_json_line(c, o);
+        c->summarised = true;
+}
+
+int exchange_host(struct ctl *c, const struct hosts *known, const struct host **ret) {
+        struct receipt r = RECEIPT_NULL;
+
+        int x = hosts_resolve(known, c->opt.to, ret, &c->why);
+        if (x != 0 || *ret)
+                return x;
+        if (c->opt.out)
+                return why_set(&c->why, CTL_USAGE, "several hosts are known: say which with --to host=NAME");
+        x = exchange_query(c, "health", known, &r);
+        if (x == 0 && r.kind == RECEIPT_SIGNED)
+                *ret = r.host;
+        else if (x == 0)
+                x = why_set(&c->why, CTL_MACHINE, "the agent here is none of the known hosts: %s", r.text);
+        receipt_done(&r);
+        return x;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ctl/file.h"
+
+int file_read(const char *path, size_t max, char **ret, size_t *ret_n, mode_t *ret_mode) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return -errno;
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+                return -EINVAL;
+
+        _cleanup_free_ char *buf = malloc(max + 1);
+        if (!buf)
+                return -ENOMEM;
+        size_t n = 0;
+        for (;;) {
+                /* one byte more than allowed shows that there is too much */
+                ssize_t k = read(fd, buf + n, max + 1 - n);
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return -errno;
+                if (k == 0)
+                        break;
+                n += (size_t) k;
+                if (n > max)
+                        return -EFBIG;
+        }
+        buf[n] = '\0';
+        *ret = TAKE_PTR(buf);
+        if (ret_n)
+                *ret_n = n;
+        if (ret_mode)
+                *ret_mode = st.st_mode;
+        return 0;
+}
+
+static int write_all(int fd, const char *buf, size_t n) {
+        while (n > 0) {
+                ssize_t k = write(fd, buf, n);
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return -errno;
+                buf += k;
+                n -= (size_t) k;
+        }
+        return 0;
+}
+
+static int sync_parent(const char *path) {
+        char dir[PATH_MAX];
+        const char *slash = strrchr(path, '/');
+
+        if (!slash)
+                (void) snprintf(dir, sizeof(dir), ".");
+        else
+                (void) snprintf(dir, sizeof(dir), "%.*s", (int) MAX(slash - path, 1), path);
+        _cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* flags: 0 or RENAME_NOREPLACE, which makes taking a free name atomic too */
+static int put(const char *path, const void *buf, size_t n, mode_t mode, unsigned flags) {
+        char tmp[PATH_MAX];
+        int k = snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path);
+        if (k < 0 || (size_t) k >= sizeof(tmp))
+                return -ENAMETOOLONG;
+
+        _cleanup_close_ int fd = mkostemp(tmp, O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r = write_all(fd, buf, n);
+        if (r >= 0 && fchmod(fd, mode) < 0)
+                r = -errno;
+        if (r >= 0 && fsync(fd) < 0)
+                r = -errno;
+        if (r >= 0 && renameat2(AT_FDCWD, tmp, AT_FDCWD, path, flags) < 0)
+                r = -errno;
+        if (r < 0) {
+                (void) unlink(tmp);
+                return r;
+        }
+        return sync_parent(path);
+}
+
+int file_replace(const char *path, const void *buf, size_t n, mode_t mode) {
+        return put(path, buf, n, mode, 0);
+}
+
+int file_create(const char *path, const void *buf, size_t n, mode_t mode) {
+        return put(path, buf, n, mode, RENAME_NOREPLACE);
+}
+
+int file_make_parents(const char *path) {
+        char dir[PATH_MAX];
+
+        for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+                if ((size_t) (p - path) >= sizeof(dir))
+                        return -ENAMETOOLONG;
+                (void) snprintf(dir, sizeof(dir), "%.*s", (int) (p - path), path);
+                if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        return 0;
+}

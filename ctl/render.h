@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a tired person reads at 03:12: the verdict in capitals on the first line, then what was proven and how, then what is missing and
+ * what to do about it, and the exact command that comes next. Everything that was not made here goes through text_clean. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ctl/receipt.h"
+#include "ctl/trustfile.h"
+
+struct page {
+        FILE *f;
+        bool colour;
+};
+
+enum tone {
+        TONE_GOOD,
+        TONE_DOUBT,
+        TONE_BAD,
+        TONE_PLAIN,
+};
+
+/* The first line: the capitals in the tone's colour, then the rest. */
+void render_verdict(const struct page *p, enum tone tone, const char *capitals, const char *fmt, ...) _printf_(4, 5);
+/* "  label         text"; a NULL label continues the row above. */
+void render_row(const struct page *p, const char *label, const char *fmt, ...) _printf_(3, 4);
+/* A reason with its sentence and what to do next. */
+void render_reason(const struct page *p, enum reason r);
+/* The payload's reasons and flags, each kind below its own heading, and those that this version does not know. */
+void render_reasons(const struct page *p, const json_t *payload);
+/* What to do about a reason; NULL when there is nothing to say. */
+const char *render_advice(enum reason r);
+/* The tone of an exit code. */
+enum tone render_tone(int code);
+
+/* One line, "CONTAINED beacon.service on web1 (14.2 ms)"; payload is a receipt's. */
+void render_headline(const struct page *p, const struct receipt *r);
+/* An answer to an order, whatever it is worth. */
+void render_receipt(const struct page *p, const struct receipt *r);
+/* One of a receipt's or a hold's targets. */
+void render_target(const struct page *p, const json_t *target, const char *verb);
+/* Names of the targets, "beacon.service, +2 more". */
+void render_target_names(const json_t *targets, char *ret, size_t n);
+
+/* An answer to a query; filter: show only the holds of that id or target, NULL all. *ret_shown: how many. */
+void render_status(const struct page *p, const struct receipt *r, const char *filter, size_t *ret_shown);
+/* code: what freezectl will exit with. */
+void render_health(const struct page *p, const struct receipt *r, int code);
+
+/* What a file orders, in plain words. trust and hosts may be NULL: then fingerprints stand for names. */
+void render_order(const struct page *p, const struct signed_file *f, const struct trust *t, const struct hosts *h,
+                  int64_t now_ms);
+void render_trust(const struct page *p, const struct trust *t, int64_t now_ms);
+/* Who signed it, and how many of whom it takes. */
+void render_signatures(const struct page *p, const struct dsse *d, const struct signatures *s);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "ctl/member.h"
+#include "ctl/render.h"
+#include "ctl/text.h"
+
+#define NAMES_SIZE 1024U
+
+static bool hold_matches(const json_t *hold, const char *filter) {
+        size_t i;
+        json_t *t;
+
+        if (!filter || strcmp(member_str(hold, "id"), filter) == 0)
+                return true;
+        json_array_foreach(json_object_get(hold, "targets"), i,
+                           t) if (strcmp(member_str(t, "target"), filter) == 0) return true;
+        return false;
+}
+
+static void render_hold(const struct page *p, const json_t *hold) {
+        enum receipt_state s = receipt_state(hold);
+        int64_t held = member_int(hold, "held_ms", -1), left = member_int(hold, "lease_left_ms", 0);
+        const char *id = CLEAN(member_str(hold, "id")), *recorded = member_str(hold, "recorded");
+        char names[NAMES_SIZE];
+        size_t i;
+        json_t *t;
+
+        render_target_names(json_object_get(hold, "targets"), names, sizeof(names));
+        render_verdict(p,
+                       s == RECEIPT_STATE_CONTAINED ? TONE_GOOD
+                       : s == RECEIPT_STATE_PARTIAL ? TONE_DOUBT
+                                                    : TONE_BAD,
+                       receipt_verdict(s), "%s (%s)%s%s", names, CLEAN(member_str(hold, "verb")),
+                       held >= 0 ? " for " : "", held >= 0 ? SPAN(held) : "");
+        render_row(p, "hold", "%s", id);
+        render_row(p, "incident", "%s %s", CLEAN(member_str(hold, "severity")), CLEAN(member_str(hold, "incident")));
+        if (left > 0 && left <= TEXT_SPAN_MAX_MS)
+                render_row(p, "lease", "ends by itself in %s", SPAN(left));
+        if (*recorded && strcmp(recorded, member_str(hold, "state")) != 0)
+                render_row(p, "recorded", "%s, which the kernel does not bear out now", CLEAN(recorded));
+        json_array_foreach(json_object_get(hold, "targets"), i, t) if (json_is_object(t))
+                render_target(p, t, member_str(hold, "verb"));
+        render_reasons(p, hold);
+        fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
+}
+
+void render_status(const struct page *p, const struct receipt *r, const char *filter, size_t *ret_shown) {
+        json_t *holds = json_object_get(r->payload, "holds"), *h;
+        size_t i, n = 0;
+
+        json_array_foreach(holds, i, h) n += hold_matches(h, filter);
+        *ret_shown = n;
+        if (n == 0) {
+                render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",
+                               CLEAN(filter));
+                return;
+        }
+        render_verdict(p, TONE_PLAIN, "HELD", "%zu on %s, as the kernel says now", n, r->host->name);
+        json_array_foreach(holds, i, h) {
+                if (!hold_matches(h, filter))
+                        continue;
+                fputc('\n', p->f);
+                render_hold(p, h);
+        }
+}
+
+static void render_layers(const struct page *p, const json_t *layers) {
+        size_t i;
+        json_t *l;
+
+        json_array_foreach(layers, i, l) {
+                const char *why = member_str(l, "why");
+                render_row(p, i == 0 ? "layers" : NULL, "%-3s %s%s%s", CLEAN(member_str(l, "state")),
+                           CLEAN(member_str(l, "id")), *why ? ": " : "", CLEAN(why));
+        }
+}
+
+static void render_counters(const struct page *p, json_t *counters) {
+        const char *name, *label = "counters";
+        json_t *v;
+
+        json_object_foreach(counters, name, v) {
+                render_row(p, label, "%s %" PRId64, CLEAN(name), (int64_t) json_integer_value(v));
+                label = NULL;
+        }
+}
+
+static void render_agent(const struct page *p, const json_t *a) {
+        if (!json_is_object(a))
+                return;
+        render_row(p, "agent", "version %s, pid %" PRId64 ", up %s, %" PRId64 " KiB", CLEAN(member_str(a, "version")),
+                   member_int(a, "pid", 0), SPAN(member_int(a, "uptime_ms", 0)), member_int(a, "rss_kb", 0));
+}
+
+static void render_trust_state(const struct page *p, const json_t *t) {
+        int64_t expires = member_int(t, "expires_ms", 0);
+
+        if (!json_is_object(t))
+                return;
+        render_row(p, "trust root", "%s: fleet %s, version %" PRId64 "%s%s", CLEAN(member_str(t, "state")),
+                   CLEAN(member_str(t, "fleet")), member_int(t, "version", 0), expires > 0 ? ", expires " : "",
+                   expires > 0 ? TIME(expires) : "");
+}
+
+void render_health(const struct page *p, const struct receipt *r, int code) {
+        const json_t *h = r->payload, *ledger = json_object_get(h, "ledger"), *clock = json_object_get(h, "clock");
+        const json_t *holds = json_object_get(h, "holds");
+        char id[SSHKEY_ID_SIZE];
+
+        sshkey_id_to_str(r->host->key.id, id);
+        render_verdict(p, render_tone(code), code == CTL_OK ? "HEALTHY" : "NOT HEALTHY", "%s (%s)", r->host->name, id);
+        render_agent(p, json_object_get(h, "agent"));
+        render_trust_state(p, json_object_get(h, "trust"));
+        if (json_is_object(ledger))
+                render_row(p, "ledger", "%s, %" PRId64 " records, %" PRId64 " bytes of room",
+                           member_is_true(ledger, "ok") ? "ok" : "FAILED", member_int(ledger, "n", 0),
+                           member_int(ledger, "room", 0));
+        if (json_is_object(clock))
+                render_row(p, "clock", "%s, not before %s",
+                           member_is_true(clock, "synced") ? "synchronised" : "NOT synchronised",
+                           TIME(member_int(clock, "floor_ms", 0)));
+        if (json_is_object(holds))
+                render_row(p, "holds", "%" PRId64 " active, %" PRId64 " of them partial",
+                           member_int(holds, "active", 0), member_int(holds, "partial", 0));
+        if (*member_str(json_object_get(h, "systemd"), "version"))
+                render_row(p, "systemd", "%s", CLEAN(member_str(json_object_get(h, "systemd"), "version")));
+        render_layers(p, json_object_get(h, "layers"));
+        render_counters(p, json_object_get(h, "counters"));
+        render_reasons(p, h);
+}

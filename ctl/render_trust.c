@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <inttypes.h>
+
+#include "ctl/render.h"
+#include "ctl/text.h"
+
+#define LIST_SIZE 1024U
+
+/* The names whose bit is set, "a, b". */
+static const char *list(uint64_t bits, size_t n, const char *(*name)(const void *of, size_t i), const void *of,
+                        char ret[static LIST_SIZE]) {
+        size_t used = 0;
+
+        ret[0] = '\0';
+        for (size_t i = 0; i < n && used < LIST_SIZE; i++)
+                if (bits & UINT64_C(1) << i)
+                        used += (size_t) snprintf(ret + used, LIST_SIZE - used, "%s%s", used ? ", " : "", name(of, i));
+        return ret;
+}
+
+static const char *person_name(const void *of, size_t i) {
+        return ((const struct trust *) of)->people[i];
+}
+
+static const char *severity_name(const void *of, size_t i) {
+        (void) of;
+        return severity_id((enum severity) i);
+}
+
+static const char *class_name(const void *of, size_t i) {
+        (void) of;
+        return target_class_id((enum target_class) i);
+}
+
+static void render_people(const struct page *p, const struct trust *t) {
+        for (size_t i = 0; i < t->n_people; i++) {
+                const char *name = t->people[i];
+                for (size_t j = 0; j < t->n_keys; j++) {
+                        char id[SSHKEY_ID_SIZE];
+                        if (t->keys[j].person != i)
+                                continue;
+                        sshkey_id_to_str(t->keys[j].key.id, id);
+                        render_row(p, name, "%s", id);
+                        name = NULL;
+                }
+        }
+}
+
+static void render_rule(const struct page *p, const struct trust *t, const struct trust_rule *r) {
+        char severities[LIST_SIZE], classes[LIST_SIZE];
+
+        (void) list(r->severities, _SEVERITY_MAX, severity_name, NULL, severities);
+        (void) list(r->targets, _TARGET_MAX, class_name, NULL, classes);
+        render_row(p, verb_info(r->verb)->id, "%u of %s%s%s; %s; %s", r->k, t->roles[r->role].name,
+                   r->max_lease_ms > 0 ? ", with a lease of at most " : "",
+                   r->max_lease_ms > 0 ? SPAN(r->max_lease_ms) : "", severities, classes);
+}
+
+void render_trust(const struct page *p, const struct trust *t, int64_t now_ms) {
+        char people[LIST_SIZE];
+
+        render_verdict(p, t->expires_ms > now_ms ? TONE_PLAIN : TONE_BAD, "TRUST ROOT", "of fleet %s, version %" PRId64,
+                       t->fleet, t->version);
+        render_row(p, "made", "%s", TIME(t->iat_ms));
+        if (t->expires_ms > now_ms)
+                render_row(p, "valid until", "%s", TIME(t->expires_ms));
+        else
+                render_row(p, "valid until", "%s: EXPIRED; it can still stop things, but release nothing",
+                           TIME(t->expires_ms));
+        render_row(p, "changed by", "%u of root", t->root_k);
+        fprintf(p->f, "People and their keys\n");
+        render_people(p, t);
+        fprintf(p->f, "Roles\n");
+        for (size_t i = 0; i < t->n_roles; i++)
+                render_row(p, t->roles[i].name, "%s", list(t->roles[i].people, t->n_people, person_name, t, people));
+        fprintf(p->f, "Who may order what\n");
+        for (size_t i = 0; i < t->n_rules; i++)
+                render_rule(p, t, &t->rules[i]);
+}

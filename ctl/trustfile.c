@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ctl/file.h"
+#include "ctl/text.h"
+#include "ctl/trustfile.h"
+
+int trustfile_read(const char *path, const struct trust *prev, struct trust **ret, char **ret_text, struct why *w) {
+        _cleanup_free_ char *text = NULL;
+        enum reason reason;
+        size_t n;
+
+        int r = file_read(path, DSSE_ENVELOPE_MAX, &text, &n, NULL);
+        if (r >= 0)
+                r = trust_accept(text, n, prev, ret, &reason);
+        if (r < 0)
+                return why_errno(w, r, "%s", CLEAN(path));
+        if (reason != REASON_NONE)
+                return why_set(w, reason_exit(reason), "%s: no valid trust root (%s): %s", CLEAN(path),
+                               reason_id(reason), reason_text(reason));
+        if (ret_text)
+                *ret_text = TAKE_PTR(text);
+        return 0;
+}
+
+int trustfile_load(const struct options *o, struct trust **ret, struct why *w) {
+        *ret = NULL;
+        if (!o->trust && access(TRUSTFILE_PATH, F_OK) < 0 && errno == ENOENT)
+                return 0;
+        return trustfile_read(o->trust ? o->trust : TRUSTFILE_PATH, NULL, ret, NULL, w);
+}
+
+void signed_file_done(struct signed_file *f) {
+        dsse_done(&f->env);
+        command_free(f->command);
+        trust_freep(&f->trust);
+        *f = SIGNED_FILE_NULL;
+}
+
+/* The payload of a type that people sign. */
+static int parse_payload(struct signed_file *f) {
+        f->reason = REASON_TYPE;
+        if (f->env.type == DSSE_COMMAND)
+                return command_parse(f->env.payload, f->env.n_payload, &f->command, &f->reason);
+        if (f->env.type == DSSE_TRUST)
+                return trust_parse(f->env.payload, f->env.n_payload, &f->trust, &f->reason);
+        return 0;
+}
+
+/* A bare payload: the type is the one whose parser takes it, because no text is both. */
+static int wrap(const char *text, size_t n, struct signed_file *ret) {
+        static const enum dsse_type types[] = { DSSE_COMMAND, DSSE_TRUST };
+
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                struct signed_file f = SIGNED_FILE_NULL;
+                f.env.type = types[i];
+                f.env.n_payload = n;
+                f.env.payload = malloc(n + 1);
+                if (!f.env.payload)
+                        return -ENOMEM;
+                memcpy(f.env.payload, text, n);
+                f.env.payload[n] = '\0';
+                int r = parse_payload(&f);
+                if (r >= 0 && f.reason == REASON_NONE) {
+                        *ret = f;
+                        return 0;
+                }
+                signed_file_done(&f);
+                if (r < 0)
+                        return r;
+        }
+        return -EINVAL;
+}
+
+int signed_file_load(const char *path, struct signed_file *ret, char **ret_text, size_t *ret_n, struct why *w) {
+        _cleanup_free_ char *text = NULL;
+        enum reason reason;
+        size_t n;
+
+        int r = file_read(path, DSSE_ENVELOPE_MAX, &text, &n, NULL);
+        if (r < 0)
+                return why_errno(w, r, "%s", CLEAN(path));
+        /* editors and `echo` end a file with a newline; JSON does not mind, the size of a message might */
+        while (n > 0 && text[n - 1] == '\n')
+                text[--n] = '\0';
+        r = dsse_parse(text, n, &ret->env, &reason);
+        if (r >= 0 && reason == REASON_NONE)
+                r = parse_payload(ret);
+        else if (r >= 0) {
+                r = wrap(text, n, ret);
+                if (r == -EINVAL)
+                        return why_set(w, reason_exit(reason), "%s: neither an order nor a trust root (%s): %s",
+                                       CLEAN(path), reason_id(reason), reason_text(reason));
+        }
+        if (r < 0)
+                return why_errno(w, r, "%s", CLEAN(path));
+        if (ret_text) {
+                *ret_text = TAKE_PTR(text);
+                *ret_n = n;
+        }
+        return 0;
+}
+
+int signed_file_save(const char *path, const struct dsse *env, struct why *w) {
+        _cleanup_free_ char *json = NULL, *line = NULL;
+
+        int r = dsse_to_json(env, &json);
+        int k = r < 0 ? -1 : asprintf(&line, "%s\n", json);
+        if (r >= 0 && k < 0) {
+                line = NULL;
+                r = -ENOMEM;
+        }
+        if (r >= 0)
+                r = file_replace(path, line, (size_t) k, 0644);
+        return r < 0 ? why_errno(w, r, "%s", CLEAN(path)) : 0;
+}
+
+static int count(const struct trust *t, const struct dsse *d, struct tally *ret) {
+        struct sshkey keys[TRUST_KEYS_MAX];
+        uint64_t signed_by = 0;
+
+        *ret = (struct tally) { .reason = REASON_UNTRUSTED };
+        trust_keys(t, keys);
+        int r = dsse_verify(d, keys, t->n_keys, &signed_by, &ret->reason);
+        if (r >= 0)
+                ret->people = trust_people_of(t, signed_by);
+        return r;
+}
+
+static bool rule_covers(const struct trust_rule *rule, const struct command *c) {
+        if (rule->verb != c->verb || !(rule->severities & 1U << c->severity))
+                return false;
+        if (rule->max_lease_ms != 0 && (c->lease_ms == 0 || c->lease_ms > rule->max_lease_ms))
+                return false;
+        for (size_t i = 0; i < c->n_targets; i++)
+                if (!(rule->targets & 1U << c->targets[i].cls))
+                        return false;
+        return true;
+}
+
+int tally_command(const struct trust *t, const struct dsse *d, const struct command *c, struct tally *ret) {
+        int r = count(t, d, ret);
+
+        for (size_t i = 0; r >= 0 && i < t->n_rules; i++) {
+                const struct trust_rule *rule = &t->rules[i];
+                const struct trust_role *role = &t->roles[rule->role];
+                unsigned have = (unsigned) __builtin_popcountll(ret->people & role->people);
+                if (!rule_covers(rule, c) || (have == 0 && ret->people != 0))
+                        continue;
+                unsigned have_counted = MIN(have, (unsigned) rule->k);
+                /* the rule that lacks the fewest people */
+                if (ret->need == 0 || rule->k - have_counted < ret->need - MIN(ret->have, ret->need)) {
+                        ret->have = have;
+                        ret->need = rule->k;
+                        ret->role = role->name;
+                }
+        }
+        return r;
+}
+
+int tally_root(const struct trust *t, const struct dsse *d, struct tally *ret) {
+        int r = count(t, d, ret), role = trust_role_find(t, TRUST_ROOT_ROLE);
+
+        if (r < 0 || role < 0)
+                return r;
+        ret->role = t->roles[role].name;
+        ret->have = (unsigned) __builtin_popcountll(ret->people & t->roles[role].people);
+        ret->need = t->root_k;
+        return r;
+}
+
+int signed_file_count(const struct signed_file *f, const struct trust *t, struct signatures *ret) {
+        struct signatures s = { .by = f->trust ? f->trust : f->command ? t : NULL };
+        int r = 0;
+
+        if (s.by && f->command)
+                r = tally_command(s.by, &f->env, f->command, &s.now);
+        else if (s.by)
+                r = tally_root(s.by, &f->env, &s.now);
+        s.enough = s.by && s.now.need > 0 && s.now.have >= s.now.need;
+        if (r >= 0 && f->trust && t && strcmp(t->fleet, f->trust->fleet) == 0 && t->version == f->trust->version - 1) {
+                s.before = t;
+                r = tally_root(t, &f->env, &s.then);
+                s.enough = s.enough && s.then.have >= s.then.need;
+        }
+        if (r >= 0)
+                *ret = s;
+        return r;
+}

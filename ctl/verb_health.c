@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <string.h>
+
+#include "ctl/exchange.h"
+#include "ctl/member.h"
+
+/* What a monitoring system should wake somebody for: an agent that cannot record, has nobody to obey, or holds less than it was told to.
+ * A layer that this kernel does not have is a fact and no fault. */
+static int health_exit(const json_t *h) {
+        const json_t *trust = json_object_get(h, "trust");
+
+        if (!member_is_true(json_object_get(h, "ledger"), "ok") || strcmp(member_str(trust, "state"), "valid") != 0)
+                return CTL_MACHINE;
+        return member_int(json_object_get(h, "holds"), "partial", 0) > 0 ? CTL_PARTIAL : CTL_OK;
+}
+
+int verb_health(struct ctl *c, char **words, size_t n) {
+        _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
+        struct receipt r = RECEIPT_NULL;
+        const struct page p = exchange_page(c);
+
+        (void) words;
+        (void) n;
+        int x = hosts_load(&c->opt, &known, &c->why);
+        if (x != 0)
+                return x;
+        int answer = exchange_query(c, "health", &known, &r);
+        int code = answer != 0 ? answer : receipt_exit(&r);
+        if (answer == 0 && r.kind == RECEIPT_SIGNED)
+                code = health_exit(r.payload);
+        if (answer == 0 && !c->opt.json && r.kind == RECEIPT_SIGNED)
+                render_health(&p, &r, code);
+        else if (answer == 0 && !c->opt.json)
+                render_receipt(&p, &r);
+        exchange_json_host(c, answer, &r, "report");
+        exchange_json_summary(c, answer, &r, code, NULL);
+        receipt_done(&r);
+        return code;
+}
