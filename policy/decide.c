@@ -162,8 +162,8 @@ static enum reason judge_time(struct judge *j) {
 
         if (!f->clock_synced)
                 note(j, REASON_CLOCK_UNSYNC);
-        /* By the second condition an id that was forgotten can never act again, whatever the clock says. */
-        if (now >= j->c->exp_ms || seen_outdated(j->c->exp_ms, f->floor_ms))
+        /* By the second condition an order whose id was forgotten can never act again, whatever the clock says. */
+        if (now >= j->c->exp_ms || j->c->exp_ms <= hold_set_forgotten(f->holds))
                 return REASON_EXPIRED;
         if (f->wall_ms < f->floor_ms - DECIDE_BEHIND_MS) {
                 enum reason r = weigh(j, REASON_CLOCK);

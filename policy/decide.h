@@ -6,9 +6,9 @@
  *
  * Time. The floor is a time that is certainly past: the newest of what the trust root, the ledger and signed messages proved, carried on
  * by CLOCK_BOOTTIME. What the ledger keeps for it is the floor, never the wall clock, or one day with a wrong clock would be for ever.
- * A stop verb is judged by the clock when the clock is synchronised and by the floor when not, so a wrong clock cannot disarm it; only
- * SEEN_GRACE_MS past its expiry by the floor it is dead in any case, because its id may be forgotten by then. Observing and extending
- * follow the stop verbs. A release is judged by the later of clock and floor, and not at all while the clock is provably behind. */
+ * A stop verb is judged by the clock when the clock is synchronised and by the floor when not, so a wrong clock cannot disarm it; and it is
+ * dead in any case when its id may have been forgotten. Observing and extending follow the stop verbs. A release is judged by the later of
+ * clock and floor, and not at all while the clock is provably behind. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -320,12 +320,14 @@ int64_t hold_set_next_lapse(const struct hold_set *s) {
 }
 
 int hold_set_bury(struct hold_set *s, const struct command_id *id, int64_t exp_ms) {
+        /* The order was signed before its release expired, and lives no longer than this. */
+        int64_t until_ms = add_capped(exp_ms, COMMAND_STOP_LIFE_MS);
         struct seen *e = seen_find(&s->seen, id);
 
         if (!e)
-                return seen_add(&s->seen, &(struct seen) { .id = *id, .exp_ms = exp_ms });
+                return seen_add(&s->seen, &(struct seen) { .id = *id, .exp_ms = until_ms });
         if (seen_is_tombstone(e))
-                e->exp_ms = MAX(e->exp_ms, exp_ms);
+                e->exp_ms = MAX(e->exp_ms, until_ms);
         return 0;
 }
 
@@ -338,7 +340,7 @@ int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t 
         if (!seen_is_tombstone(e))
                 return memcmp(e->digest, digest, sizeof(e->digest)) == 0 ? 0 : -EEXIST;
 
-        /* The release that buried the id may outlive the order. */
+        /* Another release that names it is still about. */
         new.exp_ms = MAX(exp_ms, e->exp_ms);
         *e = new;
         return 0;
@@ -362,6 +364,10 @@ bool hold_set_buried(const struct hold_set *s, const struct command_id *id) {
         const struct seen *e = seen_find(&s->seen, id);
 
         return e && seen_is_tombstone(e);
+}
+
+int64_t hold_set_forgotten(const struct hold_set *s) {
+        return s->seen.forgotten_ms;
 }
 
 size_t hold_set_seen_room(const struct hold_set *s) {

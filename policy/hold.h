@@ -89,8 +89,8 @@ int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_s
 int hold_set_release(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
 /* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. -ENOENT; -EPROTO unless it is RELEASING. */
 int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;
-/* A release named a hold that is not known: its order will find the tombstone. Nothing changes for an id that was acted on. -ENOSPC,
- * -ENOMEM. */
+/* A release that expires at exp_ms named a hold that is not known: its order will find the tombstone. Nothing changes for an id that was
+ * acted on. -ENOSPC, -ENOMEM. */
 int hold_set_bury(struct hold_set *s, const struct command_id *id, int64_t exp_ms) _warn_unused_;
 /* The lease becomes lease_ms from now if that is later than its end. What a hold of automation gains is charged to its incident, whoever
  * asked for it. -ENOENT, -EINVAL unless lease_ms is above 0, -EPROTO while releasing. */
@@ -104,7 +104,8 @@ int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t 
                  int64_t exp_ms) _warn_unused_;
 /* Its receipt is record n of the ledger. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
-/* Forgets ids, and incidents' budgets, that expired SEEN_GRACE_MS before the clock floor, unless an active hold needs them. */
+/* Forgets ids as seen.h says, and incidents' budgets SEEN_GRACE_MS after their last order expired by the clock floor, unless an active hold
+ * needs them. */
 void hold_set_forget(struct hold_set *s, int64_t floor_ms);
 
 /* Borrowed, valid until the next change; NULL when there is none. hold_set_find gives active holds only. */
@@ -116,6 +117,8 @@ size_t hold_set_count_automation(const struct hold_set *s);
 const struct seen *hold_set_seen(const struct hold_set *s, const struct command_id *id);
 /* How many more ids can be remembered. */
 size_t hold_set_seen_room(const struct hold_set *s);
+/* A command that expires at this time or earlier, and is not known, may be one whose id was forgotten. */
+int64_t hold_set_forgotten(const struct hold_set *s);
 /* A buried id: its order was cancelled before it came. */
 bool hold_set_buried(const struct hold_set *s, const struct command_id *id);
 /* What automation was granted for the incident over all holds, the ended ones included, in ms. INT64_MAX when one more incident could not be

@@ -97,12 +97,17 @@ void seen_forget(struct seen_set *s, int64_t floor_ms,
                  bool (*needed)(const struct command_id *id, const void *userdata), const void *userdata) {
         size_t kept = 0;
 
+        if (s->n <= SEEN_KEPT)
+                return;
+
         for (size_t i = 0; i < s->n; i++) {
                 uint16_t slot = s->order[i];
                 const struct seen *e = &s->all[slot];
 
-                if (seen_outdated(e->exp_ms, floor_ms) && !needed(&e->id, userdata))
+                if (seen_outdated(e->exp_ms, floor_ms) && !needed(&e->id, userdata)) {
+                        s->forgotten_ms = MAX(s->forgotten_ms, e->exp_ms);
                         continue;
+                }
 
                 /* Everything from kept to i is to go, so the swap keeps what stays in order. */
                 s->order[i] = s->order[kept];

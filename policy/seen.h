@@ -11,14 +11,16 @@
 #include "policy/command.h"
 
 #define SEEN_MAX 65536U
-/* an id is forgotten this long after its command expired by the clock floor: from then on decide() calls it expired, whatever the clock says */
+/* An id may be forgotten this long after its command expired by the clock floor, and only while more than SEEN_KEPT are remembered: the
+ * floor is only as right as the clocks that raised it, and memory is cheap. */
 #define SEEN_GRACE_MS (7LL * 24 * 3600 * 1000)
+#define SEEN_KEPT     (SEEN_MAX / 2)
 
 struct seen {
         struct command_id id;
         uint8_t digest[32]; /* of the signed payload; all zero for a tombstone whose order never came */
-        int64_t exp_ms;
-        uint64_t receipt; /* ledger record number of the last receipt for it; 0: none yet */
+        int64_t exp_ms;     /* no command with this id is valid longer */
+        uint64_t receipt;   /* ledger record number of the last receipt for it; 0: none yet */
 };
 
 /* Zeroed, it is empty. order is a permutation of the slots of all: the first n are in use and sorted by id, the others are free. */
@@ -26,6 +28,7 @@ struct seen_set {
         struct seen *all;
         uint16_t *order;
         size_t n, size;
+        int64_t forgotten_ms; /* the latest exp_ms that was forgotten: what expires later than this and is not known never was */
 };
 
 /* Frees what s owns. */
@@ -35,10 +38,10 @@ void seen_done(struct seen_set *s);
 struct seen *seen_find(const struct seen_set *s, const struct command_id *id);
 /* Remembers an id that must not be in the set yet. -ENOSPC, -ENOMEM. */
 int seen_add(struct seen_set *s, const struct seen *e) _warn_unused_;
-/* Drops every entry that is outdated at floor_ms and that needed() does not ask for. */
+/* Drops every entry that is outdated at floor_ms and that needed() does not ask for, when there are more than SEEN_KEPT. */
 void seen_forget(struct seen_set *s, int64_t floor_ms,
                  bool (*needed)(const struct command_id *id, const void *userdata), const void *userdata);
 
 bool seen_is_tombstone(const struct seen *e);
-/* True when an id whose command expired at exp_ms may have been forgotten. */
+/* True when the floor is SEEN_GRACE_MS past exp_ms. */
 bool seen_outdated(int64_t exp_ms, int64_t floor_ms);

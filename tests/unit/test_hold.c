@@ -456,12 +456,12 @@ static void a_tombstone_is_replaced_by_what_comes_and_replaces_nothing(void **st
         assert_int_equal(hold_set_bury(set, &id, 50), 0);
         assert_true(hold_set_buried(set, &id));
         assert_int_equal(hold_set_bury(set, &id, 40), 0);
-        assert_int_equal(hold_set_seen(set, &id)->exp_ms, 50);
+        assert_int_equal(hold_set_seen(set, &id)->exp_ms, 50 + COMMAND_STOP_LIFE_MS);
         assert_int_equal(hold_set_bury(set, &id, 60), 0);
-        assert_int_equal(hold_set_seen(set, &id)->exp_ms, 60);
+        assert_int_equal(hold_set_seen(set, &id)->exp_ms, 60 + COMMAND_STOP_LIFE_MS);
         assert_int_equal(hold_set_see(set, &id, digest_1, 30), 0);
         assert_false(hold_set_buried(set, &id));
-        assert_int_equal(hold_set_seen(set, &id)->exp_ms, 60);
+        assert_int_equal(hold_set_seen(set, &id)->exp_ms, 60 + COMMAND_STOP_LIFE_MS);
 
         assert_int_equal(hold_set_see(set, &acted, digest_2, 30), 0);
         assert_int_equal(hold_set_bury(set, &acted, 90), 0);
@@ -469,27 +469,58 @@ static void a_tombstone_is_replaced_by_what_comes_and_replaces_nothing(void **st
         assert_int_equal(hold_set_seen(set, &acted)->exp_ms, 30);
 }
 
+/* Ids that will not be forgotten, so many that one may be. */
+static void fill_seen(size_t n) {
+        for (uint32_t i = 0; hold_set_seen_room(set) > SEEN_MAX - n; i++) {
+                struct command_id id = id_of(1 << 20 | i);
+
+                assert_int_equal(hold_set_see(set, &id, digest_2, COMMAND_INT_MAX), 0);
+        }
+}
+
+static void nothing_is_forgotten_while_there_is_room(void **state) {
+        struct command_id id = id_of(1);
+
+        (void) state;
+        assert_int_equal(hold_set_see(set, &id, digest_1, DAY), 0);
+        fill_seen(SEEN_KEPT);
+        hold_set_forget(set, COMMAND_INT_MAX);
+        assert_non_null(hold_set_seen(set, &id));
+        assert_int_equal(hold_set_forgotten(set), 0);
+        fill_seen(SEEN_KEPT + 1);
+        hold_set_forget(set, COMMAND_INT_MAX);
+        assert_null(hold_set_seen(set, &id));
+        assert_int_equal(hold_set_forgotten(set), DAY);
+}
+
 static void forgetting_waits_for_the_grace_and_for_the_hold(void **state) {
         struct command_id gone = id_of(1), tomb = id_of(2), active = begin(3, 0, false), by = id_of(4);
 
         (void) state;
-        assert_int_equal(hold_set_see(set, &gone, digest_1, DAY), 0);
+        assert_int_equal(hold_set_see(set, &gone, digest_1, 2 * DAY), 0);
         assert_int_equal(hold_set_bury(set, &tomb, DAY), 0);
-        assert_int_equal(hold_set_see(set, &active, digest_1, DAY), 0);
-        assert_int_equal(hold_set_see(set, &by, digest_1, DAY), 0);
+        assert_int_equal(hold_set_see(set, &active, digest_1, 3 * DAY), 0);
+        assert_int_equal(hold_set_see(set, &by, digest_1, 3 * DAY), 0);
         assert_int_equal(hold_set_release(set, &active, &by), 0);
+        fill_seen(SEEN_KEPT + 5);
 
-        hold_set_forget(set, DAY + SEEN_GRACE_MS - 1);
-        assert_int_equal(hold_set_seen_room(set), SEEN_MAX - 4);
-        hold_set_forget(set, DAY + SEEN_GRACE_MS);
+        hold_set_forget(set, 2 * DAY + SEEN_GRACE_MS - 1);
+        assert_int_equal(hold_set_seen_room(set), SEEN_MAX - SEEN_KEPT - 5);
+        assert_int_equal(hold_set_forgotten(set), 0);
+        hold_set_forget(set, 2 * DAY + SEEN_GRACE_MS);
         assert_null(hold_set_seen(set, &gone));
         assert_false(hold_set_buried(set, &tomb));
+        assert_int_equal(hold_set_forgotten(set), 2 * DAY);
+
+        hold_set_forget(set, 3 * DAY + SEEN_GRACE_MS);
         assert_non_null(hold_set_seen(set, &active));
         assert_non_null(hold_set_seen(set, &by));
-
         assert_int_equal(hold_set_end(set, &active), 0);
-        hold_set_forget(set, DAY + SEEN_GRACE_MS);
-        assert_int_equal(hold_set_seen_room(set), SEEN_MAX);
+        hold_set_forget(set, 3 * DAY + SEEN_GRACE_MS);
+        assert_null(hold_set_seen(set, &active));
+        assert_null(hold_set_seen(set, &by));
+        assert_int_equal(hold_set_forgotten(set), 3 * DAY);
+        assert_int_equal(hold_set_seen_room(set), SEEN_MAX - SEEN_KEPT - 1);
 }
 
 static void a_budget_is_forgotten_with_the_orders_that_used_it(void **state) {
@@ -573,6 +604,7 @@ int main(void) {
                 CASE(an_incident_that_cannot_be_accounted_for_has_no_budget),
                 CASE(a_seen_id_keeps_its_first_digest),
                 CASE(a_tombstone_is_replaced_by_what_comes_and_replaces_nothing),
+                CASE(nothing_is_forgotten_while_there_is_room),
                 CASE(forgetting_waits_for_the_grace_and_for_the_hold),
                 CASE(a_budget_is_forgotten_with_the_orders_that_used_it),
                 CASE(as_many_ids_as_promised_are_remembered),
