@@ -166,6 +166,9 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
                 return -EBADMSG;
         hold_set_advance(a->holds, boot, boot_ms);
         replay_floor(a, floor_ms, boot, boot_ms);
+        /* A ledger of years has more ids than fit. What made room for this record when it was written makes room now. */
+        if (hold_set_seen_room(a->holds) <= COMMAND_TARGETS_MAX)
+                hold_set_forget(a->holds, agent_floor(a));
         if (strcmp(kind, "order") == 0)
                 r = replay_order(a, body, wall_ms);
         else if (strcmp(kind, "outcome") == 0)
