@@ -33,6 +33,10 @@ int client_connect(const char *path, int64_t timeout_ms, struct client *ret) {
         return 0;
 }
 
+void client_rearm(struct client *c, int64_t timeout_ms) {
+        c->deadline_ms = now_ms() + timeout_ms;
+}
+
 void client_done(struct client *c) {
         closep(&c->fd);
         *c = CLIENT_NULL;

@@ -21,6 +21,8 @@ struct client {
 
 /* Connects; from here on timeout_ms passes. -errno of socket(2) and connect(2), -ETIMEDOUT, -ENAMETOOLONG. Blocks until the deadline. */
 int client_connect(const char *path, int64_t timeout_ms, struct client *ret) _warn_unused_;
+/* The deadline is timeout_ms from now. */
+void client_rearm(struct client *c, int64_t timeout_ms);
 void client_done(struct client *c);
 /* Sends one message. -ETIMEDOUT, -ECONNRESET when the peer closed, -EMSGSIZE. Blocks until the deadline. */
 int client_send(struct client *c, const char *msg, size_t n) _warn_unused_;

@@ -4,9 +4,12 @@
 
 #include "ctl/client.h"
 #include "ctl/exchange.h"
+#include "ctl/order.h"
 #include "ctl/text.h"
 
 #define TIMEOUT_MS 30000
+/* evidence may take a host a minute by its default policy */
+#define FINAL_TIMEOUT_MS 90000
 
 static const char *const standings[] = { "verified", "accepted", "refused", "unverified", "silent" };
 
@@ -94,14 +97,20 @@ int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
                 if (receipt_is_final(ret))
                         return 0;
                 tell_progress(c, ret);
+                client_rearm(&client, c->opt.timeout_ms ? c->opt.timeout_ms : FINAL_TIMEOUT_MS);
         }
-        return trouble(c, r);
+        int code = trouble(c, r);
+        return ret->kind == RECEIPT_SIGNED ? CTL_PARTIAL : code;
 }
 
-int exchange_query(struct ctl *c, const char *query, const struct hosts *known, struct receipt *ret) {
-        char message[64];
-        int n = snprintf(message, sizeof(message), "{\"query\":\"%s\"}", query);
-        struct exchange x = { message, (size_t) n, known, { .type = DSSE_REPORT, .report = query }, false };
+int exchange_query(struct ctl *c, const char *report, const char *hold, const struct hosts *known,
+                   struct receipt *ret) {
+        char message[128];
+        int n = snprintf(message, sizeof(message), hold ? "{\"query\":\"%s\",\"hold\":\"%s\"}" : "{\"query\":\"%s\"}",
+                         report, hold);
+        struct exchange x = {
+                message, (size_t) n, known, { .type = DSSE_REPORT, .report = report, .now_ms = order_now_ms() }, false
+        };
 
         return exchange_run(c, &x, ret);
 }
@@ -162,7 +171,7 @@ int exchange_host(struct ctl *c, const struct hosts *known, const struct host **
                 return x;
         if (c->opt.out)
                 return why_set(&c->why, CTL_USAGE, "several hosts are known: say which with --to host=NAME");
-        x = exchange_query(c, "health", known, &r);
+        x = exchange_query(c, "health", NULL, known, &r);
         if (x == 0 && r.kind == RECEIPT_SIGNED)
                 *ret = r.host;
         else if (x == 0)

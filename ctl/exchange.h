@@ -18,12 +18,13 @@ struct exchange {
         bool sent; /* set by exchange_run: whoever listens has the message */
 };
 
-/* Asks and waits for the final answer, --timeout in all. What is not yet final is told on standard error while waiting.
- * 0: *ret is an answer of any kind, owned by the caller. CTL_SILENT: none came, or (ret->kind is RECEIPT_SIGNED) only a preliminary one;
- * c->why says it. CTL_MACHINE likewise. *ret has to be RECEIPT_NULL before. */
+/* Asks and waits for the final answer. What is not yet final is told on standard error while waiting.
+ * 0: *ret is an answer of any kind, owned by the caller. CTL_PARTIAL: only a preliminary one came, which is in *ret. CTL_SILENT: none came.
+ * CTL_MACHINE: the question could not be asked. c->why says it. *ret has to be RECEIPT_NULL before. */
 int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) _warn_unused_;
-/* {"query":...} and its report. known: whose report is believed. The same answers. */
-int exchange_query(struct ctl *c, const char *query, const struct hosts *known, struct receipt *ret) _warn_unused_;
+/* The report of that name ("status", "health"), of one hold when its id is given. The same answers. */
+int exchange_query(struct ctl *c, const char *report, const char *hold, const struct hosts *known,
+                   struct receipt *ret) _warn_unused_;
 
 /* Where a page goes. */
 struct page exchange_page(const struct ctl *c);

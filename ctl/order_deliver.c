@@ -78,16 +78,15 @@ static void summarise(struct ctl *c, const struct order *o, int answer, const st
 static void render_silent(const struct ctl *c, int answer, bool sent, const struct receipt *r) {
         const struct page p = exchange_page(c);
 
-        if (r->kind == RECEIPT_SIGNED)
+        if (r->kind == RECEIPT_SIGNED) {
                 render_receipt(&p, r);
+                render_verdict(&p, TONE_DOUBT, "UNFINISHED", "the state above is proven, the evidence is not: %s",
+                               c->why.text);
+                render_row(&p, "next", "send the same signed file again later: the host answers with its last receipt");
+                return;
+        }
         render_verdict(&p, TONE_BAD, answer == CTL_SILENT ? "SILENT" : "FAILED", "%s", c->why.text);
-        if (r->kind == RECEIPT_SIGNED)
-                render_row(&p, "next",
-                           "the state above is proven, the rest (evidence) is not: look with `freezectl status`");
-        else if (sent)
-                render_row(&p, "next", "%s", render_advice(REASON_SILENT));
-        else
-                render_row(&p, "next", "nothing was sent, so nothing has happened");
+        render_row(&p, "next", "%s", sent ? render_advice(REASON_SILENT) : "nothing was sent, so nothing has happened");
 }
 
 int order_deliver(struct ctl *c, struct order *o, const struct hosts *known, const struct trust *t) {

@@ -108,15 +108,14 @@ static bool is_addressed(const struct receipt_want *want, const uint8_t id[stati
 static bool is_about(const json_t *p, const struct receipt_want *want) {
         char digest[TEXT_HEX32_SIZE];
         const json_t *told = receipt_told(p);
-        const char *told_digest = member_str(p, "digest"), *id = member_str(p, "id");
+        const char *id = member_str(p, "id");
         bool refused = receipt_state(p) == RECEIPT_STATE_REFUSED;
 
-        if (!*told_digest)
-                told_digest = member_str(told, "digest");
         (void) text_hex32(want->digest, digest);
-        if (strcmp(told_digest, digest) != 0)
+        if (strcmp(member_str(p, "digest"), digest) != 0)
                 return false;
-        if (told != p && strcmp(member_str(told, "digest"), digest) != 0)
+        /* the end of a hold is stored under its order, which the record of it may not name by its bytes any more */
+        if (told != p && *member_str(told, "digest") && strcmp(member_str(told, "digest"), digest) != 0)
                 return false;
         if (!want->id || (refused && !*id))
                 return true;
@@ -133,6 +132,9 @@ static void judge_payload(const json_t *p, const struct receipt_want *want, stru
                 unverified(ret, "host %s signed it in the name of another host", ret->host->name);
         else if (want->type == DSSE_REPORT && strcmp(member_str(p, "type"), want->report) != 0)
                 unverified(ret, "host %s answered another question", ret->host->name);
+        else if (want->type == DSSE_REPORT && llabs(want->now_ms - member_int(p, "wall_ms", 0)) > RECEIPT_REPORT_AGE_MS)
+                unverified(ret, "host %s signed it, but not now: it is an old one that somebody plays again",
+                           ret->host->name);
         else if (want->type == DSSE_RECEIPT && strcmp(member_str(p, "type"), "receipt") != 0)
                 unverified(ret, "host %s answered another question", ret->host->name);
         else if (want->type == DSSE_RECEIPT && !is_about(p, want))
@@ -234,6 +236,20 @@ static int reasons_exit(const json_t *payload) {
         return unknown > 0 ? CTL_PARTIAL : CTL_OK;
 }
 
+/* A plan in which a target is missing is a plan that would fail. */
+static int plan_exit(const json_t *payload) {
+        size_t i;
+        json_t *t;
+        enum reason r;
+
+        json_array_foreach(json_object_get(payload, "targets"), i,
+                           t) if (*member_str(t, "missing")) return reason_from_id(member_str(t, "missing"), &r) &&
+                        reason_exit(r) != CTL_OK
+                ? reason_exit(r)
+                : CTL_REFUSED;
+        return reasons_exit(payload);
+}
+
 int receipt_exit(const struct receipt *r) {
         if (r->kind == RECEIPT_GATE)
                 return reason_exit(r->reason);
@@ -249,5 +265,10 @@ int receipt_exit(const struct receipt *r) {
                 return by_reason != CTL_OK ? by_reason : CTL_REFUSED;
         if (states[s].code != CTL_OK)
                 return states[s].code;
+        if (s == RECEIPT_STATE_PLANNED)
+                return plan_exit(told);
+        /* a hold that was made once and is over now holds nothing */
+        if (s == RECEIPT_STATE_CONTAINED && strcmp(member_str(r->payload, "hold"), "ended") == 0)
+                return reason_exit(REASON_NO_HOLD);
         return receipt_contradicts_itself(told) ? CTL_PARTIAL : by_reason;
 }

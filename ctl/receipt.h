@@ -15,6 +15,8 @@
 #include "policy/verb.h"
 
 #define RECEIPT_TEXT_MAX 256U
+/* Both ends are on one machine, so its clock is one; this is for what passes between report and reading. */
+#define RECEIPT_REPORT_AGE_MS (2LL * 60 * 1000)
 
 enum receipt_kind {
         RECEIPT_SIGNED,     /* by a known host, about what was asked */
@@ -23,18 +25,18 @@ enum receipt_kind {
 };
 
 /* X(NAME, "id", "verdict", exit code) */
-#define RECEIPT_STATE_TABLE(X)                             \
-        X(CONTAINED, "contained", "CONTAINED", CTL_OK)     \
-        X(PARTIAL, "partial", "PARTIAL", CTL_PARTIAL)      \
-        X(FAILED, "failed", "FAILED", CTL_MACHINE)         \
-        X(REFUSED, "refused", "REFUSED", CTL_REFUSED)      \
-        X(RELEASED, "released", "RELEASED", CTL_OK)        \
-        X(LAPSED, "lapsed", "LAPSED", CTL_OK)              \
-        X(DUPLICATE, "duplicate", "DUPLICATE", CTL_OK)     \
-        X(SNAPSHOT, "snapshot", "SNAPSHOT TAKEN", CTL_OK)  \
-        X(EXTENDED, "extended", "EXTENDED", CTL_OK)        \
-        X(PLANNED, "planned", "PLAN", CTL_OK)              \
-        X(PENDING, "pending", "NOT FINISHED", CTL_PARTIAL) \
+#define RECEIPT_STATE_TABLE(X)                              \
+        X(CONTAINED, "contained", "CONTAINED", CTL_OK)      \
+        X(PARTIAL, "partial", "PARTIAL", CTL_PARTIAL)       \
+        X(FAILED, "failed", "FAILED", CTL_MACHINE)          \
+        X(REFUSED, "refused", "REFUSED", CTL_REFUSED)       \
+        X(RELEASED, "released", "RELEASED", CTL_OK)         \
+        X(LAPSED, "lapsed", "LAPSED", CTL_OK)               \
+        X(DUPLICATE, "duplicate", "DUPLICATE", CTL_PARTIAL) \
+        X(SNAPSHOT, "snapshot", "SNAPSHOT TAKEN", CTL_OK)   \
+        X(EXTENDED, "extended", "EXTENDED", CTL_OK)         \
+        X(PLANNED, "planned", "PLAN", CTL_OK)               \
+        X(PENDING, "pending", "NOT FINISHED", CTL_PARTIAL)  \
         X(RELEASING, "releasing", "RELEASE NOT FINISHED", CTL_PARTIAL)
 
 enum receipt_state {
@@ -62,6 +64,7 @@ struct receipt_want {
         const uint8_t *digest; /* RECEIPT: of the payload that was sent */
         const uint8_t (*hosts)[32]; /* RECEIPT: whom it was for */
         size_t n_hosts;             /* 0: anybody */
+        int64_t now_ms;             /* REPORT: one that is not of about now is an old one, played again */
 };
 
 /* Judges one message. *ret has to be RECEIPT_NULL or done. 0 or -ENOMEM. */

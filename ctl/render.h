@@ -40,13 +40,17 @@ enum tone render_tone(int code);
 void render_headline(const struct page *p, const struct receipt *r);
 /* An answer to an order, whatever it is worth. */
 void render_receipt(const struct page *p, const struct receipt *r);
+/* A receipt's payload that may be believed; code: what its verdict is coloured by. */
+void render_told(const struct page *p, const json_t *told, const char *host, int code);
 /* One of a receipt's or a hold's targets. */
 void render_target(const struct page *p, const json_t *target, const char *verb);
 /* Names of the targets, "beacon.service, +2 more". */
 void render_target_names(const json_t *targets, char *ret, size_t n);
 
-/* An answer to a query; filter: show only the holds of that id or target, NULL all. *ret_shown: how many. */
-void render_status(const struct page *p, const struct receipt *r, const char *filter, size_t *ret_shown);
+/* An answer to a query; filter: show only the holds of that id or target, NULL all. */
+void render_status(const struct page *p, const struct receipt *r, const char *filter);
+/* How many of a status report's holds that shows. */
+size_t render_matching(const json_t *report, const char *filter);
 /* code: what freezectl will exit with. */
 void render_health(const struct page *p, const struct receipt *r, int code);
 

@@ -8,8 +8,8 @@
 #include "ctl/text.h"
 
 #define NAMES_SHOWN   3U
-#define PIDS_SHOWN    12U
 #define PHASES_A_LINE 6U
+#define PHASES_MAX    32U
 #define NAMES_SIZE    1024U
 
 /* Said of what the verb did; the state alone would say CONTAINED of a frozen service that can still talk. */
@@ -59,7 +59,7 @@ static void took(const json_t *told, char *ret, size_t n) {
 
 /* The longest that any of the holds was held; -1 when that is not told. */
 static int64_t held_ms(const json_t *told) {
-        int64_t longest = -1;
+        int64_t longest = member_int(told, "held_ms", -1);
         size_t i;
         json_t *h;
 
@@ -88,6 +88,9 @@ static void headline(const struct page *p, const json_t *told, const char *host,
         int64_t held = held_ms(told);
 
         render_target_names(json_object_get(told, "targets"), names, sizeof(names));
+        if (!*names)
+                render_target_names(json_object_get(json_array_get(json_object_get(told, "holds"), 0), "targets"),
+                                    names, sizeof(names));
         took(told, ms, sizeof(ms));
         if (s == RECEIPT_STATE_REFUSED) {
                 first_reason(told, why, sizeof(why));
@@ -106,117 +109,50 @@ void render_headline(const struct page *p, const struct receipt *r) {
         headline(p, receipt_told(r->payload), r->host->name, receipt_exit(r));
 }
 
-static void render_pids(const struct page *p, const json_t *pids) {
-        char list[PIDS_SHOWN * 24] = "";
-        size_t i, used = 0, n = json_array_size(pids);
-        json_t *v;
+/* Longer than the list: what this version does not know comes last. */
+static size_t phase_rank(const char *name) {
+        static const char *const order[] = { "verify",       "authorise",       "resolve",      "record", "enter",
+                                             "refuse-calls", "destroy-sockets", "drop-packets", "freeze", "prove",
+                                             "undo" };
+        size_t i = 0;
 
-        if (!json_is_array(pids))
-                return;
-        json_array_foreach(pids, i, v) {
-                if (i == PIDS_SHOWN)
-                        break;
-                used += (size_t) snprintf(list + used, sizeof(list) - used, " %" PRId64,
-                                          (int64_t) json_integer_value(v));
-        }
-        render_row(p, "processes", "%zu%s%s%s", n, n ? ":" : "", list, n > PIDS_SHOWN ? " ..." : "");
+        while (i < ELEMENTSOF(order) && strcmp(order[i], name) != 0)
+                i++;
+        return strcmp(name, "total") == 0 ? SIZE_MAX : i;
 }
 
-static void render_links(const struct page *p, const json_t *links) {
-        char hooks[512] = "";
-        size_t i, used = 0;
-        json_t *l;
+struct phase {
+        const char *name;
+        int64_t us;
+};
 
-        if (!json_is_array(links))
-                return;
-        json_array_foreach(links, i, l) if (used < sizeof(hooks)) used +=
-                (size_t) snprintf(hooks + used, sizeof(hooks) - used, " %s#%" PRId64, CLEAN(member_str(l, "hook")),
-                                  member_int(l, "link_id", 0));
-        render_row(p, "network", "%zu program%s attached%s%s", json_array_size(links),
-                   json_array_size(links) == 1 ? "" : "s", *hooks ? ":" : "", hooks);
+static int by_rank(const void *a, const void *b) {
+        size_t x = phase_rank(((const struct phase *) a)->name), y = phase_rank(((const struct phase *) b)->name);
+
+        return (x > y) - (x < y);
 }
 
-static void render_selftest(const struct page *p, const json_t *test) {
-        static const struct {
-                const char *member, *words;
-        } paths[] = {
-                { "new", "a new connection from inside" },
-                { "open", "a connection that was open before" },
-                { "open_datagram", "a datagram socket that was open before" },
-                { "inbound", "a packet from outside" },
-        };
-        const char *label = "self-test";
-        size_t i;
-        json_t *v;
-
-        for (i = 0; i < ELEMENTSOF(paths); i++) {
-                const char *result = member_str(test, paths[i].member);
-                if (!*result)
-                        continue;
-                render_row(p, label, "%s: %s", paths[i].words, CLEAN(result));
-                label = NULL;
-        }
-        json_array_foreach(json_object_get(test, "permitted"), i, v) {
-                render_row(p, label, "permitted %s: %s", CLEAN(member_str(v, "net")), CLEAN(member_str(v, "result")));
-                label = NULL;
-        }
-}
-
-static void render_target_gaps(const struct page *p, const json_t *gaps) {
-        size_t i;
-        json_t *v;
-
-        json_array_foreach(gaps, i, v) {
-                const char *id = json_string_value(v);
-                enum reason r;
-                bool known = id && reason_from_id(id, &r);
-                render_row(p, i == 0 ? "GAP" : NULL, "%s%s%s", CLEAN(id), known ? ": " : "",
-                           known ? reason_text(r) : "");
-        }
-}
-
-void render_target(const struct page *p, const json_t *target, const char *verb) {
-        const json_t *sockets = json_object_get(target, "sockets");
-        int64_t cgroup_id = member_int(target, "cgroup_id", 0);
-        enum verb v;
-        bool freezes = verb_from_id(verb, &v) && verb_info(v)->freezes;
-
-        render_row(p, "target", "%s", CLEAN(member_str(target, "target")));
-        if (*member_str(target, "cgroup"))
-                render_row(p, "cgroup", "%s (id %" PRId64 ")", CLEAN(member_str(target, "cgroup")), cgroup_id);
-        render_pids(p, json_object_get(target, "pids"));
-        if (member_is_true(target, "frozen"))
-                render_row(p, "frozen", "yes, as the kernel says");
-        else if (member_is_false(target, "frozen"))
-                render_row(p, "frozen", "%s, as the kernel says", freezes ? "NO" : "no");
-        render_links(p, json_object_get(target, "links"));
-        if (json_is_object(sockets))
-                render_row(p, "connections", "%" PRId64 " destroyed, %" PRId64 " left, %" PRId64 " of other cgroups",
-                           member_int(sockets, "destroyed", 0), member_int(sockets, "left", 0),
-                           member_int(sockets, "foreign", 0));
-        render_selftest(p, json_object_get(target, "selftest"));
-        render_target_gaps(p, json_object_get(target, "gaps"));
-}
-
-static void render_phases(const struct page *p, json_t *phases) {
-        char line[PHASES_A_LINE * 48];
+/* Signed JSON has its members in byte order; people read them in the order in which it happened. */
+static void render_phases(const struct page *p, json_t *object) {
+        struct phase phases[PHASES_MAX];
         const char *name, *label = "phases (us)";
-        size_t used = 0, on_line = 0;
+        char line[PHASES_A_LINE * 48];
+        size_t n = 0, used = 0;
         json_t *v;
 
-        json_object_foreach(phases, name, v) {
+        json_object_foreach(object, name, v) if (n < PHASES_MAX) phases[n++] =
+                (struct phase) { name, json_integer_value(v) };
+        qsort(phases, n, sizeof(*phases), by_rank);
+        for (size_t i = 0; i < n; i++) {
                 char clean[24];
-                if (on_line == PHASES_A_LINE) {
-                        render_row(p, label, "%s", line);
-                        label = NULL;
-                        used = on_line = 0;
-                }
-                used += (size_t) snprintf(line + used, sizeof(line) - used, "%s%s %" PRId64, on_line ? "  " : "",
-                                          text_clean(name, clean, sizeof(clean)), (int64_t) json_integer_value(v));
-                on_line++;
-        }
-        if (on_line > 0)
+                used += (size_t) snprintf(line + used, sizeof(line) - used, "%s%s %" PRId64, used ? "  " : "",
+                                          text_clean(phases[i].name, clean, sizeof(clean)), phases[i].us);
+                if (i + 1 < n && (i + 1) % PHASES_A_LINE != 0)
+                        continue;
                 render_row(p, label, "%s", line);
+                label = NULL;
+                used = 0;
+        }
 }
 
 static void render_evidence(const struct page *p, const json_t *e) {
@@ -236,10 +172,13 @@ static void render_holds(const struct page *p, const json_t *holds) {
         json_t *h;
 
         json_array_foreach(holds, i, h) {
-                int64_t held = member_int(h, "held_ms", -1);
-                render_row(p, i == 0 ? "holds" : NULL, "%s %s%s%s%s%s", CLEAN(member_str(h, "id")),
-                           CLEAN(member_str(h, "state")), *member_str(h, "was") ? ", was " : "",
-                           CLEAN(member_str(h, "was")), held >= 0 ? ", held " : "", held >= 0 ? SPAN(held) : "");
+                int64_t held = member_int(h, "held_ms", -1), left = member_int(h, "lease_left_ms", -1);
+                const char *was = member_str(h, "was");
+                render_row(p, i == 0 ? "holds" : NULL, "%s %s%s%s", CLEAN(member_str(h, "id")),
+                           CLEAN(member_str(h, "state")), *was ? ", was " : "", CLEAN(was));
+                if (held >= 0)
+                        render_row(p, NULL, "held for %s%s%s", SPAN(held), left >= 0 ? "; the lease ends in " : "",
+                                   left >= 0 ? SPAN(left) : "");
         }
 }
 
@@ -275,16 +214,11 @@ static void render_next(const struct page *p, const json_t *told) {
                 fprintf(p->f, "Keep it longer:   freezectl extend %s --lease 15m\n", id);
 }
 
-static void render_signed(const struct page *p, const struct receipt *r) {
-        const json_t *told = receipt_told(r->payload);
+void render_told(const struct page *p, const json_t *told, const char *host, int code) {
         json_t *t;
         size_t i;
 
-        if (told != r->payload) {
-                render_verdict(p, TONE_PLAIN, "DUPLICATE",
-                               "on %s; nothing was done. What happened the first time:", r->host->name);
-        }
-        headline(p, told, r->host->name, receipt_exit(r));
+        headline(p, told, host, code);
         if (receipt_contradicts_itself(told))
                 fprintf(p->f, "  The host says contained, but its own figures below do not bear it out: do not rely on "
                               "it.\n");
@@ -293,6 +227,20 @@ static void render_signed(const struct page *p, const struct receipt *r) {
         render_facts(p, told);
         render_reasons(p, told);
         render_next(p, told);
+}
+
+static void render_signed(const struct page *p, const struct receipt *r) {
+        const json_t *told = receipt_told(r->payload);
+
+        if (receipt_state(r->payload) == RECEIPT_STATE_DUPLICATE) {
+                render_verdict(p, TONE_PLAIN, "DUPLICATE", "on %s; nothing was done. %s", r->host->name,
+                               told != r->payload ? "What happened the first time:"
+                                                  : "There is no receipt of the first time yet.");
+                if (strcmp(member_str(r->payload, "hold"), "ended") == 0)
+                        render_row(p, "hold", "it has ended: nothing is held by this order now");
+        }
+        if (receipt_state(told) != RECEIPT_STATE_DUPLICATE)
+                render_told(p, told, r->host->name, receipt_exit(r));
 }
 
 static void render_unverified(const struct page *p, const struct receipt *r) {

@@ -47,12 +47,18 @@ static void render_hold(const struct page *p, const json_t *hold) {
         fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
 }
 
-void render_status(const struct page *p, const struct receipt *r, const char *filter, size_t *ret_shown) {
-        json_t *holds = json_object_get(r->payload, "holds"), *h;
+size_t render_matching(const json_t *report, const char *filter) {
         size_t i, n = 0;
+        json_t *h;
 
-        json_array_foreach(holds, i, h) n += hold_matches(h, filter);
-        *ret_shown = n;
+        json_array_foreach(json_object_get(report, "holds"), i, h) n += hold_matches(h, filter);
+        return n;
+}
+
+void render_status(const struct page *p, const struct receipt *r, const char *filter) {
+        json_t *holds = json_object_get(r->payload, "holds"), *h;
+        size_t i, n = render_matching(r->payload, filter);
+
         if (n == 0) {
                 render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",
                                CLEAN(filter));
@@ -125,8 +131,11 @@ void render_health(const struct page *p, const struct receipt *r, int code) {
         if (json_is_object(holds))
                 render_row(p, "holds", "%" PRId64 " active, %" PRId64 " of them partial",
                            member_int(holds, "active", 0), member_int(holds, "partial", 0));
-        if (*member_str(json_object_get(h, "systemd"), "version"))
-                render_row(p, "systemd", "%s", CLEAN(member_str(json_object_get(h, "systemd"), "version")));
+        if (json_array_size(json_object_get(holds, "orphans")) > 0)
+                render_row(p, "ORPHANS", "%zu holds are in force that the ledger does not know",
+                           json_array_size(json_object_get(holds, "orphans")));
+        if (member_int(json_object_get(h, "systemd"), "version", 0) > 0)
+                render_row(p, "systemd", "%" PRId64, member_int(json_object_get(h, "systemd"), "version", 0));
         render_layers(p, json_object_get(h, "layers"));
         render_counters(p, json_object_get(h, "counters"));
         render_reasons(p, h);

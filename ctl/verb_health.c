@@ -12,7 +12,10 @@ static int health_exit(const json_t *h) {
 
         if (!member_is_true(json_object_get(h, "ledger"), "ok") || strcmp(member_str(trust, "state"), "valid") != 0)
                 return CTL_MACHINE;
-        return member_int(json_object_get(h, "holds"), "partial", 0) > 0 ? CTL_PARTIAL : CTL_OK;
+        const json_t *holds = json_object_get(h, "holds");
+        return member_int(holds, "partial", 0) > 0 || json_array_size(json_object_get(holds, "orphans")) > 0
+                       ? CTL_PARTIAL
+                       : CTL_OK;
 }
 
 int verb_health(struct ctl *c, char **words, size_t n) {
@@ -25,7 +28,7 @@ int verb_health(struct ctl *c, char **words, size_t n) {
         int x = hosts_load(&c->opt, &known, &c->why);
         if (x != 0)
                 return x;
-        int answer = exchange_query(c, "health", &known, &r);
+        int answer = exchange_query(c, "health", NULL, &known, &r);
         int code = answer != 0 ? answer : receipt_exit(&r);
         if (answer == 0 && r.kind == RECEIPT_SIGNED)
                 code = health_exit(r.payload);

@@ -58,7 +58,7 @@ static int expand_incident(struct ctl *c, struct list *l) {
 
         int x = hosts_load(&c->opt, &known, &c->why);
         if (x == 0)
-                x = exchange_query(c, "status", &known, &r);
+                x = exchange_query(c, "status", NULL, &known, &r);
         if (x == 0 && r.kind == RECEIPT_GATE)
                 x = why_set(&c->why, receipt_exit(&r), "the gate refused to ask for the holds (%s): %s",
                             reason_id(r.reason), r.text);

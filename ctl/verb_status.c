@@ -7,17 +7,23 @@
 #include "ctl/text.h"
 #include "policy/command.h"
 
-/* A hold by its id, anything else as the target's full spelling, which is how the host writes it. */
-static int read_filter(const char *word, char *ret, struct why *w) {
+struct filter {
+        char text[TARGET_STR_SIZE]; /* as the host writes it */
+        bool is_hold;
+};
+
+static int read_filter(const char *word, struct filter *ret, struct why *w) {
+        static const char prefix[] = "hold:";
         struct command_id id;
         struct target t;
 
-        if (strncmp(word, "hold:", 5) == 0)
-                word += 5;
-        if (command_id_from_str(word, &id) >= 0)
-                (void) snprintf(ret, TARGET_STR_SIZE, "%s", word);
+        if (strncmp(word, prefix, strlen(prefix)) == 0)
+                word += strlen(prefix);
+        ret->is_hold = command_id_from_str(word, &id) >= 0;
+        if (ret->is_hold)
+                (void) snprintf(ret->text, sizeof(ret->text), "%s", word);
         else if (target_from_str(word, &t) >= 0)
-                target_to_str(&t, ret, TARGET_STR_SIZE);
+                target_to_str(&t, ret->text, sizeof(ret->text));
         else
                 return why_set(w, CTL_USAGE, "\"%s\" is neither a hold nor a target", CLEAN(word));
         return 0;
@@ -45,21 +51,23 @@ int verb_status(struct ctl *c, char **words, size_t n) {
         _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
         struct receipt r = RECEIPT_NULL;
         const struct page p = exchange_page(c);
-        char filter[TARGET_STR_SIZE];
-        size_t shown = 0;
+        struct filter filter = { 0 };
 
-        int x = n > 0 ? read_filter(words[0], filter, &c->why) : 0;
+        int x = n > 0 ? read_filter(words[0], &filter, &c->why) : 0;
         if (x == 0)
                 x = hosts_load(&c->opt, &known, &c->why);
         if (x != 0)
                 return x;
-        int answer = exchange_query(c, "status", &known, &r);
+        int answer = exchange_query(c, "status", filter.is_hold ? filter.text : NULL, &known, &r);
         int code = answer != 0 ? answer : receipt_exit(&r);
         if (answer == 0 && r.kind == RECEIPT_SIGNED) {
-                code = worst(r.payload);
-                if (!c->opt.json)
-                        render_status(&p, &r, n > 0 ? filter : NULL, &shown);
-        } else if (answer == 0 && !c->opt.json)
+                size_t matching = render_matching(r.payload, n > 0 ? filter.text : NULL);
+                bool ended = json_is_object(json_object_get(r.payload, "ended"));
+                code = n > 0 && matching == 0 && !ended ? reason_exit(REASON_NO_HOLD) : worst(r.payload);
+        }
+        if (answer == 0 && !c->opt.json && r.kind == RECEIPT_SIGNED)
+                render_status(&p, &r, n > 0 ? filter.text : NULL);
+        else if (answer == 0 && !c->opt.json)
                 render_receipt(&p, &r);
         exchange_json_host(c, answer, &r, "report");
         exchange_json_summary(c, answer, &r, code, NULL);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <inttypes.h>
+
+#include "ctl/member.h"
+#include "ctl/render.h"
+#include "ctl/text.h"
+
+#define PIDS_SHOWN 12U
+
+static void render_pids(const struct page *p, const json_t *pids) {
+        char list[PIDS_SHOWN * 24] = "";
+        size_t i, used = 0, n = json_array_size(pids);
+        json_t *v;
+
+        if (!json_is_array(pids))
+                return;
+        json_array_foreach(pids, i, v) {
+                if (i == PIDS_SHOWN)
+                        break;
+                used += (size_t) snprintf(list + used, sizeof(list) - used, " %" PRId64,
+                                          (int64_t) json_integer_value(v));
+        }
+        render_row(p, "processes", "%zu%s%s%s", n, n ? ":" : "", list, n > PIDS_SHOWN ? " ..." : "");
+}
+
+static void render_links(const struct page *p, const json_t *links) {
+        char hooks[512] = "";
+        size_t i, used = 0;
+        json_t *l;
+
+        if (!json_is_array(links))
+                return;
+        json_array_foreach(links, i, l) if (used < sizeof(hooks)) used +=
+                (size_t) snprintf(hooks + used, sizeof(hooks) - used, " %s#%" PRId64, CLEAN(member_str(l, "hook")),
+                                  member_int(l, "link_id", 0));
+        render_row(p, "network", "%zu program%s attached%s%s", json_array_size(links),
+                   json_array_size(links) == 1 ? "" : "s", *hooks ? ":" : "", hooks);
+}
+
+static void render_selftest(const struct page *p, const json_t *test) {
+        static const struct {
+                const char *member, *words;
+        } paths[] = {
+                { "new", "a new connection from inside" },
+                { "open", "a connection that was open before" },
+                { "datagram", "a datagram socket that was open before" },
+                { "inbound", "a packet from outside" },
+        };
+        const char *label = "self-test";
+        size_t i;
+        json_t *v;
+
+        for (i = 0; i < ELEMENTSOF(paths); i++) {
+                const char *result = member_str(test, paths[i].member);
+                if (!*result)
+                        continue;
+                render_row(p, label, "%s: %s", paths[i].words, CLEAN(result));
+                label = NULL;
+        }
+        if (member_is_false(test, "baseline"))
+                render_row(p, NULL, "(the same paths carried nothing before either: `blocked` proves less)");
+        json_array_foreach(json_object_get(test, "permitted"), i, v) {
+                int64_t port = member_int(v, "port", 0);
+                char at[32] = "";
+                if (port > 0)
+                        (void) snprintf(at, sizeof(at), " port %" PRId64, port);
+                render_row(p, label, "permitted %s%s: %s", CLEAN(member_str(v, "net")), at,
+                           CLEAN(member_str(v, "result")));
+                label = NULL;
+        }
+}
+
+static void render_target_gaps(const struct page *p, const char *label, const json_t *gaps) {
+        size_t i;
+        json_t *v;
+
+        json_array_foreach(gaps, i, v) {
+                const char *id = json_string_value(v);
+                enum reason r;
+                bool known = id && reason_from_id(id, &r);
+                render_row(p, i == 0 ? label : NULL, "%s%s%s", CLEAN(id), known ? ": " : "",
+                           known ? reason_text(r) : "");
+        }
+}
+
+/* What a plan says of a target beyond what a receipt does. */
+static void render_radius(const struct page *p, const json_t *target) {
+        const json_t *sockets = json_object_get(target, "sockets");
+        size_t i;
+        json_t *v;
+        enum reason r;
+
+        if (*member_str(target, "missing"))
+                render_row(p, "MISSING", "%s: %s", CLEAN(member_str(target, "missing")),
+                           reason_from_id(member_str(target, "missing"), &r) ? reason_text(r) : "");
+        json_array_foreach(json_object_get(target, "processes"), i, v) {
+                if (i == PIDS_SHOWN) {
+                        render_row(p, NULL, "... and %zu more",
+                                   json_array_size(json_object_get(target, "processes")) - i);
+                        break;
+                }
+                render_row(p, i == 0 ? "would hit" : NULL, "%" PRId64 " %s", member_int(v, "pid", 0),
+                           CLEAN(member_str(v, "comm")));
+        }
+        if (json_object_get(sockets, "connections"))
+                render_row(p, "sockets", "%" PRId64 " connections, %" PRId64 " listening, %" PRId64 " of other cgroups",
+                           member_int(sockets, "connections", 0), member_int(sockets, "listeners", 0),
+                           member_int(sockets, "foreign", 0));
+        if (member_is_true(target, "frozen_already"))
+                render_row(p, "frozen", "already");
+        if (member_int(target, "watchdog_us", 0) > 0)
+                render_row(p, "watchdog", "%s: the service manager may kill it while it is frozen",
+                           SPAN(member_int(target, "watchdog_us", 0) / 1000));
+        render_target_gaps(p, "warning", json_object_get(target, "warnings"));
+}
+
+void render_target(const struct page *p, const json_t *target, const char *verb) {
+        const json_t *sockets = json_object_get(target, "sockets");
+        int64_t cgroup_id = member_int(target, "cgroup_id", 0);
+        enum verb v;
+        bool freezes = verb_from_id(verb, &v) && verb_info(v)->freezes;
+
+        render_row(p, "target", "%s", CLEAN(member_str(target, "target")));
+        if (*member_str(target, "cgroup"))
+                render_row(p, "cgroup", "%s (id %" PRId64 ")", CLEAN(member_str(target, "cgroup")), cgroup_id);
+        render_pids(p, json_object_get(target, "pids"));
+        if (member_is_true(target, "frozen"))
+                render_row(p, "frozen", "yes, as the kernel says");
+        else if (member_is_false(target, "frozen"))
+                render_row(p, "frozen", "%s, as the kernel says", freezes ? "NO" : "no");
+        render_links(p, json_object_get(target, "links"));
+        if (json_object_get(sockets, "destroyed"))
+                render_row(p, "connections", "%" PRId64 " destroyed, %" PRId64 " left, %" PRId64 " of other cgroups",
+                           member_int(sockets, "destroyed", 0), member_int(sockets, "left", 0),
+                           member_int(sockets, "foreign", 0));
+        render_selftest(p, json_object_get(target, "selftest"));
+        render_target_gaps(p, "GAP", json_object_get(target, "gaps"));
+        render_radius(p, target);
+}
