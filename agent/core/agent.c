@@ -11,6 +11,7 @@
 #include "agent/core/link.h"
 #include "agent/core/record.h"
 #include "agent/core/recover.h"
+#include "agent/core/snapshot.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
 #include "agent/util/log.h"
@@ -174,6 +175,8 @@ void agent_free(struct agent *a) {
         if (!a)
                 return;
         link_free(a->link);
+        a->link = NULL;
+        snapshot_free_all(a);
         a->lapse_timer = sd_event_source_disable_unref(a->lapse_timer);
         a->idle = sd_event_source_disable_unref(a->idle);
         probe_free(a->probe);

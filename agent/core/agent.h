@@ -22,6 +22,7 @@
 #define AGENT_VERSION "0.1.0"
 
 struct link;
+struct snapshot;
 
 struct config {
         const char *trust, *policy; /* files */
@@ -68,6 +69,7 @@ struct agent {
         struct probe *probe;
         struct systemd *systemd;
         struct link *link;
+        struct snapshot *snapshots; /* being taken */
         sd_event_source *lapse_timer, *idle;
         struct floor floor;
         uint8_t boot_id[16];

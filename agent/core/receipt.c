@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "agent/core/preserve.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
 
@@ -189,6 +190,16 @@ json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uin
         if (stored)
                 put(&o, "receipt", stored);
         return o;
+}
+
+int receipt_add_evidence(json_t *receipt, const struct preserved *p) {
+        json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserve_state_id(p->state), "folder", p->folder, "objects",
+                              (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes", (json_int_t) p->bytes, "took_us",
+                              (json_int_t) p->took_us);
+
+        if (p->has_manifest)
+                put(&o, "manifest_sha256", hex(p->manifest_sha256, sizeof(p->manifest_sha256)));
+        return !o || json_object_set_new(receipt, "evidence", o) < 0 ? -ENOMEM : 0;
 }
 
 int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {

@@ -12,3 +12,5 @@
 int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *receipt, const struct answer *to) _warn_unused_;
 int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *incident, const struct sites *sites, json_t *receipt,
                       const struct answer *to) _warn_unused_;
+/* Kills the collectors that still run; what they have written stays, unsealed. */
+void snapshot_free_all(struct agent *a);

@@ -71,9 +71,10 @@ static int give_up_files(void) {
         long version;
 
         version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-        /* FAIL-OPEN: no Landlock in this kernel, or switched off. The system call filter alone keeps every file out of reach. */
+        /* FAIL-OPEN: no Landlock in this kernel, switched off, or kept from us by a container. The system call filter alone keeps every file out
+         * of reach. */
         if (version < 0)
-                return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+                return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? 0 : -errno;
         if (version >= 2)
                 attr.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
         fd = (int) syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/snapshot.h"
+
+#include <string.h>
+
+#include "agent/core/preserve.h"
+#include "agent/core/receipt.h"
+#include "agent/core/record.h"
+#include "agent/util/clock.h"
+#include "agent/util/log.h"
+
+/* One collector at work and what it was started for. */
+struct snapshot {
+        struct snapshot *next;
+        struct agent *agent;
+        struct preserve *preserve;
+        struct command_id id;
+        struct answer to;
+        json_t *receipt;
+};
+
+static void snapshot_free(struct snapshot *s) {
+        preserve_free(s->preserve);
+        json_decref(s->receipt);
+        free(s);
+}
+
+void snapshot_free_all(struct agent *a) {
+        while (a->snapshots) {
+                struct snapshot *s = a->snapshots;
+
+                a->snapshots = s->next;
+                snapshot_free(s);
+        }
+}
+
+static void forget(struct snapshot *s) {
+        struct snapshot **at = &s->agent->snapshots;
+
+        while (*at && *at != s)
+                at = &(*at)->next;
+        if (*at)
+                *at = s->next;
+        snapshot_free(s);
+}
+
+static void add_flag(json_t *receipt, enum reason reason) {
+        (void) json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(reason)));
+}
+
+/* Issues the receipt again, now with the evidence, and stores it as the command's last one. */
+static void conclude(struct snapshot *s) {
+        struct outcome o = { .id = &s->id, .of = "evidence" };
+        _cleanup_free_ char *envelope = NULL;
+        int r = receipt_seal(s->agent, s->receipt, true, &envelope);
+
+        if (r == 0) {
+                o.receipt = envelope;
+                r = record_outcome(s->agent, &o);
+        }
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot's receipt could not be recorded: %s", strerror(-r));
+        if (envelope)
+                link_answer(&s->to, envelope, false);
+        else
+                link_refuse(&s->to, REASON_INTERNAL);
+}
+
+static void on_preserved(const struct preserved *p, void *userdata) {
+        struct snapshot *s = userdata;
+
+        if (receipt_add_evidence(s->receipt, p) < 0 || p->state == PRESERVE_FAILED)
+                add_flag(s->receipt, REASON_NO_EVIDENCE);
+        else if (p->holes > 0 || p->state != PRESERVE_COMPLETE)
+                add_flag(s->receipt, REASON_EVIDENCE_HOLES);
+        conclude(s);
+        forget(s);
+}
+
+static struct preserve_target *targets_of(const struct agent *a, const struct sites *sites, size_t *ret_n) {
+        struct preserve_target *t = calloc(sites->n ? sites->n : 1, sizeof(*t));
+        size_t n = 0;
+
+        for (size_t i = 0; t && i < sites->n; i++) {
+                char *path;
+
+                if (sites->v[i].missing != REASON_NONE || asprintf(&path, "%s%s", a->cgroup_root, sites->v[i].path) < 0)
+                        continue;
+                t[n++] = (struct preserve_target){ .cgroup = path, .unit = site_unit(&sites->v[i]) };
+        }
+        *ret_n = n;
+        return t;
+}
+
+static int begin(struct snapshot *s, const char *incident, const struct sites *sites) {
+        struct agent *a = s->agent;
+        const struct seen *seen = hold_set_seen(a->holds, &s->id);
+        const int64_t now = clock_wall_ms();
+        struct preserve_job job = {
+                .collector = a->config.collector,
+                .state = a->config.state,
+                .key = a->key,
+                .hold = s->id,
+                .incident = incident,
+                .since_ms = now - a->local.evidence_window_ms,
+                .until_ms = now,
+                .deadline_ms = a->local.evidence_deadline_ms,
+                .max_bytes = (uint64_t) a->local.evidence_max_bytes,
+        };
+        struct preserve_target *targets = targets_of(a, sites, &job.n_targets);
+        int r;
+
+        if (!targets)
+                return -ENOMEM;
+        job.targets = targets;
+        if (seen)
+                memcpy(job.digest, seen->digest, sizeof(job.digest));
+        r = preserve_start(a->event, &job, on_preserved, s, &s->preserve);
+        for (size_t i = 0; i < job.n_targets; i++)
+                free((char *) targets[i].cgroup);
+        free(targets);
+        return r;
+}
+
+int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *incident, const struct sites *sites, json_t *receipt,
+                      const struct answer *to) {
+        struct snapshot *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        *s = (struct snapshot){ .next = a->snapshots, .agent = a, .id = *id, .to = *to, .receipt = json_incref(receipt) };
+        a->snapshots = s;
+        r = begin(s, incident, sites);
+        if (r < 0) {
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s", strerror(-r));
+                add_flag(s->receipt, REASON_NO_EVIDENCE);
+                conclude(s);
+                forget(s);
+        }
+        return 0;
+}
+
+int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *receipt, const struct answer *to) {
+        const struct hold *h = hold_set_find(a->holds, hold);
+        const struct sites *sites = held_find(&a->held, hold);
+        const struct sites none = { 0 };
+
+        return snapshot_of_sites(a, hold, h ? h->incident : "", sites ? sites : &none, receipt, to);
+}

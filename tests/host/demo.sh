@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# demo.sh B: one service is contained on a real host, proven, and released by two people. Each step says what is to be seen, does it as a
+# person at a terminal would, and checks it from outside the agent: at the listener, in the heartbeat, in the kernel's files. The first
+# step that is not as said ends the demo with status 1.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+B=${1:?usage: demo.sh BUILD}
+if [ "$(id -u)" -ne 0 ]; then exec sudo --preserve-env=FREEZED_CACHE "$0" "$@"; fi
+# shellcheck source=tests/lib/box.sh
+. tests/lib/box.sh
+
+STEP=0
+if [ -t 1 ]; then BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' PLAIN=$'\e[0m'; else BOLD='' DIM='' GREEN='' RED='' PLAIN=''; fi
+
+step() {
+        STEP=$((STEP + 1))
+        printf '\n%s%2d. %s%s\n' "$BOLD" "$STEP" "$1" "$PLAIN"
+}
+
+proof() {
+        printf '    %sproven%s  %s\n' "$GREEN" "$PLAIN" "$1"
+}
+
+fail() {
+        printf '    %sNOT AS SAID%s  %s\n' "$RED" "$PLAIN" "$1"
+        exit 1
+}
+
+# ctl WANTED_EXIT ARG...: runs freezectl as the responder would, shows command and answer, and checks the exit status
+ctl() {
+        local wanted=$1 status
+        shift
+        printf '    %s$ freezectl %s%s\n' "$DIM" "$*" "$PLAIN"
+        ANSWER=$(box_run host freezectl "$@" 2>&1)
+        status=$?
+        printf '%s\n' "$ANSWER" | sed 's/^/    | /'
+        [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted"
+}
+
+# says TEXT: the last answer contains it
+says() {
+        grep -qiF -- "$1" <<<"$ANSWER" || fail "the answer does not say '$1'"
+}
+
+unit_cgroup() {
+        echo "$(box_cgroup host)/system.slice/beacon.service"
+}
+
+is_frozen() {
+        grep -q 'frozen 1' "$(unit_cgroup)/cgroup.events"
+}
+
+attached() {
+        bpftool cgroup show "$(unit_cgroup)" 2>/dev/null | grep -c isolate_
+}
+
+# Neither a beat nor a byte for 400 ms, eight beats long.
+is_still() {
+        local beats sunk
+        beats=$(box_beats host) sunk=$(box_sunk host)
+        sleep 0.4
+        [ "$(box_beats host)" = "$beats" ] && [ "$(box_sunk host)" = "$sunk" ]
+}
+
+is_alive() {
+        local beats=$1 sunk=$2
+        [ "$(box_beats host)" -gt "$beats" ] && [ "$(box_sunk host)" -gt "$sunk" ]
+}
+
+# alive_again: beats and streams within 5 s
+alive_again() {
+        box_until 5 is_alive "$(box_beats host)" "$(box_sunk host)"
+}
+
+step "A disposable host boots: systemd, the agent's units from 'make install', a service that beats and streams"
+rootfs_path >/dev/null || fail "the host's disk could not be made"
+box_create host && box_install host "$B" && box_boot host && box_net host || fail "the host did not boot"
+box_beacon host || fail "the beacon does not stream"
+box_run host systemctl is-active --quiet freezed.service freezed-gate.socket || fail "the agent's units are not active"
+proof "beacon.service has beaten $(box_beats host) times and sent $(box_sunk host) bytes to a listener in another network namespace"
+
+step "Who may order what: two responders and one automation key, from ssh-keygen; the host is enrolled"
+box_sh host 'cd /root && for n in alice bob automation mallory; do ssh-keygen -q -t ed25519 -N "" -C "$n" -f "$n" || exit 1; done' ||
+        fail "ssh-keygen"
+ctl 0 trust init --fleet demo --responder alice=/root/alice.pub --responder bob=/root/bob.pub \
+        --automation watchtower=/root/automation.pub --key /root/alice --key /root/bob --out /root/trust.json
+ctl 0 enroll /root/trust.json
+box_until 5 box_run host freezectl health >/dev/null 2>&1
+ctl 0 health
+says "egress"
+proof "every layer in the table was tried by attaching it to a cgroup of the agent's own; what no layer covers is listed too"
+
+step "A plan changes nothing"
+ctl 0 plan contain beacon.service --key /root/alice --severity P0 --reason "beacon talks to a stranger"
+[ "$(attached)" -eq 0 ] && ! is_frozen || fail "the plan changed something"
+alive_again || fail "the beacon stopped"
+proof "no program is attached, nothing is frozen, the beacon goes on"
+
+step "One person contains it"
+ctl 0 contain beacon.service --key /root/alice --severity P0 --incident SA-20261120-001 --reason "beacon talks to a stranger" \
+        --out /root/contain.json
+ctl 0 send /root/contain.json
+says "CONTAINED"
+is_frozen || fail "the kernel does not say frozen"
+is_still || fail "the beacon still beats or streams"
+grep -q '^resets=[1-9]' "$(box_dir host)/sink" || fail "the listener saw no reset"
+proof "kernel: frozen 1, $(attached) programs on the cgroup; listener: connection reset, then silence; heartbeat: silence"
+folder=$(box_run host find /var/lib/freezed/evidence -name manifest-sha256.txt -printf '%h\n' | head -n 1)
+[ -n "$folder" ] || fail "no evidence"
+box_sh host "cd '$folder' && sha256sum --quiet -c manifest-sha256.txt &&
+        openssl pkeyutl -verify -pubin -inkey /var/lib/freezed/host_key.pem -rawin -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig" ||
+        fail "the evidence does not verify"
+proof "evidence: sha256sum and openssl verify $(box_sh host "wc -l <'$folder/manifest-sha256.txt'") objects"
+
+step "The same signed file again, and four that must be refused"
+ctl 0 send /root/contain.json
+says "duplicate"
+box_sh host 'sed "s/\"payload\":\"eyJ/\"payload\":\"eyK/" /root/contain.json >/root/forged.json'
+ctl 3 send /root/forged.json
+says "bad-signature"
+ctl 3 contain beacon.service --key /root/mallory --severity P0 --reason "let me in"
+says "untrusted-signer"
+ctl 0 contain beacon.service --key /root/alice --severity P0 --reason "too late" --expires 1s --out /root/late.json
+sleep 1.5
+ctl 3 send /root/late.json
+says "expired"
+ctl 3 contain beacon.service --key /root/alice --severity P0 --reason "another fleet's order" --fleet staging
+says "wrong-fleet"
+HOLD=$(box_run host freezectl status --json | jq -r 'select(.report) | .report.holds[0].id')
+[ -n "$HOLD" ] || fail "status does not list the hold"
+ctl 0 release "$HOLD" --key /root/automation --reason "all clear" --yes --out /root/auto-release.json
+ctl 3 send /root/auto-release.json
+says "wrong-role"
+is_frozen && is_still || fail "something of that changed the hold"
+proof "one duplicate, five refusals, each with its own reason; the hold is untouched"
+
+step "The agent is killed"
+pid=$(box_run host systemctl show -p MainPID --value freezed.service)
+box_run host kill -KILL "$pid"
+is_frozen && is_still || fail "the hold ended with the agent"
+box_until 10 box_run host freezectl health >/dev/null || fail "the agent did not come back"
+[ "$(box_run host systemctl show -p MainPID --value freezed.service)" != "$pid" ] || fail "it is the same process"
+ctl 0 status
+says "contained"
+is_frozen && is_still || fail "the hold ended with the restart"
+proof "contained throughout; what status says was read from the kernel by the new process"
+
+step "Release: one person is not enough, two are"
+ctl 0 release "$HOLD" --key /root/alice --reason "patched and reviewed" --out /root/release.json
+ctl 3 send /root/release.json
+says "1 of 2"
+is_frozen && is_still || fail "one signature was enough"
+ctl 0 approve /root/release.json --key /root/bob --yes
+beats=$(box_beats host) sunk=$(box_sunk host)
+ctl 0 send /root/release.json
+says "RELEASED"
+box_until 5 is_alive "$beats" "$sunk" || fail "the beacon did not come back"
+[ "$(attached)" -eq 0 ] || fail "programs are still attached"
+[ -z "$(box_run host ls /sys/fs/bpf/freezed)" ] || fail "pins are left"
+proof "it beats and streams again; no program, no pin is left"
+
+step "Automation may hold for a while, and the hold ends by itself"
+ctl 0 contain beacon.service --key /root/automation --severity P0 --lease 10s --reason "detection rule 4711"
+says "CONTAINED"
+LEASED=$(box_run host freezectl status --json | jq -r 'select(.report) | .report.holds[0].id')
+is_frozen && is_still || fail "it is not held"
+beats=$(box_beats host) sunk=$(box_sunk host)
+box_until 15 is_alive "$beats" "$sunk" || fail "the lease did not end"
+box_until 5 box_sh host "freezectl status $LEASED | grep -q -i lapsed"
+ctl 0 status "$LEASED"
+says "lapsed"
+proof "the lease ran out, the beacon is back, the receipt says lapsed"
+
+step "Health"
+ctl 0 health
+printf '\n%sAll %d steps are as said.%s\n' "$BOLD" "$STEP" "$PLAIN"
