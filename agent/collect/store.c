@@ -17,7 +17,7 @@
 #define BUFFER_SIZE (64U * 1024)
 /* Reserved past the end of the index before anything is read: some 1,500 lines. */
 #define INDEX_RESERVE (256U * 1024)
-/* Of the free space, what a snapshot may take: the host has to go on running beside it. */
+/* Of the free space and inodes, what a snapshot may take: the host has to go on running beside it, and the core to seal it. */
 #define SPACE_SHARE 2U
 
 struct store {
@@ -25,6 +25,8 @@ struct store {
         uint64_t left; /* bytes of the budget */
         int left_err;  /* what its end is called: -EFBIG the given maximum, -ENOSPC the disk's share */
         uint64_t keep;
+        uint64_t max_objects;
+        int max_objects_err;
         int64_t deadline_us;
         struct collect_result result;
         uint64_t index_bytes;
@@ -92,9 +94,13 @@ static int find_budget(struct store *s, uint64_t max_bytes) {
         if (fstatvfs(s->folder, &fs) < 0)
                 return -errno;
         uint64_t share = (uint64_t) fs.f_bavail * fs.f_frsize / SPACE_SHARE;
+        /* Some file systems have no fixed number of inodes and report none at all. */
+        uint64_t files = fs.f_files > 0 ? (uint64_t) fs.f_favail / SPACE_SHARE : COLLECT_OBJECTS_MAX;
 
         s->left = MIN(max_bytes, share);
         s->left_err = share < max_bytes ? -ENOSPC : -EFBIG;
+        s->max_objects = MIN(files, (uint64_t) COLLECT_OBJECTS_MAX);
+        s->max_objects_err = files < COLLECT_OBJECTS_MAX ? -ENOSPC : -EOVERFLOW;
         return 0;
 }
 
@@ -205,8 +211,8 @@ int store_begin(struct store *s, const struct index_item *item) {
                 s->err = -EINVAL;
         else if (store_over(s))
                 s->err = s->broken ? s->broken : -ETIME;
-        else if (s->result.objects >= COLLECT_OBJECTS_MAX)
-                s->err = -EOVERFLOW;
+        else if (s->result.objects >= s->max_objects)
+                s->err = s->max_objects_err;
         else if (EVP_DigestInit_ex(s->hash, s->sha256, NULL) != 1)
                 s->err = -EIO;
         if (s->err < 0)

@@ -20,7 +20,7 @@
 struct store;
 
 struct store_limits {
-        uint64_t max_bytes;  /* of all objects; half of the disk's free space is a bound beside it */
+        uint64_t max_bytes;  /* of all objects; half of the disk's free space and inodes is a bound beside it */
         int64_t deadline_us; /* CLOCK_MONOTONIC */
 };
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Evidence of one hold: makes its folder, runs the collector on it, and seals what the collector leaves.
+ *
+ *   STATE/evidence/INCIDENT/HOLD/              INCIDENT is the hold's id where the command names none; 0700
+ *     data/..., index.jsonl, manifest-sha256.txt   the collector's (agent/collect/store.h)
+ *     manifest-sha256.txt.sig                  64 bytes: the host's Ed25519 signature over the manifest file
+ *     host_key.pem                             the key for it:
+ *         openssl pkeyutl -verify -pubin -inkey host_key.pem -rawin -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig
+ *     evidence.dsse.json                       in-toto Statement v1 about the manifest: for which order, when, how complete
+ *
+ * The collector is not believed. The core takes one fixed struct from it, hashes the manifest itself, and signs only when both agree. A
+ * collector that dies or is killed leaves whole objects; then the statement's subject is the index as it was found, and the state says that it
+ * is cut short. A folder without evidence.dsse.json is one that the core did not live to seal. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "agent/core/hostkey.h"
+#include "policy/command.h"
+
+/* X(NAME, "id") */
+#define PRESERVE_STATE_TABLE(X)                                                                          \
+        X(COMPLETE, "complete")   /* all that was asked for, holes for what the kernel would not give */ \
+        X(CUT_SHORT, "cut-short") /* time, bytes, space or the collector's life ended first */           \
+        X(FAILED, "failed")       /* nothing that could be used, or it could not be sealed */
+
+enum preserve_state {
+#define X(name, id) PRESERVE_##name,
+        PRESERVE_STATE_TABLE(X)
+#undef X
+                _PRESERVE_STATE_MAX,
+};
+
+struct preserve_target {
+        const char *cgroup; /* absolute path in cgroupfs */
+        const char *unit;   /* NULL: a plain cgroup */
+};
+
+/* All strings are borrowed for the call of preserve_start only; the key for as long as the snapshot runs. */
+struct preserve_job {
+        const char *collector; /* path of freezed-collect */
+        const char *state;     /* directory with host_key.pem; evidence/ is made in it */
+        const struct hostkey *key;
+        struct command_id hold;
+        uint8_t digest[32];   /* of the signed command */
+        const char *incident; /* NULL or empty: none */
+        const struct preserve_target *targets;
+        size_t n_targets;           /* 1 to COLLECT_TARGETS_MAX */
+        int64_t since_ms, until_ms; /* of the journal, wall clock */
+        int64_t deadline_ms;        /* from now; SIGKILL then */
+        uint64_t max_bytes;
+};
+
+struct preserved {
+        enum preserve_state state;
+        const char *folder; /* absolute path, borrowed */
+        bool counted;       /* the collector lived to say the three numbers; 0 otherwise */
+        uint64_t objects, holes, bytes;
+        uint32_t flags; /* enum collect_flag */
+        bool has_manifest;
+        uint8_t manifest_sha256[32]; /* as the core hashed it */
+        int64_t took_us;             /* from the call of preserve_start to the seal */
+        int err;                     /* negative errno when it could not be sealed */
+};
+
+/* Called once, from the event loop. It may free the snapshot. */
+typedef void (*preserve_fn)(const struct preserved *p, void *userdata);
+
+struct preserve;
+
+/* SIGCHLD has to be blocked, as sd_event_add_child(3) asks. Blocks for the making of at most three directories. -errno, and the
+ * callback is not called; -EEXIST when the folder has been there too often, -EINVAL for a job out of its ranges. */
+int preserve_start(sd_event *event, const struct preserve_job *job, preserve_fn done, void *userdata,
+                   struct preserve **ret) _warn_unused_;
+/* Kills the collector if it still runs; what is there stays, unsealed. Accepts NULL. */
+void preserve_free(struct preserve *p);
+void preserve_freep(struct preserve **p);
+
+const char *preserve_state_id(enum preserve_state s);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Signs what a snapshot's folder holds. Nothing in the folder is trusted: a file is read only when it is a regular file of bounded size, and
+ * what is signed about it is what was read here. */
+
+#include "agent/core/preserve.h"
+#include "agent/util/collect_abi.h"
+
+/* How the collector ended. */
+struct seal_exit {
+        int code;      /* exit code, or -1 */
+        int signal;    /* that killed it, or 0 */
+        bool deadline; /* it was our SIGKILL */
+        bool lost;     /* it did not even die of that */
+};
+
+struct seal_job {
+        const struct hostkey *key;
+        const char *pem; /* path of host_key.pem */
+        struct command_id hold;
+        uint8_t digest[32];
+        char incident[COMMAND_INCIDENT_MAX + 1];
+        int64_t since_ms, until_ms, started_ms;
+        struct seal_exit exit;
+        bool has_result;
+        struct collect_result result; /* as the collector says */
+};
+
+/* Decides the state, writes signature, key and statement durably. Fills *ret but for folder and took_us, always; what failed is in
+ * its err. Blocks for hashing at most COLLECT_INDEX_MAX bytes and three small durable writes. */
+void seal_folder(int folder, const struct seal_job *job, struct preserved *ret);
