@@ -255,14 +255,24 @@ pid_t rig_collector(const struct rig *r) {
         return -1;
 }
 
-void rig_wait_objects(const struct rig *r, unsigned n) {
-        char command[512];
+pid_t rig_stop_collector(const struct rig *r, off_t index_bytes) {
+        pid_t pid = rig_collector(r);
+        char path[256], hold[33];
+        struct stat st;
 
-        (void) snprintf(command, sizeof(command), "test $(ls evidence/*/*/data | wc -l) -ge %u", n);
+        command_id_to_str(&r->job.hold, hold);
+        (void) snprintf(path, sizeof(path), "%s/evidence/%s/%s/index.jsonl", r->job.state, r->job.incident, hold);
         for (int64_t end = clock_mono_us() + WAIT_US; clock_mono_us() < end;)
-                if (rig_shell(r->job.state, command))
-                        return;
-        fail_msg("the collector made no %u objects", n);
+                if (index_bytes == 0 || (stat(path, &st) == 0 && st.st_size >= index_bytes)) {
+                        siginfo_t si = { 0 };
+
+                        assert_int_equal(kill(pid, SIGSTOP), 0);
+                        assert_int_equal(waitid(P_PID, (id_t) pid, &si, WSTOPPED | WEXITED | WNOWAIT), 0);
+                        assert_int_equal(si.si_code, CLD_STOPPED);
+                        return pid;
+                }
+        fail_msg("the index did not grow to %ld bytes", (long) index_bytes);
+        return -1;
 }
 
 bool rig_shell(const char *dir, const char *command) {

@@ -66,8 +66,8 @@ struct rig_done rig_wait(struct rig *r);
 struct rig_done rig_preserve(struct rig *r);
 /* The collector's pid while it runs. */
 pid_t rig_collector(const struct rig *r);
-/* Returns when the collector has made that many objects. */
-void rig_wait_objects(const struct rig *r, unsigned n);
+/* Stops it as soon as its index is that long, in bytes, and fails the test when it was done by then. Returns its pid. */
+pid_t rig_stop_collector(const struct rig *r, off_t index_bytes);
 void rig_on_done(const struct preserved *p, void *userdata);
 
 /* True when the command, run in dir, says so. */

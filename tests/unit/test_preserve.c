@@ -44,7 +44,7 @@ static void complete_evidence_verifies_with_stock_tools(void **state) {
         /* every process, each of its files, and what the kernel says it waits in */
         assert_true(rig_shell(d.folder,
                               "for k in status stat comm cgroup limits io wchan stack links tasks fds maps cmdline "
-                              "environ; do test $(ls data/??????-$k | wc -l) = 3 || exit 1; done"));
+                              "environ; do test $(ls data/*[0-9]-$k | wc -l) = 3 || exit 1; done"));
         assert_true(rig_shell(d.folder, "ls data/*-net-tcp data/*-net-unix data/*-net-route data/*-net-packet"));
 }
 
@@ -175,11 +175,10 @@ static void a_killed_collector_leaves_a_usable_folder_that_says_so(void **state)
         _cleanup_json_ json_t *statement = NULL;
         struct rig_done d;
 
-        for (int i = 0; i < 60; i++)
+        for (int i = 0; i < 100; i++)
                 rig_spawn(r, NULL, NULL);
         rig_start(r);
-        rig_wait_objects(r, 40);
-        assert_int_equal(kill(rig_collector(r), SIGKILL), 0);
+        assert_int_equal(kill(rig_stop_collector(r, 8000), SIGKILL), 0);
         d = rig_wait(r);
         assert_int_equal(d.state, PRESERVE_CUT_SHORT);
         assert_false(d.counted || d.has_manifest);
@@ -209,9 +208,8 @@ static void a_collector_that_hangs_is_killed_at_the_deadline(void **state) {
         rig_spawn(r, NULL, NULL);
         r->job.deadline_ms = 400;
         rig_start(r);
-        pid_t pid = rig_collector(r);
+        pid_t pid = rig_stop_collector(r, 0);
 
-        assert_int_equal(kill(pid, SIGSTOP), 0);
         d = rig_wait(r);
         assert_in_range(d.took_us, 390000, 1500000);
         assert_int_not_equal(d.state, PRESERVE_COMPLETE);
@@ -272,13 +270,11 @@ static void the_collector_runs_in_its_sandbox(void **state) {
         char command[512];
         struct rig_done d;
 
-        for (int i = 0; i < 60; i++)
+        for (int i = 0; i < 100; i++)
                 rig_spawn(r, NULL, NULL);
         rig_start(r);
-        rig_wait_objects(r, 20);
-        pid_t pid = rig_collector(r);
+        pid_t pid = rig_stop_collector(r, 8000);
 
-        assert_int_equal(kill(pid, SIGSTOP), 0);
         /* capability 2 is CAP_DAC_READ_SEARCH, 19 is CAP_SYS_PTRACE */
         (void) snprintf(command, sizeof(command),
                         "cd /proc/%d && grep -q '^Seccomp:.2' status && grep -q '^NoNewPrivs:.1' status && "
