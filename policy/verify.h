@@ -15,7 +15,8 @@ struct verified;
 
 /* Checks type and signatures. Returns 0 with REASON_NONE and *ret owned by the caller, 0 with a reason and *ret untouched, or -ENOMEM.
  * The payload bytes are copied out of d once; nothing later reads the envelope again. */
-int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret, enum reason *ret_reason) _warn_unused_;
+int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret,
+                   enum reason *ret_reason) _warn_unused_;
 void verified_free(struct verified *v);
 void verified_freep(struct verified **v);
 

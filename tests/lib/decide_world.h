@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A host, its trust root and one command, about which decide() is asked. Included after cmocka.h. */
+
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/people.h"
+#include "policy/decide.h"
+
+#define MINUTE (60LL * 1000)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define NOW    (20000 * DAY)
+
+/* Everything that a decision depends on. Each case starts from a world in which the answer is yes, and flips one thing. */
+static struct world {
+        struct trust trust;
+        struct local local;
+        struct facts facts;
+        struct hold_set *holds;
+        struct command c;
+        struct target targets[COMMAND_TARGETS_MAX];
+        struct permit permit;
+        uint8_t hosts[3][32];
+        unsigned int by; /* keys that sign */
+        const char *raw; /* signed instead of c */
+
+        /* the last answer */
+        struct decision d;
+        struct authorised *authorised;
+        struct command *parsed;
+        uint8_t digest[32];
+} w;
+
+static inline struct command_id id_of(uint32_t n) {
+        struct command_id id = { { 0xee } };
+
+        memcpy(&id.b[12], &n, sizeof(n));
+        return id;
+}
+
+static inline void forget_answer(void) {
+        authorised_freep(&w.authorised);
+        command_freep(&w.parsed);
+        w.authorised = NULL;
+        w.parsed = NULL;
+}
+
+static inline void target_unit(const char *name) {
+        assert_int_equal(target_from_str(name, &w.targets[0]), 0);
+        w.c.n_targets = 1;
+}
+
+static inline void target_holds(size_t n, const uint32_t *ids) {
+        for (size_t i = 0; i < n; i++) {
+                struct command_id id = id_of(ids[i]);
+
+                w.targets[i] = (struct target) { .cls = TARGET_HOLD };
+                command_id_to_str(&id, w.targets[i].name);
+        }
+        w.c.n_targets = n;
+}
+
+#define TARGET_HOLDS(...) target_holds(ELEMENTSOF(((uint32_t[]) { __VA_ARGS__ })), (uint32_t[]) { __VA_ARGS__ })
+
+static inline void order(enum verb verb) {
+        w.c.verb = verb;
+        w.c.lease_ms = 0;
+        w.c.exp_ms = w.c.iat_ms + HOUR;
+        target_unit("nginx.service");
+        w.by = verb == VERB_FREEZE ? BY(CAROL) : BY(ALICE);
+}
+
+static inline int set_up(void **state) {
+        (void) state;
+        w.holds = hold_set_new();
+        assert_non_null(w.holds);
+        people_trust(NOW - 30 * DAY, &w.trust);
+        local_defaults(&w.local);
+        w.facts = (struct facts) {
+                .host = { 0x11 },
+                .wall_ms = NOW,
+                .floor_ms = NOW - DAY,
+                .clock_synced = true,
+                .ledger_ok = true,
+                .holds = w.holds,
+        };
+        memset(w.hosts[0], 0x22, 32);
+        memset(w.hosts[2], 0x33, 32);
+        memcpy(w.hosts[1], w.facts.host, 32);
+        w.permit = (struct permit) { .prefix = 128, .addr = { [15] = 1 } };
+        w.c = (struct command) {
+                .fleet = "prod",
+                .id = id_of(1),
+                .to = COMMAND_TO_HOSTS,
+                .hosts = w.hosts,
+                .n_hosts = 3,
+                .targets = w.targets,
+                .iat_ms = NOW - MINUTE,
+                .root_version = 3,
+                .severity = SEVERITY_P0,
+                .incident = "SA-20261120-001",
+                .reason = "test",
+        };
+        order(VERB_CONTAIN);
+        return 0;
+}
+
+static inline int tear_down(void **state) {
+        (void) state;
+        forget_answer();
+        hold_set_free(w.holds);
+        memset(&w, 0, sizeof(w));
+        return 0;
+}
+
+static inline int set_up_release(void **state) {
+        assert_int_equal(set_up(state), 0);
+        order(VERB_RELEASE);
+        TARGET_HOLDS(100);
+        w.by = BY(ALICE) | BY(BOB);
+
+        struct command made = w.c;
+        made.id = id_of(100);
+        made.verb = VERB_CONTAIN;
+        return hold_set_begin(w.holds, &made, false, NOW);
+}
+
+static inline int set_up_bot(void **state) {
+        assert_int_equal(set_up(state), 0);
+        w.by = BY(BOT);
+        w.c.lease_ms = BOT_LEASE_MS;
+        return 0;
+}
+
+/* What holds for every answer, whatever the question. */
+static inline void check_promises(void) {
+        bool release = w.parsed && w.parsed->verb == VERB_RELEASE;
+
+        assert_int_equal(w.d.kind == DECISION_REFUSED, w.d.reason != REASON_NONE);
+        assert_int_equal(w.d.kind == DECISION_GO, w.authorised != NULL);
+        assert_true(w.d.reason < _REASON_MAX);
+        assert_int_equal(w.d.reason == REASON_THRESHOLD, w.d.have < w.d.need);
+        if (w.d.kind == DECISION_GO && release)
+                assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_FLAG));
+        if (w.d.kind == DECISION_REFUSED && !release)
+                assert_int_not_equal(reason_kind(w.d.reason), REASON_KIND_FLAG);
+        assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_REFUSE));
+        assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_GAP));
+        if (w.authorised) {
+                assert_int_equal(authorised_flags(w.authorised), w.d.flags);
+                assert_memory_equal(authorised_digest(w.authorised), w.digest, sizeof(w.digest));
+                assert_ptr_not_equal(authorised_command(w.authorised), w.parsed);
+        }
+}
+
+/* Signs, verifies, decides. */
+static inline void ask(void) {
+        _cleanup_(verified_freep) struct verified *v = NULL;
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_free_ char *json = NULL;
+        enum reason reason;
+
+        forget_answer();
+        if (w.raw)
+                json = strdup(w.raw);
+        else
+                assert_int_equal(command_to_json(&w.c, &json), 0);
+        assert_non_null(json);
+
+        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        assert_int_equal(verify_command(&w.trust, &d, &v, &reason), 0);
+        assert_int_equal(reason, REASON_NONE);
+        memcpy(w.digest, verified_digest(v), sizeof(w.digest));
+        assert_int_equal(decide(v, &w.trust, &w.local, &w.facts, &w.d, &w.authorised, &w.parsed), 0);
+        check_promises();
+}
+
+static inline void expect_go(reason_set flags) {
+        ask();
+        assert_string_equal(reason_id(w.d.reason), "none");
+        assert_int_equal(w.d.kind, DECISION_GO);
+        assert_int_equal(w.d.flags, flags);
+}
+
+static inline void expect_refused(enum reason reason) {
+        ask();
+        assert_string_equal(reason_id(w.d.reason), reason_id(reason));
+        assert_int_equal(w.d.kind, DECISION_REFUSED);
+}
+
+static inline void see(uint32_t n, const uint8_t digest[static 32]) {
+        struct command_id id = id_of(n);
+
+        assert_int_equal(hold_set_see(w.holds, &id, digest, w.c.exp_ms), 0);
+}
+
+static inline void make_hold(uint32_t n, int64_t lease_ms, bool automation, const char *incident) {
+        struct command c = w.c;
+        struct target t = { TARGET_UNIT, "nginx.service" };
+
+        c.id = id_of(n);
+        c.verb = VERB_CONTAIN;
+        c.lease_ms = lease_ms;
+        c.targets = &t;
+        c.n_targets = 1;
+        (void) snprintf(c.incident, sizeof(c.incident), "%s", incident);
+        assert_int_equal(hold_set_begin(w.holds, &c, automation, NOW), 0);
+}
+
+static inline void make_room_for(size_t n) {
+        static const uint8_t digest[32] = { 7 };
+
+        for (uint32_t i = 0; hold_set_seen_room(w.holds) > n; i++)
+                see(0x10000 + i, digest);
+}
+
+#define CASE(name)    cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RELEASE(name) cmocka_unit_test_setup_teardown(name, set_up_release, tear_down)
+#define BOT(name)     cmocka_unit_test_setup_teardown(name, set_up_bot, tear_down)
