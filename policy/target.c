@@ -49,7 +49,7 @@ static bool is_cgroup(const char *name) {
         while (*p == '/') {
                 size_t n = strcspn(++p, "/");
 
-                if (n == 0 || strncmp(p, "..", n) == 0)
+                if (strncmp(p, "..", n) == 0) /* also "." and "" */
                         return false;
                 p += n;
         }

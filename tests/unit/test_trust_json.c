@@ -155,6 +155,8 @@ static const struct change changes[] = {
         { "roles.root", "[\"alice\",\"Bob\"]", REASON_SCHEMA },
         { "roles.unused", "[\"bot\"]", REASON_NONE },
         { "roles.unused", "[]", REASON_SCHEMA },
+        { "roles.unused", "[\"bot\",\"bot\"]", REASON_SCHEMA },
+        { "roles.unused", "[\"bot\",\"alice\",\"bot\"]", REASON_SCHEMA },
         { "roles.Unused", "[\"bot\"]", REASON_SCHEMA },
         { "roles.responder", "[\"alice\"]", REASON_SCHEMA },
         { "roles", "{\"responder\":[\"alice\",\"bob\"],\"automation\":[\"bot\"]}", REASON_SCHEMA },
@@ -342,6 +344,9 @@ static void spoil_person_end(struct trust *t) {
 static void spoil_person_twice(struct trust *t) {
         memcpy(t->people[1], t->people[0], sizeof(t->people[0]));
 }
+static void spoil_person_twice_in_no_common_role(struct trust *t) {
+        memcpy(t->people[2], t->people[3], sizeof(t->people[2]));
+}
 static void spoil_person_without_key(struct trust *t) {
         t->n_people = 5;
         (void) strcpy(t->people[4], "zoe");
@@ -366,6 +371,9 @@ static void spoil_role_empty(struct trust *t) {
 }
 static void spoil_role_twice(struct trust *t) {
         t->roles[1] = t->roles[0];
+}
+static void spoil_role_name_twice(struct trust *t) {
+        memcpy(t->roles[1].name, t->roles[0].name, sizeof(t->roles[1].name));
 }
 static void spoil_role_root(struct trust *t) {
         t->roles[2].name[0] = 't';
@@ -412,6 +420,8 @@ static void trust_to_json_refuses_what_could_not_be_read_back(void **state) {
                 spoil_person_end,
                 spoil_person_twice,
                 spoil_person_without_key,
+                spoil_person_twice_in_no_common_role,
+                spoil_role_name_twice,
                 spoil_people_many,
                 spoil_key_owner,
                 spoil_key_twice,
