@@ -63,7 +63,7 @@ void probe_freep(struct probe **p);
 int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) _warn_unused_;
 /* Inode of the one socket in there that destroying has to spare: it tests the packet hooks alone. False for a cgroup never entered. */
 bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret);
-/* Tries everything. A cgroup that was never entered gives NOT_RUN throughout. Blocks up to PROBE_PERMIT_MS when there are permits. */
+/* Tries everything. -ENOENT for a cgroup that was never entered. Blocks up to PROBE_PERMIT_MS when there are permits. */
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) _warn_unused_;
 /* Forgets the cgroup's sockets. */
 void probe_leave(struct probe *p, uint64_t cgroup_id);

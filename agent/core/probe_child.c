@@ -346,7 +346,7 @@ static int check(struct outside *o, const struct probe_request *q, struct probe_
 
         *ret = (struct probe_report){ 0 };
         if (!i)
-                return 0;
+                return -ENOENT;
         ret->baseline = i->baseline;
         stay_on_cpu(true);
         ret->new_connection = test_new(o, i);

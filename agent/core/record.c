@@ -191,7 +191,7 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
         char id[33];
         uint64_t n = 0;
         json_t *body;
-        int r;
+        int r, folded;
 
         command_id_to_str(o->id, id);
         body = json_pack("{ss ss so so ss*}", "id", id, "of", o->of, "reasons", reasons_to_json(o->reasons, 0), "ended",
@@ -201,7 +201,8 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
         r = append(agent, "outcome", body, &n);
         if (r < 0)
                 n = 0;
-        return MIN(r, fold_outcome(agent, o, n));
+        folded = fold_outcome(agent, o, n);
+        return r < 0 ? r : folded;
 }
 
 int record_lapse(struct agent *agent, const struct command_id *hold) {
