@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "policy/base64.h"
+#include "policy/schema.h"
 
 static const struct {
         const char *str;
@@ -108,31 +109,6 @@ static int payload_parse(const json_t *root, struct dsse *d, enum reason *ret_re
         return 0;
 }
 
-/* When memory runs out, jansson 2.14 gives no code, calls the text malformed, or drops characters of a string and
- * goes on. Here the last two can only end in a refusal, because what was signed is checked afterwards; whoever
- * parses verified bytes with it has no such net. */
-static int root_parse(const char *json, size_t n, json_t **ret, enum reason *ret_reason) {
-        json_error_t error = {};
-        json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &error);
-
-        if (root) {
-                *ret = root;
-                *ret_reason = REASON_NONE;
-                return 0;
-        }
-        switch (json_error_code(&error)) {
-        case json_error_unknown:
-        case json_error_out_of_memory:
-                return -ENOMEM;
-        case json_error_invalid_utf8:
-                *ret_reason = REASON_ENCODING;
-                return 0;
-        default:
-                *ret_reason = REASON_MALFORMED;
-                return 0;
-        }
-}
-
 int dsse_parse(const char *json, size_t n, struct dsse *ret, enum reason *ret_reason) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_json_ json_t *root = NULL;
@@ -143,7 +119,7 @@ int dsse_parse(const char *json, size_t n, struct dsse *ret, enum reason *ret_re
                 *ret_reason = REASON_OVERSIZE;
                 return 0;
         }
-        r = root_parse(json, n, &root, &reason);
+        r = schema_json(json, n, &root, &reason);
         if (r < 0)
                 return r;
         /* Cheap members first; of an array, which has no members, the first look-up says malformed. */
@@ -262,7 +238,6 @@ int dsse_to_json(const struct dsse *d, char **ret) {
         _cleanup_free_ char *b64 = NULL;
         const char *type = dsse_type_to_str(d->type);
         size_t n;
-        char *str;
 
         if (!type)
                 return -EINVAL;
@@ -277,9 +252,5 @@ int dsse_to_json(const struct dsse *d, char **ret) {
                         return -ENOMEM;
 
         root = json_pack("{s:s, s:s, s:O}", "payload", b64, "payloadType", type, "signatures", sigs);
-        str = root ? json_dumps(root, JSON_COMPACT) : NULL;
-        if (!str)
-                return -ENOMEM;
-        *ret = str;
-        return 0;
+        return root ? schema_dump(root, ret) : -ENOMEM;
 }
