@@ -19,6 +19,7 @@ static const struct {
         { -ENOENT, "there is no ssh-agent: start one and ssh-add your key, or give --key FILE" },
         { -ECONNREFUSED, "the ssh-agent of SSH_AUTH_SOCK is gone: start one and ssh-add your key, or give --key FILE" },
         { -EACCES, "ssh-agent refused (locked, or the question was declined)" },
+        { -ECONNRESET, "ssh-agent closed the connection without an answer" },
         { -ETIMEDOUT, "ssh-agent did not answer in time" },
         { -EPROTO, "ssh-agent gave an answer that is not well-formed" },
         { -EBADMSG, "ssh-agent gave a signature that does not verify" },

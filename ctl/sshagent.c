@@ -120,6 +120,8 @@ static int send_exactly(int fd, const uint8_t *buf, size_t n) {
                 ssize_t k = send(fd, buf, n, MSG_NOSIGNAL);
                 if (k < 0 && errno == EINTR)
                         continue;
+                if (k < 0 && errno == EPIPE)
+                        return -ECONNRESET;
                 if (k < 0)
                         return -errno;
                 buf += k;
