@@ -63,8 +63,12 @@ void order_tell_systemd(struct agent *a, struct proven *p) {
                 const char *unit = site_unit(&sites->v[i]);
                 const struct proof *proof = proven_site(p, i);
 
-                if (unit && proof && proof->frozen && systemd_unit_frozen(a->systemd, unit, true) < 0)
+                if (!unit || !proof || !proof->frozen)
+                        continue;
+                if (systemd_unit_frozen(a->systemd, unit, true) < 0)
                         recorded_add_flags(r, reason_bit(REASON_SYSTEMD_UNAWARE));
+                if (systemd_unit_watchdog(a->systemd, unit) > 0)
+                        recorded_add_flags(r, reason_bit(REASON_WATCHDOG));
         }
 }
 

@@ -32,13 +32,11 @@ static struct facts facts_now(struct agent *a) {
         struct facts f = {
                 .wall_ms = clock_wall_ms(),
                 .clock_synced = clock_synced(),
+                .floor_ms = agent_floor(a),
                 .ledger_ok = agent_ledger_ok(a),
                 .holds = a->holds,
         };
 
-        if (f.clock_synced)
-                agent_raise_floor(a, f.wall_ms);
-        f.floor_ms = agent_floor(a);
         memcpy(f.host, hostkey_public(a->key)->id, sizeof(f.host));
         return f;
 }

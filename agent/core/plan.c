@@ -47,7 +47,8 @@ static void add_radius(json_t *o, const struct site *s) {
         (void) json_object_set_new(o, "processes", processes);
 }
 
-static json_t *site_json(const struct site *s) {
+static json_t *site_json(struct agent *a, const struct site *s) {
+        const char *unit = site_unit(s);
         char name[TARGET_STR_SIZE];
         json_t *o;
 
@@ -55,7 +56,7 @@ static json_t *site_json(const struct site *s) {
         if (s->missing != REASON_NONE)
                 return json_pack("{ss ss}", "target", name, "missing", reason_id(s->missing));
         o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", s->path, "cgroup_id", (json_int_t) s->cgroup_id, "frozen_already",
-                      s->was_frozen, "watchdog_us", (json_int_t) s->watchdog_us);
+                      s->was_frozen, "watchdog_us", (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
         if (o)
                 add_radius(o, s);
         return o;
@@ -75,7 +76,7 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
         if (r < 0)
                 return r;
         for (size_t i = 0; i < sites.n; i++)
-                (void) json_array_append_new(targets, site_json(&sites.v[i]));
+                (void) json_array_append_new(targets, site_json(a, &sites.v[i]));
         receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned", authorised_flags(authorised) | notes);
         if (!receipt || json_object_set(receipt, "targets", targets) < 0 ||
             json_object_set_new(receipt, "role", json_string(authorised_role(authorised))) < 0 ||

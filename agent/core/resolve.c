@@ -5,9 +5,6 @@
 
 #include "agent/core/cgroup.h"
 
-/* from this version on a service manager does not count a frozen unit's watchdog (systemd issue 38517) */
-#define WATCHDOG_SAFE_VERSION 258
-
 static int visit_protected(const char *name, void *userdata) {
         const struct local *l = userdata;
 
@@ -53,14 +50,14 @@ static bool is_protected(const struct local *l, const struct site *s) {
 
 /* Tells the unified path that the target means. Returns a reason, or negative when the machine failed. */
 static int find_path(const struct resolver *r, struct site *s, reason_set *notes) {
-        struct systemd_unit u = { 0 };
+        _cleanup_free_ char *cgroup = NULL;
         int e;
 
         if (s->target.cls == TARGET_CGROUP) {
                 s->path = strdup(s->target.name);
                 return s->path ? REASON_NONE : -ENOMEM;
         }
-        e = systemd_unit_read(r->systemd, s->target.name, &u);
+        e = systemd_unit_cgroup(r->systemd, s->target.name, &cgroup);
         if (e == -ENOENT)
                 return REASON_NO_TARGET;
         if (e < 0) {
@@ -68,14 +65,9 @@ static int find_path(const struct resolver *r, struct site *s, reason_set *notes
                 e = cgroup_find(r->cgroup_root, s->target.name, &s->path);
                 return e == -ENOMEM ? e : e < 0 ? REASON_NO_TARGET : REASON_NONE;
         }
-        s->watchdog_us = u.watchdog_us;
-        if (u.watchdog_us > 0 && systemd_version(r->systemd) < WATCHDOG_SAFE_VERSION)
-                *notes |= reason_bit(REASON_WATCHDOG);
-        if (u.cgroup[0] == 0) {
-                systemd_unit_done(&u);
+        if (cgroup[0] == 0)
                 return REASON_NOT_RUNNING;
-        }
-        s->path = TAKE_PTR(u.cgroup);
+        s->path = TAKE_PTR(cgroup);
         return REASON_NONE;
 }
 

@@ -15,7 +15,7 @@ struct resolver {
         const struct local *local;
 };
 
-/* Fills one site per target, each with its directory open or with its reason. *ret_notes gets NO_SYSTEMD and WATCHDOG where they are true.
+/* Fills one site per target, each with its directory open or with its reason. *ret_notes gets NO_SYSTEMD where that is so.
  * -ENOMEM. Asks PID 1; walks the tree of slices. */
 int resolve_targets(const struct resolver *r, const struct target *targets, size_t n, struct sites *ret, reason_set *ret_notes) _warn_unused_;
 /* Finds the cgroup that one site's target means now. Updates the site; its reason when there is none. -ENOMEM. */

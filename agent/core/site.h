@@ -18,7 +18,6 @@ struct site {
         uint64_t cgroup_id;
         int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
         bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen */
-        uint64_t watchdog_us; /* the unit's; 0: none */
 };
 
 #define SITE_NULL ((struct site){ .fd = -EBADF })

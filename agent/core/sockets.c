@@ -22,14 +22,14 @@
                     (1U << TCP_FIN_WAIT2) | (1U << TCP_CLOSE) | (1U << TCP_CLOSE_WAIT) | (1U << TCP_LAST_ACK) |     \
                     (1U << TCP_LISTEN) | (1U << TCP_CLOSING))
 
-/* one kind of socket that sock_diag lists */
+/* What one dump lists. TCP of both families comes in one walk of the kernel's table, which is the costly part, only with the older request. */
 static const struct {
+        uint16_t type;
         uint8_t family, protocol;
 } kinds[] = {
-        { AF_INET, IPPROTO_TCP },
-        { AF_INET6, IPPROTO_TCP },
-        { AF_INET, IPPROTO_UDP },
-        { AF_INET6, IPPROTO_UDP },
+        { TCPDIAG_GETSOCK, AF_UNSPEC, IPPROTO_TCP },
+        { SOCK_DIAG_BY_FAMILY, AF_INET, IPPROTO_UDP },
+        { SOCK_DIAG_BY_FAMILY, AF_INET6, IPPROTO_UDP },
 };
 
 struct inodes {
@@ -45,7 +45,6 @@ struct dump {
         struct inet_diag_msg *victims;
         size_t n_victims;
         struct sockets_result *result;
-        bool count_only;
 };
 
 static int compare_u64(const void *a, const void *b) {
@@ -119,11 +118,10 @@ static int on_socket(const struct nlmsghdr *nlh, void *data) {
         open_here = has(d->held->v, d->held->n, m->idiag_inode);
         if ((!ours && !open_here) || spared(d->scope, m->idiag_inode))
                 return MNL_CB_OK;
-        if (!d->count_only && !ours)
+        if (!ours)
                 d->result->foreign++;
         if (m->idiag_state == TCP_LISTEN) {
-                if (!d->count_only)
-                        d->result->listeners++;
+                d->result->listeners++;
                 return MNL_CB_OK;
         }
         if (m->idiag_state == TCP_CLOSE) /* unconnected UDP, or a TCP socket that never was connected */
@@ -159,17 +157,29 @@ static int receive(struct mnl_socket *nl, unsigned seq, mnl_cb_t cb, void *data)
         }
 }
 
+static void put_request(struct nlmsghdr *h, size_t kind) {
+        if (kinds[kind].type == TCPDIAG_GETSOCK) {
+                struct inet_diag_req *req = mnl_nlmsg_put_extra_header(h, sizeof(*req));
+
+                req->idiag_family = kinds[kind].family;
+                req->idiag_states = STATES_ALL;
+        } else {
+                struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(h, sizeof(*req));
+
+                req->sdiag_family = kinds[kind].family;
+                req->sdiag_protocol = kinds[kind].protocol;
+                req->idiag_states = STATES_ALL;
+        }
+}
+
 static int dump_kind(struct mnl_socket *nl, size_t kind, struct dump *d) {
         char buf[256] __attribute__((aligned(8)));
         struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-        struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(h, sizeof(*req));
 
-        h->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+        h->nlmsg_type = kinds[kind].type;
         h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
         h->nlmsg_seq = 1;
-        req->sdiag_family = kinds[kind].family;
-        req->sdiag_protocol = kinds[kind].protocol;
-        req->idiag_states = STATES_ALL;
+        put_request(h, kind);
         d->protocol = kinds[kind].protocol;
         if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
                 return -errno;
@@ -197,26 +207,18 @@ static int destroy_one(struct mnl_socket *nl, uint8_t protocol, const struct ine
 }
 
 static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct dump *d) {
-        struct dump again = { .scope = d->scope, .held = d->held, .result = d->result, .count_only = true };
         int r;
 
         d->n_victims = 0;
         r = dump_kind(nl, kind, d);
         if (r < 0)
                 return r;
-        if (!destroy) {
-                d->result->left += (unsigned) d->n_victims;
-                return 0;
-        }
-        if (d->n_victims == 0)
-                return 0;
         for (size_t i = 0; i < d->n_victims; i++)
-                if (destroy_one(nl, d->protocol, &d->victims[i]) == 0)
+                if (destroy && destroy_one(nl, d->protocol, &d->victims[i]) == 0)
                         d->result->destroyed++;
-        r = dump_kind(nl, kind, &again);
-        d->result->left += (unsigned) again.n_victims;
-        free(again.victims);
-        return r;
+                else
+                        d->result->left++;
+        return 0;
 }
 
 /* sock_diag speaks of the namespace that the netlink socket was made in. */

@@ -27,12 +27,12 @@ struct sockets_scope {
 
 struct sockets_result {
         unsigned destroyed;
-        unsigned left;       /* connections seen again after destroying */
+        unsigned left;       /* connections that were only looked at, or that the kernel did not destroy */
         unsigned foreign;    /* sockets of any kind that a process holds and that belong to another cgroup */
         unsigned listeners;
         reason_set gaps;     /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS */
 };
 
-/* Destroys, then looks again: `left` is what the kernel still lists. destroy false only looks. Never fails: what could not be done is a gap.
+/* Destroys. destroy false only looks, which is also how to see what is there afterwards. Never fails: what could not be done is a gap.
  * Blocks for netlink dumps of all sockets of each namespace. */
 void sockets_destroy(const struct sockets_scope *scope, bool destroy, struct sockets_result *ret);

@@ -10,6 +10,8 @@
 #define PRIVATE_SOCKET "unix:path=/run/systemd/private"
 #define DESTINATION "org.freedesktop.systemd1"
 #define MANAGER "/org/freedesktop/systemd1"
+/* from this version on a frozen unit's watchdog is not counted (systemd issue 38517) */
+#define WATCHDOG_SAFE_VERSION 258
 #define CALL_TIMEOUT_US (2U * 1000 * 1000)
 
 /* The interface that carries ControlGroup, by the unit's suffix. */
@@ -104,10 +106,9 @@ static int check_loaded(struct systemd *s, const char *path) {
         return r;
 }
 
-int systemd_unit_read(struct systemd *s, const char *name, struct systemd_unit *ret) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_(systemd_unit_done) struct systemd_unit u = { 0 };
+int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
         const char *interface = interface_of(name);
+        _cleanup_free_ char *path = NULL, *cgroup = NULL;
         int r;
 
         if (!interface)
@@ -116,26 +117,25 @@ int systemd_unit_read(struct systemd *s, const char *name, struct systemd_unit *
         if (r >= 0)
                 r = unit_path(name, &path);
         if (r >= 0)
-                r = sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL, &u.cgroup);
+                r = sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL, &cgroup);
+        if (r >= 0 && cgroup[0] == 0)
+                r = check_loaded(s, path);
         if (r < 0)
                 return r;
-        if (u.cgroup[0] == 0) {
-                r = check_loaded(s, path);
-                if (r < 0)
-                        return r;
-        }
-        /* only services have one; its absence is no error */
-        (void) sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &u.watchdog_us);
-        if (u.watchdog_us == UINT64_MAX)
-                u.watchdog_us = 0;
-        *ret = u;
-        u = (struct systemd_unit){ 0 };
+        *ret = TAKE_PTR(cgroup);
         return 0;
 }
 
-void systemd_unit_done(struct systemd_unit *u) {
-        free(u->cgroup);
-        u->cgroup = NULL;
+uint64_t systemd_unit_watchdog(struct systemd *s, const char *name) {
+        const char *interface = interface_of(name);
+        _cleanup_free_ char *path = NULL;
+        uint64_t us = 0;
+
+        /* only services have one */
+        if (!interface || connect_private(s) < 0 || unit_path(name, &path) < 0 ||
+            sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &us) < 0)
+                return 0;
+        return us == UINT64_MAX || us == 0 || systemd_version(s) >= WATCHDOG_SAFE_VERSION ? 0 : us;
 }
 
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {

@@ -11,11 +11,6 @@
 
 struct systemd;
 
-struct systemd_unit {
-        char *cgroup;         /* unified path; empty when the unit has none now */
-        uint64_t watchdog_us; /* 0: none */
-};
-
 /* Never fails but for -ENOMEM: where PID 1 is not systemd, systemd_version gives 0 and every call -EOPNOTSUPP. */
 int systemd_new(struct systemd **ret) _warn_unused_;
 void systemd_free(struct systemd *s);
@@ -27,8 +22,11 @@ void systemd_rest(struct systemd *s);
 
 /* Major version, 0 without systemd. */
 int systemd_version(struct systemd *s);
-/* name: a service, scope, socket, mount, swap or slice. -ENOENT for a unit that does not exist, -ETIMEDOUT, -errno. *ret is owned. */
-int systemd_unit_read(struct systemd *s, const char *name, struct systemd_unit *ret) _warn_unused_;
-void systemd_unit_done(struct systemd_unit *u);
+/* Unified path of a service, scope, socket, mount, swap or slice; "" when it has no cgroup now. *ret is malloc'ed. -ENOENT for a unit that
+ * does not exist, -ETIMEDOUT, -errno. */
+int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) _warn_unused_;
+/* The unit's watchdog if this manager kills a frozen unit with it, in microseconds; 0 when there is none, when this version does not, or
+ * when it cannot be told. */
+uint64_t systemd_unit_watchdog(struct systemd *s, const char *name);
 /* Makes the manager's own view agree with a freeze or thaw that the kernel has already made. */
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) _warn_unused_;
