@@ -7,6 +7,7 @@
 #include "agent/core/preserve.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
+#include "policy/schema.h"
 
 #define GAPS  (1U << REASON_KIND_GAP | 1U << REASON_KIND_REFUSE)
 #define FLAGS (1U << REASON_KIND_FLAG | 1U << REASON_KIND_NOTE)
@@ -207,8 +208,7 @@ int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {
 
         if (!receipt || json_object_set_new(receipt, "final", json_boolean(final)) < 0)
                 return -ENOMEM;
-        text = json_dumps(receipt, JSON_COMPACT | JSON_SORT_KEYS);
-        if (!text)
+        if (schema_dump(receipt, &text) < 0)
                 return -ENOMEM;
         return hostkey_envelope(a->key, DSSE_RECEIPT, text, ret);
 }

@@ -10,6 +10,7 @@
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
+#include "policy/schema.h"
 
 /* Signs a report and sends it; takes the reference. */
 static int send_report(struct agent *a, json_t *report, const struct answer *to) {
@@ -17,8 +18,7 @@ static int send_report(struct agent *a, json_t *report, const struct answer *to)
         _cleanup_free_ char *text = NULL, *envelope = NULL;
         int r;
 
-        text = owned ? json_dumps(owned, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-        if (!text)
+        if (!owned || schema_dump(owned, &text) < 0)
                 return -ENOMEM;
         r = hostkey_envelope(a->key, DSSE_REPORT, text, &envelope);
         if (r == 0)
