@@ -305,7 +305,7 @@ static void trust_to_json_reads_back_as_the_same(void **state) {
 }
 
 static void trust_to_json_of_a_struct_in_any_order_means_the_same(void **state) {
-        _cleanup_trust_ struct trust *t = trust_full(), *again = NULL;
+        _cleanup_trust_ struct trust *t = trust_full();
         _cleanup_free_ char *ordered = NULL, *json = NULL;
         struct trust_role role = t->roles[0];
 
