@@ -34,7 +34,7 @@ int source_open(int at, const char *path, unsigned flags, int *ret) {
         if (S_ISLNK(st.st_mode))
                 return -ELOOP;
         if (!S_ISREG(st.st_mode))
-                return -ENOTSUP;
+                return -EOPNOTSUPP;
         (void) snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
         fd = openat(AT_FDCWD, self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)

@@ -6,7 +6,7 @@
  * size they had when first looked at, and procfs or cgroupfs files (which have none) up to a cap.
  *
  * These functions do not fail: what cannot be read becomes a hole of the store. Names of holes beside the usual errno: ELOOP a symbolic link,
- * ENOTSUP no regular file, ENODATA shorter than at first look, EFBIG or ENOSPC the budget or the cap, ETIME the deadline. */
+ * EOPNOTSUPP no regular file, ENODATA shorter than at first look, EFBIG or ENOSPC the budget or the cap, ETIME the deadline. */
 
 #include <stdbool.h>
 #include <stddef.h>
