@@ -2,8 +2,8 @@
 #pragma once
 
 /* MESSAGE_ID= of the six events that someone watches the journal for. They are published: alert rules and packaging/catalog/freezed.catalog
- * key on them, so a value is never changed or given a second meaning. Every entry also carries COMMAND_ID= and REASON=; a hold's entries
- * carry HOLD= and TARGET=. */
+ * key on them, so a value is never changed or given a second meaning. Every entry names its command in COMMAND_ID= or its hold in HOLD=,
+ * and what went against it in REASON=. */
 
 /* Everything that was asked for is in force and was read back. */
 #define MESSAGE_ID_HOLD_MADE "658c440f26da4cfaa2cb3d0bac0f8ac4"
@@ -15,5 +15,5 @@
 #define MESSAGE_ID_RELEASED "3224ccb718ff42d89cfe28df9557ce9f"
 /* A hold's lease ran out and it was undone. */
 #define MESSAGE_ID_LAPSED "3bcf55ab8c0c499eb229b661ed65f0fc"
-/* The agent came back and found work begun by its predecessor. */
+/* The agent found a hold in the ledger that was not in force, and put it in force again. */
 #define MESSAGE_ID_RECOVERED "7e1aca112f16480db6df3fb7ae3d17d3"
