@@ -262,7 +262,7 @@ int receipt_exit(const struct receipt *r) {
         if (s >= _RECEIPT_STATE_MAX)
                 return CTL_MACHINE;
         if (s == RECEIPT_STATE_REFUSED)
-                return by_reason != CTL_OK ? by_reason : CTL_REFUSED;
+                return by_reason == CTL_MACHINE ? CTL_MACHINE : CTL_REFUSED;
         if (states[s].code != CTL_OK)
                 return states[s].code;
         if (s == RECEIPT_STATE_PLANNED)

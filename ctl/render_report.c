@@ -62,6 +62,10 @@ void render_status(const struct page *p, const struct receipt *r, const char *fi
         if (n == 0) {
                 render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",
                                CLEAN(filter));
+                if (json_is_object(json_object_get(r->payload, "ended"))) {
+                        fprintf(p->f, "It was, and this is the last receipt for it:\n");
+                        render_told(p, json_object_get(r->payload, "ended"), r->host->name, CTL_OK);
+                }
                 return;
         }
         render_verdict(p, TONE_PLAIN, "HELD", "%zu on %s, as the kernel says now", n, r->host->name);
