@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/collect/journal.c agent/collect/export.c agent/collect/guard.c */
+/* LINK: agent/collect/store.c agent/collect/manifest.c agent/collect/index.c agent/collect/source.c */
+/* LINK: agent/util/clock.c agent/util/io.c agent/util/fault.c */
+#include "lib/collect_box.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include "agent/collect/guard.h"
+#include "agent/collect/journal.h"
+#include "agent/util/io.h"
+
+/* A real journald, in a mount namespace where /run and /var/log are empty, and a real unit in its eyes: a cgroup with a unit's name. */
+#define JOURNALD   "/lib/systemd/systemd-journald"
+#define WAIT_US    (20LL * 1000 * 1000)
+#define BIG        (300U * 1024)
+#define FUZZ_COUNT 60U
+
+static struct {
+        bool up;
+        pid_t journald;
+        char unit[64], slice[64];
+        char cgroups[3][160];
+        size_t n_cgroups;
+} world;
+
+static const char *const hierarchies[] = { "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+
+static bool shell(const char *command) {
+        return system(command) == 0; /* NOLINT: fixed commands */
+}
+
+static bool wait_for(const char *command) {
+        for (int64_t end = clock_mono_us() + WAIT_US; clock_mono_us() < end; (void) usleep(20000))
+                if (shell(command))
+                        return true;
+        return false;
+}
+
+static void make_cgroups(void) {
+        for (size_t i = 0; i < ELEMENTSOF(hierarchies); i++) {
+                char procs[96], *path = world.cgroups[world.n_cgroups];
+
+                (void) snprintf(procs, sizeof(procs), "%s/cgroup.procs", hierarchies[i]);
+                if (access(procs, W_OK) < 0)
+                        continue;
+                (void) snprintf(path, sizeof(world.cgroups[0]), "%s/%s/%s", hierarchies[i], world.slice, world.unit);
+                if (io_mkdirs(path, 0755) == 0)
+                        world.n_cgroups++;
+        }
+        assert_true(world.n_cgroups > 0);
+}
+
+static void remove_cgroups(void) {
+        while (world.n_cgroups > 0) {
+                char *path = world.cgroups[--world.n_cgroups];
+
+                assert_int_equal(rmdir(path), 0);
+                *strrchr(path, '/') = '\0';
+                assert_int_equal(rmdir(path), 0);
+        }
+}
+
+static void start_journald(void) {
+        world.journald = fork();
+        assert_true(world.journald >= 0);
+        if (world.journald == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                (void) execl(JOURNALD, JOURNALD, NULL);
+                _exit(1);
+        }
+        assert_true(wait_for("test -S /run/systemd/journal/socket && test -e /run/systemd/journal/stdout"));
+}
+
+static void stop_journald(void) {
+        if (world.journald <= 0)
+                return;
+        (void) kill(world.journald, SIGTERM);
+        (void) waitpid(world.journald, NULL, 0);
+        world.journald = 0;
+}
+
+static void send_field(const char *message, const void *field, size_t n) {
+        const struct iovec v[] = { { (char *) message, strlen(message) }, { (char *) field, n } };
+
+        if (sd_journal_sendv(v, field ? 2 : 1) < 0)
+                _exit(2);
+}
+
+/* As the service: text, control characters, bytes that are not text, a field beyond every default limit. */
+static void log_as_unit(void) {
+        static const char esc[] = "EVIL=\x1b[2J\nSPOOFED=1", raw[] = "RAW=a\0b\xff\n\nc", empty[] = "EMPTY=";
+        char *big = malloc(BIG);
+
+        memset(big, 'z', BIG);
+        memcpy(big, "BIG=", 4);
+        send_field("MESSAGE=plain", NULL, 0);
+        send_field("MESSAGE=gr\xc3\xbc\xc3\x9f", esc, sizeof(esc) - 1);
+        send_field("MESSAGE=two\nlines", raw, sizeof(raw) - 1);
+        send_field("MESSAGE=\xff\xfe", empty, sizeof(empty) - 1);
+        send_field("MESSAGE=big", big, BIG);
+        free(big);
+        (void) usleep(300000);
+        send_field("MESSAGE=second half", NULL, 0);
+        send_field("MESSAGE=last by the unit", NULL, 0);
+}
+
+static pid_t start_unit(void) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid != 0)
+                return pid;
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (size_t i = 0; i < world.n_cgroups; i++) {
+                char procs[200];
+
+                (void) snprintf(procs, sizeof(procs), "%s/cgroup.procs", world.cgroups[i]);
+                if (io_write_string(AT_FDCWD, procs, "0") < 0)
+                        _exit(1);
+        }
+        log_as_unit();
+        for (;;)
+                (void) pause();
+}
+
+/* What privileged daemons say about the unit, and what has nothing to do with it. */
+static void log_about_unit(pid_t unit_pid) {
+        char object[64], dump[128];
+
+        (void) snprintf(object, sizeof(object), "OBJECT_PID=%d", (int) unit_pid);
+        (void) snprintf(dump, sizeof(dump), "COREDUMP_UNIT=%s", world.unit);
+        send_field("MESSAGE=about the unit", object, strlen(object));
+        const struct iovec v[] = { { (char *) "MESSAGE=it dumped core", 22 },
+                                   { (char *) "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1", 43 },
+                                   { dump, strlen(dump) } };
+
+        assert_int_equal(sd_journal_sendv(v, ELEMENTSOF(v)), 0);
+        send_field("MESSAGE=of no concern", NULL, 0);
+}
+
+static int set_up(void **state) {
+        char command[256];
+
+        (void) state;
+        if (geteuid() != 0 || access(JOURNALD, X_OK) < 0 || access("/etc/machine-id", R_OK) < 0)
+                return 0;
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        assert_int_equal(mount("run", "/run", "tmpfs", 0, NULL), 0);
+        assert_int_equal(mount("log", "/var/log", "tmpfs", 0, NULL), 0);
+        assert_int_equal(io_mkdirs("/run/systemd/journal", 0755), 0);
+        (void) snprintf(world.slice, sizeof(world.slice), "frzj%d.slice", (int) getpid());
+        (void) snprintf(world.unit, sizeof(world.unit), "frzj%d.service", (int) getpid());
+        make_cgroups();
+        start_journald();
+        pid_t unit = start_unit();
+
+        (void) snprintf(command, sizeof(command), "journalctl -q -u %s | grep -q 'last by the unit'", world.unit);
+        world.up = wait_for(command);
+        log_about_unit(unit);
+        (void) snprintf(command, sizeof(command), "journalctl -q | grep -q 'of no concern'");
+        world.up = world.up && wait_for(command);
+        assert_int_equal(kill(unit, SIGKILL), 0);
+        assert_int_equal(scratch_wait(unit), -SIGKILL);
+        return world.up ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+        (void) state;
+        stop_journald();
+        remove_cgroups();
+        return 0;
+}
+
+static bool is_up(void) {
+        if (world.up)
+                return true;
+        print_message("skip: needs root, systemd-journald and a machine id\n");
+        skip();
+        return false;
+}
+
+static void collect(struct box *b, const char *unit, int64_t since_ms, int64_t until_ms) {
+        const struct journal_window window = { since_ms, until_ms };
+
+        box_open(b, 64U << 20);
+        journal_collect(b->store, unit, &window);
+        box_finish(b);
+}
+
+/* Byte for byte what journalctl exports, and that it is what the cases below think it is. */
+static void assert_same_as_journalctl(const struct box *b, const char *unit, const char *more) {
+        const json_t *o = box_object(b, "journal", 0);
+        char command[512];
+
+        assert_non_null(o);
+        (void) snprintf(command, sizeof(command),
+                        "journalctl -q --no-pager -o export --unit=%s %s >/run/expected && cmp /run/expected %s", unit,
+                        more, scratch_path(&b->dir, box_text(o, "file")));
+        assert_true(shell(command));
+        assert_null(box_hole(b, "journal", 0));
+}
+
+static unsigned count_entries(const struct box *b) {
+        _cleanup_(scratch_bytes_done) struct scratch_bytes bytes = box_bytes(b, box_object(b, "journal", 0));
+        unsigned n = 0;
+
+        for (size_t i = 0; i + 9 < bytes.n; i++)
+                n += memcmp(bytes.data + i, "__CURSOR=", 9) == 0 && (i == 0 || bytes.data[i - 1] == '\n');
+        return n;
+}
+
+static void journal_of_a_unit_is_what_journalctl_exports(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        if (!is_up())
+                return;
+        collect(&b, world.unit, 0, clock_wall_ms());
+        assert_same_as_journalctl(&b, world.unit, "");
+        /* seven of its own, one about it, one core dump */
+        assert_int_equal(count_entries(&b), 9);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes bytes = box_bytes(&b, box_object(&b, "journal", 0));
+
+        assert_non_null(memmem(bytes.data, bytes.n, "RAW\n\x07\0\0\0\0\0\0\0a\0b\xff\n\nc\n", 20));
+        assert_true(bytes.n > BIG);
+        assert_null(memmem(bytes.data, bytes.n, "of no concern", 13));
+}
+
+static void journal_of_a_slice_has_all_that_runs_in_it(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        if (!is_up())
+                return;
+        collect(&b, world.slice, 0, clock_wall_ms());
+        assert_same_as_journalctl(&b, world.slice, "");
+        assert_int_equal(count_entries(&b), 7);
+}
+
+static void journal_keeps_to_its_window(void **state) {
+        _cleanup_box_ struct box all, late, none;
+        char first[64] = "", more[96];
+        int64_t middle;
+
+        (void) state;
+        if (!is_up())
+                return;
+        collect(&all, world.unit, 0, clock_wall_ms());
+        _cleanup_(scratch_bytes_done) struct scratch_bytes bytes = box_bytes(&all, box_object(&all, "journal", 0));
+        const char *stamp = memmem(bytes.data, bytes.n, "__REALTIME_TIMESTAMP=", 21);
+
+        assert_non_null(stamp);
+        (void) snprintf(first, sizeof(first), "%.16s", stamp + 21);
+        middle = atoll(first) / 1000 + 150;
+        collect(&late, world.unit, middle, clock_wall_ms());
+        (void) snprintf(more, sizeof(more), "--since=@%lld.%03lld", (long long) (middle / 1000),
+                        (long long) (middle % 1000));
+        assert_same_as_journalctl(&late, world.unit, more);
+        assert_int_equal(count_entries(&late), 4);
+        collect(&none, world.unit, 0, 1000);
+        assert_int_equal(box_int(box_object(&none, "journal", 0), "bytes"), 0);
+}
+
+static void journal_of_a_unit_that_never_was_is_empty_not_a_hole(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        if (!is_up())
+                return;
+        collect(&b, "never-was.service", 0, clock_wall_ms());
+        assert_int_equal(box_int(box_object(&b, "journal", 0), "bytes"), 0);
+        assert_int_equal(b.result.holes, 0);
+}
+
+static void journal_beyond_the_budget_is_cut(void **state) {
+        const struct journal_window window = { 0, clock_wall_ms() };
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        if (!is_up())
+                return;
+        box_open(&b, 5000);
+        journal_collect(b.store, world.unit, &window);
+        box_finish(&b);
+        assert_int_equal(box_int(box_object(&b, "journal", 0), "bytes"), 5000);
+        assert_string_equal(box_text(box_hole(&b, "journal", 0), "hole"), "EFBIG");
+}
+
+/* From here on journald is stopped and the file is ours to spoil. */
+
+static int find_journal(char *ret, size_t n) {
+        _cleanup_free_ char *id = NULL;
+        int r = io_read_file(AT_FDCWD, "/etc/machine-id", 64, &id, NULL);
+
+        if (r == 0)
+                (void) snprintf(ret, n, "/run/log/journal/%.32s/system.journal", id);
+        return r;
+}
+
+/* In a child: what is tested is that nothing kills it. */
+static void collect_in_child(void (*meanwhile)(const char *path, unsigned round), const char *path, unsigned round) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                const struct journal_window window = { 0, clock_wall_ms() };
+                struct box b;
+
+                box_open(&b, 64U << 20);
+                journal_collect(b.store, world.unit, &window);
+                _exit(store_finish(b.store, &b.result) < 0 ? 1 : (scratch_remove(&b.dir), 0));
+        }
+        if (meanwhile)
+                meanwhile(path, round);
+        assert_int_equal(scratch_wait(pid), 0);
+}
+
+static void truncate_later(const char *path, unsigned round) {
+        (void) usleep(round * 200);
+        assert_int_equal(truncate(path, 4096), 0);
+}
+
+static void journal_that_is_corrupt_or_truncated_never_kills_the_reader(void **state) {
+        char path[128];
+        struct stat st;
+        unsigned seed = 20261120;
+
+        (void) state;
+        if (!is_up())
+                return;
+        stop_journald();
+        assert_int_equal(find_journal(path, sizeof(path)), 0);
+        assert_int_equal(stat(path, &st), 0);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes good = scratch_read(path);
+
+        for (unsigned round = 0; round < FUZZ_COUNT; round++) {
+                int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+                /* the head, where the header and the first objects are, and everything */
+                for (unsigned i = 0; i < 40; i++) {
+                        size_t range = i % 2 ? 8192 : good.n;
+                        uint8_t byte = (uint8_t) rand_r(&seed);
+
+                        assert_int_equal(pwrite(fd, &byte, 1, (off_t) ((size_t) rand_r(&seed) % range)), 1);
+                }
+                (void) close(fd);
+                collect_in_child(NULL, path, round);
+                scratch_write(path, good.data, good.n);
+        }
+        for (unsigned round = 0; round < FUZZ_COUNT; round++) {
+                collect_in_child(truncate_later, path, round);
+                scratch_write(path, good.data, good.n);
+        }
+}
+
+static void journal_that_is_not_there_is_a_hole(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        if (!is_up())
+                return;
+        stop_journald();
+        assert_true(shell("rm -rf /run/log/journal /var/log/journal"));
+        collect(&b, world.unit, 0, clock_wall_ms());
+        assert_null(box_object(&b, "journal", 0));
+        assert_string_equal(box_text(box_hole(&b, "journal", 0), "hole"), "ENOENT");
+}
+
+static int read_mapped(void *userdata) {
+        return *(volatile char *) userdata;
+}
+
+static int fault_again(void *userdata) {
+        int r = guard_run(read_mapped, userdata);
+        return r == -EFAULT ? guard_run(read_mapped, userdata) : r;
+}
+
+static void guard_turns_sigbus_into_an_error_as_often_as_it_comes(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        _cleanup_close_ int fd = -EBADF;
+
+        (void) state;
+        scratch_make(&s);
+        fd = open(scratch_path(&s, "file"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(ftruncate(fd, 8192), 0);
+        char *map = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+
+        assert_true(map != MAP_FAILED);
+        assert_int_equal(guard_run(read_mapped, map), 0);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(guard_run(read_mapped, map), -EFAULT);
+        assert_int_equal(fault_again(map), -EFAULT);
+        /* outside of it SIGBUS is what it was */
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                (void) signal(SIGBUS, SIG_DFL);
+                _exit(guard_run(read_mapped, map) == -EFAULT ? read_mapped(map) : 1);
+        }
+        assert_int_equal(scratch_wait(pid), -SIGBUS);
+        assert_int_equal(munmap(map, 8192), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(journal_of_a_unit_is_what_journalctl_exports),
+                cmocka_unit_test(journal_of_a_slice_has_all_that_runs_in_it),
+                cmocka_unit_test(journal_keeps_to_its_window),
+                cmocka_unit_test(journal_of_a_unit_that_never_was_is_empty_not_a_hole),
+                cmocka_unit_test(journal_beyond_the_budget_is_cut),
+                cmocka_unit_test(journal_that_is_corrupt_or_truncated_never_kills_the_reader),
+                cmocka_unit_test(journal_that_is_not_there_is_a_hole),
+                cmocka_unit_test(guard_turns_sigbus_into_an_error_as_often_as_it_comes),
+        };
+        return cmocka_run_group_tests(tests, set_up, tear_down);
+}
