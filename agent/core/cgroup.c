@@ -234,6 +234,45 @@ int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) {
         return 0;
 }
 
+static int visit_populated(int dir, const char *path, const char *name, struct walk *w) {
+        char byte;
+        _cleanup_close_ int procs = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+        int *found = w->userdata;
+
+        (void) path;
+        (void) name;
+        if (procs < 0 || read(procs, &byte, 1) != 1)
+                return 0;
+        *found = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return *found < 0 ? -errno : 1;
+}
+
+int cgroup_open_populated(int fd, int *ret_fd) {
+        int found = -EBADF;
+        struct walk w = { .visit = visit_populated, .userdata = &found };
+        int r = walk_at(fd, "", "", 0, &w);
+
+        if (r == 0)
+                r = -ENOENT;
+        if (r < 0)
+                return r;
+        *ret_fd = found;
+        return 0;
+}
+
+/* A counter against its limit; a controller that is off limits nothing. */
+static bool fits(int fd, const char *current, const char *max, uint64_t more) {
+        _cleanup_free_ char *used = NULL, *limit = NULL;
+
+        if (io_read_file(fd, max, 64, &limit, NULL) < 0 || strncmp(limit, "max", 3) == 0 || io_read_file(fd, current, 64, &used, NULL) < 0)
+                return true;
+        return strtoull(used, NULL, 10) + more <= strtoull(limit, NULL, 10);
+}
+
+bool cgroup_has_room(int fd) {
+        return fits(fd, "memory.current", "memory.max", 1U << 20) && fits(fd, "pids.current", "pids.max", 1);
+}
+
 struct each_name {
         int (*fn)(const char *name, void *userdata);
         void *userdata;

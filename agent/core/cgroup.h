@@ -29,6 +29,11 @@ int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) _warn_unused_;
 /* The ids of the cgroup and all its descendants, sorted; same ownership. */
 int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) _warn_unused_;
 
+/* Opens the first cgroup of the subtree that has processes of its own, itself included: one with controllers for its children can have
+ * none. -ENOENT. *ret_fd is owned by the caller. */
+int cgroup_open_populated(int fd, int *ret_fd) _warn_unused_;
+/* True when a process more, and a megabyte, fit what the cgroup may use: at the limit one page more has the service killed. */
+bool cgroup_has_room(int fd);
 /* Calls fn with the name of every descendant cgroup until it returns other than 0, which is then returned. -errno. */
 int cgroup_each_name(int fd, int (*fn)(const char *name, void *userdata), void *userdata) _warn_unused_;
 

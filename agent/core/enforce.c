@@ -24,8 +24,16 @@ static void for_each_site(struct agent *a, struct enforced *e, step_fn step) {
 /* Before anything is refused, so that the self-test has connections that were open before. */
 static void step_enter(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
         const struct command *c = recorded_command(e->recorded);
+        const size_t permits = out->try_permits ? a->local.n_permits + (c ? c->n_permits : 0) : 0;
+        _cleanup_close_ int inner = -EBADF;
 
-        out->probe_error = a->probe ? probe_enter(a->probe, s->fd, s->cgroup_id, a->local.n_permits + (c ? c->n_permits : 0)) : -ENODEV;
+        out->probe_error = -EAGAIN;
+        if (!a->probe || !cgroup_has_room(s->fd))
+                return;
+        out->probe_error = probe_enter(a->probe, s->fd, s->cgroup_id, permits);
+        /* A slice takes no process of its own; one of its cgroups does, and what is attached above it counts there. */
+        if (out->probe_error == -EBUSY && cgroup_open_populated(s->fd, &inner) == 0 && cgroup_has_room(inner))
+                out->probe_error = probe_enter(a->probe, inner, s->cgroup_id, permits);
 }
 
 static void note_attach(struct enforced_site *out, int r) {
@@ -115,6 +123,11 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
                 return -ENOMEM;
         for (size_t i = 0; i < e->n; i++)
                 e->sites[i].fresh = recorded_command(r) != NULL;
+        for (size_t i = 0; i < e->n; i++)
+                if (sites->v[i].fd >= 0) {
+                        e->sites[i].try_permits = true;
+                        break;
+                }
         if (v->isolates)
                 isolate_sites(a, e);
         if (v->freezes) {

@@ -19,6 +19,7 @@ struct enforced_site {
         struct sockets_result sockets;
         reason_set gaps;
         int probe_error; /* of entering the cgroup for the self-test */
+        bool try_permits; /* one site stands for all: the programs have the same permits everywhere */
         bool fresh;      /* enforced for an order that just came, not for one that was in force before the agent started */
 };
 

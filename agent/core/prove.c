@@ -70,13 +70,13 @@ static bool has_leak(const struct probe_report *t) {
 
 /* The sockets of the self-test end with the agent, and nothing can be made in a frozen cgroup: a hold that is older than this start shows
  * its self-test as not run, and stands on what is read back. For a new order that is a gap. */
-static void self_test(struct agent *a, const struct hold *h, const struct site *s, bool fresh, struct proof *p) {
-        const size_t n = gather_permits(a, h, p->permits, ELEMENTSOF(p->permits));
+static void self_test(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done, struct proof *p) {
+        const size_t n = done && done->try_permits ? gather_permits(a, h, p->permits, ELEMENTSOF(p->permits)) : 0;
 
         p->tested = a->probe && probe_check(a->probe, s->cgroup_id, p->permits, n, &p->selftest) == 0;
         if (p->tested && has_leak(&p->selftest))
                 p->gaps |= reason_bit(REASON_SELFTEST_LEAK);
-        else if (fresh && (!p->tested || !p->selftest.baseline || !is_blocked(&p->selftest)))
+        else if (done && done->fresh && (!p->tested || !p->selftest.baseline || !is_blocked(&p->selftest)))
                 p->gaps |= reason_bit(REASON_SELFTEST_NOT_RUN);
         for (size_t k = 0; p->tested && k < p->selftest.n_permits; k++)
                 if (p->selftest.permits[k] == PROBE_CUT)
@@ -103,7 +103,7 @@ void prove_site(struct agent *a, const struct hold *h, struct site *s, const str
                 ret->gaps |= reason_bit(REASON_NOT_FROZEN);
         if (v->isolates) {
                 look_at_sockets(s, done, ret, a->probe);
-                self_test(a, h, s, done && done->fresh, ret);
+                self_test(a, h, s, done, ret);
         }
         if (v->freezes) {
                 /* last, and after the pids: whoever was listed is covered by this reading */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <systemd/sd-daemon.h>
+
 #include "agent/core/enforce.h"
 #include "agent/core/lease.h"
 #include "agent/core/order.h"
@@ -85,8 +87,11 @@ void recover_all(struct agent *a) {
         /* the set changes under the work */
         for (size_t i = 0; i < n; i++)
                 ids[i] = hold_set_at(a->holds, i)->id;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that hangs */
+                (void) sd_notify(false, "EXTEND_TIMEOUT_USEC=30000000");
                 recover_one(a, &ids[i]);
+        }
         systemd_rest(a->systemd);
         lease_arm(a);
 }

@@ -12,7 +12,7 @@
 #define MANAGER "/org/freedesktop/systemd1"
 /* from this version on a frozen unit's watchdog is not counted (systemd issue 38517) */
 #define WATCHDOG_SAFE_VERSION 258
-#define CALL_TIMEOUT_US (2U * 1000 * 1000)
+#define CALL_TIMEOUT_US (1U * 1000 * 1000)
 
 /* The interface that carries ControlGroup, by the unit's suffix. */
 static const struct {
@@ -24,11 +24,14 @@ static const struct {
 
 struct systemd {
         sd_bus *bus;
+        bool silent; /* it did not answer in time */
 };
 
 static int connect_private(struct systemd *s) {
         int r;
 
+        if (s->silent)
+                return -ETIMEDOUT;
         if (s->bus && sd_bus_is_open(s->bus) > 0)
                 return 0;
         s->bus = sd_bus_close_unref(s->bus);
@@ -67,7 +70,14 @@ void systemd_freep(struct systemd **s) {
 }
 
 void systemd_rest(struct systemd *s) {
+        s->silent = false;
         s->bus = sd_bus_close_unref(s->bus);
+}
+
+/* Passes the result of a call on, noting when PID 1 did not answer. */
+static int answered(struct systemd *s, int r) {
+        s->silent = s->silent || r == -ETIMEDOUT;
+        return r;
 }
 
 int systemd_version(struct systemd *s) {
@@ -76,7 +86,7 @@ int systemd_version(struct systemd *s) {
 
         if (connect_private(s) < 0)
                 return 0;
-        if (sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version", NULL, &text) >= 0)
+        if (answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version", NULL, &text)) >= 0)
                 version = atoi(text);
         free(text);
         return version;
@@ -117,7 +127,7 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
         if (r >= 0)
                 r = unit_path(name, &path);
         if (r >= 0)
-                r = sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL, &cgroup);
+                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL, &cgroup));
         if (r >= 0 && cgroup[0] == 0)
                 r = check_loaded(s, path);
         if (r < 0)
@@ -133,7 +143,7 @@ uint64_t systemd_unit_watchdog(struct systemd *s, const char *name) {
 
         /* only services have one */
         if (!interface || connect_private(s) < 0 || unit_path(name, &path) < 0 ||
-            sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &us) < 0)
+            answered(s, sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &us)) < 0)
                 return 0;
         return us == UINT64_MAX || us == 0 || systemd_version(s) >= WATCHDOG_SAFE_VERSION ? 0 : us;
 }
@@ -145,6 +155,6 @@ int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
                 r = fault_effect("systemd-freezer");
         if (r < 0)
                 return r;
-        return sd_bus_call_method(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", frozen ? "FreezeUnit" : "ThawUnit", NULL, NULL,
-                                  "s", name);
+        return answered(s, sd_bus_call_method(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", frozen ? "FreezeUnit" : "ThawUnit", NULL,
+                                              NULL, "s", name));
 }

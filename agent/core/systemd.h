@@ -2,7 +2,8 @@
 #pragma once
 
 /* What the service manager knows about a unit, and telling it about a freeze. Speaks to PID 1 on its private socket, so a stuck or
- * contained D-Bus daemon is not in the way; every call has its own short timeout, because a stuck PID 1 must not be either. */
+ * contained D-Bus daemon is not in the way. A stuck PID 1 must not be either: each call has a short timeout, and after one that ran into it
+ * all others give up at once until systemd_rest(). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ int systemd_new(struct systemd **ret) _warn_unused_;
 void systemd_free(struct systemd *s);
 void systemd_freep(struct systemd **s);
 
-/* Closes the connection; the next call makes a new one. PID 1 sends every signal to every private connection, so one that nobody reads must
+/* After a request: closes the connection; the next call makes a new one. PID 1 sends every signal to every private connection, so one that nobody reads must
  * not stay open. */
 void systemd_rest(struct systemd *s);
 
