@@ -144,10 +144,10 @@ static int run(const struct job *j, int *folder, struct collect_result *ret) {
         };
         _cleanup_(store_freep) struct store *s = NULL;
         _cleanup_(target_set_freep) struct target_set *t = NULL;
-        bool own_mounts = sandbox_mounts(folder) == 0;
-
         if (sandbox_limit(&limits) < 0)
                 return COLLECT_EXIT_SANDBOX;
+        bool own_mounts = sandbox_mounts(folder) == 0;
+
         if (store_open(*folder, &store_limits, &s) < 0)
                 return COLLECT_EXIT_FAILED;
         t = target_set_new(j->cgroups, j->units, j->n_cgroups);

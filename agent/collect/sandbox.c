@@ -18,9 +18,11 @@
 #include <seccomp.h>
 
 #include "agent/collect/landlock_abi.h"
+#include "agent/util/io.h"
 
 /* Journals of a busy host are thousands of files, and each process under investigation costs two. */
-#define NOFILE 16384U
+#define NOFILE    16384U
+#define OOM_SCORE "500"
 
 int sandbox_mounts(int *folder) {
         struct mount_attr attr = {
@@ -70,7 +72,8 @@ int sandbox_limit(const struct sandbox_limits *l) {
                 if (r < 0)
                         return r;
         }
-        return 0;
+        /* The core is the last to be killed when memory runs out and its children inherit that; a snapshot is the first. */
+        return io_write_string(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
 }
 
 /* Keeps of the two capabilities what there is; a host in a container may have neither, and then other users' processes become holes. */

@@ -3,7 +3,7 @@
 
 /* What the collector may still do once it starts to read what an attacker wrote. Put up in this order:
  *
- *   limit     resource limits: size of a file, CPU time, memory, descriptors, no core dump.
+ *   limit     resource limits: size of a file, CPU time, memory, descriptors, no core dump; and first to be killed when memory runs out.
  *   mounts    a mount namespace of its own in which everything is read-only; the folder is reached through a detached mount whose root it
  *             is, so ".." leads nowhere. Needs CAP_SYS_ADMIN at that moment; without it the collector goes on and says so.
  *   enter     capabilities cut to CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (without which /proc of other users says nothing), no new privileges,

@@ -133,7 +133,8 @@ static void fill_arguments(struct arguments *a, const struct preserve_job *job) 
         a->v[a->n++] = "3";
         a->v[a->n++] = "--result";
         a->v[a->n++] = "4";
-        add_number(a, 0, "--since", job->since_ms);
+        /* A clock near the epoch, and a window that reaches back beyond it. */
+        add_number(a, 0, "--since", MAX(job->since_ms, 0));
         add_number(a, 1, "--until", job->until_ms);
         add_number(a, 2, "--deadline", job->deadline_ms - margin);
         add_number(a, 3, "--max-bytes", (long long) job->max_bytes);
@@ -281,7 +282,7 @@ static int start_collector(struct preserve *p, sd_event *event, const struct pre
 
 static bool is_in_range(const struct preserve_job *job) {
         return job->n_targets > 0 && job->n_targets <= COLLECT_TARGETS_MAX && job->deadline_ms > 0 &&
-               job->deadline_ms <= COMMAND_INT_MAX / 1000 && job->since_ms >= 0 && job->until_ms >= job->since_ms &&
+               job->deadline_ms <= COMMAND_INT_MAX / 1000 && job->until_ms >= job->since_ms && job->until_ms >= 0 &&
                job->max_bytes <= (uint64_t) COMMAND_INT_MAX;
 }
 
