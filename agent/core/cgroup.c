@@ -146,6 +146,38 @@ int cgroup_find(const char *root, const char *name, char **ret) {
         return 0;
 }
 
+struct by_id {
+        uint64_t id;
+        int fd;
+};
+
+static int visit_by_id(int dir, const char *path, const char *name, struct walk *w) {
+        struct by_id *b = w->userdata;
+        struct stat st;
+
+        (void) path;
+        (void) name;
+        if (fstat(dir, &st) < 0 || st.st_ino != b->id)
+                return 0;
+        b->fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return b->fd < 0 ? -errno : 1;
+}
+
+int cgroup_open_id(const char *root, uint64_t id, int *ret_fd) {
+        _cleanup_close_ int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct by_id b = { .id = id };
+        struct walk w = { .visit = visit_by_id, .userdata = &b };
+        int r;
+
+        if (dir < 0)
+                return -errno;
+        r = walk_at(dir, "", "", 0, &w);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        *ret_fd = b.fd;
+        return 0;
+}
+
 struct gather {
         void *items;
         size_t n, size;

@@ -175,15 +175,14 @@ static bool frozen_by_other(const struct agent *a, const struct command_id *hold
         return false;
 }
 
-static void thaw_site(struct agent *a, const struct command_id *hold, struct site *s, reason_set *ret) {
-        const char *unit = site_unit(s);
+static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit, reason_set *ret) {
         struct cgroup_freezer now;
 
-        if (s->was_frozen || frozen_by_other(a, hold, s->cgroup_id)) {
+        if (frozen_by_other(a, hold, cgroup_id)) {
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
                 return;
         }
-        if (cgroup_freezer_write(s->fd, false) < 0) {
+        if (cgroup_freezer_write(fd, false) < 0) {
                 *ret |= reason_bit(REASON_PERSISTS);
                 return;
         }
@@ -191,27 +190,61 @@ static void thaw_site(struct agent *a, const struct command_id *hold, struct sit
         if (unit && systemd_unit_frozen(a->systemd, unit, false) < 0)
                 *ret |= reason_bit(REASON_SYSTEMD_UNAWARE);
         /* An ancestor that is held keeps it frozen though nothing of this hold does. */
-        if (cgroup_freezer_read(s->fd, &now) < 0 || now.asked)
+        if (cgroup_freezer_read(fd, &now) < 0 || now.asked)
                 *ret |= reason_bit(REASON_PERSISTS);
-        else if (cgroup_freezer_wait(s->fd, false, ENFORCE_FREEZE_US) < 0)
+        else if (cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
+}
+
+static bool isolated_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
+        struct isolate_link links[_ISOLATE_HOOK_MAX];
+
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+
+                if (command_id_equal(&h->id, hold) || !verb_info(h->verb)->isolates)
+                        continue;
+                isolate_read(a->isolate, &h->id, cgroup_id, links);
+                if (links[ISOLATE_EGRESS].link_id != 0)
+                        return true;
+        }
+        return false;
+}
+
+static void undo_site(struct agent *a, const struct hold *h, struct site *s, reason_set *ret) {
+        /* A cgroup that is gone took its freeze and its links with it. */
+        if (s->missing != REASON_NONE || site_open(s, a->cgroup_root) < 0)
+                return;
+        if (verb_info(h->verb)->freezes && s->was_frozen)
+                *ret |= reason_bit(REASON_HELD_BY_OTHER);
+        else if (verb_info(h->verb)->freezes)
+                thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_unit(s), ret);
+        if (a->probe && verb_info(h->verb)->isolates && !isolated_by_other(a, &h->id, s->cgroup_id))
+                probe_leave(a->probe, s->cgroup_id);
+}
+
+/* A hold that the ledger does not know: what it held is told by its pins alone. */
+static void undo_orphan(struct agent *a, const struct command_id *hold, reason_set *ret) {
+        uint64_t ids[COMMAND_TARGETS_MAX];
+        const size_t n = isolate_cgroups(a->isolate, hold, ids, ELEMENTSOF(ids));
+
+        for (size_t i = 0; i < n && a->cgroup_root; i++) {
+                _cleanup_close_ int fd = -EBADF;
+                struct cgroup_freezer state;
+
+                if (cgroup_open_id(a->cgroup_root, ids[i], &fd) == 0 && cgroup_freezer_read(fd, &state) == 0 && state.asked)
+                        thaw_cgroup(a, hold, fd, ids[i], NULL, ret);
+        }
 }
 
 void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *ret) {
         const struct hold *h = hold_set_find(a->holds, hold);
         struct sites *sites = held_find(&a->held, hold);
 
-        for (size_t i = 0; h && sites && i < sites->n; i++) {
-                struct site *s = &sites->v[i];
-
-                /* A cgroup that is gone took its freeze and its links with it. */
-                if (s->missing != REASON_NONE || site_open(s, a->cgroup_root) < 0)
-                        continue;
-                if (verb_info(h->verb)->freezes)
-                        thaw_site(a, hold, s, ret);
-                if (a->probe && verb_info(h->verb)->isolates)
-                        probe_leave(a->probe, s->cgroup_id);
-        }
+        for (size_t i = 0; h && sites && i < sites->n; i++)
+                undo_site(a, h, &sites->v[i], ret);
+        if (!h)
+                undo_orphan(a, hold, ret);
         if (isolate_drop(a->isolate, hold) < 0)
                 *ret |= reason_bit(REASON_PERSISTS);
 }

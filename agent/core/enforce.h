@@ -34,6 +34,6 @@ void enforced_freep(struct enforced **e);
 struct recorded *enforced_recorded(const struct enforced *e);
 const struct enforced_site *enforced_site(const struct enforced *e, size_t site);
 
-/* Undoes one hold that is RELEASING: thaws what no other active hold freezes, while it is still isolated, then detaches this hold's programs and checks
+/* Undoes one hold that is RELEASING, or that only its pins still tell of (the ledger was lost): thaws what no other active hold freezes, while it is still isolated, then detaches this hold's programs and checks
  * that they are gone. *ret gets PERSISTS when something is still in force, HELD_BY_OTHER when another hold keeps a site. */
 void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *ret);

@@ -335,6 +335,29 @@ int isolate_drop(struct isolate *i, const struct command_id *hold) {
         return first;
 }
 
+size_t isolate_cgroups(const struct isolate *i, const struct command_id *hold, uint64_t *ret, size_t max) {
+        char path[PIN_DIR_MAX];
+        struct dirent *e;
+        size_t n = 0;
+        DIR *d;
+
+        pin_dir(i, hold, path, sizeof(path));
+        d = opendir(path);
+        while (d && n < max && (e = readdir(d))) {
+                char *end;
+                const uint64_t id = strtoull(e->d_name, &end, 16);
+                bool known = end == e->d_name || *end != '_';
+
+                for (size_t k = 0; k < n && !known; k++)
+                        known = ret[k] == id;
+                if (!known)
+                        ret[n++] = id;
+        }
+        if (d)
+                (void) closedir(d);
+        return n;
+}
+
 int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata), void *userdata) {
         DIR *d = opendir(i->pins);
         struct dirent *e;

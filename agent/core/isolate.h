@@ -71,6 +71,8 @@ bool isolate_count(const struct isolate *i, const struct command_id *hold, uint6
 
 /* Detaches and unpins everything of a hold, then checks that nothing of it is left. 0, -EBUSY when something is, or -errno. */
 int isolate_drop(struct isolate *i, const struct command_id *hold) _warn_unused_;
+/* The ids of the cgroups that the hold has pins for, at most max of them; tells how many. They are what is left of a hold when the ledger is lost. */
+size_t isolate_cgroups(const struct isolate *i, const struct command_id *hold, uint64_t *ret, size_t max);
 /* Calls fn for each hold that has pins. */
 int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata), void *userdata) _warn_unused_;
 
