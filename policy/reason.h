@@ -87,7 +87,7 @@
           "The unit has a watchdog; this service manager kills it when it expires")                                    \
         X(NO_EVIDENCE, "evidence-failed", NOTE, 0, "The snapshot could not be taken")                                  \
         X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")        \
-        X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0, "The hold is not known here; its order will be refused if it comes")  \
+        X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0, "The ledger does not know this hold; an order for it will be refused if it comes")  \
         X(SILENT, "silent", REFUSE, 5, "No answer came in time")
 
 enum reason_kind {

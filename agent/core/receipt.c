@@ -63,7 +63,7 @@ json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_
         return o;
 }
 
-static json_t *links_json(const struct isolate_link links[static _ISOLATE_HOOK_MAX]) {
+json_t *receipt_links(const struct isolate_link links[static _ISOLATE_HOOK_MAX]) {
         json_t *array = json_array();
 
         for (size_t k = 0; array && k < _ISOLATE_HOOK_MAX; k++)
@@ -106,7 +106,7 @@ static json_t *pids_json(const struct proof *p) {
 }
 
 static void put_isolation(json_t **o, const struct proof *p) {
-        put(o, "links", links_json(p->links));
+        put(o, "links", receipt_links(p->links));
         put(o, "sockets", json_pack("{sI sI sI sI}", "destroyed", (json_int_t) p->sockets.destroyed, "left", (json_int_t) p->sockets.left,
                                     "foreign", (json_int_t) p->sockets.foreign, "listeners", (json_int_t) p->sockets.listeners));
         put(o, "counted", json_pack("{sI sI sI sI sI}", "refused", (json_int_t) p->counted.refused, "dropped_out",

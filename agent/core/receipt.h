@@ -12,6 +12,8 @@ struct preserved;
 json_t *receipt_of_proof(struct agent *a, const struct proven *p);
 /* The members that describe one site as read back: used by receipts and by status. */
 json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h);
+/* The attached ones of a cgroup's hooks. */
+json_t *receipt_links(const struct isolate_link links[static _ISOLATE_HOOK_MAX]);
 /* A command that was refused. c and digest may be NULL. */
 json_t *receipt_of_refusal(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d);
 /* A command that was acted on before: carries the stored receipt, and whether its hold is active now. */

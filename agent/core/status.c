@@ -69,9 +69,52 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
         return o;
 }
 
+/* Programs that are in force and that nobody remembers having ordered: pins of a hold that the ledger does not know. */
+struct orphans {
+        const struct agent *a;
+        json_t *(*describe)(const struct agent *a, const struct command_id *hold);
+        json_t *array;
+};
+
+static int add_orphan(const struct command_id *hold, void *userdata) {
+        struct orphans *x = userdata;
+
+        if (!hold_set_find(x->a->holds, hold))
+                (void) json_array_append_new(x->array, x->describe(x->a, hold));
+        return 0;
+}
+
+static json_t *orphan_id(const struct agent *a, const struct command_id *hold) {
+        char id[33];
+
+        (void) a;
+        command_id_to_str(hold, id);
+        return json_string(id);
+}
+
+/* A hold like the others for whoever reads the list, but never `contained`: what it was to hold is not known. */
+static json_t *orphan_hold(const struct agent *a, const struct command_id *hold) {
+        uint64_t ids[COMMAND_TARGETS_MAX];
+        const size_t n = isolate_cgroups(a->isolate, hold, ids, ELEMENTSOF(ids));
+        json_t *targets = json_array();
+        char id[33];
+
+        for (size_t i = 0; i < n; i++) {
+                struct isolate_link links[_ISOLATE_HOOK_MAX];
+
+                isolate_read(a->isolate, hold, ids[i], links);
+                (void) json_array_append_new(targets, json_pack("{sI so so}", "cgroup_id", (json_int_t) ids[i], "links",
+                                                                receipt_links(links), "gaps", json_pack("[s]", reason_id(REASON_UNKNOWN_HOLD))));
+        }
+        command_id_to_str(hold, id);
+        return json_pack("{ss ss ss ss s[s] so}", "id", id, "verb", "unknown", "state", hold_state_id(HOLD_PARTIAL), "recorded", "unknown",
+                         "reasons", reason_id(REASON_UNKNOWN_HOLD), "targets", targets);
+}
+
 int status_answer(struct agent *a, const struct frame *f, const struct answer *to) {
         json_t *report = report_new(a, "status"), *holds = json_array(), *ended = NULL;
         struct command_id only;
+        struct orphans orphans = { .a = a, .describe = orphan_hold, .array = holds };
         const bool one = f->n_payload == sizeof(only.b);
 
         if (f->n_payload != 0 && !one) {
@@ -87,6 +130,9 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
                 if (!one || command_id_equal(&h->id, &only))
                         (void) json_array_append_new(holds, hold_json(a, h));
         }
+        if (!one && isolate_each(a->isolate, add_orphan, &orphans) < 0)
+                (void) json_array_append_new(holds, json_pack("{ss ss s[s]}", "id", "unreadable", "state", hold_state_id(HOLD_PARTIAL),
+                                                              "reasons", reason_id(REASON_INTERNAL)));
         /* a hold that is over has its last receipt to show */
         if (one && json_array_size(holds) == 0)
                 ended = record_receipt(a, &only);
@@ -129,31 +175,13 @@ static json_t *ledger_json(const struct agent *a) {
                          (json_int_t) (a->ledger ? ledger_room(a->ledger) : 0));
 }
 
-/* Pins of holds that the ledger does not know: programs that are in force and that nobody remembers having ordered. */
-static int count_orphan(const struct command_id *hold, void *userdata) {
-        struct {
-                const struct agent *a;
-                json_t *array;
-        } *x = userdata;
-        char id[33];
-
-        if (hold_set_find(x->a->holds, hold))
-                return 0;
-        command_id_to_str(hold, id);
-        (void) json_array_append_new(x->array, json_string(id));
-        return 0;
-}
-
 static json_t *holds_json(const struct agent *a) {
-        struct {
-                const struct agent *a;
-                json_t *array;
-        } x = { .a = a, .array = json_array() };
+        struct orphans x = { .a = a, .describe = orphan_id, .array = json_array() };
         size_t in_full = 0;
 
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
                 in_full += hold_set_at(a->holds, i)->state == HOLD_HELD;
-        if (isolate_each(a->isolate, count_orphan, &x) < 0)
+        if (isolate_each(a->isolate, add_orphan, &x) < 0)
                 (void) json_array_append_new(x.array, json_string("unreadable"));
         return json_pack("{sI sI so}", "active", (json_int_t) hold_set_count(a->holds), "partial",
                          (json_int_t) (hold_set_count(a->holds) - in_full), "orphans", x.array);
