@@ -286,6 +286,10 @@ box_is_empty() {
         [ ! -d "$1" ] || grep -q '^populated 0' "$1/cgroup.events"
 }
 
+box_remove_cgroup() {
+        [ ! -d "$1" ] || find "$1" -depth -type d -exec rmdir {} +
+}
+
 # Ends all processes of the box in that directory and removes its cgroups. nspawn also leaves empty ones in the named hierarchy of a
 # hybrid machine, and a directory in /run.
 box_end() {
@@ -295,7 +299,8 @@ box_end() {
         if [ -n "$cgroup" ] && [ -d "$cgroup" ]; then
                 echo 1 >"$cgroup/cgroup.kill"
                 box_until 10 box_is_empty "$cgroup" || box_fail "processes of $dir are left"
-                find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || box_fail "$cgroup is left"
+                # where systemd owns the tree it removes it as well
+                box_until 10 box_remove_cgroup "$cgroup" || box_fail "$cgroup is left"
         elif [ -n "$nspawn" ] && grep -qs "box-" "/proc/$nspawn/cmdline"; then
                 kill -KILL "$nspawn" || true
         fi
