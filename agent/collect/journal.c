@@ -11,6 +11,8 @@
 #include "agent/collect/guard.h"
 
 #define MATCH_MAX 320U
+/* A unit's name and a cursor. */
+#define WHERE_MAX 640U
 /* How often reading starts again after the last good entry. */
 #define RESTARTS_MAX 4U
 
@@ -34,7 +36,8 @@ struct reader {
         const char *unit;
         const struct journal_window *window;
         struct index_item item;
-        sd_journal *journal; /* leaked after a SIGBUS: it cannot be trusted to free itself */
+        char where[WHERE_MAX]; /* the entry being read */
+        sd_journal *journal;   /* leaked after a SIGBUS: it cannot be trusted to free itself */
         struct export entry;
         char *cursor; /* of the last entry that was written; owned */
         bool skip_cursor;
@@ -108,6 +111,11 @@ static bool is_boot_id(const void *field, size_t n) {
         return n >= sizeof(name) - 1 && memcmp(field, name, sizeof(name) - 1) == 0;
 }
 
+/* Something of the entry at hand is missing. */
+static void miss(struct reader *x, int err, int64_t expected) {
+        store_hole(x->store, &(struct index_item) { .kind = x->item.kind, .source = x->where }, err, expected);
+}
+
 static int put_field(struct reader *x, const void *field, size_t n) {
         int r;
 
@@ -116,9 +124,9 @@ static int put_field(struct reader *x, const void *field, size_t n) {
         r = export_field(&x->entry, field, MIN(n, EXPORT_FIELD_MAX));
         /* A compressed field that reaches the threshold was cut by sd-journal, which does not tell how long it was. */
         if (r == 0 && n >= EXPORT_FIELD_MAX)
-                store_hole(x->store, &x->item, -E2BIG, n > EXPORT_FIELD_MAX ? (int64_t) n : -1);
+                miss(x, -E2BIG, n > EXPORT_FIELD_MAX ? (int64_t) n : -1);
         else if (r == -EBADMSG || r == -E2BIG)
-                store_hole(x->store, &x->item, r, (int64_t) n);
+                miss(x, r, (int64_t) n);
         else
                 return r;
         return 0;
@@ -130,8 +138,53 @@ static int next_field(struct reader *x, const void **ret, size_t *ret_n) {
 
         if (r != -ENOBUFS && r != -E2BIG && r != -EPROTONOSUPPORT)
                 return r;
-        store_hole(x->store, &x->item, r, -1);
+        miss(x, r, -1);
         return sd_journal_enumerate_available_data(x->journal, ret, ret_n);
+}
+
+/* sd-journal has to unpack a compressed field whole, some hundred megabytes if its author wants, and cannot step over one for which there
+ * is no memory. So that nobody can hide what he logged behind such a field, its entry is kept with what can be asked for by name. */
+static int put_known_fields(struct reader *x, const char *cursor, uint64_t realtime) {
+        static const char *const known[] = {
+                "MESSAGE",
+                "PRIORITY",
+                "SYSLOG_IDENTIFIER",
+                "SYSLOG_PID",
+                "MESSAGE_ID",
+                "UNIT",
+                "OBJECT_PID",
+                "OBJECT_SYSTEMD_UNIT",
+                "COREDUMP_UNIT",
+                "_TRANSPORT",
+                "_PID",
+                "_UID",
+                "_GID",
+                "_COMM",
+                "_EXE",
+                "_CMDLINE",
+                "_CAP_EFFECTIVE",
+                "_AUDIT_SESSION",
+                "_AUDIT_LOGINUID",
+                "_SYSTEMD_CGROUP",
+                "_SYSTEMD_UNIT",
+                "_SYSTEMD_SLICE",
+                "_SYSTEMD_INVOCATION_ID",
+                "_STREAM_ID",
+                "_MACHINE_ID",
+                "_HOSTNAME",
+                "_SOURCE_REALTIME_TIMESTAMP",
+        };
+        const void *field;
+        size_t n;
+        int r;
+
+        miss(x, -E2BIG, -1);
+        export_reset(&x->entry);
+        r = put_header(x, cursor, realtime);
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(known); i++)
+                if (sd_journal_get_data(x->journal, known[i], &field, &n) == 0)
+                        r = put_field(x, field, n);
+        return r;
 }
 
 static int put_entry(struct reader *x, const char *cursor, uint64_t realtime) {
@@ -142,6 +195,8 @@ static int put_entry(struct reader *x, const char *cursor, uint64_t realtime) {
         sd_journal_restart_data(x->journal);
         while (r >= 0 && (r = next_field(x, &field, &n)) > 0)
                 r = put_field(x, field, n);
+        if (r == -ENOMEM)
+                r = put_known_fields(x, cursor, realtime);
         return r < 0 ? r : export_text(&x->entry, "\n");
 }
 
@@ -174,12 +229,13 @@ static int read_entry(void *userdata) {
         /* Later entries can carry earlier times: the clock may have been set back. So this one is passed over, not taken as the end. */
         if (realtime < (uint64_t) x->window->since_ms * 1000 || realtime > (uint64_t) x->window->until_ms * 1000 + 999)
                 return 0;
+        (void) snprintf(x->where, sizeof(x->where), "journal of %s, entry %s", x->unit, cursor);
         r = put_entry(x, cursor, realtime);
         if (r < 0 && !is_journal_error(r))
                 return r;
         if (r < 0) {
                 export_reset(&x->entry);
-                store_hole(x->store, &x->item, r, -1);
+                miss(x, r, -1);
         }
         free(x->cursor);
         x->cursor = TAKE_PTR(cursor);

@@ -21,6 +21,7 @@
 #define JOURNALD   "/lib/systemd/systemd-journald"
 #define WAIT_US    (20LL * 1000 * 1000)
 #define BIG        (300U * 1024)
+#define HUGE_FIELD (40U * 1024 * 1024)
 #define FUZZ_COUNT 60U
 
 static struct {
@@ -131,18 +132,25 @@ static pid_t start_unit(void) {
                 (void) pause();
 }
 
-/* What privileged daemons say about the unit, and what has nothing to do with it. */
-static void log_about_unit(pid_t unit_pid) {
-        char object[64], dump[128];
+static void log_dump(const char *message, const void *field, size_t n) {
+        char dump[128];
 
-        (void) snprintf(object, sizeof(object), "OBJECT_PID=%d", (int) unit_pid);
         (void) snprintf(dump, sizeof(dump), "COREDUMP_UNIT=%s", world.unit);
-        send_field("MESSAGE=about the unit", object, strlen(object));
-        const struct iovec v[] = { { (char *) "MESSAGE=it dumped core", 22 },
+        const struct iovec v[] = { { (char *) message, strlen(message) },
                                    { (char *) "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1", 43 },
-                                   { dump, strlen(dump) } };
+                                   { dump, strlen(dump) },
+                                   { (char *) field, n } };
 
         assert_int_equal(sd_journal_sendv(v, ELEMENTSOF(v)), 0);
+}
+
+/* What privileged daemons say about the unit, and what has nothing to do with it. */
+static void log_about_unit(pid_t unit_pid) {
+        char object[64];
+
+        (void) snprintf(object, sizeof(object), "OBJECT_PID=%d", (int) unit_pid);
+        send_field("MESSAGE=about the unit", object, strlen(object));
+        log_dump("MESSAGE=it dumped core", "X=1", 3);
         send_field("MESSAGE=of no concern", NULL, 0);
 }
 
@@ -295,6 +303,38 @@ static void journal_beyond_the_budget_is_cut(void **state) {
         assert_string_equal(box_text(box_hole(&b, "journal", 0), "hole"), "EFBIG");
 }
 
+/* The program itself, within its limits: unpacking this field would take more memory than it has. */
+static void journal_field_too_large_to_unpack_costs_nothing_but_itself(void **state) {
+        char self[400], command[1024];
+        _cleanup_free_ char *huge = malloc(HUGE_FIELD);
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+        (void) state;
+        if (!is_up())
+                return;
+        assert_true(n > 0);
+        self[n] = '\0';
+        *strrchr(self, '/') = '\0';
+        memset(huge, 'z', HUGE_FIELD);
+        memcpy(huge, "HUGE=", 5);
+        log_dump("MESSAGE=before", "X=1", 3);
+        log_dump("MESSAGE=with the huge one", huge, HUGE_FIELD);
+        log_dump("MESSAGE=hidden behind it", "X=1", 3);
+        assert_true(wait_for("journalctl -q -n 5 | grep -q 'hidden behind it'"));
+        (void) snprintf(command, sizeof(command),
+                        "mkdir -m 700 /run/out && %s/../../freezed-collect --folder 3 --result 4 --since 0 --until "
+                        "9999999999999 --deadline 20000 "
+                        "--max-bytes 100000000 --cgroup %s --unit %s 3</run/out 4>/dev/null",
+                        self, world.cgroups[world.n_cgroups - 1], world.unit);
+        assert_true(shell(command));
+        assert_true(shell("cd /run/out && sha256sum -c --quiet manifest-sha256.txt"));
+        assert_true(shell("grep -qa '^MESSAGE=hidden behind it$' /run/out/data/*-journal"));
+        assert_true(shell("grep -qa '^MESSAGE=with the huge one$' /run/out/data/*-journal"));
+        assert_false(shell("grep -qa '^HUGE' /run/out/data/*-journal"));
+        assert_true(shell("jq -es 'any(.[]; .hole == \"E2BIG\" and (.source | test(\", entry s=\")))' "
+                          "/run/out/index.jsonl >/run/jq"));
+}
+
 /* From here on journald is stopped and the file is ours to spoil. */
 
 static int find_journal(char *ret, size_t n) {
@@ -417,6 +457,7 @@ int main(void) {
                 cmocka_unit_test(journal_keeps_to_its_window),
                 cmocka_unit_test(journal_of_a_unit_that_never_was_is_empty_not_a_hole),
                 cmocka_unit_test(journal_beyond_the_budget_is_cut),
+                cmocka_unit_test(journal_field_too_large_to_unpack_costs_nothing_but_itself),
                 cmocka_unit_test(journal_that_is_corrupt_or_truncated_never_kills_the_reader),
                 cmocka_unit_test(journal_that_is_not_there_is_a_hole),
                 cmocka_unit_test(guard_turns_sigbus_into_an_error_as_often_as_it_comes),
