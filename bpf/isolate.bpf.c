@@ -18,6 +18,7 @@
 #define PASS 1
 #define DENY 0
 #define FRAGMENT_OFFSET 0x1fff
+#define IP_WORDS (sizeof(struct iphdr) / 4)
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -150,13 +151,17 @@ static __always_inline __u16 remote_port(struct __sk_buff *skb, __u32 offset, __
 static __always_inline int read_v4(struct __sk_buff *skb, int out, struct remote *ret) {
         struct iphdr ip;
 
-        if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+        if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.ihl < IP_WORDS)
                 return 0;
         set_v4(ret, out ? ip.daddr : ip.saddr);
+        /* Options are not walked, and a source route names another end than the header does: like IPv6's extension headers, they pass only
+         * where every protocol and port does. */
+        if (ip.ihl > IP_WORDS)
+                return 1;
         ret->proto = ip.protocol;
         /* A later fragment has no ports: it passes only where every port does. */
         if (!(bpf_ntohs(ip.frag_off) & FRAGMENT_OFFSET))
-                ret->port = remote_port(skb, ip.ihl * 4, ip.protocol, out);
+                ret->port = remote_port(skb, sizeof(ip), ip.protocol, out);
         return 1;
 }
 
