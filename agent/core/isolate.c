@@ -153,10 +153,12 @@ int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const s
                 fill_permit(&a[k], &policy.permit[k]);
         for (size_t k = 0; k < n_b; k++)
                 fill_permit(&b[k], &policy.permit[n_a + k]);
-        if (policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0)
-                return -errno;
-        if (bpf_map_freeze(i->spare.policy) < 0)
-                return -errno;
+        if ((policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0) || bpf_map_freeze(i->spare.policy) < 0) {
+                r = -errno;
+                /* FAIL-CLOSED: with these permits in it, it may not become the set of a hold that permits nothing */
+                set_close(&i->spare);
+                return r;
+        }
         set_close(&i->taken);
         i->taken = i->spare;
         i->spare = (struct set){ 0 };
@@ -306,9 +308,11 @@ static int drop_pin(int dir, const char *dir_path, const char *name) {
         if (r < 0)
                 return r;
         fd = bpf_obj_get(path);
-        if (fd >= 0 && bpf_link_detach(fd) < 0)
+        if (fd < 0) /* nobody could tell whether it was detached */
+                return errno == ENOENT ? 0 : -errno;
+        if (bpf_link_detach(fd) < 0)
                 return -errno;
-        if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id != 0)
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id != 0)
                 return -EBUSY;
         return unlinkat(dir, name, 0) < 0 ? -errno : 0;
 }
