@@ -12,7 +12,7 @@
 #include "agent/util/log.h"
 
 /* Accepted in a turn: closing what is too much has to be faster than connecting. */
-#define ACCEPT_MAX 8
+#define ACCEPT_MAX 32
 /* After accept4() ran out of descriptors or memory; the connections stay in the backlog. */
 #define ACCEPT_RETRY_US (100 * 1000)
 /* What the kernel gives without privilege by default, doubled for its own bookkeeping: two answers of the largest size and a half. */
@@ -29,7 +29,7 @@ struct client {
         struct limit_account *account;
         uint32_t number; /* of its message that is with the core; 0: none is */
         bool waiting;    /* its uid has spent its budget */
-        bool gone;       /* it closed its end; what it sent before still counts */
+        bool gone;       /* it closed its end; unless its uid keeps failing, what it sent before still counts */
         size_t n_later;  /* 0: nothing was put off */
         char later[CLIENT_LATER_MAX];
 };
@@ -201,6 +201,11 @@ static int on_client(sd_event_source *source, int fd, uint32_t revents, void *us
                 c->number = 0;
                 c->n_later = 0;
         }
+        /* Else the dead connections of a flood would keep their places until all it sent is worked off. */
+        if (c->gone && !limit_is_clean(c->account, clock_mono_us())) {
+                drop(c);
+                return 0;
+        }
         wait = limit_wait_us(c->account, clock_mono_us());
         if (wait > 0) {
                 c->waiting = true;
@@ -241,7 +246,8 @@ static int admit(struct clients *cs, int fd, struct limit_account *a) {
         return 0;
 }
 
-static void welcome(struct clients *cs, int fd) {
+/* False when there is no place for it. */
+static bool welcome(struct clients *cs, int fd) {
         _cleanup_close_ int owned = fd;
         char text[REQUEST_REFUSAL_SIZE];
         struct limit_account *a;
@@ -249,40 +255,50 @@ static void welcome(struct clients *cs, int fd) {
         socklen_t n = sizeof(peer);
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
-                return;
+                return false;
         a = limit_account(&cs->limit, peer.uid, clock_mono_us());
         if (cs->limit.n_connections == LIMIT_CONNECTIONS_MAX && a->n_connections < LIMIT_CONNECTIONS_PER_UID &&
             limit_is_clean(a, clock_mono_us()))
                 displace(cs);
         if (!limit_connect(&cs->limit, a)) {
-                fail(a, LIMIT_UNIT_US, REASON_BUSY);
+                if (a->n_connections == LIMIT_CONNECTIONS_PER_UID)
+                        fail(a, LIMIT_UNIT_US, REASON_BUSY);
                 (void) send(fd, text, request_refusal(REASON_BUSY, text), MSG_DONTWAIT | MSG_NOSIGNAL);
-                return;
+                return false;
         }
         if (admit(cs, fd, a) < 0) {
                 limit_disconnect(&cs->limit, a);
-                return;
+                return false;
         }
         (void) TAKE_FD(owned);
+        return true;
+}
+
+/* Accepts as many as a turn allows; 0, or -errno of accept4(). */
+static int welcome_some(struct clients *cs, int fd, bool *ret_any) {
+        *ret_any = false;
+        for (int i = 0; i < ACCEPT_MAX; i++) {
+                int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+                if (client < 0)
+                        return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
+                if (welcome(cs, client))
+                        *ret_any = true;
+        }
+        return 0;
 }
 
 static int on_listener(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct clients *cs = userdata;
+        bool any;
 
         (void) revents;
-        for (int i = 0; i < ACCEPT_MAX; i++) {
-                int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-                if (client >= 0) {
-                        welcome(cs, client);
-                        continue;
-                }
-                if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-                        return 0;
+        if (welcome_some(cs, fd, &any) < 0) {
                 (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
                 wake_in(cs, ACCEPT_RETRY_US);
-                return 0;
         }
+        /* A storm of connections that are all too many does not come before anybody who has one. */
+        (void) sd_event_source_set_priority(source, any ? PRIORITY_CLEAN : PRIORITY_FAILING);
         return 0;
 }
 

@@ -14,14 +14,14 @@ _Static_assert(REQUEST_QUERY_MAX <= CLIENT_LATER_MAX, "any query can be put off"
 struct gate {
         struct clients *clients;
         struct link *link;
-        bool has_keys; /* the core has said whom to trust, be it nobody */
         struct sshkey keys[DSSE_KEYS_MAX];
         size_t n_keys;
         uint32_t query; /* number of the query that is with the core; 0: none is */
 };
 
-static void follow_state(struct gate *g) {
-        clients_open(g->clients, g->has_keys && link_has_room(g->link));
+/* Called first when the core has said whom to trust, be it nobody: until then no client is heard. */
+static void follow_room(struct gate *g) {
+        clients_open(g->clients, link_has_room(g->link));
 }
 
 /* Asks the core. A frame that it refuses to be is a fault of ours. */
@@ -33,7 +33,7 @@ static enum reason forward(struct gate *g, const struct request *r, uint32_t num
                 return REASON_INTERNAL;
         if (r->kind != FRAME_COMMAND)
                 g->query = number;
-        follow_state(g);
+        follow_room(g);
         return REASON_NONE;
 }
 
@@ -69,8 +69,7 @@ static void take_keys(struct gate *g, const struct frame *f) {
                 memcpy(g->keys[i].id, key, sizeof(g->keys[i].id));
                 memcpy(g->keys[i].pub, key + sizeof(g->keys[i].id), sizeof(g->keys[i].pub));
         }
-        g->has_keys = true;
-        follow_state(g);
+        follow_room(g);
         log_event(LOG_INFO, NULL, LOG_FIELDS(.stage = "arrive"), "The trust root has %zu keys", g->n_keys);
 }
 
@@ -93,7 +92,7 @@ static void on_frame(void *userdata, const struct frame *f) {
 static void on_room(void *userdata) {
         struct gate *g = userdata;
 
-        follow_state(g);
+        follow_room(g);
         clients_resume(g->clients);
 }
 

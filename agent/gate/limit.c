@@ -16,8 +16,8 @@ int64_t limit_cost_us(size_t n_bytes, unsigned int n_verified) {
 static bool is_staler(const struct limit_account *a, const struct limit_account *than) {
         if (a->used != than->used)
                 return !a->used;
-        if (a->failed != than->failed)
-                return !a->failed;
+        if ((a->n_failed > 0) != (than->n_failed > 0))
+                return a->n_failed == 0;
         return a->failed_us < than->failed_us;
 }
 
@@ -59,7 +59,9 @@ void limit_fail(struct limit_account *a, int64_t cost_us, int64_t now_us) {
         /* A uid that connects too often is charged although it is not read; its debt has to end somewhere. */
         a->balance_us = MAX(-LIMIT_BUDGET_US, a->balance_us - cost_us);
         a->waiting = a->waiting || a->balance_us <= 0;
-        a->failed = true;
+        if (now_us - a->failed_us >= LIMIT_CLEAN_US)
+                a->n_failed = 0;
+        a->n_failed = MIN(a->n_failed + 1, LIMIT_SLIPS_MAX);
         a->failed_us = now_us;
         a->n_unsaid++;
 }
@@ -71,7 +73,7 @@ int64_t limit_wait_us(struct limit_account *a, int64_t now_us) {
 }
 
 bool limit_is_clean(const struct limit_account *a, int64_t now_us) {
-        return !a->failed || now_us - a->failed_us >= LIMIT_CLEAN_US;
+        return a->n_failed < LIMIT_SLIPS_MAX || now_us - a->failed_us >= LIMIT_CLEAN_US;
 }
 
 bool limit_say(struct limit_account *a, int64_t now_us, uint64_t *ret_n) {

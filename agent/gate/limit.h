@@ -24,21 +24,22 @@
 #define LIMIT_BUDGET_US  (1000LL * LIMIT_UNIT_US)
 /* Who has spent everything is read again only when this much is back: else every unit would be a wake-up. */
 #define LIMIT_RESUME_US (100LL * LIMIT_UNIT_US)
-/* Who has not failed for this long is served before those who have. */
-#define LIMIT_CLEAN_US (10LL * 1000 * 1000)
+/* Served after the others is who failed this often, and every time within that long of the time before: a few slips are human. */
+#define LIMIT_SLIPS_MAX 8U
+#define LIMIT_CLEAN_US  (10LL * 1000 * 1000)
 /* One line of log about a uid in this time. */
 #define LIMIT_SAY_US (60LL * 1000 * 1000)
 
 struct limit_account {
         uid_t uid;
         bool used;    /* it has this uid */
-        bool failed;  /* ever */
         bool said;    /* ever */
         bool waiting; /* spent: not read before LIMIT_RESUME_US are back */
         unsigned int n_connections;
         int64_t balance_us; /* below zero after an expensive failure; right at seen_us */
         int64_t seen_us;
-        int64_t failed_us; /* the last failure */
+        int64_t failed_us;     /* the last failure */
+        unsigned int n_failed; /* each within LIMIT_CLEAN_US of the one before */
         int64_t said_us;
         uint64_t n_unsaid; /* failures that no line of log has counted yet */
 };
@@ -63,7 +64,7 @@ void limit_disconnect(struct limit *l, struct limit_account *a);
 void limit_fail(struct limit_account *a, int64_t cost_us, int64_t now_us);
 /* 0 when the uid's connections may be read, else how many microseconds from now to ask again. */
 int64_t limit_wait_us(struct limit_account *a, int64_t now_us);
-/* True when the uid has not failed of late. */
+/* True when the uid has not failed, or not often, of late. */
 bool limit_is_clean(const struct limit_account *a, int64_t now_us);
 /* True, with the number of failures since the last time, when a line of log about this uid is due. */
 bool limit_say(struct limit_account *a, int64_t now_us, uint64_t *ret_n);

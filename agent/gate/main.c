@@ -57,7 +57,7 @@ static int listen_at(const char *path, int *ret) {
         fd = unix_socket(path, &address);
         if (fd < 0)
                 return fd;
-        if (bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, SOMAXCONN) < 0)
+        if (bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, LIMIT_CONNECTIONS_MAX) < 0)
                 return -errno;
         *ret = TAKE_FD(fd);
         return 0;

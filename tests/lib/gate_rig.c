@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -206,17 +207,36 @@ void rig_refuse(struct rig *r, uint32_t number, enum reason reason) {
         core_send(r, &f);
 }
 
-int rig_connect(struct rig *r, uid_t uid) {
+int rig_try_connect(const struct rig *r) {
         struct sockaddr_un a = address_of(r, "command.sock");
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), result;
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        return fd >= 0 && connect(fd, (struct sockaddr *) &a, sizeof(a)) == 0 ? TAKE_FD(fd) : -errno;
+}
+
+int rig_connect(struct rig *r, uid_t uid) {
         uid_t own = geteuid();
+        int fd;
 
         /* what the kernel tells of the peer is its effective uid at this moment */
         assert_true(uid == own || seteuid(uid) == 0);
-        result = connect(fd, (struct sockaddr *) &a, sizeof(a));
+        fd = rig_try_connect(r);
         assert_true(uid == own || seteuid(own) == 0);
-        assert_int_equal(result, 0);
+        assert_true(fd >= 0);
         return fd;
+}
+
+pid_t rig_fork(uid_t uid) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid > 0)
+                return pid;
+        if (geteuid() == 0 && (setgid(uid) < 0 || setuid(uid) < 0))
+                _exit(EXIT_FAILURE);
+        /* after the change of user, which would undo it */
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        return 0;
 }
 
 void rig_send(int client, const void *text, size_t n) {

@@ -44,6 +44,10 @@ void rig_refuse(struct rig *r, uint32_t number, enum reason reason);
 
 /* As a client: connected with this effective uid, which takes root unless it is one's own. */
 int rig_connect(struct rig *r, uid_t uid);
+/* The same as whoever runs, and nothing fails: below 0 when there is no connection. */
+int rig_try_connect(const struct rig *r);
+/* A child that is that user if this is root, and ends with this process. As fork(); the child must not assert. */
+pid_t rig_fork(uid_t uid);
 void rig_send(int client, const void *text, size_t n);
 void rig_send_string(int client, const char *text);
 /* The next message, NUL-terminated; false when the gate closed the connection. */

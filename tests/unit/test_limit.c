@@ -33,7 +33,6 @@ static void limit_lets_a_new_uid_spend_its_budget_and_no_more(void **state) {
                 n++;
         }
         assert_int_equal(n, LIMIT_BUDGET_US / LIMIT_UNIT_US);
-        assert_false(limit_is_clean(a, T0));
 }
 
 static void limit_reads_again_only_when_enough_is_back(void **state) {
@@ -103,13 +102,31 @@ static void limit_failures_of_one_uid_cost_no_other(void **state) {
         assert_true(limit_is_clean(good, T0));
 }
 
-static void limit_forgives_after_a_while(void **state) {
+static void limit_forgives_slips_and_after_a_while_everything(void **state) {
         struct limit_account *a = limit_account(&limit, 1, T0);
 
         (void) state;
-        limit_fail(a, LIMIT_UNIT_US, T0);
+        for (unsigned int i = 0; i < LIMIT_SLIPS_MAX; i++) {
+                assert_true(limit_is_clean(a, T0));
+                limit_fail(a, LIMIT_UNIT_US, T0);
+        }
+        assert_false(limit_is_clean(a, T0));
         assert_false(limit_is_clean(a, T0 + LIMIT_CLEAN_US - 1));
         assert_true(limit_is_clean(a, T0 + LIMIT_CLEAN_US));
+
+        /* and a slip then is the first again */
+        limit_fail(a, LIMIT_UNIT_US, T0 + LIMIT_CLEAN_US);
+        assert_true(limit_is_clean(a, T0 + LIMIT_CLEAN_US));
+}
+
+static void limit_sees_who_fails_slowly_but_steadily(void **state) {
+        struct limit_account *a = limit_account(&limit, 1, T0);
+        int64_t now = T0;
+
+        (void) state;
+        for (unsigned int i = 0; i < LIMIT_SLIPS_MAX; i++)
+                limit_fail(a, LIMIT_UNIT_US, now += LIMIT_CLEAN_US - 1);
+        assert_false(limit_is_clean(a, now));
 }
 
 static void limit_counts_connections_by_uid_and_in_all(void **state) {
@@ -156,8 +173,8 @@ static void limit_keeps_accounts_with_connections(void **state) {
                 assert_ptr_equal(limit_account(&limit, uid, T0 + 2000), connected[uid]);
 
         /* who failed last is remembered longest */
-        assert_true(limit_account(&limit, 1999, T0 + 2000)->failed);
-        assert_false(limit_account(&limit, 1000, T0 + 2000)->failed);
+        assert_true(limit_account(&limit, 1999, T0 + 2000)->n_failed > 0);
+        assert_false(limit_account(&limit, 1000, T0 + 2000)->n_failed > 0);
 }
 
 static void limit_says_once_a_minute_with_the_count(void **state) {
@@ -188,7 +205,8 @@ int main(void) {
                 cmocka_unit_test_setup(limit_debt_has_an_end, forget),
                 cmocka_unit_test_setup(limit_cost_counts_bytes_and_checks, forget),
                 cmocka_unit_test_setup(limit_failures_of_one_uid_cost_no_other, forget),
-                cmocka_unit_test_setup(limit_forgives_after_a_while, forget),
+                cmocka_unit_test_setup(limit_forgives_slips_and_after_a_while_everything, forget),
+                cmocka_unit_test_setup(limit_sees_who_fails_slowly_but_steadily, forget),
                 cmocka_unit_test_setup(limit_counts_connections_by_uid_and_in_all, forget),
                 cmocka_unit_test_setup(limit_reconnecting_buys_nothing, forget),
                 cmocka_unit_test_setup(limit_keeps_accounts_with_connections, forget),
