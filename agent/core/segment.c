@@ -102,8 +102,7 @@ int segment_open(int dir, uint32_t number, uint64_t *ret_size, int *ret) {
         struct stat st;
 
         get_name(number, name);
-        /* Neither a link nor a pipe that someone put there is followed or waited for. */
-        fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == ENOENT || errno == ELOOP || errno == ENXIO || errno == EISDIR ? -EBADMSG : -errno;
         if (fstat(fd, &st) < 0)

@@ -114,46 +114,68 @@ static void ledger_drops_a_record_cut_off_at_any_byte(void **state) {
         }
 }
 
-static json_t *long_record(unsigned i) {
-        char text[2001];
+static json_t *long_record(unsigned i, size_t n_text) {
+        char text[2048];
 
-        memset(text, 'x', sizeof(text) - 1);
-        text[sizeof(text) - 1] = '\0';
+        assert_true(n_text < sizeof(text));
+        memset(text, 'x', n_text);
+        text[n_text] = '\0';
         return json_pack("{s:i,s:s}", "i", i, "text", text);
 }
 
-/* A power cut may leave any subset of a record's sectors. */
+/* Two records: one of so much text that the second, of some sectors, begins there in its sector. */
+static void make_with_second_at(const char *dir, uint32_t in_sector) {
+        _cleanup_(ledger_freep) struct ledger *l = box_open(dir);
+        uint32_t used;
+
+        assert_int_equal(ledger_append(l, long_record(1, 0), NULL), 0);
+        used = BOX_SEGMENT - (uint32_t) ledger_room(l);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(nftw(dir, scratch_unlink, 16, FTW_DEPTH | FTW_PHYS), 0);
+        l = box_open(dir);
+        assert_int_equal(ledger_append(l, long_record(1, (in_sector + 512 - used % 512) % 512), NULL), 0);
+        assert_int_equal((BOX_SEGMENT - ledger_room(l)) % 512, in_sector);
+        assert_int_equal(ledger_append(l, long_record(2, 1700), NULL), 0);
+}
+
+/* A power cut may leave any subset of a record's sectors. At some places two of them share the header. */
 static void ledger_drops_a_record_with_any_of_its_sectors_missing(void **state) {
         _cleanup_scratch_ struct scratch s;
         uint32_t at[64], first, sectors;
 
         (void) state;
         scratch_make(&s);
-        {
-                _cleanup_(ledger_freep) struct ledger *l = box_open(s.path);
+        for (uint32_t in_sector = 506; in_sector <= 513; in_sector++) {
+                const char *dir = scratch_path(&s, "ledger"), *path = scratch_path(&s, "ledger/" FIRST);
 
-                box_append(l, 3);
-                assert_int_equal(ledger_append(l, long_record(4), NULL), 0);
-        }
-        _cleanup_(scratch_bytes_done) struct scratch_bytes whole = scratch_read(scratch_path(&s, FIRST));
-        assert_int_equal(record_offsets(&whole, at), 4);
-        first = at[3] / 512;
-        sectors = (at[4] - 1) / 512 - first + 1;
-        assert_true(sectors >= 4);
-        for (uint32_t missing = 1; missing < 1U << sectors; missing++) {
-                _cleanup_(scratch_bytes_done) struct scratch_bytes cut = scratch_read(scratch_path(&s, FIRST));
+                make_with_second_at(dir, in_sector % 512);
+                _cleanup_(scratch_bytes_done) struct scratch_bytes whole = scratch_read(path);
+                _cleanup_(scratch_bytes_done) struct scratch_bytes cut = scratch_read(path);
 
-                memcpy(cut.data, whole.data, whole.n);
-                for (uint32_t i = 0; i < sectors; i++)
-                        for (uint32_t j = 0; (missing >> i & 1) && j < 512; j++)
-                                if ((first + i) * 512 + j >= at[3])
-                                        cut.data[(first + i) * 512 + j] = 0;
-                scratch_write(scratch_path(&s, FIRST), cut.data, cut.n);
-                expect(s.path, 0, missing + 1 < 1U << sectors, 3);
-                expect(s.path, 0, false, 3);
-                scratch_write(scratch_path(&s, FIRST), whole.data, whole.n);
+                assert_int_equal(record_offsets(&whole, at), 2);
+                first = at[1] / 512;
+                sectors = (at[2] - 1) / 512 - first + 1;
+                assert_true(sectors >= 4);
+                for (uint32_t missing = 1; missing < 1U << sectors; missing++) {
+                        bool left = false;
+
+                        memcpy(cut.data, whole.data, whole.n);
+                        for (uint32_t i = at[1]; i < at[2]; i++)
+                                if (missing >> (i / 512 - first) & 1)
+                                        cut.data[i] = 0;
+                                else
+                                        left |= cut.data[i] != 0;
+                        scratch_write(path, cut.data, cut.n);
+                        /* what is missing may be the zeros that a header begins with */
+                        bool intact = memcmp(cut.data, whole.data, whole.n) == 0;
+
+                        expect(dir, 0, left && !intact, intact ? 2 : 1);
+                        expect(dir, 0, false, intact ? 2 : 1);
+                }
+                scratch_write(path, whole.data, whole.n);
+                expect(dir, 0, false, 2);
+                assert_int_equal(nftw(dir, scratch_unlink, 16, FTW_DEPTH | FTW_PHYS), 0);
         }
-        expect(s.path, 0, false, 4);
 }
 
 static void ledger_drops_a_first_record_cut_off_in_the_reserve(void **state) {
@@ -220,6 +242,157 @@ static void ledger_refuses_bytes_beyond_a_cut_off_record(void **state) {
         b.data[at[5] - 1] ^= 1;
         b.data[at[5]] = 1;
         scratch_write(scratch_path(&s, FIRST), b.data, b.n);
+        expect(s.path, -EBADMSG, false, 4);
+}
+
+static void ledger_refuses_a_last_record_with_a_length_that_was_never_written(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        uint32_t at[64];
+
+        (void) state;
+        scratch_make(&s);
+        box_make(s.path, 2);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes b = scratch_read(scratch_path(&s, FIRST));
+        assert_int_equal(record_offsets(&b, at), 2);
+        b.data[at[1]] = 0x7f;
+        scratch_write(scratch_path(&s, FIRST), b.data, b.n);
+        expect(s.path, -EBADMSG, false, 1);
+}
+
+static void ledger_refuses_bytes_where_no_record_has_room(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        uint32_t at[64];
+
+        (void) state;
+        scratch_make(&s);
+        {
+                _cleanup_(ledger_freep) struct ledger *l = box_open(s.path);
+
+                assert_int_equal(ledger_append(l, long_record(1, 2000), NULL), 0);
+                size_t frame = strlen("{\"i\":2,\"text\":\"\",\"n\":2,\"prev\":\"\"}") + 64 + SEGMENT_OVERHEAD;
+
+                assert_int_equal(ledger_append(l, long_record(2, ledger_room(l) - frame - 30), NULL), 0);
+                assert_int_equal(ledger_room(l), 30);
+        }
+        _cleanup_(scratch_bytes_done) struct scratch_bytes b = scratch_read(scratch_path(&s, FIRST));
+        assert_int_equal(record_offsets(&b, at), 2);
+        b.data[at[2] + 3] = 1;
+        scratch_write(scratch_path(&s, FIRST), b.data, b.n);
+        expect(s.path, -EBADMSG, false, 2);
+}
+
+/* A record as anyone could write it who knows the format. */
+static uint32_t forge(uint8_t *at, const char *body, uint32_t n) {
+        const uint8_t header[] = { (uint8_t) (n >> 24), (uint8_t) (n >> 16), (uint8_t) (n >> 8), (uint8_t) n };
+
+        memcpy(at, header, sizeof(header));
+        memcpy(at + 4, body, n);
+        segment_leaf_hash(body, n, at + 4 + n);
+        return SEGMENT_OVERHEAD + n;
+}
+
+#define ZEROS "\"0000000000000000000000000000000000000000000000000000000000000000\""
+
+static void ledger_refuses_a_forged_record_that_is_not_the_next(void **state) {
+        static const struct {
+                const char *body;
+                bool good;
+        } cases[] = {
+                { "{\"i\":1,\"n\":1,\"prev\":" ZEROS "}", true },
+                { "{\"i\":1,\"n\":2,\"prev\":" ZEROS "}", false },
+                { "{\"i\":1,\"n\":0,\"prev\":" ZEROS "}", false },
+                { "{\"i\":1,\"n\":\"1\",\"prev\":" ZEROS "}", false },
+                { "{\"i\":1,\"n\":1.0,\"prev\":" ZEROS "}", false },
+                { "{\"i\":1,\"prev\":" ZEROS "}", false },
+                { "{\"i\":1,\"n\":1}", false },
+                { "{\"i\":1,\"n\":1,\"prev\":0}", false },
+                { "{\"i\":1,\"n\":1,\"prev\":\"00\"}", false },
+                { "{\"i\":1,\"n\":1,\"n\":1,\"prev\":" ZEROS "}", false },
+                { "{\"i\":1,\"n\":1,\"prev\":" ZEROS "} {}", false },
+                { "{\"i\":1,\"n\":1,\"prev\":" ZEROS, false },
+                { "[1]", false },
+                { "null", false },
+        };
+        _cleanup_scratch_ struct scratch s;
+
+        (void) state;
+        scratch_make(&s);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                uint8_t segment[BOX_SEGMENT] = { 0 };
+
+                (void) forge(segment, cases[i].body, (uint32_t) strlen(cases[i].body));
+                scratch_write(scratch_path(&s, FIRST), segment, sizeof(segment));
+                expect(s.path, cases[i].good ? 0 : -EBADMSG, false, cases[i].good);
+        }
+}
+
+static void ledger_refuses_a_forged_record_above_the_limit(void **state) {
+        enum { SIZE = 1 << 20 };
+        static char body[LEDGER_RECORD_MAX + 2];
+        static uint8_t segment[SIZE];
+
+        (void) state;
+        for (uint32_t n = LEDGER_RECORD_MAX; n <= LEDGER_RECORD_MAX + 1; n++) {
+                _cleanup_(ledger_freep) struct ledger *l = NULL;
+                _cleanup_scratch_ struct scratch s;
+                bool torn, good = n == LEDGER_RECORD_MAX;
+
+                scratch_make(&s);
+                memset(body, ' ', sizeof(body));
+                memset(segment, 0, sizeof(segment));
+                memcpy(body, "{\"n\":1,\"prev\":" ZEROS, 14 + 66);
+                body[n - 1] = '}';
+                (void) forge(segment, body, n);
+                scratch_write(scratch_path(&s, FIRST), segment, sizeof(segment));
+                assert_int_equal(ledger_open(s.path, SIZE, NULL, NULL, &torn, &l), good ? 0 : -EBADMSG);
+                assert_int_equal(ledger_head(l).n, good);
+        }
+}
+
+/* A zero at the end of the last hash must not hide that record from the search for one behind the damage. */
+static void ledger_finds_a_record_behind_damage_whose_hash_ends_in_zero(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        uint8_t segment[BOX_SEGMENT], hash[32];
+        char body[256];
+        uint32_t second, n;
+        unsigned salt = 0;
+
+        (void) state;
+        scratch_make(&s);
+        do {
+                static const char first[] = "{\"i\":1,\"n\":1,\"prev\":" ZEROS "}";
+
+                memset(segment, 0, sizeof(segment));
+                second = forge(segment, first, sizeof(first) - 1);
+                memcpy(hash, segment + second - 32, 32);
+                n = (uint32_t) snprintf(body, sizeof(body), "{\"i\":2,\"salt\":%u,\"n\":2,\"prev\":\"", salt++);
+                for (size_t i = 0; i < 32; i++)
+                        n += (uint32_t) snprintf(body + n, sizeof(body) - n, "%02x", hash[i]);
+                n += (uint32_t) snprintf(body + n, sizeof(body) - n, "\"}");
+                (void) forge(segment + second, body, n);
+        } while (segment[second + SEGMENT_OVERHEAD + n - 1] != 0);
+        scratch_write(scratch_path(&s, FIRST), segment, sizeof(segment));
+        expect(s.path, 0, false, 2);
+        /* no length any more: the first could as well have been cut off, but for the second */
+        memset(segment, 0, 4);
+        scratch_write(scratch_path(&s, FIRST), segment, sizeof(segment));
+        expect(s.path, -EBADMSG, false, 0);
+}
+
+static void ledger_refuses_two_cut_off_records(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        uint32_t at[64];
+
+        (void) state;
+        scratch_make(&s);
+        box_make(s.path, 5);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes b = scratch_read(scratch_path(&s, FIRST));
+        _cleanup_(scratch_bytes_done) struct scratch_bytes reserve = scratch_read(scratch_path(&s, SECOND));
+        assert_int_equal(record_offsets(&b, at), 5);
+        b.data[at[5] - 1] ^= 1;
+        reserve.data[20] = 1;
+        scratch_write(scratch_path(&s, FIRST), b.data, b.n);
+        scratch_write(scratch_path(&s, SECOND), reserve.data, reserve.n);
         expect(s.path, -EBADMSG, false, 4);
 }
 
@@ -394,6 +567,12 @@ int main(void) {
                 cmocka_unit_test(ledger_drops_a_first_record_cut_off_in_the_reserve),
                 cmocka_unit_test(ledger_refuses_a_file_that_was_cut_or_grew_and_keeps_what_it_holds),
                 cmocka_unit_test(ledger_refuses_bytes_beyond_a_cut_off_record),
+                cmocka_unit_test(ledger_refuses_a_last_record_with_a_length_that_was_never_written),
+                cmocka_unit_test(ledger_refuses_bytes_where_no_record_has_room),
+                cmocka_unit_test(ledger_refuses_a_forged_record_that_is_not_the_next),
+                cmocka_unit_test(ledger_refuses_a_forged_record_above_the_limit),
+                cmocka_unit_test(ledger_finds_a_record_behind_damage_whose_hash_ends_in_zero),
+                cmocka_unit_test(ledger_refuses_two_cut_off_records),
                 cmocka_unit_test(ledger_refuses_a_doubled_record),
                 cmocka_unit_test(ledger_refuses_records_in_another_order),
                 cmocka_unit_test(ledger_refuses_a_record_taken_out_of_the_middle),
