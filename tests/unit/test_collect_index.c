@@ -22,8 +22,7 @@ static const char *const hostile[] = {
         "\xc0\xaf overlong",
         "\xed\xa0\x80 surrogate",
         "cut short \xe2\x82",
-        "\xc2\x9b"
-        "31m C1 control",
+        "\xc2\x9b\x33\x31m C1 control",
         "\xe2\x80\xae right to left",
         "\xf0\x9f\x98\x80 beyond the BMP",
         "\x7f",

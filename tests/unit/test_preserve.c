@@ -4,6 +4,9 @@
 #include "lib/evidence_rig.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/mman.h>
@@ -151,6 +154,67 @@ static void a_deleted_program_is_named_as_deleted(void **state) {
         assert_int_equal(unlink(scratch_path(&s, "implant")), 0);
         d = rig_preserve(r);
         assert_true(rig_shell(d.folder, ANY(".exe | endswith(\"/implant (deleted)\")", "data/*-links")));
+}
+
+/* Listens on a port of the loopback of a network namespace of its own. */
+static void listen_apart(uint16_t port) {
+        const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+        int s;
+
+        assert_int_equal(unshare(CLONE_NEWNET), 0);
+        s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(s, (const struct sockaddr *) &a, sizeof(a)), 0);
+        assert_int_equal(listen(s, 1), 0);
+}
+
+static void *thread_apart(void *ready) {
+        listen_apart(0x1002);
+        assert_int_equal(write(*(int *) ready, "x", 1), 1);
+        (void) pause();
+        return NULL;
+}
+
+static void child_apart(void *userdata) {
+        pthread_t thread;
+        int ends[2];
+        char c;
+
+        (void) userdata;
+        listen_apart(0x1001);
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(pthread_create(&thread, NULL, thread_apart, &ends[1]), 0);
+        assert_int_equal(read(ends[0], &c, 1), 1);
+}
+
+static void each_network_namespace_is_read_once_that_of_one_thread_too(void **state) {
+        struct rig *r = *state;
+        struct rig_done d;
+
+        rig_spawn(r, NULL, NULL);
+        rig_spawn(r, NULL, NULL);
+        rig_spawn(r, child_apart, NULL);
+        d = rig_preserve(r);
+        assert_true(rig_shell(d.folder, "test $(ls data/*-net-tcp | wc -l) = 3"));
+        assert_true(rig_shell(d.folder, "grep -l ':1001 00000000:0000 0A' data/*-net-tcp"));
+        assert_true(rig_shell(d.folder, "grep -l ':1002 00000000:0000 0A' data/*-net-tcp"));
+}
+
+static void the_collector_that_runs_out_of_time_seals_what_it_has(void **state) {
+        struct rig *r = *state;
+        char script[1024];
+        struct rig_done d;
+
+        rig_spawn(r, NULL, NULL);
+        (void) snprintf(script, sizeof(script),
+                        "exec %s --folder 3 --result 4 --since 0 --until 0 --deadline 0 --max-bytes 1000000 --cgroup "
+                        "%s --unit -\n",
+                        r->collector, r->cgroup);
+        rig_script(r, script);
+        d = rig_preserve(r);
+        assert_int_equal(d.state, PRESERVE_CUT_SHORT);
+        assert_true(d.flags & COLLECT_CUT_TIME);
+        assert_true(rig_shell(d.folder, CHECK_SUMS " && " CHECK_SIGNATURE));
+        assert_true(rig_shell(d.folder, ANY(".hole == \"ETIME\"", "index.jsonl")));
 }
 
 static void a_second_snapshot_never_touches_the_first(void **state) {
@@ -415,6 +479,8 @@ int main(void) {
                 CASE(the_statement_says_for_what_and_is_signed_by_the_host),
                 CASE(hostile_names_stay_out_of_file_names_and_are_escaped),
                 CASE(a_deleted_program_is_named_as_deleted),
+                CASE(each_network_namespace_is_read_once_that_of_one_thread_too),
+                CASE(the_collector_that_runs_out_of_time_seals_what_it_has),
                 CASE(a_second_snapshot_never_touches_the_first),
                 CASE(a_killed_collector_leaves_a_usable_folder_that_says_so),
                 CASE(a_collector_that_hangs_is_killed_at_the_deadline),
