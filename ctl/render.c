@@ -121,32 +121,24 @@ static void heading(const struct page *p, const char *text, enum tone tone) {
         fprintf(p->f, "%s%s%s\n", p->colour ? colours[tone] : "", text, p->colour ? "\033[0m" : "");
 }
 
-static void render_unknown(const struct page *p, const json_t *array) {
-        size_t i;
+void render_reasons(const struct page *p, const json_t *payload, const char *array) {
+        size_t unknown, i;
+        reason_set set = member_reasons(payload, array, &unknown);
         json_t *v;
         enum reason r;
 
-        json_array_foreach(array, i, v) if (!json_is_string(v) || !reason_from_id(json_string_value(v), &r))
-                fprintf(p->f, "  %s: this freezectl does not know this reason; it is older than the host\n",
-                        CLEAN(json_string_value(v)));
-}
-
-void render_reasons(const struct page *p, const json_t *payload) {
-        size_t unknown[2];
-        reason_set set =
-                member_reasons(payload, "reasons", &unknown[0]) | member_reasons(payload, "flags", &unknown[1]);
-
-        for (size_t i = 0; i < ELEMENTSOF(headings); i++) {
+        for (i = 0; i < ELEMENTSOF(headings); i++) {
                 if (!reason_set_has_kind(set, headings[i].kind))
                         continue;
                 heading(p, headings[i].heading, headings[i].tone);
-                for (enum reason r = 0; r < _REASON_MAX; r++)
+                for (r = 0; r < _REASON_MAX; r++)
                         if (set & reason_bit(r) && reason_kind(r) == headings[i].kind)
                                 render_reason(p, r);
         }
-        if (unknown[0] + unknown[1] > 0) {
+        if (unknown > 0)
                 heading(p, "Not understood", TONE_DOUBT);
-                render_unknown(p, json_object_get(payload, "reasons"));
-                render_unknown(p, json_object_get(payload, "flags"));
-        }
+        json_array_foreach(json_object_get(payload, array), i,
+                           v) if (!json_is_string(v) || !reason_from_id(json_string_value(v), &r))
+                fprintf(p->f, "  %s: this freezectl is older than the host and does not know it\n",
+                        CLEAN(json_string_value(v)));
 }

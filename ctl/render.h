@@ -29,8 +29,8 @@ void render_verdict(const struct page *p, enum tone tone, const char *capitals, 
 void render_row(const struct page *p, const char *label, const char *fmt, ...) _printf_(3, 4);
 /* A reason with its sentence and what to do next. */
 void render_reason(const struct page *p, enum reason r);
-/* The payload's reasons and flags, each kind below its own heading, and those that this version does not know. */
-void render_reasons(const struct page *p, const json_t *payload);
+/* The array's reasons, each kind below its own heading, and those that this version does not know. */
+void render_reasons(const struct page *p, const json_t *payload, const char *array);
 /* What to do about a reason; NULL when there is nothing to say. */
 const char *render_advice(enum reason r);
 /* The tone of an exit code. */

@@ -199,19 +199,51 @@ static void render_facts(const struct page *p, const json_t *told) {
                            wall >= 0 ? TIME(wall) : "");
 }
 
-/* The command that comes next. */
-static void render_next(const struct page *p, const json_t *told) {
+static bool makes_hold(const json_t *told) {
         enum receipt_state s = receipt_state(told);
-        const char *id = CLEAN(member_str(told, "id"));
-        bool holds = s == RECEIPT_STATE_CONTAINED || s == RECEIPT_STATE_PARTIAL || s == RECEIPT_STATE_FAILED;
         enum verb v;
 
-        if (!holds || !*id || !verb_from_id(member_str(told, "verb"), &v) || verb_info(v)->cls != VERB_CLASS_STOP)
-                return;
-        render_row(p, "hold", "%s", id);
+        return (s == RECEIPT_STATE_CONTAINED || s == RECEIPT_STATE_PARTIAL || s == RECEIPT_STATE_FAILED) &&
+               *member_str(told, "id") && verb_from_id(member_str(told, "verb"), &v) &&
+               verb_info(v)->cls == VERB_CLASS_STOP;
+}
+
+/* The command that comes next. */
+static void render_next(const struct page *p, const json_t *told) {
+        const char *id = CLEAN(member_str(told, "id"));
+
         fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
         if (member_int(told, "lease_ms", 0) > 0)
                 fprintf(p->f, "Keep it longer:   freezectl extend %s --lease 15m\n", id);
+}
+
+/* What a plan says beyond its targets: whose rule allows it, and what would not be covered. */
+static void render_decision(const struct page *p, const json_t *told) {
+        char missing[512] = "";
+        size_t i, used = 0, n = 0;
+        json_t *l;
+
+        if (*member_str(told, "role"))
+                render_row(p, "allowed", "to the role %s", CLEAN(member_str(told, "role")));
+        json_array_foreach(json_object_get(told, "layers"), i, l) {
+                if (strcmp(member_str(l, "state"), "yes") == 0)
+                        n++;
+                else if (used < sizeof(missing))
+                        used += (size_t) snprintf(missing + used, sizeof(missing) - used, "%s%s", used ? ", " : "",
+                                                  CLEAN(member_str(l, "id")));
+        }
+        if (json_array_size(json_object_get(told, "layers")) > 0)
+                render_row(p, "layers", "%zu work here; not covered: %s", n, used ? missing : "nothing that is known");
+}
+
+/* The reason is on the first line already: what to do about it follows at once. */
+static void render_refusal(const struct page *p, const json_t *told) {
+        const char *id = json_string_value(json_array_get(json_object_get(told, "reasons"), 0));
+        enum reason r;
+
+        if (id && reason_from_id(id, &r) && render_advice(r))
+                render_row(p, "next", "%s", render_advice(r));
+        render_reasons(p, told, "flags");
 }
 
 void render_told(const struct page *p, const json_t *told, const char *host, int code) {
@@ -224,9 +256,18 @@ void render_told(const struct page *p, const json_t *told, const char *host, int
                               "it.\n");
         json_array_foreach(json_object_get(told, "targets"), i, t) if (json_is_object(t))
                 render_target(p, t, member_str(told, "verb"));
+        render_decision(p, told);
         render_facts(p, told);
-        render_reasons(p, told);
-        render_next(p, told);
+        if (makes_hold(told))
+                render_row(p, "hold", "%s", CLEAN(member_str(told, "id")));
+        if (receipt_state(told) == RECEIPT_STATE_REFUSED) {
+                render_refusal(p, told);
+                return;
+        }
+        render_reasons(p, told, "reasons");
+        render_reasons(p, told, "flags");
+        if (makes_hold(told))
+                render_next(p, told);
 }
 
 static void render_signed(const struct page *p, const struct receipt *r) {
@@ -237,7 +278,9 @@ static void render_signed(const struct page *p, const struct receipt *r) {
                                told != r->payload ? "What happened the first time:"
                                                   : "There is no receipt of the first time yet.");
                 if (strcmp(member_str(r->payload, "hold"), "ended") == 0)
-                        render_row(p, "hold", "it has ended: nothing is held by this order now");
+                        render_row(p, "now", "the hold has ended: nothing is held by this order");
+                else if (strcmp(member_str(r->payload, "hold"), "active") == 0)
+                        render_row(p, "now", "the hold is active; `freezectl status` reads it from the kernel");
         }
         if (receipt_state(told) != RECEIPT_STATE_DUPLICATE)
                 render_told(p, told, r->host->name, receipt_exit(r));

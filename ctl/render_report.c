@@ -39,11 +39,13 @@ static void render_hold(const struct page *p, const json_t *hold) {
         render_row(p, "incident", "%s %s", CLEAN(member_str(hold, "severity")), CLEAN(member_str(hold, "incident")));
         if (left > 0 && left <= TEXT_SPAN_MAX_MS)
                 render_row(p, "lease", "ends by itself in %s", SPAN(left));
-        if (*recorded && strcmp(recorded, member_str(hold, "state")) != 0)
+        if (strcmp(recorded, "unknown") == 0)
+                render_row(p, "recorded", "nowhere: the ledger does not know who ordered it");
+        else if (*recorded && strcmp(recorded, member_str(hold, "state")) != 0)
                 render_row(p, "recorded", "%s, which the kernel does not bear out now", CLEAN(recorded));
         json_array_foreach(json_object_get(hold, "targets"), i, t) if (json_is_object(t))
                 render_target(p, t, member_str(hold, "verb"));
-        render_reasons(p, hold);
+        render_reasons(p, hold, "reasons");
         fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
 }
 
@@ -142,5 +144,4 @@ void render_health(const struct page *p, const struct receipt *r, int code) {
                 render_row(p, "systemd", "%" PRId64, member_int(json_object_get(h, "systemd"), "version", 0));
         render_layers(p, json_object_get(h, "layers"));
         render_counters(p, json_object_get(h, "counters"));
-        render_reasons(p, h);
 }

@@ -121,7 +121,8 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
         enum verb v;
         bool freezes = verb_from_id(verb, &v) && verb_info(v)->freezes;
 
-        render_row(p, "target", "%s", CLEAN(member_str(target, "target")));
+        if (*member_str(target, "target"))
+                render_row(p, "target", "%s", CLEAN(member_str(target, "target")));
         if (*member_str(target, "cgroup"))
                 render_row(p, "cgroup", "%s (id %" PRId64 ")", CLEAN(member_str(target, "cgroup")), cgroup_id);
         render_pids(p, json_object_get(target, "pids"));

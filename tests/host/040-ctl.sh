@@ -304,6 +304,9 @@ exits "what is not held is not success when it was named" 3 status other.service
 exits "an incident's holds are named by the host" 0 release --incident SA-20261120-001 "${common[@]}" --socket "$sock" --key alice --out ri.json
 says "and signed by their ids" 'hold:0123456789abcdef0123456789abcdef'
 exits "an incident without holds releases nothing" 3 release --incident SA-20261120-002 "${common[@]}" --socket "$sock" --key alice --out rj.json
+liar '{"report":{"holds":[],"ended":{"state":"lapsed","held_ms":10000,"id":"0123456789abcdef0123456789abcdef"}}}'
+exits "a hold that is over is told with its last receipt" 0 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
+says "as what it is" 'NOTHING HELD.*LAPSED after 10.0 s'
 liar '{"report":{"wall_ms":1,"holds":[]}}'
 exits "an old report played again is not believed" 1 status "${talk[@]:2}"
 says "and says so" 'UNVERIFIED.*plays again'
