@@ -8,24 +8,11 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/fold.h"
-#include "agent/core/link.h"
-#include "agent/core/record.h"
-#include "agent/core/recover.h"
-#include "agent/core/snapshot.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
 #include "agent/util/log.h"
 
 #define FILE_MAX (256U * 1024)
-
-int64_t agent_floor(const struct agent *a) {
-        return a->floor.ms == 0 ? 0 : a->floor.ms + (clock_boot_ms() - a->floor.at_boot_ms);
-}
-
-void agent_raise_floor(struct agent *a, int64_t ms) {
-        if (ms > agent_floor(a))
-                a->floor = (struct floor){ .ms = ms, .at_boot_ms = clock_boot_ms() };
-}
 
 bool agent_ledger_ok(const struct agent *a) {
         return a->ledger && ledger_ok(a->ledger);
@@ -37,7 +24,7 @@ struct resolver agent_resolver(const struct agent *a) {
 
 void agent_tick(struct agent *a) {
         hold_set_advance(a->holds, a->boot_id, clock_boot_ms());
-        hold_set_forget(a->holds, agent_floor(a));
+        hold_set_forget(a->holds, floor_now(&a->floor));
 }
 
 static int on_idle(sd_event_source *s, void *userdata) {
@@ -90,7 +77,7 @@ static void load_trust(struct agent *a) {
         free(a->trust);
         a->trust = t;
         memcpy(a->trust_digest, digest, sizeof(digest));
-        agent_raise_floor(a, t->iat_ms);
+        floor_raise(&a->floor, t->iat_ms);
 }
 
 static void load_policy(struct agent *a) {
@@ -110,8 +97,6 @@ static void load_policy(struct agent *a) {
 void agent_reload(struct agent *a) {
         load_policy(a);
         load_trust(a);
-        if (a->link)
-                link_send_keys(a->link);
 }
 
 static int open_ledger(struct agent *a) {
@@ -174,9 +159,6 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
 void agent_free(struct agent *a) {
         if (!a)
                 return;
-        link_free(a->link);
-        a->link = NULL;
-        snapshot_free_all(a);
         a->lapse_timer = sd_event_source_disable_unref(a->lapse_timer);
         a->idle = sd_event_source_disable_unref(a->idle);
         probe_free(a->probe);

@@ -8,6 +8,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "agent/core/floor.h"
 #include "agent/core/hostkey.h"
 #include "agent/core/isolate.h"
 #include "agent/core/ledger.h"
@@ -21,7 +22,6 @@
 
 #define AGENT_VERSION "0.1.0"
 
-struct link;
 struct snapshot;
 
 struct config {
@@ -30,11 +30,6 @@ struct config {
         const char *pins;           /* directory on a bpffs */
         const char *socket;         /* where the gate connects, when it is not passed by the service manager */
         const char *collector;      /* program */
-};
-
-/* A time that is certainly past; see policy/decide.h. */
-struct floor {
-        int64_t ms, at_boot_ms;
 };
 
 struct counters {
@@ -68,7 +63,6 @@ struct agent {
         struct isolate *isolate;
         struct probe *probe;
         struct systemd *systemd;
-        struct link *link;
         struct snapshot *snapshots; /* being taken */
         sd_event_source *lapse_timer, *idle;
         struct floor floor;
@@ -83,14 +77,12 @@ struct agent {
 int agent_new(const struct config *config, sd_event *event, struct agent **ret) _warn_unused_;
 void agent_free(struct agent *a);
 void agent_freep(struct agent **a);
-/* Reads trust root and policy again. What cannot be accepted leaves the old one in force and is logged. */
+/* Reads trust root and policy again; the gate has to be told of the keys then. What cannot be accepted leaves the old one in force and is
+ * logged. */
 void agent_reload(struct agent *a);
 
 bool agent_ledger_ok(const struct agent *a);
 struct resolver agent_resolver(const struct agent *a);
-/* The floor now. */
-int64_t agent_floor(const struct agent *a);
-void agent_raise_floor(struct agent *a, int64_t ms);
 /* Has the next set of programs loaded and the ledger's next segment made as soon as nothing else is to be done. */
 void agent_idle_work(struct agent *a);
 /* Lets time pass for leases and held times. */

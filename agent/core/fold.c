@@ -20,7 +20,7 @@ static int fold_release(struct agent *a, const struct command *c) {
                 if (r < 0 && r != -EPROTO)
                         return r;
         }
-        agent_raise_floor(a, decide_raise_floor(agent_floor(a), c->iat_ms));
+        floor_raise(&a->floor, decide_raise_floor(floor_now(&a->floor), c->iat_ms));
         return 0;
 }
 
@@ -149,7 +149,7 @@ static int replay_lapse(struct agent *a, const json_t *body) {
 static void replay_floor(struct agent *a, int64_t floor_ms, const uint8_t boot[static 16], int64_t boot_ms) {
         if (memcmp(boot, a->boot_id, sizeof(a->boot_id)) == 0)
                 floor_ms += clock_boot_ms() - boot_ms;
-        agent_raise_floor(a, floor_ms);
+        floor_raise(&a->floor, floor_ms);
 }
 
 int fold_replay(const json_t *body, uint64_t n, void *userdata) {
@@ -168,7 +168,7 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         replay_floor(a, floor_ms, boot, boot_ms);
         /* A ledger of years has more ids than fit. What made room for this record when it was written makes room now. */
         if (hold_set_seen_room(a->holds) <= COMMAND_TARGETS_MAX)
-                hold_set_forget(a->holds, agent_floor(a));
+                hold_set_forget(a->holds, floor_now(&a->floor));
         if (strcmp(kind, "order") == 0)
                 r = replay_order(a, body, wall_ms);
         else if (strcmp(kind, "outcome") == 0)

@@ -9,7 +9,6 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent/core/agent.h"
-#include "agent/core/pipeline.h"
 
 /* the gate, its successor while it restarts, and a test */
 #define CONNECTIONS_MAX 4U
@@ -25,6 +24,7 @@ struct connection {
 
 struct link {
         struct agent *agent;
+        link_fn fn;
         sd_event_source *source;
         int fd;
         uint64_t next_id;
@@ -79,7 +79,7 @@ static int on_frame(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 disconnect(c);
                 return 0;
         }
-        pipeline_frame(l->agent, &f, &(struct answer){ .link = l, .connection = c->id, .number = f.number });
+        l->fn(l->agent, &f, &(struct answer){ .link = l, .connection = c->id, .number = f.number });
         return 0;
 }
 
@@ -118,13 +118,14 @@ static int listen_at(const char *path) {
         return TAKE_FD(fd);
 }
 
-int link_new(struct agent *a, const char *path, struct link **ret) {
+int link_new(struct agent *a, const char *path, link_fn fn, struct link **ret) {
         struct link *l = calloc(1, sizeof(*l));
         int r;
 
         if (!l)
                 return -ENOMEM;
         l->agent = a;
+        l->fn = fn;
         for (size_t i = 0; i < CONNECTIONS_MAX; i++)
                 l->connections[i].fd = -EBADF;
         r = sd_listen_fds(false) > 0 ? SD_LISTEN_FDS_START : listen_at(path);

@@ -21,8 +21,10 @@ struct answer {
         uint32_t number;
 };
 
-/* Listens on the socket passed by the service manager, or makes one at path (mode 0600). -errno. Frames go to pipeline_frame(). */
-int link_new(struct agent *a, const char *path, struct link **ret) _warn_unused_;
+typedef void (*link_fn)(struct agent *a, const struct frame *f, const struct answer *to);
+
+/* Listens on the socket passed by the service manager, or makes one at path (mode 0600). Every frame goes to fn. -errno. */
+int link_new(struct agent *a, const char *path, link_fn fn, struct link **ret) _warn_unused_;
 void link_free(struct link *l);
 /* Sends the keys to everyone connected; after the trust root changed. */
 void link_send_keys(struct link *l);

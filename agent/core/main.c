@@ -13,9 +13,11 @@
 
 #include "agent/core/agent.h"
 #include "agent/core/link.h"
+#include "agent/core/pipeline.h"
 #include "agent/core/record.h"
 #include "agent/core/recover.h"
 #include "agent/core/sandbox.h"
+#include "agent/core/snapshot.h"
 #include "agent/util/log.h"
 
 static const struct {
@@ -61,57 +63,76 @@ static int parse(int argc, char **argv, struct config *ret) {
         return optind == argc ? 0 : -EINVAL;
 }
 
+/* The agent and the way in, which ends before it. */
+struct core {
+        struct agent *agent;
+        struct link *link;
+};
+
+static void core_done(struct core *c) {
+        link_free(c->link);
+        if (c->agent)
+                snapshot_free_all(c->agent);
+        agent_free(c->agent);
+}
+
 static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        struct core *c = userdata;
+
         (void) s;
         (void) si;
-        agent_reload(userdata);
+        agent_reload(c->agent);
+        link_send_keys(c->link);
         return 0;
 }
 
-/* Everything that sd_event watches signals for is blocked first; the probe's child is forked before that and keeps the defaults. */
-static int watch_signals(sd_event *event, struct agent *a) {
+/* From here on signals wait for the event loop. The self-test's child is forked before and keeps the defaults. */
+static int block_signals(void) {
         sigset_t mask;
-        int r;
 
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGTERM);
         (void) sigaddset(&mask, SIGINT);
         (void) sigaddset(&mask, SIGHUP);
         (void) sigaddset(&mask, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return -errno;
-        r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+        return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int watch_signals(sd_event *event, struct core *c) {
+        int r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
         if (r >= 0)
-                r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, a);
+                r = sd_event_add_signal(event, NULL, SIGHUP, on_reload, c);
         return r;
 }
 
-static int serve(const struct config *config, sd_event *event, struct agent **agent) {
+static int serve(const struct config *config, sd_event *event, struct core *c) {
         struct probe *probe = NULL;
         struct agent *a;
         int r = probe_start(&probe);
 
         if (r < 0)
                 log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"), "No self-test: %s", strerror(-r));
-        r = sandbox_no_network();
+        r = block_signals();
         if (r == 0)
-                r = agent_new(config, event, agent);
+                r = sandbox_no_network();
+        if (r == 0)
+                r = agent_new(config, event, &c->agent);
         if (r < 0) {
                 probe_free(probe);
                 return r;
         }
-        a = *agent;
+        a = c->agent;
         a->probe = probe;
-        r = watch_signals(event, a);
-        if (r < 0)
-                return r;
         /* Before the gate is heard: what was held is held again before anyone can ask for more. */
         if (record_start(a) < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The ledger cannot take a record: only stop orders are carried out");
         recover_all(a);
-        r = link_new(a, config->socket, &a->link);
+        r = link_new(a, config->socket, pipeline_frame, &c->link);
+        if (r == 0)
+                r = watch_signals(event, c);
         if (r < 0)
                 return r;
         agent_idle_work(a);
@@ -122,8 +143,8 @@ static int serve(const struct config *config, sd_event *event, struct agent **ag
 
 int main(int argc, char **argv) {
         struct config config = defaults;
-        struct agent *a = NULL;
-        sd_event *event = NULL;
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(core_done) struct core core = { 0 };
         int r;
 
         if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -135,10 +156,8 @@ int main(int argc, char **argv) {
         if (r >= 0)
                 r = sd_event_new(&event);
         if (r >= 0)
-                r = serve(&config, event, &a);
+                r = serve(&config, event, &core);
         (void) sd_notify(false, "STOPPING=1");
-        agent_free(a);
-        (void) sd_event_unref(event);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start"), "Cannot go on: %s", strerror(-r));
                 return EXIT_FAILURE;

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "agent/core/lease.h"
 #include "agent/core/receipt.h"
 #include "agent/core/record.h"
 #include "agent/core/refusal.h"
@@ -140,7 +139,6 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
                 return r;
         a->counters.holds++;
         link_answer(to, envelope, snapshots);
-        lease_arm(a);
         return snapshots ? snapshot_of_hold(a, recorded_id(proven_recorded(proven)), receipt, to) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/core/agent.h"
+#include "agent/core/lease.h"
 #include "agent/core/order.h"
 #include "agent/core/plan.h"
 #include "agent/core/receipt.h"
@@ -32,7 +33,7 @@ static struct facts facts_now(struct agent *a) {
         struct facts f = {
                 .wall_ms = clock_wall_ms(),
                 .clock_synced = clock_synced(),
-                .floor_ms = agent_floor(a),
+                .floor_ms = floor_now(&a->floor),
                 .ledger_ok = agent_ledger_ok(a),
                 .holds = a->holds,
         };
@@ -102,6 +103,7 @@ void pipeline_frame(struct agent *a, const struct frame *f, const struct answer 
 
         agent_tick(a);
         r = handlers[f->kind] ? handlers[f->kind](a, f, to) : -EPROTO;
+        lease_arm(a);
         systemd_rest(a->systemd);
         agent_idle_work(a);
         if (r < 0) {

@@ -47,7 +47,7 @@ static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret
         if (!body || json_object_set_new(body, "kind", json_string(kind)) < 0 || json_object_set_new(body, "boot", json_string(boot)) < 0 ||
             json_object_set_new(body, "t_boot", json_integer(clock_boot_ms())) < 0 ||
             json_object_set_new(body, "t_wall", json_integer(clock_wall_ms())) < 0 ||
-            json_object_set_new(body, "floor", json_integer(agent_floor(a))) < 0) {
+            json_object_set_new(body, "floor", json_integer(floor_now(&a->floor))) < 0) {
                 json_decref(body);
                 return -ENOMEM;
         }

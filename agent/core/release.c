@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "agent/core/enforce.h"
-#include "agent/core/lease.h"
 #include "agent/core/receipt.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -128,7 +127,6 @@ int release_holds(struct agent *a, struct authorised *authorised, const struct d
         command_id_to_str(&c->id, id);
         log_event(LOG_NOTICE, MESSAGE_ID_RELEASED, LOG_FIELDS(.command_id = id, .stage = "release"), "Released %zu of %zu holds", u.n_ended, n);
         link_answer(to, envelope, false);
-        lease_arm(a);
         return 0;
 }
 
@@ -165,7 +163,6 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
         if (r < 0)
                 return r;
         link_answer(to, envelope, false);
-        lease_arm(a);
         return 0;
 }
 

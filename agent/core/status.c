@@ -165,7 +165,7 @@ static json_t *trust_json(const struct agent *a) {
                 return json_pack("{ss}", "state", reason_id(REASON_NO_TRUST));
         return json_pack("{sI ss sI ss}", "version", (json_int_t) a->trust->version, "fleet", a->trust->fleet, "expires_ms",
                          (json_int_t) a->trust->expires_ms, "state",
-                         MAX(agent_floor(a), clock_wall_ms()) < a->trust->expires_ms ? "valid" : reason_id(REASON_ROOT_EXPIRED));
+                         MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms ? "valid" : reason_id(REASON_ROOT_EXPIRED));
 }
 
 static json_t *ledger_json(const struct agent *a) {
@@ -204,7 +204,7 @@ int health_answer(struct agent *a, const struct frame *f, const struct answer *t
                 /* o: the update takes every reference over, whether it succeeds or not */
                 r = json_object_update_new(report, json_pack("{so so so so so so so so}", "agent", agent_json(a), "layers", layers_to_json(a),
                                                              "trust", trust_json(a), "ledger", ledger_json(a), "clock",
-                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms", (json_int_t) agent_floor(a)),
+                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms", (json_int_t) floor_now(&a->floor)),
                                                              "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
                                                              holds_json(a), "counters", counters_json(a)));
         if (r < 0) {
