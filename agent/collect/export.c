@@ -49,7 +49,8 @@ int export_text(struct export *e, const char *fmt, ...) {
         return 0;
 }
 
-/* Length of the UTF-8 sequence at p and its code point; 0 when it is not one, overlong forms and surrogates included. */
+/* Length of the UTF-8 sequence at p and its code point; 0 when it is not one, overlong forms and surrogates
+ * included. */
 static size_t decode(const uint8_t *p, size_t n, uint32_t *ret) {
         static const struct {
                 uint8_t mask, lead;
@@ -74,7 +75,8 @@ static size_t decode(const uint8_t *p, size_t n, uint32_t *ret) {
         return 0;
 }
 
-/* C0 but tab, DEL and C1 are what a terminal acts on; noncharacters (U+FDD0..U+FDEF and the last two of each plane) are not text. */
+/* C0 but tab, DEL and C1 are what a terminal acts on; noncharacters (U+FDD0..U+FDEF and the last two of each plane) are
+ * not text. */
 static bool is_printable(uint32_t c) {
         if (c == '\t')
                 return true;
@@ -117,7 +119,8 @@ int export_field(struct export *e, const void *field, size_t n) {
         r = reserve(e, n + sizeof(uint64_t) + 1);
         if (r < 0)
                 return r;
-        /* The length of the entry moves last: reading the field can fault (see guard.h), and then nothing of it may count. */
+        /* The length of the entry moves last: reading the field can fault (see guard.h), and then nothing of it may
+         * count. */
         char *p = e->bytes + e->n;
 
         if (export_is_text((const uint8_t *) value, n_value)) {

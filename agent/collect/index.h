@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The lines of index.jsonl: what was preserved, and what was not (the hole ledger). Sources and process names are written by the attacker,
- * so a line is plain ASCII whatever they hold: text is escaped, and bytes that are not UTF-8 go base64 into a member of the same name
- * with "_b64" after it. Pure: no I/O, no clock. */
+/* The lines of index.jsonl: what was preserved, and what was not (the hole ledger). Sources and process names are
+ * written by the attacker, so a line is plain ASCII whatever they hold: text is escaped, and bytes that are not UTF-8
+ * go base64 into a member of the same name with "_b64" after it. Pure: no I/O, no clock. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -16,8 +16,9 @@
 /* How often reading starts again after the last good entry. */
 #define RESTARTS_MAX 4U
 
-/* What journalctl shows for a unit, a disjunction of these: its own messages, its core dumps, what the service manager says about it, what
- * privileged daemons say about it, and for a slice all that runs in it. MESSAGE_ID: systemd-coredump's, from its catalog. */
+/* What journalctl shows for a unit, a disjunction of these: its own messages, its core dumps, what the service manager
+ * says about it, what privileged daemons say about it, and for a slice all that runs in it. MESSAGE_ID:
+ * systemd-coredump's, from its catalog. */
 struct alternative {
         const char *fixed[2];
         const char *field;
@@ -132,7 +133,8 @@ static int put_field(struct reader *x, const void *field, size_t n) {
         return 0;
 }
 
-/* -ENOBUFS, -E2BIG, -EPROTONOSUPPORT: this field cannot be given, the next one can; only the second call steps over it. */
+/* -ENOBUFS, -E2BIG, -EPROTONOSUPPORT: this field cannot be given, the next one can; only the second call steps over
+ * it. */
 static int next_field(struct reader *x, const void **ret, size_t *ret_n) {
         int r = sd_journal_enumerate_data(x->journal, ret, ret_n);
 
@@ -142,8 +144,9 @@ static int next_field(struct reader *x, const void **ret, size_t *ret_n) {
         return sd_journal_enumerate_available_data(x->journal, ret, ret_n);
 }
 
-/* sd-journal has to unpack a compressed field whole, some hundred megabytes if its author wants, and cannot step over one for which there
- * is no memory. So that nobody can hide what he logged behind such a field, its entry is kept with what can be asked for by name. */
+/* sd-journal has to unpack a compressed field whole, some hundred megabytes if its author wants, and cannot step over
+ * one for which there is no memory. So that nobody can hide what he logged behind such a field, its entry is kept with
+ * what can be asked for by name. */
 static int put_known_fields(struct reader *x, const char *cursor, uint64_t realtime) {
         static const char *const known[] = {
                 "MESSAGE",
@@ -205,7 +208,8 @@ static bool is_journal_error(int r) {
         return r == -EFAULT || r == -EBADMSG || r == -EIO || r == -ENODATA || r == -ENXIO || r == -EINVAL;
 }
 
-/* Builds the next entry that is wanted in x->entry; an empty one when there is nothing in it for us, x->end at the end. */
+/* Builds the next entry that is wanted in x->entry; an empty one when there is nothing in it for us, x->end at the
+ * end. */
 static int read_entry(void *userdata) {
         struct reader *x = userdata;
         _cleanup_free_ char *cursor = NULL;
@@ -226,7 +230,8 @@ static int read_entry(void *userdata) {
                 if (sd_journal_test_cursor(x->journal, x->cursor) > 0)
                         return 0;
         }
-        /* Later entries can carry earlier times: the clock may have been set back. So this one is passed over, not taken as the end. */
+        /* Later entries can carry earlier times: the clock may have been set back. So this one is passed over, not
+         * taken as the end. */
         if (realtime < (uint64_t) x->window->since_ms * 1000 || realtime > (uint64_t) x->window->until_ms * 1000 + 999)
                 return 0;
         (void) snprintf(x->where, sizeof(x->where), "journal of %s, entry %s", x->unit, cursor);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Landlock's interface (Documentation/userspace-api/landlock.rst) as far as it is newer than Debian 12's headers, and as a table by the ABI
- * version that brought each right: a kernel refuses a ruleset with a right that it does not know. */
+/* Landlock's interface (Documentation/userspace-api/landlock.rst) as far as it is newer than Debian 12's headers, and
+ * as a table by the ABI version that brought each right: a kernel refuses a ruleset with a right that it does not
+ * know. */
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* freezed-collect: preserves what a contained service knows, in order of volatility, into one folder. Started by freezed for one snapshot
- * with an empty environment and two descriptors; reads nothing before its sandbox is up (see sandbox.h) and answers with one fixed struct
- * (see collect_abi.h). */
+/* freezed-collect: preserves what a contained service knows, in order of volatility, into one folder. Started by
+ * freezed for one snapshot with an empty environment and two descriptors; reads nothing but process ids before its
+ * sandbox is up (see sandbox.h) and answers with one fixed struct (see collect_abi.h). */
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -19,7 +19,8 @@
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
 
-/* How often the cgroup is looked at again for processes that were not there: one that is not frozen can go on forking. */
+/* How often the cgroup is looked at again for processes that were not there: one that is not frozen can go on
+ * forking. */
 #define ROUNDS_MAX 4U
 /* Of the byte budget, what a long journal has to leave for the unit files after it. */
 #define UNITS_KEEP (1024U * 1024)
@@ -156,7 +157,8 @@ static int run(const struct job *j, int *folder, struct collect_result *ret) {
         if (!own_mounts)
                 store_flag(s, COLLECT_NO_MOUNTS);
         note_begin(j, s);
-        /* Before the walls are up, because /proc/PID/stack opens for CAP_SYS_ADMIN only. All that is read for it is digits. */
+        /* Before the walls are up, because /proc/PID/stack opens for CAP_SYS_ADMIN only. All that is read for it is
+         * digits. */
         (void) target_find_processes(t, s);
         if (sandbox_enter() < 0)
                 return COLLECT_EXIT_SANDBOX;

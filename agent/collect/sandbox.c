@@ -28,7 +28,8 @@ int sandbox_mounts(int *folder) {
         struct mount_attr attr = {
                 .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
         };
-        /* Taken before the namespace changes: a mount can be cloned only from within the namespace that it belongs to. */
+        /* Taken before the namespace changes: a mount can be cloned only from within the namespace that it belongs
+         * to. */
         _cleanup_close_ int tree = open_tree(*folder, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
         _cleanup_close_ int fd = -EBADF;
 
@@ -72,11 +73,13 @@ int sandbox_limit(const struct sandbox_limits *l) {
                 if (r < 0)
                         return r;
         }
-        /* The core is the last to be killed when memory runs out and its children inherit that; a snapshot is the first. */
+        /* The core is the last to be killed when memory runs out and its children inherit that; a snapshot is the
+         * first. */
         return io_write_string(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
 }
 
-/* Keeps of the two capabilities what there is; a host in a container may have neither, and then other users' processes become holes. */
+/* Keeps of the two capabilities what there is; a host in a container may have neither, and then other users' processes
+ * become holes. */
 static int keep_capabilities(void) {
         static const unsigned keep[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
         bool have[ELEMENTSOF(keep)];
@@ -167,7 +170,8 @@ static int add_rules(scmp_filter_ctx ctx) {
 }
 
 static int filter_calls(void) {
-        /* FAIL-CLOSED: a call that is not listed fails; a library that tries one on the side goes on, and what needed it becomes a hole. */
+        /* FAIL-CLOSED: a call that is not listed fails; a library that tries one on the side goes on, and what needed
+         * it becomes a hole. */
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
         int r;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What goes first when a host is attacked: the kernel's tables of connections, which go on changing while every process is frozen, and
- * which process holds which end. */
+/* What goes first when a host is attacked: the kernel's tables of connections, which go on changing while every process
+ * is frozen, and which process holds which end. */
 
 #include "agent/collect/target.h"
 
@@ -14,6 +14,6 @@ struct socket_seen {
         size_t n;
 };
 
-/* For the processes that are not done yet: the tables of every network namespace that one of their threads is in and that is not in seen, and
- * for each process which descriptor is which file or socket. */
+/* For the processes that are not done yet: the tables of every network namespace that one of their threads is in and
+ * that is not in seen, and for each process which descriptor is which file or socket. */
 void socket_collect(struct target_set *t, struct store *s, struct socket_seen *seen);

@@ -20,8 +20,9 @@ ssize_t source_link(int at, const char *path, char *ret, size_t n) {
         return got;
 }
 
-/* Looking at a path is harmless, opening it is not: a FIFO waits, a tape rewinds, a watchdog starts. So it is looked at through a descriptor
- * that opens nothing, and what is then opened is that same file whatever the path has become meanwhile. */
+/* Looking at a path is harmless, opening it is not: a FIFO waits, a tape rewinds, a watchdog starts. So it is looked at
+ * through a descriptor that opens nothing, and what is then opened is that same file whatever the path has become
+ * meanwhile. */
 int source_open(int at, const char *path, unsigned flags, int *ret) {
         int nofollow = flags & SOURCE_FOLLOW ? 0 : O_NOFOLLOW;
         _cleanup_close_ int look = openat(at, path, O_PATH | O_CLOEXEC | nofollow);

@@ -17,7 +17,8 @@
 #define BUFFER_SIZE (64U * 1024)
 /* Reserved past the end of the index before anything is read: some 1,500 lines. */
 #define INDEX_RESERVE (256U * 1024)
-/* Of the free space and inodes, what a snapshot may take: the host has to go on running beside it, and the core to seal it. */
+/* Of the free space and inodes, what a snapshot may take: the host has to go on running beside it, and the core to seal
+ * it. */
 #define SPACE_SHARE 2U
 
 struct store {
@@ -73,7 +74,8 @@ static int open_files(struct store *s) {
                 openat(s->folder, COLLECT_INDEX, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (s->index < 0)
                 return -errno;
-        /* Best effort: where the file system cannot do it, a full disk may cost hole lines, and the count of holes still tells. */
+        /* Best effort: where the file system cannot do it, a full disk may cost hole lines, and the count of holes
+         * still tells. */
         (void) fallocate(s->index, FALLOC_FL_KEEP_SIZE, 0, INDEX_RESERVE);
         return 0;
 }
@@ -223,7 +225,8 @@ int store_begin(struct store *s, const struct index_item *item) {
         return s->err;
 }
 
-/* Whole buffers or nothing: what was hashed is exactly what is in the file, so a buffer that the disk took in part is taken back. */
+/* Whole buffers or nothing: what was hashed is exactly what is in the file, so a buffer that the disk took in part is
+ * taken back. */
 static int flush(struct store *s) {
         int r = io_write_all(s->fd, s->buffer, s->buffered);
 
@@ -348,8 +351,8 @@ int store_finish(struct store *s, struct collect_result *ret) {
         r = manifest_add(s->manifest, COLLECT_INDEX, digest);
         if (r < 0)
                 return r;
-        /* One call for all: an fdatasync for each of a thousand small files costs four times as much. It also waits for what others
-         * wrote to that file system, which the caller's deadline bounds. */
+        /* One call for all: 1,400 small files took 15 ms this way and 2.6 s with an fdatasync each (ext4, 6.18). It
+         * also waits for what others wrote to that file system, which the caller's deadline bounds. */
         if (syncfs(s->index) < 0)
                 s->result.flags |= COLLECT_UNSYNCED;
         r = manifest_write(s->manifest, s->sha256, s->result.manifest_sha256);

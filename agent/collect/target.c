@@ -18,7 +18,8 @@
 /* Four million ids of seven digits would be more; nothing that large is a service. */
 #define PROCS_MAX (1024U * 1024)
 
-/* What of a cgroup is kept: who is in it, whether it is frozen, what it used. Most belong to controllers that need not be enabled. */
+/* What of a cgroup is kept: who is in it, whether it is frozen, what it used. Most belong to controllers that need not
+ * be enabled. */
 static const struct source files[] = {
         { "cgroup-procs", "cgroup.procs", SOURCE_OPTIONAL },
         { "cgroup-threads", "cgroup.threads", SOURCE_OPTIONAL },

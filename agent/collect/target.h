@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What is being preserved: cgroups of the unified hierarchy with everything below them, and the processes in there. A process is held by a
- * descriptor of its /proc directory from the first look on, so a pid that is used again can never stand for another process. */
+/* What is being preserved: cgroups of the unified hierarchy with everything below them, and the processes in there. A
+ * process is held by a descriptor of its /proc directory from the first look on, so a pid that is used again can never
+ * stand for another process. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,12 +37,14 @@ struct target_set {
         uint64_t left_out; /* processes beyond TARGET_PROCESSES_MAX, of the last look */
 };
 
-/* Opens /proc and every target's cgroup. NULL when out of memory or without /proc. Nothing is read yet. paths and units are borrowed. */
+/* Opens /proc and every target's cgroup. NULL when out of memory or without /proc. Nothing is read yet. paths and units
+ * are borrowed. */
 struct target_set *target_set_new(const char *const *paths, const char *const *units, size_t n);
 void target_set_free(struct target_set *t);
 void target_set_freep(struct target_set **t);
 
-/* Looks for processes that are not in the set yet and adds them; true when there were any. What could not be looked into becomes a hole. */
+/* Looks for processes that are not in the set yet and adds them; true when there were any. What could not be looked
+ * into becomes a hole. */
 bool target_find_processes(struct target_set *t, struct store *s);
 /* The files of each cgroup itself, and holes for the cgroups and processes that could not be reached. */
 void target_collect(struct target_set *t, struct store *s);

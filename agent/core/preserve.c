@@ -24,7 +24,8 @@
 /* A process that a dead disk holds does not even die of SIGKILL; it is not waited for longer than this. */
 #define LOST_US           (2ULL * 1000 * 1000)
 #define TIMER_ACCURACY_US 1000
-/* Descriptors that are moved to 0..4 in the child come from above these, so that none is overwritten before it is moved. */
+/* Descriptors that are moved to 0..4 in the child come from above these, so that none is overwritten before it is
+ * moved. */
 #define HIGH_FD 16
 
 struct preserve {
@@ -149,8 +150,8 @@ static void fill_arguments(struct arguments *a, const struct preserve_job *job) 
 
 _Static_assert(COLLECT_FOLDER_FD == 3 && COLLECT_RESULT_FD == 4, "the arguments above say so");
 
-/* Nothing of the core goes into the child but the two descriptors: no environment, no signal disposition, no descriptor that someone forgot
- * to mark. Positive errno, as posix_spawn(3) has it. */
+/* Nothing of the core goes into the child but the two descriptors: no environment, no signal disposition, no descriptor
+ * that someone forgot to mark. Positive errno, as posix_spawn(3) has it. */
 static int set_up(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr, const int fds[static 5]) {
         sigset_t all, none;
         int r = 0;

@@ -7,12 +7,15 @@
  *     data/..., index.jsonl, manifest-sha256.txt   the collector's (agent/collect/store.h)
  *     manifest-sha256.txt.sig                  64 bytes: the host's Ed25519 signature over the manifest file
  *     host_key.pem                             the key for it:
- *         openssl pkeyutl -verify -pubin -inkey host_key.pem -rawin -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig
- *     evidence.dsse.json                       in-toto Statement v1 about the manifest: for which order, when, how complete
+ *         openssl pkeyutl -verify -pubin -inkey host_key.pem -rawin
+ *                 -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig
+ *     evidence.dsse.json                       in-toto Statement v1 about the manifest: for which order, when, how
+ *                                              complete
  *
- * The collector is not believed. The core takes one fixed struct from it, hashes the manifest itself, and signs only when both agree. A
- * collector that dies or is killed leaves whole objects; then the statement's subject is the index as it was found, and the state says that it
- * is cut short. A folder without evidence.dsse.json is one that the core did not live to seal. */
+ * The collector is not believed. The core takes one fixed struct from it, hashes the manifest itself, and signs only
+ * when both agree. A collector that dies or is killed leaves whole objects; then the statement's subject is the index
+ * as it was found, and the state says that it is cut short. A folder without evidence.dsse.json is one that the core
+ * did not live to seal. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,8 +76,9 @@ typedef void (*preserve_fn)(const struct preserved *p, void *userdata);
 
 struct preserve;
 
-/* SIGCHLD has to be blocked, as sd_event_add_child(3) asks. Blocks for the making of at most three directories. -errno, and the
- * callback is not called; -EEXIST when the folder has been there too often, -EINVAL for a job out of its ranges. */
+/* SIGCHLD has to be blocked, as sd_event_add_child(3) asks. Blocks for the making of at most three directories. -errno,
+ * and the callback is not called; -EEXIST when the folder has been there too often, -EINVAL for a job out of its
+ * ranges. */
 int preserve_start(sd_event *event, const struct preserve_job *job, preserve_fn done, void *userdata,
                    struct preserve **ret) _warn_unused_;
 /* Kills the collector if it still runs; what is there stays, unsealed. Accepts NULL. */

@@ -109,7 +109,8 @@ static json_t *subject(const char *name, const uint8_t sha256[static 32]) {
         return json_pack("[{s:s, s:{s:s}}]", "name", name, "digest", "sha256", hex);
 }
 
-/* in-toto wants a subject in every statement: where there is not even an index, it is the order that came to nothing. */
+/* in-toto wants a subject in every statement: where there is not even an index, it is the order that came to
+ * nothing. */
 static json_t *find_subject(const struct seal_job *job, const struct seen *manifest, const struct seen *index) {
         if (manifest->bytes)
                 return subject(COLLECT_MANIFEST, manifest->sha256);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Signs what a snapshot's folder holds. Nothing in the folder is trusted: a file is read only when it is a regular file of bounded size, and
- * what is signed about it is what was read here. */
+/* Signs what a snapshot's folder holds. Nothing in the folder is trusted: a file is read only when it is a regular file
+ * of bounded size, and what is signed about it is what was read here. */
 
 #include "agent/core/preserve.h"
 #include "agent/util/collect_abi.h"
@@ -27,6 +27,6 @@ struct seal_job {
         struct collect_result result; /* as the collector says */
 };
 
-/* Decides the state, writes signature, key and statement durably. Fills *ret but for folder and took_us, always; what failed is in
- * its err. Blocks for hashing at most COLLECT_INDEX_MAX bytes and three small durable writes. */
+/* Decides the state, writes signature, key and statement durably. Fills *ret but for folder and took_us, always; what
+ * failed is in its err. Blocks for hashing at most COLLECT_INDEX_MAX bytes and three small durable writes. */
 void seal_folder(int folder, const struct seal_job *job, struct preserved *ret);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What freezed and freezed-collect say to each other. The collector reads what an attacker wrote, so the core believes it as little as
- * possible: one fixed struct of byte arrays on a pipe, each number big-endian, and nothing else. The core takes no name, text or length
- * from it; the manifest's digest is only compared with what the core hashes itself. */
+/* What freezed and freezed-collect say to each other. The collector reads what an attacker wrote, so the core believes
+ * it as little as possible: one fixed struct of byte arrays on a pipe, each number big-endian, and nothing else. The
+ * core takes no name, text or length from it; the manifest's digest is only compared with what the core hashes
+ * itself. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,8 +94,8 @@ static inline void collect_pack(const struct collect_result *r, struct collect_w
         memcpy(ret->manifest_sha256, r->manifest_sha256, sizeof(ret->manifest_sha256));
 }
 
-/* False, *ret untouched, unless magic and version match and the counts can be true: more objects than COLLECT_OBJECTS_MAX or numbers that
- * JSON cannot carry are a lie. */
+/* False, *ret untouched, unless magic and version match and the counts can be true: more objects than
+ * COLLECT_OBJECTS_MAX or numbers that JSON cannot carry are a lie. */
 static inline bool collect_unpack(const struct collect_wire *w, struct collect_result *ret) {
         struct collect_result r = {
                 .flags = (uint32_t) collect_get(w->flags, sizeof(w->flags)),

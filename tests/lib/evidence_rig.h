@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A cgroup with real processes, a host key and an event loop, to run snapshots of it with the collector that was built beside the test
- * (FREEZED_B, the build directory, names another). Needs root and a unified hierarchy; without them each case is skipped. */
+/* A cgroup with real processes, a host key and an event loop, to run snapshots of it with the collector that was built
+ * beside the test (FREEZED_B, the build directory, names another). Needs root and a unified hierarchy; without them
+ * each case is skipped. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +67,8 @@ struct rig_done rig_wait(struct rig *r);
 struct rig_done rig_preserve(struct rig *r);
 /* The collector's pid while it runs. */
 pid_t rig_collector(const struct rig *r);
-/* Stops it as soon as its index is that long, in bytes, and fails the test when it was done by then. Returns its pid. */
+/* Stops it as soon as its index is that long, in bytes, and fails the test when it was done by then. Returns its
+ * pid. */
 pid_t rig_stop_collector(const struct rig *r, off_t index_bytes);
 void rig_on_done(const struct preserved *p, void *userdata);
 

@@ -17,7 +17,8 @@
 #include "agent/collect/journal.h"
 #include "agent/util/io.h"
 
-/* A real journald, in a mount namespace where /run and /var/log are empty, and a real unit in its eyes: a cgroup with a unit's name. */
+/* A real journald, in a mount namespace where /run and /var/log are empty, and a real unit in its eyes: a cgroup with a
+ * unit's name. */
 #define JOURNALD   "/lib/systemd/systemd-journald"
 #define WAIT_US    (20LL * 1000 * 1000)
 #define BIG        (300U * 1024)

@@ -265,7 +265,8 @@ static int build(unsigned walls, int *folder) {
         return (walls & LANDLOCK) && sandbox_landlock(*folder) < 0 ? -4 : 0;
 }
 
-/* Runs one trial in a child of its own and returns what it answered; -1 and below: the sandbox could not be built, or it died. */
+/* Runs one trial in a child of its own and returns what it answered; -1 and below: the sandbox could not be built, or
+ * it died. */
 static int try_in_child(unsigned walls, int (*attempt)(int folder)) {
         _cleanup_scratch_ struct scratch s;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/collect/unit.c agent/collect/store.c agent/collect/manifest.c agent/collect/index.c agent/collect/source.c */
+/* LINK: agent/collect/unit.c agent/collect/source.c agent/collect/index.c */
+/* LINK: agent/collect/store.c agent/collect/manifest.c */
 /* LINK: agent/util/clock.c agent/util/io.c agent/util/fault.c */
 #include "lib/collect_box.h"
 
