@@ -74,8 +74,9 @@ int sandbox_limit(const struct sandbox_limits *l) {
                         return r;
         }
         /* The core is the last to be killed when memory runs out and its children inherit that; a snapshot is the
-         * first. */
-        return io_write_string(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
+         * first. No wall: where /proc is read-only it goes on without. */
+        (void) !io_write_string(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE);
+        return 0;
 }
 
 /* Keeps of the two capabilities what there is; a host in a container may have neither, and then other users' processes
