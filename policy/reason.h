@@ -69,6 +69,7 @@
         X(FOREIGN_SOCKET, "foreign-socket", GAP, 4,                                                                    \
           "A process of the target owns a socket that belongs to another cgroup")                                      \
         X(NETNS, "netns-unreachable", GAP, 4, "A network namespace of the target could not be entered")                \
+        X(PACKET_SOCKETS, "packet-sockets", GAP, 4, "A running process of the target may open packet sockets, which bypass isolation") \
         X(SELFTEST_LEAK, "selftest-leak", GAP, 4, "The self-test got a byte out of the held cgroup")                   \
         X(SELFTEST_CUT, "selftest-cut", GAP, 4, "The self-test could not reach a permitted address")                   \
         X(SELFTEST_NOT_RUN, "selftest-not-run", GAP, 4, "The self-test could not be run inside the target")            \

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/prove.h"
 
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/util/io.h"
+
+#define STATUS_MAX 16384U
 
 struct proven {
         struct enforced *enforced;
@@ -27,6 +32,27 @@ static void read_links(struct agent *a, const struct hold *h, const struct site 
                         p->gaps |= done && (done->gaps & reason_bit(REASON_FOREIGN_BPF)) ? reason_bit(REASON_FOREIGN_BPF)
                                    : done                                               ? reason_bit(REASON_NO_BPF)
                                                                                         : reason_bit(REASON_LINK_LOST);
+}
+
+/* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. */
+static bool may_open_packet_sockets(pid_t pid) {
+        char path[32];
+        _cleanup_free_ char *status = NULL;
+        const char *line;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+        if (io_read_file(AT_FDCWD, path, STATUS_MAX, &status, NULL) < 0)
+                return false; /* gone meanwhile */
+        line = strstr(status, "\nCapPrm:");
+        /* FAIL-CLOSED: a process whose capabilities cannot be read may have it */
+        return !line || strtoull(line + strlen("\nCapPrm:"), NULL, 16) & (UINT64_C(1) << CAP_NET_RAW);
+}
+
+/* Who is frozen cannot open anything; who is only isolated can. */
+static void look_for_packet_sockets(struct proof *p) {
+        for (size_t i = 0; i < p->n_pids && !(p->gaps & reason_bit(REASON_PACKET_SOCKETS)); i++)
+                if (may_open_packet_sockets(p->pids[i]))
+                        p->gaps |= reason_bit(REASON_PACKET_SOCKETS);
 }
 
 static void look_at_sockets(const struct site *s, const struct enforced_site *done, struct proof *p, const struct probe *probe) {
@@ -101,6 +127,8 @@ void prove_site(struct agent *a, const struct hold *h, struct site *s, const str
                 read_links(a, h, s, done, ret);
         if (cgroup_pids(s->fd, &ret->pids, &ret->n_pids) < 0)
                 ret->gaps |= reason_bit(REASON_NOT_FROZEN);
+        if (v->isolates && !v->freezes)
+                look_for_packet_sockets(ret);
         if (v->isolates) {
                 look_at_sockets(s, done, ret, a->probe);
                 self_test(a, h, s, done, ret);
