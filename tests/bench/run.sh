@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh B: figures on a disposable host with a real systemd, beside a floor and the stock tools that are measured in the same rounds, so
+# that what the machine does meanwhile is in all of them alike. Nothing here is an assertion about time; it fails only when something that
+# was measured did not do what it is measured for. packaging/doc/benchmarks.md says what the figures mean.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+B=${1:?usage: run.sh BUILD}
+if [ "$(id -u)" -ne 0 ]; then exec sudo --preserve-env=FREEZED_CACHE "$0" "$@"; fi
+# shellcheck source=tests/lib/box.sh
+. tests/lib/box.sh
+
+ROUNDS=100
+FLOOD_BLOCKS=4
+FLOOD_ROUNDS=50
+FLOOD_RATE=50000
+FLOOD_CONNECTIONS=16
+IDLE_S=60
+
+say() { printf '  %-8s %s\n' BENCH "$1"; }
+fail() { echo "bench: $1" >&2; exit 1; }
+run() { box_run host "$@"; }
+
+build() {
+        local flags=(-std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. "-I$B/gen")
+        mkdir -p "$B/bench"
+        # shellcheck disable=SC2046
+        gcc "${flags[@]}" -o "$B/bench/rounds" tests/bench/{rounds,orders,floor,peer}.c "$B"/policy/*.o "$B"/ctl/{sshprivkey,wire}.o \
+                $(pkg-config --cflags --libs libsodium jansson libbpf) &&
+                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c
+}
+
+unit() {
+        printf '[Service]\nExecStart=/usr/local/bin/crowd %s\n' "$1" | run sh -c 'cat >"/etc/systemd/system/crowd-$1.service"' sh "$1"
+}
+
+set_up() {
+        local program n
+        box_create host && box_install host "$B" && box_boot host || return
+        for program in rounds crowd flood; do
+                box_put host "$B/bench/$program" "/usr/local/bin/$program" 0755
+        done
+        for n in 0 1 10 100; do unit "$n"; done
+        run systemctl daemon-reload && run systemctl start crowd-0 crowd-1 crowd-10 crowd-100 || return
+        box_sh host 'cd /root && for n in alice bob; do ssh-keygen -q -t ed25519 -N "" -C $n -f $n || exit; done
+                freezectl trust init --fleet bench --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json &&
+                freezectl enroll trust.json &&
+                freezectl contain crowd-1.service --key alice --severity P0 --reason flood --out /tmp/order.json && chmod 644 /tmp/order.json' \
+                >/dev/null || return
+        box_until 5 run freezectl health
+}
+
+# rounds SERIES PROCESSES ROUNDS [alone]: adds its lines to the series
+rounds() {
+        local series=$1 n=$2
+        run rounds "crowd-$n.service" "system.slice/crowd-$n.service" "$3" bench /root/alice /root/bob "${@:4}" >"$tmp/part" || exit
+        sed "s/^/$series /" "$tmp/part" >>"$tmp/samples"
+}
+
+core_pid() { run systemctl show -P MainPID freezed.service; }
+gate_pid() { run systemctl show -P MainPID freezed-gate.service; }
+rss() { run sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
+gate_cgroup_kb() { echo $(($(cat "$(box_cgroup host)/freezed.slice/freezed-gate.slice/freezed-gate.service/memory.current" 2>/dev/null || echo 0) / 1024)); }
+cpu_ms() { awk '/^usage_usec/ { printf "%d\n", $2 / 1000 }' "$(box_cgroup host)/$1/cpu.stat"; }
+# what a process and its children were put on a processor for, all threads: voluntarily and not
+switches() { run sh -c 'cat /proc/"$1"/task/*/status' sh "$1" | awk '/^voluntary/ { v += $2 } /^nonvoluntary/ { n += $2 } END { print v, n }'; }
+
+fact() { echo "$1 $2" >>"$tmp/facts"; }
+
+containment() {
+        local n
+        for n in 1 10 100; do
+                say "$ROUNDS rounds of agent, floor and stock tools, for a service of $n"
+                rounds "n$n" "$n" "$ROUNDS"
+        done
+}
+
+flood() {
+        local block flooder
+        rounds warm 10 10 alone
+        fact core_before "$(rss "$(core_pid)")"
+        fact gate_before "$(rss "$(gate_pid)")"
+        for block in $(seq "$FLOOD_BLOCKS"); do
+                say "quiet and under $FLOOD_RATE forged commands a second, block $block of $FLOOD_BLOCKS, $FLOOD_ROUNDS rounds each"
+                rounds quiet 10 "$FLOOD_ROUNDS" alone
+                run setpriv --reuid nobody --regid nogroup --groups freeze flood /tmp/order.json "$FLOOD_RATE" "$FLOOD_CONNECTIONS" >"$tmp/flood" &
+                flooder=$!
+                sleep 1
+                rounds flood 10 "$FLOOD_ROUNDS" alone
+                fact gate_during "$(rss "$(gate_pid)")"
+                run pkill -TERM -x flood
+                wait "$flooder"
+                fact offered "$(cat "$tmp/flood")"
+        done
+        fact core_after "$(rss "$(core_pid)")"
+        fact gate_after "$(rss "$(gate_pid)")"
+}
+
+idle() {
+        local core gate probe who
+        core=$(core_pid) gate=$(gate_pid)
+        probe=$(run pgrep -P "$core" | head -n 1)
+        say "$IDLE_S s of nothing to do"
+        # the gate looks at a uid that it has limited until its account is full again
+        sleep 5
+        for who in core:$core gate:$gate probe:$probe; do fact "rss_${who%:*}" "$(rss "${who#*:}")"; done
+        for who in core:$core gate:$gate probe:$probe; do fact "from_${who%:*}" "$(switches "${who#*:}")"; done
+        fact cpu_from "$(cpu_ms freezed.slice)"
+        sleep "$IDLE_S"
+        for who in core:$core gate:$gate probe:$probe; do fact "to_${who%:*}" "$(switches "${who#*:}")"; done
+        fact cpu_to "$(cpu_ms freezed.slice)"
+}
+
+tmp=$(mktemp -d)
+box_at_exit 'rm -rf "$tmp"'
+load=$(cut -d ' ' -f 1 /proc/loadavg)
+build || fail "the programs do not build"
+say "booting a host"
+set_up || fail "the host did not come up"
+containment
+flood
+idle
+fact load_before "$load"
+fact load_after "$(cut -d ' ' -f 1 /proc/loadavg)"
+fact idle_s "$IDLE_S"
+python3 tests/bench/table.py "$tmp/samples" "$tmp/facts"

@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""table.py SAMPLES FACTS: the table at the end of the benches.
+
+SAMPLES has a line `series name microseconds` for each figure, in the order of measuring: the k-th of one name and the k-th of another are
+of the same round, and ratios are the median of the ratios within rounds. FACTS has lines `name value...`.
+"""
+import collections
+import statistics
+import sys
+
+SIZES = (1, 10, 100)
+PHASES = ("verify", "authorise", "resolve", "record", "enter", "refuse-calls", "destroy-sockets", "drop-packets", "freeze", "prove", "total")
+
+
+def read(path):
+    with open(path, encoding="ascii") as f:
+        return [line.split() for line in f]
+
+
+def quantile(values, q):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def row(label, values, rest=""):
+    print(f"  {label:<38} {quantile(values, 0.5):>8.0f} {quantile(values, 0.99):>8.0f}   {rest}")
+
+
+def ratio(a, b):
+    return statistics.median(x / y for x, y in zip(a, b))
+
+
+def containment(s):
+    for n in SIZES:
+        get = lambda name, series=f"n{n}": s[series, name]
+        agent, floor, tools = get("agent"), get("floor"), get("tools")
+        print(f"\nA service of {n} process{'es' if n > 1 else ''}, {len(agent)} rounds              p50 us   p99 us")
+        row("agent: command sent to proof heard", agent, f"{ratio(agent, floor):.1f} x floor; stock tools take {ratio(tools, agent):.1f} x as long")
+        for phase in PHASES:
+            if get("phase_" + phase):
+                row("  receipt: " + phase, get("phase_" + phase))
+        row("floor", floor)
+        for part in ("verify", "record", "links", "freeze"):
+            row("  " + part, get("floor_" + part))
+        row("stock tools: nft -f, systemctl freeze", tools)
+        for part in ("nft", "freeze", "check"):
+            row("  " + part, get("tools_" + part))
+        row("release by two", get("release"))
+
+
+def flood(s, facts):
+    quiet, flooded = s["quiet", "agent"], s["flood", "agent"]
+    print(f"\nUnder forged commands, a service of 10, {len(flooded)} rounds  p50 us   p99 us")
+    row("quiet", quiet)
+    row("flooded", flooded, f"p99 {quantile(flooded, 0.99) / quantile(quiet, 0.99):.2f} x quiet, p50 {quantile(flooded, 0.5) / quantile(quiet, 0.5):.2f} x")
+    offers = [[int(x) for x in v] for v in facts["offered"]]
+    mean = [round(statistics.mean(column)) for column in zip(*offers)]
+    print(f"  offered {mean[0]} a second, of these {mean[1]} taken by the socket, {mean[2]} left with the sender; {mean[3]} refused by the gate")
+    kb = lambda name: facts[name][-1][0]
+    print(f"  RSS in kB: core {kb('core_before')} before, {kb('core_after')} after; gate {kb('gate_before')} before, {kb('gate_during')} during, {kb('gate_after')} after")
+
+
+def idle(facts):
+    print("\nIdle                        RSS kB   switches a minute, voluntary and not")
+    for who in ("core", "probe", "gate"):
+        span = int(facts["idle_s"][0][0])
+        old, new = facts["from_" + who][0], facts["to_" + who][0]
+        voluntary, other = ((int(b) - int(a)) * 60 / span for a, b in zip(old, new))
+        print(f"  {who:<24} {facts['rss_' + who][0][0]:>8}   {voluntary:.0f} {other:.0f}")
+    print(f"  processor time of all: {int(facts['cpu_to'][0][0]) - int(facts['cpu_from'][0][0])} ms")
+
+
+def main():
+    samples, facts = collections.defaultdict(list), collections.defaultdict(list)
+    for series, name, us in read(sys.argv[1]):
+        samples[series, name].append(int(us))
+    for name, *values in read(sys.argv[2]):
+        facts[name].append(values)
+    containment(samples)
+    flood(samples, facts)
+    idle(facts)
+    print(f"\nLoad of the machine: {facts['load_before'][0][0]} before, {facts['load_after'][0][0]} after")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
