@@ -10,6 +10,7 @@
 #include "agent/core/segment.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
+#include "policy/schema.h"
 
 #define HASH_SIZE   crypto_hash_sha256_BYTES
 #define INDEX_START 1024U
@@ -260,9 +261,8 @@ static int dump(const struct ledger *l, json_t *body, char **ret, size_t *ret_n)
         if (json_object_set_new(body, "n", json_integer((json_int_t) l->head.n + 1)) < 0 ||
             json_object_set_new(body, "prev", json_string(prev)) < 0)
                 return -ENOMEM;
-        text = json_dumps(body, JSON_COMPACT);
-        if (!text)
-                return -EINVAL;
+        if (schema_dump(body, &text) < 0)
+                return -ENOMEM;
         n = strlen(text);
         if (n > MIN(LEDGER_RECORD_MAX, l->segment_size - SEGMENT_OVERHEAD))
                 return -E2BIG;

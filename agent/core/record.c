@@ -7,6 +7,7 @@
 #include "agent/core/fold.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
+#include "policy/schema.h"
 
 struct recorded {
         struct authorised *authorised; /* NULL for a recalled hold */
@@ -232,6 +233,7 @@ json_t *record_receipt(struct agent *agent, const struct command_id *id) {
         const struct seen *seen = hold_set_seen(agent->holds, id);
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_json_ json_t *body = NULL;
+        json_t *payload;
         const char *envelope;
         enum reason reason;
 
@@ -240,5 +242,7 @@ json_t *record_receipt(struct agent *agent, const struct command_id *id) {
         envelope = json_string_value(json_object_get(body, "receipt"));
         if (!envelope || dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE)
                 return NULL;
-        return json_loadb((const char *) d.payload, d.n_payload, JSON_REJECT_DUPLICATES, NULL);
+        if (schema_json((const char *) d.payload, d.n_payload, &payload, &reason) < 0 || reason != REASON_NONE)
+                return NULL;
+        return payload;
 }
