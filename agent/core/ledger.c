@@ -262,7 +262,7 @@ static int dump(const struct ledger *l, json_t *body, char **ret, size_t *ret_n)
             json_object_set_new(body, "prev", json_string(prev)) < 0)
                 return -ENOMEM;
         if (schema_dump(body, &text) < 0)
-                return -ENOMEM;
+                return -EINVAL;
         n = strlen(text);
         if (n > MIN(LEDGER_RECORD_MAX, l->segment_size - SEGMENT_OVERHEAD))
                 return -E2BIG;

@@ -39,16 +39,6 @@ struct preserve {
         void *userdata;
 };
 
-static const char *const state_ids[_PRESERVE_STATE_MAX] = {
-#define X(name, id) [PRESERVE_##name] = id,
-        PRESERVE_STATE_TABLE(X)
-#undef X
-};
-
-const char *preserve_state_id(enum preserve_state s) {
-        return s < _PRESERVE_STATE_MAX ? state_ids[s] : NULL;
-}
-
 void preserve_free(struct preserve *p) {
         if (!p)
                 return;

@@ -24,20 +24,8 @@
 #include <systemd/sd-event.h>
 
 #include "agent/core/hostkey.h"
+#include "agent/core/preserved.h"
 #include "policy/command.h"
-
-/* X(NAME, "id") */
-#define PRESERVE_STATE_TABLE(X)                                                                          \
-        X(COMPLETE, "complete")   /* all that was asked for, holes for what the kernel would not give */ \
-        X(CUT_SHORT, "cut-short") /* time, bytes, space or the collector's life ended first */           \
-        X(FAILED, "failed")       /* nothing that could be used, or it could not be sealed */
-
-enum preserve_state {
-#define X(name, id) PRESERVE_##name,
-        PRESERVE_STATE_TABLE(X)
-#undef X
-                _PRESERVE_STATE_MAX,
-};
 
 struct preserve_target {
         const char *cgroup; /* absolute path in cgroupfs */
@@ -59,18 +47,6 @@ struct preserve_job {
         uint64_t max_bytes;
 };
 
-struct preserved {
-        enum preserve_state state;
-        const char *folder; /* absolute path, borrowed */
-        bool counted;       /* the collector lived to say the three numbers; 0 otherwise */
-        uint64_t objects, holes, bytes;
-        uint32_t flags; /* enum collect_flag */
-        bool has_manifest;
-        uint8_t manifest_sha256[32]; /* as the core hashed it */
-        int64_t took_us;             /* from the call of preserve_start to the seal */
-        int err;                     /* negative errno when it could not be sealed */
-};
-
 /* Called once, from the event loop. It may free the snapshot. */
 typedef void (*preserve_fn)(const struct preserved *p, void *userdata);
 
@@ -84,5 +60,3 @@ int preserve_start(sd_event *event, const struct preserve_job *job, preserve_fn 
 /* Kills the collector if it still runs; what is there stays, unsealed. Accepts NULL. */
 void preserve_free(struct preserve *p);
 void preserve_freep(struct preserve **p);
-
-const char *preserve_state_id(enum preserve_state s);

@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "agent/core/preserve.h"
+#include "agent/core/preserved.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
 #include "policy/schema.h"
@@ -194,10 +194,13 @@ json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uin
 }
 
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) {
-        json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserve_state_id(p->state), "folder", p->folder, "objects",
+        json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserved_state_id(p->state), "folder", p->folder, "objects",
                               (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes", (json_int_t) p->bytes, "took_us",
                               (json_int_t) p->took_us);
 
+        put(&o, "flags", preserved_flags_to_json(p->flags));
+        if (p->err < 0)
+                put(&o, "error", json_string(strerrorname_np(-p->err)));
         if (p->has_manifest)
                 put(&o, "manifest_sha256", hex(p->manifest_sha256, sizeof(p->manifest_sha256)));
         return !o || json_object_set_new(receipt, "evidence", o) < 0 ? -ENOMEM : 0;

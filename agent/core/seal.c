@@ -77,23 +77,6 @@ static enum preserve_state judge(const struct seal_job *job, const struct seen *
         return index->bytes && index->n > 0 ? PRESERVE_CUT_SHORT : PRESERVE_FAILED;
 }
 
-static json_t *flags_to_json(uint32_t flags) {
-        static const struct {
-                uint32_t flag;
-                const char *id;
-        } ids[] = {
-#define X(name, bit, id) { COLLECT_##name, id },
-                COLLECT_FLAG_TABLE(X)
-#undef X
-        };
-        _cleanup_json_ json_t *a = json_array();
-
-        for (size_t i = 0; a && i < ELEMENTSOF(ids); i++)
-                if ((flags & ids[i].flag) && json_array_append_new(a, json_string(ids[i].id)) < 0)
-                        return NULL;
-        return TAKE_PTR(a);
-}
-
 static json_t *exit_to_json(const struct seal_exit *e) {
         if (e->lost)
                 return json_pack("{s:b}", "lost", 1);
@@ -131,10 +114,10 @@ static json_t *predicate(const struct seal_job *job, const struct preserved *p, 
         clock_boot_id(boot_id);
         sodium_bin2hex(boot, sizeof(boot), boot_id, sizeof(boot_id));
         o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:{s:s}, s:{s:I, s:I}, s:I, s:I, s:s, s:o, s:o}", "v", 1, "state",
-                      preserve_state_id(p->state), "hold", hold, "host", host, "boot_id", boot, "command", "sha256",
+                      preserved_state_id(p->state), "hold", hold, "host", host, "boot_id", boot, "command", "sha256",
                       digest, "window", "since_ms", (json_int_t) job->since_ms, "until_ms", (json_int_t) job->until_ms,
                       "started_ms", (json_int_t) job->started_ms, "ended_ms", (json_int_t) clock_wall_ms(), "manifest",
-                      says, "collector", exit_to_json(&job->exit), "flags", flags_to_json(p->flags));
+                      says, "collector", exit_to_json(&job->exit), "flags", preserved_flags_to_json(p->flags));
         if (o && job->incident[0] && json_object_set_new(o, "incident", json_string(job->incident)) < 0)
                 return NULL;
         if (o && p->counted &&

@@ -4,8 +4,10 @@
 /* Signs what a snapshot's folder holds. Nothing in the folder is trusted: a file is read only when it is a regular file
  * of bounded size, and what is signed about it is what was read here. */
 
-#include "agent/core/preserve.h"
+#include "agent/core/hostkey.h"
+#include "agent/core/preserved.h"
 #include "agent/util/collect_abi.h"
+#include "policy/command.h"
 
 /* How the collector ended. */
 struct seal_exit {

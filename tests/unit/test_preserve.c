@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/preserve.c agent/core/seal.c agent/core/hostkey.c */
+/* LINK: agent/core/preserve.c agent/core/preserved.c agent/core/seal.c agent/core/hostkey.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/evidence_rig.c */
 #include "lib/evidence_rig.h"
 
