@@ -75,6 +75,7 @@ int cgroup_of_pid(pid_t pid, char **ret) {
 struct walk {
         int (*visit)(int dir, const char *path, const char *name, struct walk *w);
         void *userdata;
+        bool whole; /* what is too deep to be walked is an error */
 };
 
 static int walk_at(int dir, const char *path, const char *name, int depth, struct walk *w) {
@@ -83,8 +84,10 @@ static int walk_at(int dir, const char *path, const char *name, int depth, struc
         DIR *d;
         int r = w->visit(dir, path, name, w);
 
-        if (r != 0 || depth >= DEPTH_MAX)
+        if (r != 0)
                 return r;
+        if (depth >= DEPTH_MAX)
+                return w->whole ? -ELOOP : 0;
         copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d = copy < 0 ? NULL : fdopendir(copy);
         if (!d)
@@ -97,8 +100,10 @@ static int walk_at(int dir, const char *path, const char *name, int depth, struc
                 if (e->d_type != DT_DIR || e->d_name[0] == '.')
                         continue;
                 sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                if (sub < 0)
-                        continue; /* removed meanwhile: nobody is in it */
+                if (sub < 0) { /* removed meanwhile: nobody is in it */
+                        r = w->whole && errno != ENOENT && errno != ENODEV ? -errno : 0;
+                        continue;
+                }
                 if (asprintf(&below, "%s/%s", path, e->d_name) < 0)
                         r = -ENOMEM;
                 else
@@ -119,7 +124,7 @@ static int visit_search(int dir, const char *path, const char *name, struct walk
         struct search *s = w->userdata;
 
         (void) dir;
-        if (strcmp(name, s->name) != 0)
+        if (path[0] == 0 || strcmp(name, s->name) != 0)
                 return 0;
         if (s->found)
                 return -ENOTUNIQ;
@@ -200,9 +205,8 @@ static int visit_pids(int dir, const char *path, const char *name, struct walk *
         _cleanup_free_ char *text = NULL;
         int r = io_read_file(dir, "cgroup.procs", PROCS_MAX, &text, NULL);
 
-        (void) path;
         (void) name;
-        if (r == -EOPNOTSUPP) /* a threaded cgroup: its processes are listed where the domain is */
+        if (r == -EOPNOTSUPP && path[0] != 0) /* a threaded cgroup: its processes are listed where the domain is, further up */
                 return 0;
         for (char *at = text, *end; r >= 0 && *at; at = *end == '\n' ? end + 1 : end) {
                 const long number = strtol(at, &end, 10);
@@ -227,7 +231,7 @@ static int visit_id(int dir, const char *path, const char *name, struct walk *w)
 }
 
 static int gather(int fd, int (*visit)(int, const char *, const char *, struct walk *), struct gather *g) {
-        struct walk w = { .visit = visit, .userdata = g };
+        struct walk w = { .visit = visit, .userdata = g, .whole = true };
         int r = walk_at(fd, "", "", 0, &w);
 
         if (r < 0) {

@@ -26,9 +26,10 @@ int cgroup_find(const char *root, const char *name, char **ret) _warn_unused_;
 /* The directory of the cgroup with this id. -ENOENT. Walks the tree. *ret_fd is owned by the caller. */
 int cgroup_open_id(const char *root, uint64_t id, int *ret_fd) _warn_unused_;
 
-/* All process ids of the cgroup and its descendants. *ret is malloc'ed (NULL when there are none). -errno. */
+/* All process ids of the cgroup and its descendants. *ret is malloc'ed (NULL when there are none). -EOPNOTSUPP for a threaded cgroup, which
+ * has only threads; -ELOOP for one that is nested too deep to be walked; -errno. */
 int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) _warn_unused_;
-/* The ids of the cgroup and all its descendants, sorted; same ownership. */
+/* The ids of the cgroup and all its descendants, sorted; same ownership. -ELOOP, -errno. */
 int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) _warn_unused_;
 
 /* Opens the first cgroup of the subtree that has processes of its own, itself included: one with controllers for its children can have
