@@ -27,6 +27,8 @@ done
 put 0644 "$here/sysusers.d/freezed.conf" /usr/lib/sysusers.d/freezed.conf
 put 0644 "$here/tmpfiles.d/freezed.conf" /usr/lib/tmpfiles.d/freezed.conf
 put 0644 "$here/catalog/freezed.catalog" /usr/lib/systemd/catalog/freezed.catalog
+put 0644 "$here/man/freezectl.8" /usr/share/man/man8/freezectl.8
+put 0644 "$here/completion/freezectl.bash" /usr/share/bash-completion/completions/freezectl
 [ -e "$dest/etc/freezed/policy.json" ] || put 0644 "$here/../policy/default-policy.json" /etc/freezed/policy.json
 
 # Without systemd, or as a user who packs it up: the files are all there is to do, and the target's own boot does the rest.

@@ -4,8 +4,8 @@
 # run-tests.sh B: runs every suite there is against what was built under B, in the order in which a failure says most.
 #
 # A suite is a program that prints TAP: `ok N - sentence`, `not ok N - sentence`, `ok N - sentence # SKIP reason` or `skip - reason`, and
-# cmocka's dialect of it. Each suite gets one line here; a failed one is shown in full; what was skipped is listed with its reason. The
-# last line is `N passed, N failed, N skipped`, and the exit status is 0 only when nothing failed.
+# cmocka's dialect of it. Each suite gets one line here; of a failed one all is shown but the cases that passed; what was skipped is
+# listed with its reason. The last line is `N passed, N failed, N skipped`, and the exit status is 0 only when nothing failed.
 #
 # What is a failure although no case says so: a suite that ends with an error or before its plan, that runs longer than SUITE_TIMEOUT,
 # that tests nothing, that leaves something behind, or that needs root and skips all it has.
@@ -103,7 +103,7 @@ suite() {
         passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
         if [ "$bad" -gt 0 ]; then
                 printf '  FAIL     %-40s %s\n' "$name" "${what:-$bad failed}"
-                sed 's/^/        | /' "$tmp/out"
+                grep -vE '^ok [0-9]+' "$tmp/out" | sed 's/^/        | /'
         else
                 printf '  PASS     %-40s %4d cases %4d s\n' "$name" "$good" $((SECONDS - start))
         fi
@@ -129,7 +129,7 @@ fuzz() {
         local name=${1##*/fuzz_}
         name=${name%.c}
         # shellcheck disable=SC2016
-        suite no "fuzz/$name" sh -c '"$0" "$1" && echo "ok 1 - replayed"' "$B/san/fuzz/fuzz_$name" "tests/fuzz/corpus/$name"
+        suite no "fuzz/$name" bash -o pipefail -c '"$0" "$1" 2>&1 | tail -n 100 && echo "ok 1 - replayed"' "$B/san/fuzz/fuzz_$name" "tests/fuzz/corpus/$name"
 }
 
 script() {
