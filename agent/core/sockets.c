@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
+#include <linux/kcmp.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -37,6 +39,15 @@ struct inodes {
         size_t n;
 };
 
+/* What the target's threads have: sockets, and network namespaces. The first namespace is our own. */
+struct held {
+        struct inodes sockets;
+        struct stat netns[1 + NETNS_MAX];
+        int netns_fd[1 + NETNS_MAX];
+        size_t n_netns;
+        reason_set gaps;
+};
+
 /* One dump: what it looks for and what it found. */
 struct dump {
         const struct sockets_scope *scope;
@@ -57,39 +68,134 @@ static bool has(const uint64_t *sorted, size_t n, uint64_t v) {
         return n > 0 && bsearch(&v, sorted, n, sizeof(v), compare_u64);
 }
 
-static int add_fd_inodes(pid_t pid, struct inodes *s) {
-        char path[32];
+static int add_inode(struct inodes *s, uint64_t inode) {
+        if ((s->n & (s->n - 1)) == 0) {
+                uint64_t *more = realloc(s->v, (s->n ? s->n * 2 : 1) * sizeof(*s->v));
+
+                if (!more)
+                        return -ENOMEM;
+                s->v = more;
+        }
+        s->v[s->n++] = inode;
+        return 0;
+}
+
+/* A thread that has ended meanwhile, or is a zombie, has nothing any more; whatever else cannot be read is a gap. */
+static bool is_gone(int error) {
+        return error == ENOENT || error == ESRCH;
+}
+
+/* task: /proc/PID/task/TID */
+static void add_sockets(const char *task, struct held *h) {
+        char path[64];
         struct dirent *e;
         DIR *d;
-        int r = 0;
 
-        (void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) pid);
+        (void) snprintf(path, sizeof(path), "%s/fd", task);
         d = opendir(path);
-        if (!d)
-                return 0; /* gone meanwhile */
-        while (r == 0 && (e = readdir(d))) {
+        if (!d) {
+                h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
+                return;
+        }
+        while ((e = readdir(d))) {
                 char link[64];
                 unsigned long long inode;
-                ssize_t n = e->d_name[0] == '.' ? -1 : readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
+                ssize_t n;
 
-                if (n <= 0)
+                if (e->d_name[0] == '.')
                         continue;
-                link[n] = 0;
-                if (sscanf(link, "socket:[%llu]", &inode) != 1)
+                n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
+                if (n <= 0) {
+                        h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
                         continue;
-                if ((s->n & (s->n - 1)) == 0) {
-                        uint64_t *more = realloc(s->v, (s->n ? s->n * 2 : 1) * sizeof(*s->v));
-
-                        if (!more) {
-                                r = -ENOMEM;
-                                break;
-                        }
-                        s->v = more;
                 }
-                s->v[s->n++] = inode;
+                link[n] = 0;
+                if (sscanf(link, "socket:[%llu]", &inode) == 1 && add_inode(&h->sockets, inode) < 0)
+                        h->gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }
         (void) closedir(d);
-        return r;
+}
+
+static void add_netns(const char *task, struct held *h) {
+        char path[64];
+        struct stat st;
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/ns/net", task);
+        if (stat(path, &st) < 0) {
+                h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_NETNS);
+                return;
+        }
+        for (size_t k = 0; k < h->n_netns; k++)
+                if (st.st_ino == h->netns[k].st_ino && st.st_dev == h->netns[k].st_dev)
+                        return;
+        fd = h->n_netns < ELEMENTSOF(h->netns) ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+        if (fd < 0) {
+                h->gaps |= reason_bit(REASON_NETNS);
+                return;
+        }
+        h->netns[h->n_netns] = st;
+        h->netns_fd[h->n_netns++] = fd;
+}
+
+/* A thread can have descriptors and a namespace of its own, and run on after the first one of its process has ended. */
+static void add_threads(pid_t pid, struct held *h) {
+        char path[64];
+        struct dirent *e;
+        DIR *d;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
+        d = opendir(path);
+        if (!d) {
+                h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
+                return;
+        }
+        while ((e = readdir(d))) {
+                const pid_t tid = e->d_name[0] == '.' ? 0 : (pid_t) strtol(e->d_name, NULL, 10);
+
+                if (tid == 0)
+                        continue;
+                (void) snprintf(path, sizeof(path), "/proc/%d/task/%d", (int) pid, (int) tid);
+                add_netns(path, h);
+                /* 0: the same table; an error is not */
+                if (tid == pid || syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) != 0)
+                        add_sockets(path, h);
+        }
+        (void) closedir(d);
+}
+
+static void add_process(pid_t pid, struct held *h) {
+        char path[64];
+        struct stat st;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
+        /* one entry more than an empty directory: most processes have one thread, and there are many of them */
+        if (stat(path, &st) < 0 || st.st_nlink != 3) {
+                add_threads(pid, h);
+                return;
+        }
+        (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
+        add_netns(path, h);
+        add_sockets(path, h);
+}
+
+static void held_read(const struct sockets_scope *s, struct held *ret) {
+        *ret = (struct held){ 0 };
+        add_netns("/proc/self", ret);
+        if (ret->n_netns == 0) {
+                ret->gaps |= reason_bit(REASON_NETNS);
+                ret->netns_fd[ret->n_netns++] = -EBADF;
+        }
+        for (size_t i = 0; i < s->n_pids; i++)
+                add_process(s->pids[i], ret);
+        if (ret->sockets.n > 0)
+                qsort(ret->sockets.v, ret->sockets.n, sizeof(*ret->sockets.v), compare_u64);
+}
+
+static void held_done(struct held *h) {
+        for (size_t k = 0; k < h->n_netns; k++)
+                closep(&h->netns_fd[k]);
+        free(h->sockets.v);
 }
 
 static int on_cgroup_attr(const struct nlattr *attr, void *data) {
@@ -213,11 +319,13 @@ static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct d
         r = dump_kind(nl, kind, d);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < d->n_victims; i++)
-                if (destroy && destroy_one(nl, d->protocol, &d->victims[i]) == 0)
+        for (size_t i = 0; i < d->n_victims; i++) {
+                r = destroy ? destroy_one(nl, d->protocol, &d->victims[i]) : 0;
+                if (destroy && r == 0)
                         d->result->destroyed++;
-                else
+                else if (r != -ENOENT) /* the RST of its other end, destroyed just before, was faster */
                         d->result->left++;
+        }
         return 0;
 }
 
@@ -225,10 +333,11 @@ static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct d
 static struct mnl_socket *open_in(int netns, int home) {
         struct mnl_socket *nl;
 
-        if (netns >= 0 && setns(netns, CLONE_NEWNET) < 0)
+        /* no way back, no way there */
+        if (netns != home && (home < 0 || setns(netns, CLONE_NEWNET) < 0))
                 return NULL;
         nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
-        if (netns >= 0 && setns(home, CLONE_NEWNET) < 0) {
+        if (netns != home && setns(home, CLONE_NEWNET) < 0) {
                 (void) (nl && mnl_socket_close(nl));
                 return NULL;
         }
@@ -252,60 +361,16 @@ static void sweep(int netns, int home, bool destroy, struct dump *d) {
         (void) mnl_socket_close(nl);
 }
 
-/* The other namespaces of the processes, one descriptor each. */
-static size_t find_netns(const struct sockets_scope *s, const struct stat *home, int fds[static NETNS_MAX], reason_set *gaps) {
-        struct stat seen[NETNS_MAX];
-        size_t n = 0;
-
-        for (size_t i = 0; i < s->n_pids; i++) {
-                char path[40];
-                _cleanup_close_ int fd = -EBADF;
-                struct stat st;
-                bool known;
-
-                (void) snprintf(path, sizeof(path), "/proc/%d/ns/net", (int) s->pids[i]);
-                fd = open(path, O_RDONLY | O_CLOEXEC);
-                if (fd < 0 || fstat(fd, &st) < 0)
-                        continue; /* gone, or a zombie without namespaces */
-                known = st.st_ino == home->st_ino && st.st_dev == home->st_dev;
-                for (size_t k = 0; k < n && !known; k++)
-                        known = st.st_ino == seen[k].st_ino && st.st_dev == seen[k].st_dev;
-                if (known)
-                        continue;
-                if (n == NETNS_MAX) {
-                        *gaps |= reason_bit(REASON_NETNS);
-                        break;
-                }
-                seen[n] = st;
-                fds[n++] = TAKE_FD(fd);
-        }
-        return n;
-}
-
 void sockets_destroy(const struct sockets_scope *scope, bool destroy, struct sockets_result *ret) {
-        struct inodes held = { 0 };
-        struct dump d = { .scope = scope, .held = &held, .result = ret };
-        _cleanup_close_ int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        struct stat st = { 0 };
-        int fds[NETNS_MAX];
-        size_t n;
+        struct held held;
+        struct dump d = { .scope = scope, .held = &held.sockets, .result = ret };
 
-        *ret = (struct sockets_result){ 0 };
-        if (home < 0 || fstat(home, &st) < 0)
-                ret->gaps |= reason_bit(REASON_NETNS);
-        for (size_t i = 0; i < scope->n_pids; i++)
-                if (add_fd_inodes(scope->pids[i], &held) < 0)
-                        ret->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-        if (held.n > 0)
-                qsort(held.v, held.n, sizeof(*held.v), compare_u64);
-        n = find_netns(scope, &st, fds, &ret->gaps);
-        sweep(-EBADF, home, destroy, &d);
-        for (size_t i = 0; i < n; i++) {
-                sweep(fds[i], home, destroy, &d);
-                (void) close(fds[i]);
-        }
+        held_read(scope, &held);
+        *ret = (struct sockets_result){ .gaps = held.gaps };
+        for (size_t k = 0; k < held.n_netns; k++)
+                sweep(held.netns_fd[k], held.netns_fd[0], destroy, &d);
         free(d.victims);
-        free(held.v);
+        held_done(&held);
         if (ret->left > 0)
                 ret->gaps |= reason_bit(REASON_SOCKETS_LEFT);
         if (ret->foreign > 0)
