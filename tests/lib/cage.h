@@ -47,6 +47,9 @@ void cage_remove(struct cage *c);
 
 /* A process in the cgroup that runs body, if there is one, and then sleeps. Returns when body has. */
 pid_t cage_spawn(const struct cage *c, void (*body)(void *userdata), void *userdata);
+/* The same; it holds a copy of fd, as CAGE_HELD. */
+#define CAGE_HELD 3
+pid_t cage_spawn_with(const struct cage *c, int fd, void (*body)(void *userdata), void *userdata);
 /* A process in the cgroup that runs fn and ends with what it returns, 0 to 255. */
 int cage_call(const struct cage *c, int (*fn)(void *userdata), void *userdata);
 /* A socket of the cgroup in the test's own process; not blocking. */

@@ -473,6 +473,40 @@ static void the_freezer_of_a_cgroup_that_is_gone_is_an_error(void **state) {
         assert_int_equal(cgroup_freezer_read(root, &f), -ENOENT);
 }
 
+static void *beat_on(void *userdata) {
+        atomic_ulong *heart = userdata;
+
+        for (;;)
+                atomic_fetch_add(heart, 1);
+        return NULL;
+}
+
+static void leave_it_to_a_thread(void *userdata) {
+        pthread_t thread;
+
+        if (fork() != 0)
+                return;
+        (void) pthread_create(&thread, NULL, beat_on, userdata);
+        (void) syscall(SYS_exit, 0);
+}
+
+static void a_process_whose_first_thread_has_ended_is_frozen_too(void **state) {
+        struct cage a = cage_make("a");
+        atomic_ulong *heart = new_heart();
+        _cleanup_free_ pid_t *pids = NULL;
+        size_t n;
+
+        (void) state;
+        (void) cage_spawn(&a, leave_it_to_a_thread, heart);
+        assert_true(beats(heart));
+        assert_int_equal(cgroup_pids(a.fd, &pids, &n), 0);
+        assert_int_equal(n, 2);
+        assert_int_equal(cgroup_freezer_write(a.fd, true), 0);
+        assert_int_equal(cgroup_freezer_wait(a.fd, true, FREEZE_US), 0);
+        assert_false(beats(heart));
+        assert_int_equal(munmap(heart, sizeof(*heart)), 0);
+}
+
 /* Each is never the same process for long: the child goes on, the parent ends. */
 static void run_on(void *userdata) {
         atomic_ulong *heart = userdata;
@@ -581,6 +615,7 @@ int main(void) {
                 CAGE_CASE(one_that_is_thawed_below_a_frozen_one_stays_frozen),
                 CAGE_CASE(an_empty_cgroup_is_frozen_and_says_that_it_is_empty),
                 CAGE_CASE(the_freezer_of_a_cgroup_that_is_gone_is_an_error),
+                CAGE_CASE(a_process_whose_first_thread_has_ended_is_frozen_too),
                 CAGE_CASE(forking_is_no_way_out_of_the_freezer),
                 CAGE_CASE(nothing_stays_open),
         };
