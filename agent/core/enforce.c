@@ -21,10 +21,25 @@ static void for_each_site(struct agent *a, struct enforced *e, step_fn step) {
                         step(a, e, &sites->v[i], &e->sites[i]);
 }
 
+static size_t count_permits(const struct agent *a, const struct command *c) {
+        return a->local.n_permits + (c ? c->n_permits : 0);
+}
+
+void enforce_begin(struct agent *a, const struct command *c, const struct sites *sites) {
+        const bool wanted = a->probe && verb_info(c->verb)->isolates;
+
+        /* in one site, the first that can be held: the child does one thing at a time */
+        for (size_t i = 0; wanted && i < sites->n; i++)
+                if (sites->v[i].fd >= 0) {
+                        if (cgroup_has_room(sites->v[i].fd))
+                                probe_begin_enter(a->probe, sites->v[i].fd, sites->v[i].cgroup_id, count_permits(a, c));
+                        break;
+                }
+}
+
 /* Before anything is refused, so that the self-test has connections that were open before. */
 static void step_enter(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
-        const struct command *c = recorded_command(e->recorded);
-        const size_t permits = out->try_permits ? a->local.n_permits + (c ? c->n_permits : 0) : 0;
+        const size_t permits = out->try_permits ? count_permits(a, recorded_command(e->recorded)) : 0;
         _cleanup_close_ int inner = -EBADF;
 
         out->probe_error = -EAGAIN;
@@ -128,6 +143,9 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
                         e->sites[i].try_permits = true;
                         break;
                 }
+        /* not earlier: PID 1 would be in the self-test's way */
+        if (v->freezes)
+                systemd_begin(a->systemd);
         if (v->isolates)
                 isolate_sites(a, e);
         if (v->freezes) {

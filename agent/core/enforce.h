@@ -25,6 +25,8 @@ struct enforced_site {
 
 struct enforced;
 
+/* Has the self-test begin to open its sockets, which changes nothing, so that it does while the record is made durable. */
+void enforce_begin(struct agent *a, const struct command *c, const struct sites *sites);
 /* Takes the record over. -ENOMEM, in which case nothing was done. */
 int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) _warn_unused_;
 void enforced_free(struct enforced *e);

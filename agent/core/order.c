@@ -124,6 +124,7 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
                 return r;
         }
         phases_stamp(p, PHASE_RESOLVE);
+        enforce_begin(a, authorised_command(authorised), &sites);
         r = record_order(a, authorised, d, &sites, p, &recorded);
         if (r < 0)
                 return r;

@@ -18,6 +18,7 @@ struct probe {
                 uint64_t cgroup_id, inode;
         } entered[PROBE_CGROUPS_MAX];
         size_t next;
+        uint64_t entering; /* begun, and its answer not yet read; 0: none is */
 };
 
 static const char *const result_ids[_PROBE_RESULT_MAX] = {
@@ -86,34 +87,66 @@ static int send_request(int fd, const struct probe_request *q, int cgroup_fd) {
         return sendmsg(fd, &msg, MSG_NOSIGNAL) == sizeof(*q) ? 0 : -EPIPE;
 }
 
-static int ask(struct probe *p, const struct probe_request *q, int cgroup_fd, struct probe_reply *ret) {
-        if (p->fd < 0)
-                return -EPIPE;
-        if (send_request(p->fd, q, cgroup_fd) < 0 || recv(p->fd, ret, sizeof(*ret), 0) != sizeof(*ret)) {
-                /* An answer that comes late would be taken for that of the next question. */
-                closep(&p->fd);
-                p->fd = -EBADF;
-                return -EPIPE;
-        }
-        return ret->result;
+/* An answer that comes late would be taken for that of the next question. */
+static int give_up(struct probe *p) {
+        closep(&p->fd);
+        p->fd = -EBADF;
+        return -EPIPE;
 }
 
-int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) {
-        const struct probe_request q = {
-                .cgroup_id = cgroup_id,
-                .op = PROBE_OP_ENTER,
-                .n_permits = (uint32_t) MIN(n_permits, (size_t) PROBE_PERMITS_MAX),
-        };
+static int hear(struct probe *p, struct probe_reply *ret) {
+        if (p->fd < 0)
+                return -EPIPE;
+        return recv(p->fd, ret, sizeof(*ret), 0) == sizeof(*ret) ? ret->result : give_up(p);
+}
+
+static int say(struct probe *p, const struct probe_request *q, int cgroup_fd) {
+        if (p->fd < 0)
+                return -EPIPE;
+        return send_request(p->fd, q, cgroup_fd) < 0 ? give_up(p) : 0;
+}
+
+static int finish_enter(struct probe *p) {
+        const uint64_t cgroup_id = p->entering;
         struct probe_reply a;
         uint64_t known;
-        int r = ask(p, &q, cgroup_fd, &a);
+        int r = hear(p, &a);
 
+        p->entering = 0;
         if (r == 0 && !probe_inode(p, cgroup_id, &known)) {
                 p->entered[p->next].cgroup_id = cgroup_id;
                 p->entered[p->next].inode = a.inode;
                 p->next = (p->next + 1) % PROBE_CGROUPS_MAX;
         }
         return r;
+}
+
+static int ask(struct probe *p, const struct probe_request *q, struct probe_reply *ret) {
+        int r;
+
+        if (p->entering)
+                (void) finish_enter(p);
+        r = say(p, q, -EBADF);
+        return r < 0 ? r : hear(p, ret);
+}
+
+void probe_begin_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) {
+        const struct probe_request q = {
+                .cgroup_id = cgroup_id,
+                .op = PROBE_OP_ENTER,
+                .n_permits = (uint32_t) MIN(n_permits, (size_t) PROBE_PERMITS_MAX),
+        };
+
+        if (p->entering)
+                (void) finish_enter(p);
+        if (say(p, &q, cgroup_fd) == 0)
+                p->entering = cgroup_id;
+}
+
+int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) {
+        if (p->entering != cgroup_id)
+                probe_begin_enter(p, cgroup_fd, cgroup_id, n_permits);
+        return p->entering ? finish_enter(p) : -EPIPE;
 }
 
 bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret) {
@@ -136,7 +169,7 @@ int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permit
 
         if (q.n_permits > 0)
                 memcpy(q.permits, permits, q.n_permits * sizeof(*permits));
-        r = ask(p, &q, -EBADF, &a);
+        r = ask(p, &q, &a);
         if (r == 0)
                 *ret = a.report;
         return r;
@@ -147,7 +180,7 @@ void probe_leave(struct probe *p, uint64_t cgroup_id) {
         struct probe_reply a;
 
         /* a child that does not answer is known as such from here on */
-        if (ask(p, &q, -EBADF, &a) < 0)
+        if (ask(p, &q, &a) < 0)
                 return;
         for (size_t i = 0; i < PROBE_CGROUPS_MAX; i++)
                 if (p->entered[i].cgroup_id == cgroup_id)

@@ -61,6 +61,8 @@ void probe_freep(struct probe **p);
 /* Makes the sockets inside the cgroup, one more for each permit that will be tried, and tries the paths. 0; -EBUSY when the
  * cgroup is already frozen and cannot be entered; -errno. At most PROBE_CGROUPS_MAX are kept, the oldest goes. */
 int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) _warn_unused_;
+/* Begins to enter and does not wait. probe_enter() of the same cgroup waits for it; so does whatever else is asked first. */
+void probe_begin_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits);
 /* Inode of the one socket in there that destroying has to spare: it tests the packet hooks alone. False for a cgroup never entered. */
 bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret);
 /* Tries everything. -ENOENT for a cgroup that was never entered. Blocks up to PROBE_PERMIT_MS when there are permits. */

@@ -57,6 +57,8 @@ static int find_path(const struct resolver *r, struct site *s, reason_set *notes
                 s->path = strdup(s->target.name);
                 return s->path ? REASON_NONE : -ENOMEM;
         }
+        if (systemd_unit_cgroup_written(r->cgroup_root, s->target.name, &s->path) == 0)
+                return REASON_NONE;
         e = systemd_unit_cgroup(r->systemd, s->target.name, &cgroup);
         if (e == -ENOENT)
                 return REASON_NO_TARGET;

@@ -16,7 +16,7 @@ struct resolver {
 };
 
 /* Fills one site per target, each with its directory open or with its reason. *ret_notes gets NO_SYSTEMD where that is so.
- * -ENOMEM. Asks PID 1; walks the tree of slices. */
+ * -ENOMEM. Asks PID 1 what it has not written down; walks the tree of slices. */
 int resolve_targets(const struct resolver *r, const struct target *targets, size_t n, struct sites *ret, reason_set *ret_notes) _warn_unused_;
 /* Finds the cgroup that one site's target means now. Updates the site; its reason when there is none. -ENOMEM. */
 int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) _warn_unused_;

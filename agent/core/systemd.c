@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/systemd.h"
 
+#include <limits.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 
 #include "agent/util/fault.h"
 
 #define PRIVATE_SOCKET "unix:path=/run/systemd/private"
+#define INVOCATIONS    "/run/systemd/units/invocation:"
+#define INVOCATION_SIZE 32
+/* where PID 1 puts a service that is not told otherwise */
+#define SLICE "/system.slice/"
 #define DESTINATION "org.freedesktop.systemd1"
 #define MANAGER "/org/freedesktop/systemd1"
 /* from this version on a frozen unit's watchdog is not counted (systemd issue 38517) */
@@ -67,6 +73,11 @@ void systemd_free(struct systemd *s) {
 
 void systemd_freep(struct systemd **s) {
         systemd_free(*s);
+}
+
+void systemd_begin(struct systemd *s) {
+        /* whoever asks next finds out */
+        (void) connect_private(s);
 }
 
 void systemd_rest(struct systemd *s) {
@@ -133,6 +144,22 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(cgroup);
+        return 0;
+}
+
+int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) {
+        char link[PATH_MAX], id[INVOCATION_SIZE + 1], on_cgroup[INVOCATION_SIZE + 1];
+        _cleanup_free_ char *path = NULL, *full = NULL;
+
+        if (strchr(name, '/') || (size_t) snprintf(link, sizeof(link), INVOCATIONS "%s", name) >= sizeof(link) ||
+            readlink(link, id, sizeof(id)) != INVOCATION_SIZE)
+                return -ENOENT;
+        if (asprintf(&path, SLICE "%s", name) < 0 || asprintf(&full, "%s%s", root, path) < 0)
+                return -ENOMEM;
+        if (lgetxattr(full, "trusted.invocation_id", on_cgroup, sizeof(on_cgroup)) != INVOCATION_SIZE ||
+            memcmp(id, on_cgroup, INVOCATION_SIZE) != 0)
+                return -ENOENT;
+        *ret = TAKE_PTR(path);
         return 0;
 }
 
