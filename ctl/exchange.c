@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
 #include "ctl/client.h"
 #include "ctl/exchange.h"
-#include "ctl/order.h"
 #include "ctl/text.h"
+#include "policy/command.h"
 
 #define TIMEOUT_MS 30000
 /* evidence may take a host a minute by its default policy */
@@ -105,11 +107,17 @@ int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
 
 int exchange_query(struct ctl *c, const char *report, const char *hold, const struct hosts *known,
                    struct receipt *ret) {
-        char message[128];
-        int n = snprintf(message, sizeof(message), hold ? "{\"query\":\"%s\",\"hold\":\"%s\"}" : "{\"query\":\"%s\"}",
-                         report, hold);
+        struct command_id random;
+        char message[128], nonce[33];
+
+        randombytes_buf(random.b, sizeof(random.b));
+        command_id_to_str(&random, nonce);
+        int n = snprintf(message, sizeof(message),
+                         hold ? "{\"query\":\"%s\",\"nonce\":\"%s\",\"hold\":\"%s\"}"
+                              : "{\"query\":\"%s\",\"nonce\":\"%s\"}",
+                         report, nonce, hold);
         struct exchange x = {
-                message, (size_t) n, known, { .type = DSSE_REPORT, .report = report, .now_ms = order_now_ms() }, false
+                message, (size_t) n, known, { .type = DSSE_REPORT, .report = report, .nonce = nonce }, false
         };
 
         return exchange_run(c, &x, ret);

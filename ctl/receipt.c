@@ -132,8 +132,9 @@ static void judge_payload(const json_t *p, const struct receipt_want *want, stru
                 unverified(ret, "host %s signed it in the name of another host", ret->host->name);
         else if (want->type == DSSE_REPORT && strcmp(member_str(p, "type"), want->report) != 0)
                 unverified(ret, "host %s answered another question", ret->host->name);
-        else if (want->type == DSSE_REPORT && llabs(want->now_ms - member_int(p, "wall_ms", 0)) > RECEIPT_REPORT_AGE_MS)
-                unverified(ret, "host %s signed it, but not now: it is an old one that somebody plays again",
+        else if (want->type == DSSE_REPORT && strcmp(member_str(p, "nonce"), want->nonce) != 0)
+                unverified(ret,
+                           "host %s signed it, but not in answer to this question: it is an old report, played again",
                            ret->host->name);
         else if (want->type == DSSE_RECEIPT && strcmp(member_str(p, "type"), "receipt") != 0)
                 unverified(ret, "host %s answered another question", ret->host->name);

@@ -15,8 +15,6 @@
 #include "policy/verb.h"
 
 #define RECEIPT_TEXT_MAX 256U
-/* Both ends are on one machine, so its clock is one; this is for what passes between report and reading. */
-#define RECEIPT_REPORT_AGE_MS (2LL * 60 * 1000)
 
 enum receipt_kind {
         RECEIPT_SIGNED,     /* by a known host, about what was asked */
@@ -60,11 +58,11 @@ struct receipt {
 struct receipt_want {
         enum dsse_type type;   /* RECEIPT or REPORT */
         const char *report;    /* REPORT: "status" or "health" */
+        const char *nonce;     /* REPORT: of the question; a report with another one is an old one, played again */
         const char *id;        /* RECEIPT: of the command, or NULL when the file's payload could not be read here */
         const uint8_t *digest; /* RECEIPT: of the payload that was sent */
         const uint8_t (*hosts)[32]; /* RECEIPT: whom it was for */
         size_t n_hosts;             /* 0: anybody */
-        int64_t now_ms;             /* REPORT: one that is not of about now is an old one, played again */
 };
 
 /* Judges one message. *ret has to be RECEIPT_NULL or done. 0 or -ENOMEM. */

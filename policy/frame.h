@@ -25,17 +25,18 @@
 #define FRAME_HEADER_SIZE 16U
 #define FRAME_SIG_SIZE    96U
 #define FRAME_KEY_SIZE    64U
+#define FRAME_NONCE_SIZE  16U
 #define FRAME_KEYS_MAX    (DSSE_KEYS_MAX * FRAME_KEY_SIZE)
 #define FRAME_REPLY_MAX   DSSE_HOST_ENVELOPE_MAX
 #define FRAME_MAX         (FRAME_HEADER_SIZE + DSSE_SIGS_MAX * FRAME_SIG_SIZE + FRAME_REPLY_MAX)
 
 /* X(NAME, payload at least, payload at most, payload a multiple of, sent by the gate) */
-#define FRAME_KIND_TABLE(X)                                                                                   \
-        X(COMMAND, 1, DSSE_PAYLOAD_MAX, 1, true) /* a signed command */                                       \
-        X(STATUS, 0, 16, 16, true)               /* 16 bytes: one hold; none: all */                          \
-        X(HEALTH, 0, 0, 1, true)                                                                              \
-        X(KEYS, 0, FRAME_KEYS_MAX, FRAME_KEY_SIZE, false) /* each: key id (32), public key (32) */            \
-        X(REPLY, 1, FRAME_REPLY_MAX, 1, false)            /* one DSSE envelope as JSON, signed by the host */ \
+#define FRAME_KIND_TABLE(X)                                                                                            \
+        X(COMMAND, 1, DSSE_PAYLOAD_MAX, 1, true)          /* a signed command */                                       \
+        X(STATUS, 16, 32, 16, true)                       /* nonce (16); then the id of one hold (16), or none: all */ \
+        X(HEALTH, 16, 16, 16, true)                       /* nonce */                                                  \
+        X(KEYS, 0, FRAME_KEYS_MAX, FRAME_KEY_SIZE, false) /* each: key id (32), public key (32) */                     \
+        X(REPLY, 1, FRAME_REPLY_MAX, 1, false)            /* one DSSE envelope as JSON, signed by the host */          \
         X(REFUSAL, 1, 1, 1, false) /* one byte: enum reason but NONE; the core could not even sign */
 
 enum frame_kind {

@@ -2,6 +2,7 @@
 #include "agent/core/status.h"
 
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +27,13 @@ static int send_report(struct agent *a, json_t *report, const struct answer *to)
         return r;
 }
 
-/* Who says it, when: the members that every report has. */
-static json_t *report_new(struct agent *a, const char *type) {
+/* Who says it, when, and to which question: the members that every report has. Both kinds of frame begin with the nonce. */
+static json_t *report_new(struct agent *a, const char *type, const struct frame *f) {
         json_t *o = receipt_plain(a, NULL, NULL, NULL, "report", 0);
+        char nonce[2 * FRAME_NONCE_SIZE + 1];
 
-        if (!o || json_object_set_new(o, "type", json_string(type)) < 0) {
+        (void) sodium_bin2hex(nonce, sizeof(nonce), f->payload, FRAME_NONCE_SIZE);
+        if (!o || json_object_set_new(o, "type", json_string(type)) < 0 || json_object_set_new(o, "nonce", json_string(nonce)) < 0) {
                 json_decref(o);
                 return NULL;
         }
@@ -112,18 +115,13 @@ static json_t *orphan_hold(const struct agent *a, const struct command_id *hold)
 }
 
 int status_answer(struct agent *a, const struct frame *f, const struct answer *to) {
-        json_t *report = report_new(a, "status"), *holds = json_array(), *ended = NULL;
+        json_t *report = report_new(a, "status", f), *holds = json_array(), *ended = NULL;
         struct command_id only;
         struct orphans orphans = { .a = a, .describe = orphan_hold, .array = holds };
-        const bool one = f->n_payload == sizeof(only.b);
+        const bool one = f->n_payload > FRAME_NONCE_SIZE;
 
-        if (f->n_payload != 0 && !one) {
-                json_decref(report);
-                json_decref(holds);
-                return -EBADMSG;
-        }
         if (one)
-                memcpy(only.b, f->payload, sizeof(only.b));
+                memcpy(only.b, f->payload + FRAME_NONCE_SIZE, sizeof(only.b));
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
 
@@ -196,10 +194,9 @@ static json_t *counters_json(const struct agent *a) {
 }
 
 int health_answer(struct agent *a, const struct frame *f, const struct answer *to) {
-        json_t *report = report_new(a, "health");
+        json_t *report = report_new(a, "health", f);
         int r = report ? 0 : -ENOMEM;
 
-        (void) f;
         if (r == 0)
                 /* o: the update takes every reference over, whether it succeeds or not */
                 r = json_object_update_new(report, json_pack("{so so so so so so so so}", "agent", agent_json(a), "layers", layers_to_json(a),

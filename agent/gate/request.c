@@ -19,24 +19,30 @@ void request_done(struct request *r) {
         *r = REQUEST_NULL;
 }
 
+/* Puts 16 bytes of hex behind what the core is asked. A nonce is written as an id is. */
+static bool add_hex(struct request *r, const json_t *hex) {
+        struct command_id id;
+
+        if (!json_is_string(hex) || command_id_from_str(json_string_value(hex), &id) < 0)
+                return false;
+        memcpy(r->question + r->n_question, id.b, sizeof(id.b));
+        r->n_question += sizeof(id.b);
+        return true;
+}
+
 /* root has a member "query". */
 static enum reason query_parse(const json_t *root, struct request *ret) {
         const char *name = json_string_value(json_object_get(root, "query"));
         const json_t *hold = json_object_get(root, "hold");
         struct request r = REQUEST_NULL;
-        struct command_id id;
 
         for (size_t i = 0; name && i < ELEMENTSOF(queries); i++)
                 if (strcmp(queries[i].name, name) == 0 && (!hold || queries[i].takes_hold))
                         r.kind = queries[i].kind;
-        if (r.kind == _FRAME_KIND_MAX || json_object_size(root) != (hold ? 2U : 1U))
+        if (r.kind == _FRAME_KIND_MAX || json_object_size(root) != (hold ? 3U : 2U))
                 return REASON_MALFORMED;
-        if (hold) {
-                if (!json_is_string(hold) || command_id_from_str(json_string_value(hold), &id) < 0)
-                        return REASON_MALFORMED;
-                memcpy(r.hold, id.b, sizeof(r.hold));
-                r.n_hold = sizeof(r.hold);
-        }
+        if (!add_hex(&r, json_object_get(root, "nonce")) || (hold && !add_hex(&r, hold)))
+                return REASON_MALFORMED;
         *ret = r;
         return REASON_NONE;
 }
@@ -86,8 +92,8 @@ void request_to_frame(const struct request *r, uint32_t number, struct frame *re
                 .number = number,
                 .type = is_command ? r->envelope.type : 0,
                 .n_sigs = is_command ? r->envelope.n_sigs : 0,
-                .payload = is_command ? r->envelope.payload : r->hold,
-                .n_payload = is_command ? r->envelope.n_payload : r->n_hold,
+                .payload = is_command ? r->envelope.payload : r->question,
+                .n_payload = is_command ? r->envelope.n_payload : r->n_question,
         };
         memcpy(ret->sigs, r->envelope.sigs, ret->n_sigs * sizeof(ret->sigs[0]));
 }

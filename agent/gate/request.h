@@ -2,7 +2,8 @@
 #pragma once
 
 /* What a client may say: one JSON text in one message, which is a DSSE envelope of a command, or one of
- *   {"query":"status"}   {"query":"status","hold":"<32 hex>"}   {"query":"health"}
+ *   {"query":"status","nonce":"<32 hex>"}   {"query":"status","nonce":"<32 hex>","hold":"<32 hex>"}
+ *   {"query":"health","nonce":"<32 hex>"}
  * A query is strict and short. Nothing here looks at a signature or at what was signed. */
 
 #include <stddef.h>
@@ -13,7 +14,7 @@
 #include "policy/frame.h"
 #include "policy/reason.h"
 
-/* Anything longer is taken for an envelope, so that an envelope's JSON is read once. The longest query takes 59 bytes; the rest is for
+/* Anything longer is taken for an envelope, so that an envelope's JSON is read once. The longest query takes 102 bytes; the rest is for
  * the blanks of a tidy writer. */
 #define REQUEST_QUERY_MAX 128U
 /* what a refusal takes as JSON, NUL included */
@@ -22,8 +23,8 @@
 struct request {
         enum frame_kind kind; /* COMMAND, STATUS or HEALTH */
         struct dsse envelope; /* for COMMAND; owned */
-        uint8_t hold[16];     /* for STATUS, when n_hold is 16 */
-        size_t n_hold;        /* 0: every hold */
+        uint8_t question[32]; /* for a query: the nonce, and behind it the hold that is asked for */
+        size_t n_question;
 };
 
 #define REQUEST_NULL ((struct request) { .kind = _FRAME_KIND_MAX, .envelope = DSSE_NULL })

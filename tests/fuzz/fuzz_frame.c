@@ -19,9 +19,9 @@ static bool size_is_right(const struct frame *f) {
         case FRAME_COMMAND:
                 return f->n_payload > 0 && f->n_payload <= DSSE_PAYLOAD_MAX;
         case FRAME_STATUS:
-                return f->n_payload == 0 || f->n_payload == 16;
+                return f->n_payload == 16 || f->n_payload == 32;
         case FRAME_HEALTH:
-                return f->n_payload == 0;
+                return f->n_payload == 16;
         case FRAME_KEYS:
                 return f->n_payload % 64 == 0 && f->n_payload / 64 <= DSSE_KEYS_MAX;
         case FRAME_REPLY:

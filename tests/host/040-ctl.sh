@@ -307,9 +307,25 @@ exits "an incident without holds releases nothing" 3 release --incident SA-20261
 liar '{"report":{"holds":[],"ended":{"state":"lapsed","held_ms":10000,"id":"0123456789abcdef0123456789abcdef"}}}'
 exits "a hold that is over is told with its last receipt" 0 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
 says "as what it is" 'NOTHING HELD.*LAPSED after 10.0 s'
+liar '{"replay":true,"report":{"holds":[{"id":"0123456789abcdef0123456789abcdef","verb":"contain","state":"contained","incident":"SA-20261120-001","targets":[]}]}}'
+exits "a report that answers the question is believed" 0 status "${talk[@]:2}"
+exits "the same one played again is not" 1 status "${talk[@]:2}"
+is "it is never shown as what it says" "$(head -n 1 <<<"$said" | cut -d' ' -f1)" UNVERIFIED
+says "but as what it is" 'not in answer to this question.*old report, played again'
+exits "nor may it name the holds of an incident" 1 release --incident SA-20261120-001 "${common[@]}" --socket "$sock" --key alice --out rl.json
+says "for the same reason" 'cannot be believed.*played again'
+is "each question had 128 bits of its own" "$(sed 1d ready | jq -r .nonce | grep -xE '[0-9a-f]{32}' | sort -u | wc -l)" 3
+liar '{"replay":true,"report":{"holds":[]}}'
+exits "nor may it stand in for the second of two questions" 1 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
+is "which were of one command" "$(sed 1d ready | jq -r '.hold // "all"' | paste -sd,)" all,0123456789abcdef0123456789abcdef
+liar '{"replay":true,"report":{"ledger":{"ok":true},"trust":{"state":"valid","fleet":"prod","version":1},"holds":{"active":0,"partial":0}}}'
+exits "health that answers the question is believed" 0 health "${talk[@]:2}"
+exits "old health is not" 1 health "${talk[@]:2}"
+says "and says so" 'UNVERIFIED.*played again'
+liar '{"report":{"nonce":null,"holds":[]}}'
+exits "a report without a nonce is an old one too" 1 status "${talk[@]:2}"
 liar '{"report":{"wall_ms":1,"holds":[]}}'
-exits "an old report played again is not believed" 1 status "${talk[@]:2}"
-says "and says so" 'UNVERIFIED.*plays again'
+exits "and no clock is asked how old a report is" 0 status "${talk[@]:2}"
 liar '{"key":"other","report":{"holds":[]}}'
 exits "nor that of a stranger" 1 status "${talk[@]:2}"
 exits "nor may a stranger name the holds of an incident" 1 release --incident SA-20261120-001 "${common[@]}" --socket "$sock" --key alice --out rk.json

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # liar.py SOCKET HOSTKEY ANSWER...: stands where the gate should, and answers every message with the ANSWERs in turn. What an honest agent
-# never says has to come from somewhere. Prints "ready" when it listens; ends when it is killed.
+# never says has to come from somewhere. Prints "ready" when it listens, and every query that it hears; ends when it is killed.
 #
 # An ANSWER is JSON:
 #   {"but":{...}}      a receipt for the order as it came, contained and final, but for these members (null takes one out)
-#   {"report":{...}}   a report with these members
+#   {"report":{...}}   a report with these members, to the nonce that was sent
+#   {"replay":true}    also: what it signs once, for the first query, it says again to every later one
 #   {"key":FILE}       also: signed with that key    {"as":FILE} also: under that key's fingerprint
 #   {"raw":TEXT}       these bytes    {"sleep":S}  nothing for so long    {"close":true}  nothing more
 import base64
@@ -40,13 +41,17 @@ def envelope(kind, payload, key, named):
     return json.dumps({"payload": base64.b64encode(body).decode(), "payloadType": kind, "signatures": [sig]})
 
 
+kept = {}  # by query: the first report, for whoever plays it again
+
+
 def answer(a, message, host):
     key = load(a["key"]) if "key" in a else host
     named = load(a["as"]) if "as" in a else key
     said = json.loads(message)
     if "report" in a:
-        payload = {"v": 1, "type": said.get("query"), "host": fingerprint(host), "wall_ms": int(time.time() * 1000), **a["report"]}
-        return envelope("report", payload, key, named)
+        payload = {"v": 1, "type": said.get("query"), "host": fingerprint(host), "nonce": said.get("nonce"), **a["report"]}
+        signed = envelope("report", payload, key, named)
+        return kept.setdefault(said.get("query"), signed) if "replay" in a else signed
     body = base64.b64decode(said["payload"])
     order = json.loads(body)
     payload = {"v": 1, "type": "receipt", "host": fingerprint(host), "id": order.get("id"), "digest": hashlib.sha256(body).hexdigest(),
@@ -58,6 +63,8 @@ def answer(a, message, host):
 
 def serve(peer, answers, host):
     message = peer.recv(1 << 18)
+    if message.startswith(b'{"query"'):
+        print(message.decode(), flush=True)
     for a in answers:
         if not message or "close" in a:
             return

@@ -89,9 +89,9 @@ static void frame_reads_back_what_was_packed(void **state) {
                 command_of(0, 1),
                 command_of(1, 77),
                 command_of(DSSE_SIGS_MAX, DSSE_PAYLOAD_MAX),
-                frame_of(FRAME_STATUS, 0),
                 frame_of(FRAME_STATUS, 16),
-                frame_of(FRAME_HEALTH, 0),
+                frame_of(FRAME_STATUS, 32),
+                frame_of(FRAME_HEALTH, 16),
                 frame_of(FRAME_KEYS, 0),
                 frame_of(FRAME_KEYS, FRAME_KEYS_MAX),
                 frame_of(FRAME_REPLY, 1),
@@ -121,8 +121,8 @@ static void frame_bounds_hold_for_every_kind(void **state) {
                 { FRAME_COMMAND,
                   { 1, 2, DSSE_PAYLOAD_MAX },
                   { 0, DSSE_PAYLOAD_MAX + 1, DSSE_HOST_PAYLOAD_MAX, FRAME_REPLY_MAX } },
-                { FRAME_STATUS, { 0, 16, 16 }, { 1, 15, 17, 32 } },
-                { FRAME_HEALTH, { 0, 0, 0 }, { 1, 2, 16, 64 } },
+                { FRAME_STATUS, { 16, 32, 32 }, { 0, 15, 17, 48 } },
+                { FRAME_HEALTH, { 16, 16, 16 }, { 0, 15, 17, 32 } },
                 { FRAME_KEYS, { 0, 64, FRAME_KEYS_MAX }, { 1, 63, 65, FRAME_KEYS_MAX + 64 } },
                 { FRAME_REPLY, { 1, 2, FRAME_REPLY_MAX }, { 0, FRAME_REPLY_MAX + 1, 0, 0 } },
                 { FRAME_REFUSAL, { 1, 1, 1 }, { 0, 2, 3, 64 } },
@@ -131,7 +131,7 @@ static void frame_bounds_hold_for_every_kind(void **state) {
         (void) state;
         assert_int_equal(ELEMENTSOF(cases), _FRAME_KIND_MAX);
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct frame back = frame_of(FRAME_HEALTH, 0);
+                struct frame back = frame_of(FRAME_HEALTH, 16);
 
                 for (size_t k = 0; k < ELEMENTSOF(cases[i].good); k++) {
                         struct frame f = frame_of(cases[i].kind, cases[i].good[k]);
@@ -174,7 +174,7 @@ static void frame_unpack_refuses_every_other_length(void **state) {
 /* Every value of every header byte: what is taken packs to the same bytes, so no two messages mean the same. */
 static void frame_header_has_no_byte_that_is_ignored(void **state) {
         struct frame samples[] = { command_of(1, 96), frame_of(FRAME_REPLY, 3), frame_of(FRAME_REFUSAL, 1),
-                                   frame_of(FRAME_STATUS, 16), frame_of(FRAME_HEALTH, 0) };
+                                   frame_of(FRAME_STATUS, 32), frame_of(FRAME_HEALTH, 16) };
         static uint8_t again[FRAME_MAX];
 
         (void) state;

@@ -24,8 +24,9 @@
 
 #define N_KEYS   KEY_STRANGER
 #define QUIET_MS 100
-#define STATUS   "{\"query\":\"status\"}"
-#define HEALTH   "{\"query\":\"health\"}"
+#define NONCE    "\"nonce\":\"00112233445566778899aabbccddeeff\""
+#define STATUS   "{\"query\":\"status\"," NONCE "}"
+#define HEALTH   "{\"query\":\"health\"," NONCE "}"
 
 static struct rig rig;
 
@@ -99,6 +100,21 @@ static void gate_passes_a_signed_command_and_its_answers(void **state) {
         assert_int_equal(close(client), 0);
 }
 
+/* Byte for byte what was asked: a nonce that changed on the way would make every report an old one. */
+static void gate_passes_a_question_with_its_nonce(void **state) {
+        int client = rig_connect(&rig, geteuid());
+        struct frame f;
+
+        (void) state;
+        rig_send_string(client, "{\"query\":\"status\"," NONCE ",\"hold\":\"f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\"}");
+        f = rig_take(&rig);
+        assert_int_equal(f.kind, FRAME_STATUS);
+        assert_int_equal(f.n_payload, 32);
+        assert_memory_equal(f.payload, "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16);
+        assert_memory_equal(f.payload + 16, "\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9\xfa\xfb\xfc\xfd\xfe\xff", 16);
+        assert_int_equal(close(client), 0);
+}
+
 static void gate_names_a_nameless_signature(void **state) {
         _cleanup_free_ char *named = rig_envelope("{}", BY(BOB)), *nameless = NULL;
         _cleanup_json_ json_t *root = json_loads(named, 0, NULL);
@@ -132,6 +148,7 @@ static void gate_refuses_each_for_its_own_reason(void **state) {
         assert_string_equal(rig_refused(client, "{", 1), "malformed");
         assert_string_equal(rig_refused(client, "\0", 1), "malformed");
         assert_string_equal(rig_refused(client, "{\"query\":\"x\"}", 13), "malformed");
+        assert_string_equal(rig_refused(client, "{\"query\":\"health\"}", 18), "malformed");
         assert_string_equal(rig_refused(client, "{\"payload\":\"\xff\"}", 15), "bad-encoding");
         assert_int_equal(dsse_to_json(&receipt, &json), 0);
         expect_refusal(client, json, "wrong-type");
@@ -397,7 +414,8 @@ static void gate_ends_in_failure_when_the_core_makes_no_sense(void **state) {
 }
 
 static void gate_takes_no_frame_that_only_a_gate_sends(void **state) {
-        const struct frame f = { .kind = FRAME_HEALTH, .number = 1 };
+        static const uint8_t nonce[FRAME_NONCE_SIZE];
+        const struct frame f = { .kind = FRAME_HEALTH, .number = 1, .payload = nonce, .n_payload = sizeof(nonce) };
         size_t n;
 
         (void) state;
@@ -467,6 +485,7 @@ int main(void) {
 #define RIGGED(name) cmocka_unit_test_setup_teardown(name, start, stop)
         const struct CMUnitTest tests[] = {
                 RIGGED(gate_passes_a_signed_command_and_its_answers),
+                RIGGED(gate_passes_a_question_with_its_nonce),
                 RIGGED(gate_names_a_nameless_signature),
                 RIGGED(gate_refuses_each_for_its_own_reason),
                 cmocka_unit_test_setup_teardown(gate_answers_nobody_before_it_has_keys, start_without_keys, stop),

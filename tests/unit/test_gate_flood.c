@@ -58,7 +58,7 @@ static void expect_served(int client) {
         char text[1024];
         struct frame f;
 
-        rig_send_string(client, "{\"query\":\"health\"}");
+        rig_send_string(client, "{\"query\":\"health\",\"nonce\":\"00112233445566778899aabbccddeeff\"}");
         f = rig_take(&rig);
         assert_int_equal(f.kind, FRAME_HEALTH);
         rig_reply(&rig, f.number, "{}", 2, false);

@@ -14,7 +14,7 @@
 
 #define ID     "0123456789abcdef0123456789abcdef"
 #define DIGEST "0101010101010101010101010101010101010101010101010101010101010101"
-#define NOW    INT64_C(1794971525000)
+#define NONCE  "00112233445566778899aabbccddeeff"
 
 static const uint8_t digest[32] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
                                     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
@@ -60,7 +60,6 @@ static struct receipt_want want(void) {
                 .digest = digest,
                 .hosts = (const uint8_t(*)[32]) known.v[0].key.id,
                 .n_hosts = 1,
-                .now_ms = NOW,
         };
 }
 
@@ -374,37 +373,47 @@ static void an_order_that_could_not_be_read_here_is_known_by_its_bytes(void **st
         free(payload);
 }
 
-static struct receipt read_report(const char *type, int64_t wall_ms, const char *asked) {
-        struct receipt_want w = { .type = DSSE_REPORT, .report = asked, .now_ms = NOW };
+static enum receipt_kind report_kind(const char *members) {
+        struct receipt_want w = { .type = DSSE_REPORT, .report = "status", .nonce = NONCE };
         char payload[256];
 
-        (void) snprintf(payload, sizeof(payload),
-                        "{\"v\":1,\"type\":\"%s\",\"host\":\"%s\",\"wall_ms\":%lld,\"holds\":[]}", type, answers_id(0),
-                        (long long) wall_ms);
-        return read_payload(payload, 0, &w);
+        (void) snprintf(payload, sizeof(payload), "{\"v\":1,\"host\":\"%s\",\"holds\":[],%s}", answers_id(0), members);
+        struct receipt r = read_payload(payload, 0, &w);
+        enum receipt_kind kind = r.kind;
+        receipt_done(&r);
+        return kind;
 }
 
-static void a_report_is_of_now_and_about_what_was_asked(void **state) {
-        static const struct {
-                const char *type;
-                int64_t wall_ms;
-                enum receipt_kind kind;
-        } cases[] = {
-                { "status", NOW, RECEIPT_SIGNED },
-                { "status", NOW - RECEIPT_REPORT_AGE_MS, RECEIPT_SIGNED },
-                { "status", NOW - RECEIPT_REPORT_AGE_MS - 1, RECEIPT_UNVERIFIED },
-                { "status", NOW + RECEIPT_REPORT_AGE_MS + 1, RECEIPT_UNVERIFIED },
-                { "status", 0, RECEIPT_UNVERIFIED },
-                { "health", NOW, RECEIPT_UNVERIFIED },
-                { "receipt", NOW, RECEIPT_UNVERIFIED },
+static void a_report_is_about_what_was_asked(void **state) {
+        (void) state;
+        assert_int_equal(report_kind("\"type\":\"status\",\"nonce\":\"" NONCE "\""), RECEIPT_SIGNED);
+        assert_int_equal(report_kind("\"type\":\"health\",\"nonce\":\"" NONCE "\""), RECEIPT_UNVERIFIED);
+        assert_int_equal(report_kind("\"type\":\"receipt\",\"nonce\":\"" NONCE "\""), RECEIPT_UNVERIFIED);
+        assert_int_equal(report_kind("\"nonce\":\"" NONCE "\""), RECEIPT_UNVERIFIED);
+}
+
+/* Only who signs after the question can repeat its nonce. The clock of the report says nothing about that, so it has no say. */
+static void a_report_without_the_nonce_of_the_question_is_an_old_one(void **state) {
+        static const char *const old[] = {
+                "\"nonce\":\"00112233445566778899aabbccddeefe\"",
+                "\"nonce\":\"10112233445566778899aabbccddeeff\"",
+                "\"nonce\":\"00112233445566778899AABBCCDDEEFF\"",
+                "\"nonce\":\"" NONCE " \"",
+                "\"nonce\":\"00112233445566778899aabbccddeef\"",
+                "\"nonce\":\"\"",
+                "\"nonce\":null",
+                "\"nonce\":[\"" NONCE "\"]",
+                "\"Nonce\":\"" NONCE "\"",
+                "\"wall_ms\":1794971525000",
         };
+        char members[128];
 
         (void) state;
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                struct receipt r = read_report(cases[i].type, cases[i].wall_ms, "status");
-                assert_int_equal(r.kind, cases[i].kind);
-                receipt_done(&r);
+        for (size_t i = 0; i < ELEMENTSOF(old); i++) {
+                (void) snprintf(members, sizeof(members), "\"type\":\"status\",%s", old[i]);
+                assert_int_equal(report_kind(members), RECEIPT_UNVERIFIED);
         }
+        assert_int_equal(report_kind("\"type\":\"status\",\"wall_ms\":0,\"nonce\":\"" NONCE "\""), RECEIPT_SIGNED);
 }
 
 static void a_preliminary_receipt_is_not_the_last(void **state) {
@@ -432,7 +441,8 @@ int main(void) {
                 cmocka_unit_test(contained_with_figures_against_it_is_no_success),
                 cmocka_unit_test(a_duplicate_tells_what_the_first_one_did),
                 cmocka_unit_test(an_order_that_could_not_be_read_here_is_known_by_its_bytes),
-                cmocka_unit_test(a_report_is_of_now_and_about_what_was_asked),
+                cmocka_unit_test(a_report_is_about_what_was_asked),
+                cmocka_unit_test(a_report_without_the_nonce_of_the_question_is_an_old_one),
                 cmocka_unit_test(a_preliminary_receipt_is_not_the_last),
         };
 

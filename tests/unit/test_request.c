@@ -11,7 +11,13 @@
 #include "agent/gate/request.h"
 #include "lib/people.h"
 
-#define HOLD "00112233445566778899aabbccddeeff"
+#define HOLD        "00112233445566778899aabbccddeeff"
+#define HOLD_BYTES  "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff"
+#define NONCE       "0f0e0d0c0b0a09080706050403020100"
+#define NONCE_BYTES "\x0f\x0e\x0d\x0c\x0b\x0a\x09\x08\x07\x06\x05\x04\x03\x02\x01\x00"
+/* a query that is right, up to its closing brace */
+#define STATUS "{\"query\":\"status\",\"nonce\":\"" NONCE "\""
+#define HEALTH "{\"query\":\"health\",\"nonce\":\"" NONCE "\""
 
 static enum reason reason_of(const char *text, size_t n) {
         struct request r = REQUEST_NULL;
@@ -28,12 +34,13 @@ static void request_parse_takes_queries(void **state) {
         static const struct {
                 const char *text;
                 enum frame_kind kind;
-                size_t n_hold;
+                size_t n;
         } cases[] = {
-                { "{\"query\":\"health\"}", FRAME_HEALTH, 0 },
-                { "{\"query\":\"status\"}", FRAME_STATUS, 0 },
-                { "{\"query\":\"status\",\"hold\":\"" HOLD "\"}", FRAME_STATUS, 16 },
-                { "{ \"hold\": \"" HOLD "\",\n \"query\": \"status\" }\n", FRAME_STATUS, 16 },
+                { HEALTH "}", FRAME_HEALTH, 16 },
+                { STATUS "}", FRAME_STATUS, 16 },
+                { STATUS ",\"hold\":\"" HOLD "\"}", FRAME_STATUS, 32 },
+                { "{ \"hold\": \"" HOLD "\",\n \"nonce\": \"" NONCE "\",\n \"query\": \"status\" }\n", FRAME_STATUS,
+                  32 },
         };
 
         (void) state;
@@ -52,32 +59,47 @@ static void request_parse_takes_queries(void **state) {
                 assert_int_equal(frame_unpack(buf, n, &f), 0);
                 assert_int_equal(f.kind, cases[i].kind);
                 assert_int_equal(f.number, 7);
-                assert_int_equal(f.n_payload, cases[i].n_hold);
-                if (f.n_payload > 0)
-                        assert_memory_equal(f.payload,
-                                            "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16);
+                assert_int_equal(f.n_payload, cases[i].n);
+                assert_memory_equal(f.payload, NONCE_BYTES HOLD_BYTES, f.n_payload);
                 request_done(&r);
         }
 }
 
 static void request_parse_refuses_any_other_query(void **state) {
         static const char *const texts[] = {
-                "{\"query\":\"\"}",
-                "{\"query\":\"Status\"}",
-                "{\"query\":\"trust\"}",
-                "{\"query\":null}",
-                "{\"query\":[\"status\"]}",
-                "{\"query\":\"status\",\"query\":\"status\"}",
-                "{\"query\":\"status\",\"more\":true}",
+                /* the query */
+                "{\"query\":\"\",\"nonce\":\"" NONCE "\"}",
+                "{\"query\":\"Status\",\"nonce\":\"" NONCE "\"}",
+                "{\"query\":\"trust\",\"nonce\":\"" NONCE "\"}",
+                "{\"query\":null,\"nonce\":\"" NONCE "\"}",
+                "{\"query\":[\"status\"],\"nonce\":\"" NONCE "\"}",
+                STATUS ",\"query\":\"status\"}",
+                STATUS ",\"more\":true}",
+                STATUS "} x",
+                /* the nonce */
+                "{\"query\":\"status\"}",
+                "{\"query\":\"health\"}",
+                "{\"query\":\"status\",\"hold\":\"" HOLD "\"}",
                 "{\"query\":\"health\",\"hold\":\"" HOLD "\"}",
-                "{\"query\":\"status\",\"hold\":\"" HOLD "\",\"x\":0}",
-                "{\"query\":\"status\",\"hold\":\"00112233445566778899AABBCCDDEEFF\"}",
-                "{\"query\":\"status\",\"hold\":\"00112233445566778899aabbccddeef\"}",
-                "{\"query\":\"status\",\"hold\":\"" HOLD "0\"}",
-                "{\"query\":\"status\",\"hold\":\"\"}",
-                "{\"query\":\"status\",\"hold\":null}",
-                "{\"query\":\"status\",\"hold\":17}",
-                "{\"query\":\"status\"} x",
+                "{\"query\":\"status\",\"Nonce\":\"" NONCE "\"}",
+                "{\"query\":\"status\",\"nonce\":\"\"}",
+                "{\"query\":\"status\",\"nonce\":null}",
+                "{\"query\":\"status\",\"nonce\":17}",
+                "{\"query\":\"status\",\"nonce\":\"" NONCE "0\"}",
+                "{\"query\":\"health\",\"nonce\":\"" NONCE "0\"}",
+                "{\"query\":\"status\",\"nonce\":\"0f0e0d0c0b0a0908070605040302010\"}",
+                "{\"query\":\"status\",\"nonce\":\"0F0E0D0C0B0A09080706050403020100\"}",
+                "{\"query\":\"status\",\"nonce\":\"0f0e0d0c0b0a0908070605040302010g\"}",
+                STATUS ",\"nonce\":\"" NONCE "\"}",
+                /* the hold */
+                HEALTH ",\"hold\":\"" HOLD "\"}",
+                STATUS ",\"hold\":\"" HOLD "\",\"x\":0}",
+                STATUS ",\"hold\":\"00112233445566778899AABBCCDDEEFF\"}",
+                STATUS ",\"hold\":\"00112233445566778899aabbccddeef\"}",
+                STATUS ",\"hold\":\"" HOLD "0\"}",
+                STATUS ",\"hold\":\"\"}",
+                STATUS ",\"hold\":null}",
+                STATUS ",\"hold\":17}",
                 "[\"query\"]",
                 "\"query\"",
                 "{}",
@@ -90,7 +112,8 @@ static void request_parse_refuses_any_other_query(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 if (reason_of(texts[i], strlen(texts[i])) != REASON_MALFORMED)
                         fail_msg("%s", texts[i]);
-        assert_int_equal(reason_of("{\"query\":\"status\"}\0", 19), REASON_MALFORMED);
+        assert_int_equal(reason_of(STATUS "}", sizeof(STATUS "}") - 1), REASON_NONE);
+        assert_int_equal(reason_of(STATUS "}", sizeof(STATUS "}")), REASON_MALFORMED); /* with its NUL */
 }
 
 static void request_parse_refuses_a_long_query(void **state) {
@@ -98,7 +121,7 @@ static void request_parse_refuses_a_long_query(void **state) {
 
         (void) state;
         memset(text, ' ', sizeof(text));
-        memcpy(text, "{\"query\":\"status\"}", 18);
+        memcpy(text, STATUS "}", sizeof(STATUS "}") - 1);
         assert_int_equal(reason_of(text, REQUEST_QUERY_MAX), REASON_NONE);
         assert_int_equal(reason_of(text, REQUEST_QUERY_MAX + 1), REASON_MALFORMED);
 }
