@@ -65,6 +65,7 @@ struct agent {
         struct systemd *systemd;
         struct snapshot *snapshots; /* being taken */
         sd_event_source *lapse_timer, *idle;
+        int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0: none was */
         struct floor floor;
         uint8_t boot_id[16];
         int64_t started_ms; /* CLOCK_BOOTTIME */

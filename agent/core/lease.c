@@ -29,6 +29,8 @@ static int on_lapse(sd_event_source *s, uint64_t usec, void *userdata) {
                         release_lapsed(a, &id);
                         /* the list moved; a hold that could not be ended is passed over until the next round */
                         again = hold_set_count(a->holds) < before;
+                        if (!again && hold_set_at(a->holds, i)->state != HOLD_RELEASING)
+                                a->lapse_retry_ms = clock_boot_ms() + RETRY_MS;
                 }
         }
         systemd_rest(a->systemd);
@@ -37,7 +39,7 @@ static int on_lapse(sd_event_source *s, uint64_t usec, void *userdata) {
 }
 
 void lease_arm(struct agent *a) {
-        int64_t left = hold_set_next_lapse(a->holds);
+        const int64_t left = hold_set_next_lapse(a->holds);
         uint64_t at;
         int r;
 
@@ -46,9 +48,8 @@ void lease_arm(struct agent *a) {
                         (void) sd_event_source_set_enabled(a->lapse_timer, SD_EVENT_OFF);
                 return;
         }
-        if (left <= 0)
-                left = RETRY_MS;
-        at = (uint64_t) (clock_boot_ms() + left) * 1000;
+        /* A lease that ran out while something else was done ends now, and however often this is called meanwhile. */
+        at = (uint64_t) (left > 0 ? clock_boot_ms() + left : a->lapse_retry_ms) * 1000;
         if (!a->lapse_timer) {
                 r = sd_event_add_time(a->event, &a->lapse_timer, CLOCK_BOOTTIME, at, 1000, on_lapse, a);
         } else {
