@@ -74,7 +74,7 @@ static int on_frame(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 disconnect(c);
                 return 0;
         }
-        if ((size_t) n > FRAME_MAX || frame_unpack(l->in, (size_t) n, &f) < 0) {
+        if ((size_t) n > FRAME_MAX || frame_unpack(l->in, (size_t) n, &f) < 0 || !frame_is_from_gate(f.kind)) {
                 l->agent->counters.malformed++;
                 disconnect(c);
                 return 0;
@@ -95,7 +95,8 @@ static int on_connect(sd_event_source *s, int fd, uint32_t events, void *userdat
                         c = &l->connections[i];
         if (peer < 0 || !c)
                 return 0;
-        (void) setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER }, sizeof(int));
+        if (setsockopt(peer, SOL_SOCKET, SO_SNDBUFFORCE, &(int){ SEND_BUFFER }, sizeof(int)) < 0)
+                (void) setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER }, sizeof(int));
         if (sd_event_add_io(l->agent->event, &c->source, peer, EPOLLIN, on_frame, c) < 0)
                 return 0;
         c->link = l;
