@@ -15,6 +15,9 @@ static bool hold_matches(const json_t *hold, const char *filter) {
 
         if (!filter || strcmp(member_str(hold, "id"), filter) == 0)
                 return true;
+        /* FAIL-CLOSED: of a hold whose targets had no room in the answer, it may be any */
+        if (json_object_get(hold, "targets_total"))
+                return true;
         json_array_foreach(json_object_get(hold, "targets"), i,
                            t) if (strcmp(member_str(t, "target"), filter) == 0) return true;
         return false;
@@ -61,7 +64,10 @@ void render_status(const struct page *p, const struct receipt *r, const char *fi
         json_t *holds = json_object_get(r->payload, "holds"), *h;
         size_t i, n = render_matching(r->payload, filter);
 
-        if (n == 0) {
+        if (member_int(r->payload, "omitted", 0) > 0) /* not: nothing else is held */
+                render_verdict(p, TONE_DOUBT, "NOT WHOLE", "%" PRId64 " more holds had no room in the answer: ask for one, or see the receipts",
+                               member_int(r->payload, "omitted", 0));
+        else if (n == 0) {
                 render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",
                                CLEAN(filter));
                 if (json_is_object(json_object_get(r->payload, "ended"))) {

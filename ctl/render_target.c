@@ -8,9 +8,11 @@
 
 #define PIDS_SHOWN 12U
 
-static void render_pids(const struct page *p, const json_t *pids) {
+static void render_pids(const struct page *p, const json_t *target) {
+        const json_t *pids = json_object_get(target, "pids");
         char list[PIDS_SHOWN * 24] = "";
-        size_t i, used = 0, n = json_array_size(pids);
+        size_t i, used = 0;
+        int64_t n = member_int(target, "pids_total", (int64_t) json_array_size(pids));
         json_t *v;
 
         if (!json_is_array(pids))
@@ -21,7 +23,7 @@ static void render_pids(const struct page *p, const json_t *pids) {
                 used += (size_t) snprintf(list + used, sizeof(list) - used, " %" PRId64,
                                           (int64_t) json_integer_value(v));
         }
-        render_row(p, "processes", "%zu%s%s%s", n, n ? ":" : "", list, n > PIDS_SHOWN ? " ..." : "");
+        render_row(p, "processes", "%" PRId64 "%s%s%s", n, n ? ":" : "", list, n > (int64_t) PIDS_SHOWN ? " ..." : "");
 }
 
 static void render_links(const struct page *p, const json_t *links) {
@@ -96,8 +98,10 @@ static void render_radius(const struct page *p, const json_t *target) {
                            reason_from_id(member_str(target, "missing"), &r) ? reason_text(r) : "");
         json_array_foreach(json_object_get(target, "processes"), i, v) {
                 if (i == PIDS_SHOWN) {
-                        render_row(p, NULL, "... and %zu more",
-                                   json_array_size(json_object_get(target, "processes")) - i);
+                        render_row(p, NULL, "... and %" PRId64 " more",
+                                   member_int(target, "processes_total",
+                                              (int64_t) json_array_size(json_object_get(target, "processes"))) -
+                                           (int64_t) i);
                         break;
                 }
                 render_row(p, i == 0 ? "would hit" : NULL, "%" PRId64 " %s", member_int(v, "pid", 0),
@@ -125,7 +129,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
                 render_row(p, "target", "%s", CLEAN(member_str(target, "target")));
         if (*member_str(target, "cgroup"))
                 render_row(p, "cgroup", "%s (id %" PRId64 ")", CLEAN(member_str(target, "cgroup")), cgroup_id);
-        render_pids(p, json_object_get(target, "pids"));
+        render_pids(p, target);
         if (member_is_true(target, "frozen"))
                 render_row(p, "frozen", "yes, as the kernel says");
         else if (member_is_false(target, "frozen"))

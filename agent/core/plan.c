@@ -8,6 +8,10 @@
 #include "agent/core/receipt.h"
 #include "agent/core/report_json.h"
 #include "agent/core/sockets.h"
+#include "agent/util/alive.h"
+
+/* a service of thousands is not listed one by one */
+#define PROCESSES_LISTED 128U
 
 /* Programs, so that a person sees what would stop, and descriptors that say that others depend on it. */
 static json_t *process_json(pid_t pid) {
@@ -42,9 +46,10 @@ static void add_radius(json_t *o, const struct site *s) {
                                                                    (int) sockets.listeners, "foreign", (int) sockets.foreign));
                 (void) json_object_set_new(o, "warnings", reasons_to_json(sockets.gaps & ~reason_bit(REASON_SOCKETS_LEFT), 0));
         }
-        for (size_t i = 0; i < scope.n_pids; i++)
+        for (size_t i = 0; i < MIN(scope.n_pids, PROCESSES_LISTED); i++)
                 (void) json_array_append_new(processes, process_json(pids[i]));
         (void) json_object_set_new(o, "processes", processes);
+        (void) json_object_set_new(o, "processes_total", json_integer((json_int_t) scope.n_pids));
 }
 
 static json_t *site_json(struct agent *a, const struct site *s) {
@@ -75,8 +80,10 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
                 r = resolve_targets(&resolver, c->targets, c->n_targets, &sites, &notes);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < sites.n; i++)
+        for (size_t i = 0; i < sites.n; i++) {
                 (void) json_array_append_new(targets, site_json(a, &sites.v[i]));
+                alive();
+        }
         receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned", authorised_flags(authorised) | notes);
         if (!receipt || json_object_set(receipt, "targets", targets) < 0 ||
             json_object_set_new(receipt, "role", json_string(authorised_role(authorised))) < 0 ||

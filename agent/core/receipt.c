@@ -4,10 +4,14 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "agent/core/fit.h"
 #include "agent/core/preserved.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
 #include "policy/schema.h"
+
+/* a service of thousands is not listed one by one */
+#define PIDS_LISTED 128U
 
 #define GAPS  (1U << REASON_KIND_GAP | 1U << REASON_KIND_REFUSE)
 #define FLAGS (1U << REASON_KIND_FLAG | 1U << REASON_KIND_NOTE)
@@ -100,7 +104,7 @@ static json_t *selftest_json(const struct proof *p) {
 static json_t *pids_json(const struct proof *p) {
         json_t *array = json_array();
 
-        for (size_t k = 0; array && k < p->n_pids; k++)
+        for (size_t k = 0; array && k < MIN(p->n_pids, PIDS_LISTED); k++)
                 (void) json_array_append_new(array, json_integer(p->pids[k]));
         return array;
 }
@@ -129,6 +133,7 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         put(&o, "cgroup_id", json_integer((json_int_t) s->cgroup_id));
         put(&o, "present", json_boolean(p->present));
         put(&o, "pids", pids_json(p));
+        put(&o, "pids_total", json_integer((json_int_t) p->n_pids));
         if (verb_info(h->verb)->freezes)
                 put(&o, "frozen", json_boolean(p->frozen));
         if (verb_info(h->verb)->isolates)
@@ -193,6 +198,16 @@ json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uin
         return o;
 }
 
+void receipt_add_flag(json_t *receipt, enum reason reason) {
+        json_t *flags = json_object_get(receipt, "flags"), *v;
+        size_t i;
+
+        json_array_foreach(flags, i, v)
+                if (strcmp(json_string_value(v), reason_id(reason)) == 0)
+                        return;
+        (void) json_array_append_new(flags, json_string(reason_id(reason)));
+}
+
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) {
         json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserved_state_id(p->state), "folder", p->folder, "objects",
                               (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes", (json_int_t) p->bytes, "took_us",
@@ -208,10 +223,10 @@ int receipt_add_evidence(json_t *receipt, const struct preserved *p) {
 
 int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {
         _cleanup_free_ char *text = NULL;
+        int r;
 
         if (!receipt || json_object_set_new(receipt, "final", json_boolean(final)) < 0)
                 return -ENOMEM;
-        if (schema_dump(receipt, &text) < 0)
-                return -ENOMEM;
-        return hostkey_envelope(a->key, DSSE_RECEIPT, text, ret);
+        r = fit_dump(receipt, json_object_get(receipt, "receipt") ? FIT_REPORT_MAX : FIT_RECEIPT_MAX, &text);
+        return r < 0 ? r : hostkey_envelope(a->key, DSSE_RECEIPT, text, ret);
 }

@@ -20,8 +20,10 @@ json_t *receipt_of_refusal(struct agent *a, const struct command *c, const uint8
 json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uint8_t *digest);
 /* Any other: a state with flags and notes; verbs add their members. */
 json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb, const char *state, reason_set reasons);
+/* One more flag or note, unless it is there. Without memory it stays away. */
+void receipt_add_flag(json_t *receipt, enum reason reason);
 /* Adds what the snapshot became. */
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) _warn_unused_;
 
-/* Sets "final" and signs. *ret is malloc'ed. -ENOMEM. Does not take the reference. */
+/* Sets "final", makes it fit in an envelope (fit.h) and signs. *ret is malloc'ed. -ENOMEM, -E2BIG. Does not take the reference. */
 int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) _warn_unused_;

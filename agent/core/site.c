@@ -35,6 +35,13 @@ int site_open(struct site *s, const char *root) {
         return 0;
 }
 
+void sites_close(struct sites *s) {
+        for (size_t i = 0; i < s->n; i++) {
+                closep(&s->v[i].fd);
+                s->v[i].fd = -EBADF;
+        }
+}
+
 const char *site_unit(const struct site *s) {
         return s->target.cls == TARGET_CGROUP ? NULL : s->target.name;
 }

@@ -31,6 +31,8 @@ void site_done(struct site *s);
 void sites_done(struct sites *s);
 /* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken its place, -ENOENT. */
 int site_open(struct site *s, const char *root) _warn_unused_;
+/* Closes the directories, which are only needed while something is done about the sites: what is held may be more than may be open. */
+void sites_close(struct sites *s);
 /* Name of the unit, NULL for a plain cgroup. Borrowed. */
 const char *site_unit(const struct site *s);
 

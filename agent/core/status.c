@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/core/fit.h"
 #include "agent/core/layers.h"
 #include "agent/core/receipt.h"
 #include "agent/core/report_json.h"
+#include "agent/util/alive.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
 #include "policy/schema.h"
@@ -19,8 +21,9 @@ static int send_report(struct agent *a, json_t *report, const struct answer *to)
         _cleanup_free_ char *text = NULL, *envelope = NULL;
         int r;
 
-        if (!owned || schema_dump(owned, &text) < 0)
-                return -ENOMEM;
+        r = owned ? fit_dump(owned, FIT_REPORT_MAX, &text) : -ENOMEM;
+        if (r < 0)
+                return r;
         r = hostkey_envelope(a->key, DSSE_REPORT, text, &envelope);
         if (r == 0)
                 link_answer(to, envelope, false);
@@ -58,7 +61,10 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
                 gaps |= p.gaps;
                 (void) json_array_append_new(targets, receipt_site(&sites->v[i], &p, h));
                 proof_done(&p);
+                alive();
         }
+        if (sites)
+                sites_close(sites);
         command_id_to_str(&h->id, id);
         o = json_pack("{ss ss ss ss so so ss ss sI sI}", "id", id, "verb", verb_info(h->verb)->id, "state",
                       hold_state_id(state == _HOLD_STATE_MAX ? HOLD_FAILED : state), "recorded", hold_state_id(h->state), "reasons",
