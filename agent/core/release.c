@@ -73,7 +73,7 @@ static int conclude(struct agent *a, const struct command_id *id, const char *of
         r = record_outcome(a, &o);
         if (r < 0) {
                 /* It is undone and cannot be taken back; the answer says that the record of it is missing. */
-                json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(REASON_LEDGER)));
+                receipt_add_flag(receipt, REASON_LEDGER);
                 free(TAKE_PTR(envelope));
                 r = receipt_seal(a, receipt, true, &envelope);
                 if (r < 0)
@@ -166,6 +166,23 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
         return 0;
 }
 
+/* The hold, and with it every other that the same release is ending: one release has one receipt, which tells of all of them. */
+static int undo_together(struct agent *a, const struct hold *h, struct undone *u) {
+        const size_t n = hold_set_count(a->holds);
+        const struct command_id hold = h->id, releaser = h->releaser;
+        const bool lapsing = h->lapsing;
+        int r = undone_init(u, n);
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                const struct hold *other = hold_set_at(a->holds, i);
+
+                if (command_id_equal(&other->id, &hold) ||
+                    (!lapsing && other->state == HOLD_RELEASING && !other->lapsing && command_id_equal(&other->releaser, &releaser)))
+                        undo_one(a, &other->id, "releasing", u);
+        }
+        return r;
+}
+
 /* Undoes a RELEASING hold for which nobody waits, and stores the receipt under the id that will be asked for. */
 static void finish(struct agent *a, const struct command_id *hold, const char *of, reason_set notes) {
         _cleanup_(undone_done) struct undone u = { 0 };
@@ -179,9 +196,8 @@ static void finish(struct agent *a, const struct command_id *hold, const char *o
         int r;
 
         command_id_to_str(hold, text);
-        r = h ? undone_init(&u, 1) : -ENOENT;
+        r = h ? undo_together(a, h, &u) : -ENOENT;
         if (r == 0) {
-                undo_one(a, hold, "releasing", &u);
                 receipt = receipt_plain(a, &id, seen ? seen->digest : NULL, verb_info(lapsed ? h->verb : VERB_RELEASE)->id,
                                         state_of(&u, lapsed ? "lapsed" : "released"), u.reasons | notes);
                 if (receipt && lapsed)
@@ -192,7 +208,7 @@ static void finish(struct agent *a, const struct command_id *hold, const char *o
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "release"), "The end of a hold could not be recorded: %s", strerror(-r));
         else
                 log_event(LOG_NOTICE, lapsed ? MESSAGE_ID_LAPSED : MESSAGE_ID_RELEASED, LOG_FIELDS(.hold = text, .stage = "release"), "%s",
-                          u.n_ended ? "The hold is over" : "The hold could not be undone in full");
+                          u.reasons & reason_bit(REASON_PERSISTS) ? "The hold could not be undone in full" : "The hold is over");
 }
 
 void release_lapsed(struct agent *a, const struct command_id *hold) {

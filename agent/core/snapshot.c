@@ -16,8 +16,29 @@ struct snapshot {
         struct preserve *preserve;
         struct command_id id;
         struct answer to;
+        bool of_hold; /* else the snapshot is all that was ordered */
         json_t *receipt;
 };
+
+/* A hold can end while its evidence is collected. Its receipt, issued again, must not say then that it is held, nor take the place of the one
+ * that tells of a lapse. */
+static void catch_up(struct snapshot *s) {
+        const struct hold *h = hold_set_find(s->agent->holds, &s->id);
+        _cleanup_json_ json_t *last = NULL;
+
+        if (!s->of_hold || (h && h->state != HOLD_RELEASING))
+                return;
+        last = record_receipt(s->agent, &s->id);
+        if (json_object_get(last, "holds")) {
+                json_decref(s->receipt);
+                s->receipt = TAKE_PTR(last);
+                return;
+        }
+        (void) json_object_set_new(s->receipt, "state", json_string(hold_state_id(h ? HOLD_RELEASING : HOLD_RELEASED)));
+        (void) json_object_set_new(s->receipt, "reasons", json_array());
+        (void) json_object_del(s->receipt, "targets");
+        (void) json_object_del(s->receipt, "lease_ms");
+}
 
 static void snapshot_free(struct snapshot *s) {
         preserve_free(s->preserve);
@@ -44,10 +65,6 @@ static void forget(struct snapshot *s) {
         snapshot_free(s);
 }
 
-static void add_flag(json_t *receipt, enum reason reason) {
-        (void) json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(reason)));
-}
-
 /* Issues the receipt again, now with the evidence, and stores it as the command's last one. */
 static void conclude(struct snapshot *s) {
         struct outcome o = { .id = &s->id, .of = "evidence" };
@@ -57,6 +74,12 @@ static void conclude(struct snapshot *s) {
         if (r == 0) {
                 o.receipt = envelope;
                 r = record_outcome(s->agent, &o);
+                if (r < 0) {
+                        free(TAKE_PTR(envelope));
+                        receipt_add_flag(s->receipt, REASON_LEDGER);
+                        if (receipt_seal(s->agent, s->receipt, true, &envelope) < 0)
+                                envelope = NULL; /* refused below */
+                }
         }
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot's receipt could not be recorded: %s", strerror(-r));
@@ -69,10 +92,11 @@ static void conclude(struct snapshot *s) {
 static void on_preserved(const struct preserved *p, void *userdata) {
         struct snapshot *s = userdata;
 
+        catch_up(s);
         if (receipt_add_evidence(s->receipt, p) < 0 || p->state == PRESERVE_FAILED)
-                add_flag(s->receipt, REASON_NO_EVIDENCE);
+                receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
         else if (p->holes > 0 || p->state != PRESERVE_COMPLETE)
-                add_flag(s->receipt, REASON_EVIDENCE_HOLES);
+                receipt_add_flag(s->receipt, REASON_EVIDENCE_HOLES);
         conclude(s);
         forget(s);
 }
@@ -129,12 +153,12 @@ int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *
 
         if (!s)
                 return -ENOMEM;
-        *s = (struct snapshot){ .next = a->snapshots, .agent = a, .id = *id, .to = *to, .receipt = json_incref(receipt) };
+        *s = (struct snapshot){ .next = a->snapshots, .agent = a, .id = *id, .to = *to, .of_hold = hold_set_find(a->holds, id) != NULL, .receipt = json_incref(receipt) };
         a->snapshots = s;
         r = begin(s, incident, sites);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s", strerror(-r));
-                add_flag(s->receipt, REASON_NO_EVIDENCE);
+                receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
                 conclude(s);
                 forget(s);
         }
