@@ -99,8 +99,8 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
         memcpy(rec->digest, authorised_digest(a), sizeof(rec->digest));
         r = append_order(agent, a, d, sites);
         if (r < 0) {
-                /* FAIL-OPEN: what has to stop is stopped even if nobody can write it down. FAIL-CLOSED: nothing else is done unrecorded. */
-                if (verb_info(c->verb)->cls != VERB_CLASS_STOP) {
+                /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down. FAIL-CLOSED: nothing is let go. */
+                if (verb_info(c->verb)->cls == VERB_CLASS_RELEASE) {
                         sites_done(sites);
                         return r;
                 }

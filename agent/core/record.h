@@ -2,8 +2,8 @@
 #pragma once
 
 /* Fourth stage: authorise -> RECORD -> enforce. The order is on disk before anything is done about it. A struct recorded exists only for
- * an order that was recorded by this call or was found in the ledger at start; FAIL-OPEN for stop verbs alone: they go on with the flag
- * LEDGER when the ledger cannot take the record.
+ * an order that was recorded by this call or was found in the ledger at start; FAIL-OPEN for all verbs but release: they go on with
+ * the flag LEDGER when the ledger cannot take the record.
  *
  * This is also the only place that knows the kinds of records, writing and replaying them:
  *   start     the agent came up
@@ -49,7 +49,7 @@ const char *phase_id(enum phase p);
 
 struct recorded;
 
-/* Records an order; takes a and sites over in any case. d is the envelope as it came. 0, -ENOMEM, or for a command that is not a stop verb
+/* Records an order; takes a and sites over in any case. d is the envelope as it came. 0, -ENOMEM, or for a release
  * -errno of the ledger, in which case nothing may be done. Also folds it into the holds. */
 int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites, const struct phases *phases,
                  struct recorded **ret) _warn_unused_;
