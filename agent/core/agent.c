@@ -86,8 +86,10 @@ static void load_policy(struct agent *a) {
         size_t n;
         int r = io_read_file(AT_FDCWD, a->config.policy, FILE_MAX, &text, &n);
 
-        if (r == -ENOENT)
-                return; /* the defaults are a policy */
+        if (r == -ENOENT) {
+                local_defaults(&a->local); /* they are a policy */
+                return;
+        }
         if (r == 0)
                 r = local_parse((const uint8_t *) text, n, &a->local, &reason);
         if (r < 0 || reason != REASON_NONE)
@@ -126,8 +128,13 @@ static int open_needed(struct agent *a) {
         if (!a->holds)
                 return -ENOMEM;
         r = io_mkdirs(a->config.state, 0700);
-        if (r == 0)
+        if (r < 0)
+                log_file(a->config.state, strerror(-r));
+        if (r == 0) {
                 r = hostkey_open(a->config.state, &a->key);
+                if (r < 0)
+                        log_file(a->config.state, r == -EBADMSG ? "host_key is not 32 bytes that only root can read" : strerror(-r));
+        }
         if (r == 0)
                 r = systemd_new(&a->systemd);
         if (r == 0)
