@@ -41,6 +41,7 @@ set_up() {
         for program in rounds crowd flood; do
                 box_put host "$B/bench/$program" "/usr/local/bin/$program" 0755
         done
+        # crowd-0 is who the others are connected to
         for n in 0 1 10 100; do unit "$n"; done
         run systemctl daemon-reload && run systemctl start crowd-0 crowd-1 crowd-10 crowd-100 || return
         box_sh host 'cd /root && for n in alice bob; do ssh-keygen -q -t ed25519 -N "" -C $n -f $n || exit; done
@@ -61,7 +62,6 @@ rounds() {
 core_pid() { run systemctl show -P MainPID freezed.service; }
 gate_pid() { run systemctl show -P MainPID freezed-gate.service; }
 rss() { run sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
-gate_cgroup_kb() { echo $(($(cat "$(box_cgroup host)/freezed.slice/freezed-gate.slice/freezed-gate.service/memory.current" 2>/dev/null || echo 0) / 1024)); }
 cpu_ms() { awk '/^usage_usec/ { printf "%d\n", $2 / 1000 }' "$(box_cgroup host)/$1/cpu.stat"; }
 # what a process and its children were put on a processor for, all threads: voluntarily and not
 switches() { run sh -c 'cat /proc/"$1"/task/*/status' sh "$1" | awk '/^voluntary/ { v += $2 } /^nonvoluntary/ { n += $2 } END { print v, n }'; }
@@ -97,12 +97,12 @@ flood() {
         fact gate_after "$(rss "$(gate_pid)")"
 }
 
+# What a flood leaves behind is over before this is called: the gate looks at a limited uid until its account is full again.
 idle() {
         local core gate probe who
         core=$(core_pid) gate=$(gate_pid)
         probe=$(run pgrep -P "$core" | head -n 1)
         say "$IDLE_S s of nothing to do"
-        # the gate looks at a uid that it has limited until its account is full again
         sleep 5
         for who in core:$core gate:$gate probe:$probe; do fact "rss_${who%:*}" "$(rss "${who#*:}")"; done
         for who in core:$core gate:$gate probe:$probe; do fact "from_${who%:*}" "$(switches "${who#*:}")"; done

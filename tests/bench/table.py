@@ -10,7 +10,8 @@ import statistics
 import sys
 
 SIZES = (1, 10, 100)
-PHASES = ("verify", "authorise", "resolve", "record", "enter", "refuse-calls", "destroy-sockets", "drop-packets", "freeze", "prove", "total")
+PHASES = ("verify", "authorise", "resolve", "record", "enter", "refuse-calls", "destroy-sockets", "drop-packets", "freeze", "prove",
+          "total")
 
 
 def read(path):
