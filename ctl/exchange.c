@@ -117,7 +117,7 @@ int exchange_query(struct ctl *c, const char *report, const char *hold, const st
                               : "{\"query\":\"%s\",\"nonce\":\"%s\"}",
                          report, nonce, hold);
         struct exchange x = {
-                message, (size_t) n, known, { .type = DSSE_REPORT, .report = report, .nonce = nonce }, false
+                message, (size_t) n, known, { .type = DSSE_REPORT, .report = report, .nonce = nonce, .hold = hold }, false
         };
 
         return exchange_run(c, &x, ret);

@@ -136,6 +136,8 @@ static void judge_payload(const json_t *p, const struct receipt_want *want, stru
                 unverified(ret,
                            "host %s signed it, but not in answer to this question: it is an old report, played again",
                            ret->host->name);
+        else if (want->type == DSSE_REPORT && strcmp(member_str(p, "hold"), want->hold ? want->hold : "") != 0)
+                unverified(ret, "host %s was asked something else on the way: not about what you asked", ret->host->name);
         else if (want->type == DSSE_RECEIPT && strcmp(member_str(p, "type"), "receipt") != 0)
                 unverified(ret, "host %s answered another question", ret->host->name);
         else if (want->type == DSSE_RECEIPT && !is_about(p, want))

@@ -59,6 +59,7 @@ struct receipt_want {
         enum dsse_type type;   /* RECEIPT or REPORT */
         const char *report;    /* REPORT: "status" or "health" */
         const char *nonce;     /* REPORT: of the question; a report with another one is an old one, played again */
+        const char *hold;      /* REPORT: the one that was asked about; NULL: all */
         const char *id;        /* RECEIPT: of the command, or NULL when the file's payload could not be read here */
         const uint8_t *digest; /* RECEIPT: of the payload that was sent */
         const uint8_t (*hosts)[32]; /* RECEIPT: whom it was for */

@@ -125,9 +125,15 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
         struct command_id only;
         struct orphans orphans = { .a = a, .describe = orphan_hold, .array = holds };
         const bool one = f->n_payload > FRAME_NONCE_SIZE;
+        char asked[33];
 
-        if (one)
+        if (one) {
                 memcpy(only.b, f->payload + FRAME_NONCE_SIZE, sizeof(only.b));
+                /* so that nobody in between can ask about another hold, and pass the answer off as one about all */
+                command_id_to_str(&only, asked);
+                if (report)
+                        (void) json_object_set_new(report, "hold", json_string(asked));
+        }
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
 

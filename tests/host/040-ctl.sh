@@ -322,6 +322,11 @@ liar '{"replay":true,"report":{"ledger":{"ok":true},"trust":{"state":"valid","fl
 exits "health that answers the question is believed" 0 health "${talk[@]:2}"
 exits "old health is not" 1 health "${talk[@]:2}"
 says "and says so" 'UNVERIFIED.*played again'
+liar '{"report":{"hold":"0123456789abcdef0123456789abcdef","holds":[]}}'
+exits "an answer about one hold is not one about all" 1 status "${talk[@]:2}"
+says "and says so" 'UNVERIFIED.*asked something else on the way'
+liar '{"report":{"hold":null,"holds":[]}}'
+exits "nor the other way round" 1 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
 liar '{"report":{"nonce":null,"holds":[]}}'
 exits "a report without a nonce is an old one too" 1 status "${talk[@]:2}"
 liar '{"report":{"wall_ms":1,"holds":[]}}'

@@ -49,7 +49,8 @@ def answer(a, message, host):
     named = load(a["as"]) if "as" in a else key
     said = json.loads(message)
     if "report" in a:
-        payload = {"v": 1, "type": said.get("query"), "host": fingerprint(host), "nonce": said.get("nonce"), **a["report"]}
+        payload = {"v": 1, "type": said.get("query"), "host": fingerprint(host), "nonce": said.get("nonce"), "hold": said.get("hold"), **a["report"]}
+        payload = {k: v for k, v in payload.items() if v is not None}
         signed = envelope("report", payload, key, named)
         return kept.setdefault(said.get("query"), signed) if "replay" in a else signed
     body = base64.b64decode(said["payload"])
