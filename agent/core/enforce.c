@@ -69,8 +69,8 @@ static void step_packets(struct agent *a, struct enforced *e, const struct site 
 static void step_destroy(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
         _cleanup_free_ uint64_t *ids = NULL;
         _cleanup_free_ pid_t *pids = NULL;
-        struct sockets_scope scope = { 0 };
-        uint64_t spare = 0;
+        uint64_t spare[PROBE_CGROUPS_MAX];
+        struct sockets_scope scope = { .spare_inodes = spare };
 
         (void) e;
         if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0 || cgroup_pids(s->fd, &pids, &scope.n_pids) < 0) {
@@ -79,10 +79,7 @@ static void step_destroy(struct agent *a, struct enforced *e, const struct site 
         }
         scope.cgroup_ids = ids;
         scope.pids = pids;
-        if (a->probe && out->probe_error == 0 && probe_inode(a->probe, s->cgroup_id, &spare)) {
-                scope.spare_inodes = &spare;
-                scope.n_spare_inodes = 1;
-        }
+        scope.n_spare_inodes = a->probe ? probe_inodes(a->probe, spare) : 0;
         sockets_destroy(&scope, true, &out->sockets);
         out->gaps |= out->sockets.gaps;
 }

@@ -14,10 +14,11 @@
 struct probe {
         pid_t pid;
         int fd; /* -EBADF once the child has failed to answer */
-        struct {
-                uint64_t cgroup_id, inode;
+        struct entered {
+                uint64_t cgroup_id, inode; /* 0: free */
+                uint64_t age;
         } entered[PROBE_CGROUPS_MAX];
-        size_t next;
+        uint64_t clock;
         uint64_t entering; /* begun, and its answer not yet read; 0: none is */
 };
 
@@ -106,18 +107,28 @@ static int say(struct probe *p, const struct probe_request *q, int cgroup_fd) {
         return send_request(p->fd, q, cgroup_fd) < 0 ? give_up(p) : 0;
 }
 
+/* The place of the cgroup; if it has none, the one that the child gives it as well: a free one, or else the oldest. */
+static struct entered *place_of(struct probe *p, uint64_t cgroup_id) {
+        struct entered *place = &p->entered[0];
+
+        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++) {
+                if (p->entered[k].cgroup_id == cgroup_id)
+                        return &p->entered[k];
+                if (place->cgroup_id != 0 && (p->entered[k].cgroup_id == 0 || p->entered[k].age < place->age))
+                        place = &p->entered[k];
+        }
+        return place;
+}
+
 static int finish_enter(struct probe *p) {
         const uint64_t cgroup_id = p->entering;
+        struct entered *place = place_of(p, cgroup_id);
         struct probe_reply a;
-        uint64_t known;
         int r = hear(p, &a);
 
         p->entering = 0;
-        if (r == 0 && !probe_inode(p, cgroup_id, &known)) {
-                p->entered[p->next].cgroup_id = cgroup_id;
-                p->entered[p->next].inode = a.inode;
-                p->next = (p->next + 1) % PROBE_CGROUPS_MAX;
-        }
+        if (r == 0 && place->cgroup_id != cgroup_id)
+                *place = (struct entered){ .cgroup_id = cgroup_id, .inode = a.inode, .age = ++p->clock };
         return r;
 }
 
@@ -149,13 +160,13 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
         return p->entering ? finish_enter(p) : -EPIPE;
 }
 
-bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret) {
-        for (size_t i = 0; i < PROBE_CGROUPS_MAX; i++)
-                if (p->entered[i].cgroup_id == cgroup_id) {
-                        *ret = p->entered[i].inode;
-                        return true;
-                }
-        return false;
+size_t probe_inodes(const struct probe *p, uint64_t ret[static PROBE_CGROUPS_MAX]) {
+        size_t n = 0;
+
+        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
+                if (p->entered[k].cgroup_id != 0)
+                        ret[n++] = p->entered[k].inode;
+        return n;
 }
 
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) {
@@ -182,9 +193,9 @@ void probe_leave(struct probe *p, uint64_t cgroup_id) {
         /* a child that does not answer is known as such from here on */
         if (ask(p, &q, &a) < 0)
                 return;
-        for (size_t i = 0; i < PROBE_CGROUPS_MAX; i++)
-                if (p->entered[i].cgroup_id == cgroup_id)
-                        p->entered[i].cgroup_id = 0;
+        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
+                if (p->entered[k].cgroup_id == cgroup_id)
+                        p->entered[k] = (struct entered){ 0 };
 }
 
 const char *probe_result_id(enum probe_result r) {

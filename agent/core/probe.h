@@ -22,6 +22,8 @@
 #define PROBE_CGROUPS_MAX 256U
 /* how long a permitted address may take to answer */
 #define PROBE_PERMIT_MS 300
+/* 127.70.82.90, where the self-test's own paths end: not an address that anyone has reason to permit */
+#define PROBE_ADDRESS 0x7f46525aU
 
 /* X(NAME, "id") */
 #define PROBE_RESULT_TABLE(X)       \
@@ -63,8 +65,9 @@ void probe_freep(struct probe **p);
 int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) _warn_unused_;
 /* Begins to enter and does not wait. probe_enter() of the same cgroup waits for it; so does whatever else is asked first. */
 void probe_begin_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits);
-/* Inode of the one socket in there that destroying has to spare: it tests the packet hooks alone. False for a cgroup never entered. */
-bool probe_inode(const struct probe *p, uint64_t cgroup_id, uint64_t *ret);
+/* Inodes of the sockets that destroying has to spare, one in each cgroup: they test the packet hooks alone. Those of all cgroups, because one may
+ * lie below another. Tells how many. */
+size_t probe_inodes(const struct probe *p, uint64_t ret[static PROBE_CGROUPS_MAX]);
 /* Tries everything. -ENOENT for a cgroup that was never entered. Blocks up to PROBE_PERMIT_MS when there are permits. */
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) _warn_unused_;
 /* Forgets the cgroup's sockets. */

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/probe_child.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,110 +17,82 @@
 
 #include <cap-ng.h>
 
-#include "agent/util/clock.h"
+#include "agent/core/probe_try.h"
 
 /* a task that has not made its sockets by then is not running: someone froze the cgroup under it */
 #define ENTER_MS 500
-#define FENCE_MS 200
+#define ACCEPT_MS 100
+/* connections of others that may stand before our own in the queue */
+#define ACCEPT_MAX 1024
 
-/* The sockets that belong to one cgroup. */
-struct insiders {
-        uint64_t cgroup_id; /* 0: free */
-        uint64_t age;
-        int fresh4, fresh6; /* never connected: connect(2) on them is refused again and again */
-        int stream;         /* connected to listener_tcp before the hold */
-        int datagram;       /* connected to listener_udp before the hold */
-        int inbound;        /* bound, waits for a datagram from outside */
-        int permits[PROBE_PERMITS_MAX]; /* each good for one attempt; -EBADF when used */
-        int stream_peer;    /* our end of stream; not an insider */
-        bool baseline;
-};
-
-#define INSIDERS_NULL \
-        ((struct insiders){ .fresh4 = -EBADF, .fresh6 = -EBADF, .stream = -EBADF, .datagram = -EBADF, .inbound = -EBADF, \
-                            .permits = { [0 ... PROBE_PERMITS_MAX - 1] = -EBADF }, .stream_peer = -EBADF })
-
-struct outside {
-        int listener_tcp, listener_udp, control;
-        struct sockaddr_in tcp, udp;
-        struct sockaddr_in6 tcp6;
+struct child {
+        struct outside outside;
         uint64_t clock;
-        struct insiders *all; /* PROBE_CGROUPS_MAX; shared with the task in the cgroup */
+        struct insiders *all;    /* PROBE_CGROUPS_MAX; shared with the task in the cgroup */
+        struct insiders *coming; /* the one after the last: made by a task that may yet fail */
 };
 
-static void insiders_done(struct insiders *i) {
-        int *fds[] = { &i->fresh4, &i->fresh6, &i->stream, &i->datagram, &i->inbound, &i->stream_peer };
+static int child_open(struct child *c) {
+        const size_t size = (PROBE_CGROUPS_MAX + 1) * sizeof(*c->all);
+        struct rlimit limit;
 
-        for (size_t k = 0; k < ELEMENTSOF(fds); k++)
-                closep(fds[k]);
-        for (size_t k = 0; k < PROBE_PERMITS_MAX; k++)
-                closep(&i->permits[k]);
-        *i = INSIDERS_NULL;
-}
-
-static int bound(int type, struct sockaddr_in *ret) {
-        struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t size = sizeof(any);
-        _cleanup_close_ int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0 || getsockname(fd, (struct sockaddr *) &any, &size) < 0)
-                return -errno;
-        *ret = any;
-        return TAKE_FD(fd);
-}
-
-static int outside_open(struct outside *o) {
-        struct sockaddr_in unused;
-        const size_t size = PROBE_CGROUPS_MAX * sizeof(*o->all);
-
-        o->listener_tcp = bound(SOCK_STREAM, &o->tcp);
-        o->listener_udp = bound(SOCK_DGRAM, &o->udp);
-        o->control = bound(SOCK_DGRAM, &unused);
-        if (o->listener_tcp < 0 || o->listener_udp < 0 || o->control < 0 || listen(o->listener_tcp, 16) < 0)
-                return -EADDRNOTAVAIL;
-        /* nobody has to listen there: the attempt is judged by what connect(2) says */
-        o->tcp6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = o->tcp.sin_port };
-        o->all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (o->all == MAP_FAILED)
+        /* PROBE_CGROUPS_MAX cgroups have more sockets than the usual soft limit */
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+        }
+        c->all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (c->all == MAP_FAILED)
                 return -ENOMEM;
-        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
-                o->all[k] = INSIDERS_NULL;
-        return 0;
+        c->coming = c->all + PROBE_CGROUPS_MAX;
+        for (size_t k = 0; k <= PROBE_CGROUPS_MAX; k++)
+                c->all[k] = INSIDERS_NULL;
+        return outside_open(&c->outside);
 }
 
-static struct insiders *find(struct outside *o, uint64_t cgroup_id) {
+static struct insiders *find(const struct child *c, uint64_t cgroup_id) {
         for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
-                if (o->all[k].cgroup_id == cgroup_id)
-                        return &o->all[k];
+                if (c->all[k].cgroup_id == cgroup_id)
+                        return &c->all[k];
         return NULL;
 }
 
-static struct insiders *make_room(struct outside *o) {
-        struct insiders *oldest = &o->all[0];
+/* The oldest goes when there is no room; probe.c counts on that. */
+static struct insiders *make_room(const struct child *c) {
+        struct insiders *oldest = &c->all[0];
 
         for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++) {
-                if (o->all[k].cgroup_id == 0)
-                        return &o->all[k];
-                if (o->all[k].age < oldest->age)
-                        oldest = &o->all[k];
+                if (c->all[k].cgroup_id == 0)
+                        return &c->all[k];
+                if (c->all[k].age < oldest->age)
+                        oldest = &c->all[k];
         }
         insiders_done(oldest);
         return oldest;
 }
 
+/* Where the sockets in the cgroup are to connect to. */
+struct meeting {
+        int listener;
+        struct sockaddr_in stream, datagram;
+};
+
 /* Runs in the target's cgroup, sharing the descriptor table and this one mapping with the child, and is gone after a few system calls. */
-static void make_insiders(const struct outside *o, struct insiders *i, size_t n_permits) {
+static void make_insiders(const struct meeting *m, struct insiders *i, size_t n_permits) {
+        const int one = 1;
         struct sockaddr_in unused;
 
         i->fresh4 = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         i->fresh6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         i->stream = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         i->datagram = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        i->inbound = bound(SOCK_DGRAM, &unused);
+        i->inbound = probe_bound(SOCK_DGRAM, &unused);
         for (size_t k = 0; k < n_permits; k++)
                 i->permits[k] = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        (void) connect(i->stream, (const struct sockaddr *) &o->tcp, sizeof(o->tcp));
-        (void) connect(i->datagram, (const struct sockaddr *) &o->udp, sizeof(o->udp));
+        /* a byte that waits for the one before to be acknowledged would look dropped */
+        (void) setsockopt(i->stream, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        (void) connect(i->stream, (const struct sockaddr *) &m->stream, sizeof(m->stream));
+        (void) connect(i->datagram, (const struct sockaddr *) &m->datagram, sizeof(m->datagram));
 }
 
 static int clone_into(int cgroup_fd, int *ret_pidfd) {
@@ -148,142 +118,6 @@ static int wait_gone(int pid, int pidfd) {
         return done ? 0 : -EBUSY;
 }
 
-/* Not guessable: any local process can send to the listener, and one that forged the fence could make a leak look blocked. */
-static uint64_t new_tag(void) {
-        uint64_t tag;
-
-        /* no short read and no error for 8 bytes once the pool is up (random(7)), and the core waits for that at start */
-        return getrandom(&tag, sizeof(tag), 0) == sizeof(tag) ? tag : 0;
-}
-
-/* Sends a message over the same path from outside the cgroup and reads the listener up to it: what was sent before and has not arrived by
- * then was dropped. LEAK when tag arrived, BLOCKED when not, NOT_RUN when the path itself is broken and silence proves nothing. */
-static enum probe_result fence(struct outside *o, uint64_t tag) {
-        const uint64_t mark = new_tag();
-        struct pollfd p = { .fd = o->listener_udp, .events = POLLIN };
-        enum probe_result result = PROBE_BLOCKED;
-
-        (void) sendto(o->control, &mark, sizeof(mark), 0, (struct sockaddr *) &o->udp, sizeof(o->udp));
-        for (;;) {
-                uint64_t got;
-
-                if (recv(o->listener_udp, &got, sizeof(got), 0) == sizeof(got)) {
-                        if (got == mark)
-                                return result;
-                        if (got == tag)
-                                result = PROBE_LEAK;
-                } else if (poll(&p, 1, FENCE_MS) <= 0) {
-                        return PROBE_NOT_RUN;
-                }
-        }
-}
-
-static enum probe_result test_datagram(struct outside *o, struct insiders *i) {
-        const uint64_t tag = new_tag();
-
-        (void) send(i->datagram, &tag, sizeof(tag), MSG_NOSIGNAL);
-        return fence(o, tag);
-}
-
-static enum probe_result test_stream(struct outside *o, struct insiders *i) {
-        uint8_t byte = 1;
-
-        if (i->stream_peer < 0)
-                return PROBE_NOT_RUN;
-        (void) send(i->stream, &byte, 1, MSG_NOSIGNAL);
-        if (fence(o, 0) == PROBE_NOT_RUN)
-                return PROBE_NOT_RUN;
-        return recv(i->stream_peer, &byte, 1, 0) == 1 ? PROBE_LEAK : PROBE_BLOCKED;
-}
-
-static enum probe_result test_inbound(struct outside *o, struct insiders *i) {
-        struct sockaddr_in to;
-        socklen_t size = sizeof(to);
-        uint64_t tag = new_tag();
-
-        if (getsockname(i->inbound, (struct sockaddr *) &to, &size) < 0)
-                return PROBE_NOT_RUN;
-        (void) sendto(o->control, &tag, sizeof(tag), 0, (struct sockaddr *) &to, sizeof(to));
-        if (fence(o, 0) == PROBE_NOT_RUN)
-                return PROBE_NOT_RUN;
-        return recv(i->inbound, &tag, sizeof(tag), 0) >= 0 ? PROBE_LEAK : PROBE_BLOCKED;
-}
-
-static enum probe_result test_new(struct outside *o, struct insiders *i) {
-        const bool out4 = connect(i->fresh4, (struct sockaddr *) &o->tcp, sizeof(o->tcp)) == 0 || errno != EPERM;
-        bool out6 = false;
-
-        if (i->fresh6 >= 0) /* no IPv6 in this kernel: no way out by it either */
-                out6 = connect(i->fresh6, (struct sockaddr *) &o->tcp6, sizeof(o->tcp6)) == 0 || errno != EPERM;
-        return out4 || out6 ? PROBE_LEAK : PROBE_BLOCKED;
-}
-
-/* True when the permit names one address and port that a TCP connection can be tried with. */
-static bool triable(const struct permit *p) {
-        return p->prefix == 128 && p->port != 0 && (p->proto == IPPROTO_TCP || p->proto == 0);
-}
-
-static int start_permit(int fd, const struct permit *p) {
-        /* a v6 socket takes the v4-mapped form as well */
-        struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(p->port) };
-
-        memcpy(&to.sin6_addr, p->addr, sizeof(p->addr));
-        return connect(fd, (struct sockaddr *) &to, sizeof(to)) < 0 ? -errno : 0;
-}
-
-static enum probe_result judge_permit(int fd, int started) {
-        int error = 0;
-        socklen_t size = sizeof(error);
-        struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-        if (started == -EINPROGRESS) {
-                if (poll(&p, 1, 0) <= 0)
-                        return PROBE_NO_ANSWER;
-                started = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
-        }
-        if (started == 0)
-                return PROBE_REACHED;
-        if (started == -ECONNREFUSED)
-                return PROBE_REFUSED;
-        return started == -EPERM ? PROBE_CUT : PROBE_NO_ANSWER;
-}
-
-static void test_permits(struct insiders *i, const struct probe_request *q, struct probe_report *ret) {
-        const int64_t deadline = clock_mono_us() + PROBE_PERMIT_MS * 1000;
-        int started[PROBE_PERMITS_MAX];
-        bool waiting = true;
-
-        ret->n_permits = (uint8_t) q->n_permits;
-        for (size_t k = 0; k < q->n_permits; k++)
-                started[k] = triable(&q->permits[k]) && i->permits[k] >= 0 ? start_permit(i->permits[k], &q->permits[k]) : -ENODATA;
-        while (waiting) {
-                waiting = false;
-                for (size_t k = 0; k < q->n_permits; k++) {
-                        ret->permits[k] = started[k] == -ENODATA ? PROBE_NOT_RUN : judge_permit(i->permits[k], started[k]);
-                        waiting = waiting || (ret->permits[k] == PROBE_NO_ANSWER && started[k] == -EINPROGRESS);
-                }
-                waiting = waiting && clock_mono_us() < deadline;
-                if (waiting)
-                        (void) poll(NULL, 0, 1);
-        }
-        for (size_t k = 0; k < PROBE_PERMITS_MAX; k++) {
-                closep(&i->permits[k]);
-                i->permits[k] = -EBADF;
-        }
-}
-
-/* Loopback delivers on the processor that sends, in order; the fence counts on it. */
-static void stay_on_cpu(bool stay) {
-        cpu_set_t set;
-        const int cpu = sched_getcpu();
-
-        CPU_ZERO(&set);
-        for (int c = 0; c < CPU_SETSIZE; c++)
-                if (!stay || c == cpu)
-                        CPU_SET(c, &set);
-        (void) sched_setaffinity(0, sizeof(set), &set);
-}
-
 static int socket_inode(int fd, uint64_t *ret) {
         struct stat st;
 
@@ -295,12 +129,15 @@ static int socket_inode(int fd, uint64_t *ret) {
 
 /* Any local process may connect to the listener; only our own end counts. */
 static int accept_from(int listener, int stream) {
+        struct pollfd p = { .fd = listener, .events = POLLIN };
         struct sockaddr_in want, got;
         socklen_t n_want = sizeof(want), n_got = sizeof(got);
 
+        /* a busy processor may leave the handshake for later */
+        (void) poll(&p, 1, ACCEPT_MS);
         if (getsockname(stream, (struct sockaddr *) &want, &n_want) < 0)
                 return -EBADF;
-        for (;;) {
+        for (unsigned k = 0; k < ACCEPT_MAX; k++) {
                 int fd = accept4(listener, (struct sockaddr *) &got, &n_got, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
                 if (fd < 0 || (got.sin_port == want.sin_port && got.sin_addr.s_addr == want.sin_addr.s_addr))
@@ -308,58 +145,74 @@ static int accept_from(int listener, int stream) {
                 (void) close(fd);
                 n_got = sizeof(got);
         }
+        return -EBUSY;
 }
 
-static int enter(struct outside *o, const struct probe_request *q, int cgroup_fd, uint64_t *ret_inode) {
-        struct insiders *i = find(o, q->cgroup_id);
-        int pidfd = -EBADF, pid, r;
+/* From here on it takes datagrams of that one socket only. */
+static bool join(int peer, int datagram) {
+        struct sockaddr_in from;
+        socklen_t size = sizeof(from);
 
-        /* A second hold on a frozen cgroup: nobody can enter it any more, and the sockets of the first test it as well. */
-        if (i)
-                return socket_inode(i->datagram, ret_inode);
-        i = make_room(o);
-        pid = clone_into(cgroup_fd, &pidfd);
+        return getsockname(datagram, (struct sockaddr *) &from, &size) == 0 && connect(peer, (struct sockaddr *) &from, sizeof(from)) == 0;
+}
+
+static int send_task(struct child *c, const struct meeting *m, int cgroup_fd, size_t n_permits) {
+        int pidfd = -EBADF, pid = clone_into(cgroup_fd, &pidfd), r;
+
         if (pid == 0) {
-                make_insiders(o, i, q->n_permits);
+                make_insiders(m, c->coming, n_permits);
                 _exit(0);
         }
         if (pid < 0)
                 return pid;
         r = wait_gone(pid, pidfd);
         (void) close(pidfd);
-        if (r < 0) {
-                insiders_done(i);
-                return r;
-        }
-        i->cgroup_id = q->cgroup_id;
-        i->age = ++o->clock;
-        i->stream_peer = accept_from(o->listener_tcp, i->stream);
-        stay_on_cpu(true);
-        i->baseline = i->stream_peer >= 0 && test_datagram(o, i) == PROBE_LEAK && test_stream(o, i) == PROBE_LEAK &&
-                      test_inbound(o, i) == PROBE_LEAK;
-        stay_on_cpu(false);
-        return socket_inode(i->datagram, ret_inode);
+        return r;
 }
 
-static int check(struct outside *o, const struct probe_request *q, struct probe_report *ret) {
-        struct insiders *i = find(o, q->cgroup_id);
+static int enter(struct child *c, const struct probe_request *q, int cgroup_fd, uint64_t *ret_inode) {
+        struct insiders *i = find(c, q->cgroup_id);
+        struct meeting m;
+        int r;
 
-        *ret = (struct probe_report){ 0 };
-        if (!i)
-                return -ENOENT;
-        ret->baseline = i->baseline;
-        stay_on_cpu(true);
-        ret->new_connection = test_new(o, i);
-        ret->open_stream = test_stream(o, i);
-        ret->open_datagram = test_datagram(o, i);
-        ret->inbound = test_inbound(o, i);
-        stay_on_cpu(false);
-        test_permits(i, q, ret);
+        /* A second hold on a frozen cgroup: nobody can enter it any more, and the sockets of the first test it as well. */
+        if (i)
+                return socket_inode(i->datagram, ret_inode);
+        m.listener = probe_bound(SOCK_STREAM, &m.stream);
+        c->coming->datagram_peer = probe_bound(SOCK_DGRAM, &m.datagram);
+        if (m.listener < 0 || c->coming->datagram_peer < 0 || listen(m.listener, ACCEPT_MAX) < 0)
+                r = -EADDRNOTAVAIL;
+        else
+                r = send_task(c, &m, cgroup_fd, q->n_permits);
+        if (r == 0)
+                r = socket_inode(c->coming->datagram, ret_inode);
+        if (r == 0)
+                c->coming->stream_peer = accept_from(m.listener, c->coming->stream);
+        closep(&m.listener);
+        if (r < 0) {
+                insiders_done(c->coming);
+                return r;
+        }
+        i = make_room(c);
+        *i = *c->coming;
+        *c->coming = INSIDERS_NULL;
+        i->cgroup_id = q->cgroup_id;
+        i->age = ++c->clock;
+        i->baseline = join(i->datagram_peer, i->datagram) && probe_baseline(&c->outside, i);
         return 0;
 }
 
-static void leave(struct outside *o, uint64_t cgroup_id) {
-        struct insiders *i = find(o, cgroup_id);
+static int check(struct child *c, const struct probe_request *q, struct probe_report *ret) {
+        struct insiders *i = find(c, q->cgroup_id);
+
+        if (!i)
+                return -ENOENT;
+        probe_try(&c->outside, i, q->permits, q->n_permits, ret);
+        return 0;
+}
+
+static void leave(struct child *c, uint64_t cgroup_id) {
+        struct insiders *i = find(c, cgroup_id);
 
         if (i)
                 insiders_done(i);
@@ -383,16 +236,18 @@ static int receive(int fd, struct probe_request *ret, int *ret_cgroup) {
 }
 
 void probe_child_run(int fd) {
-        struct outside o = { 0 };
+        struct child c = { 0 };
         int ready;
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void) prctl(PR_SET_NAME, "freezed-probe");
+        /* The task in the cgroup is among processes that may be root too: none of them may trace it. */
+        (void) prctl(PR_SET_DUMPABLE, 0);
         /* Entering a cgroup that was delegated to another user is all the privilege it needs. */
         capng_clear(CAPNG_SELECT_BOTH);
         (void) capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_DAC_OVERRIDE);
         (void) capng_apply(CAPNG_SELECT_BOTH);
-        ready = outside_open(&o);
+        ready = child_open(&c);
         for (;;) {
                 struct probe_request q;
                 struct probe_reply a = { .result = ready };
@@ -401,11 +256,11 @@ void probe_child_run(int fd) {
                 if (receive(fd, &q, &cgroup) < 0)
                         _exit(0);
                 if (ready == 0 && q.op == PROBE_OP_ENTER)
-                        a.result = enter(&o, &q, cgroup, &a.inode);
+                        a.result = enter(&c, &q, cgroup, &a.inode);
                 else if (ready == 0 && q.op == PROBE_OP_CHECK)
-                        a.result = check(&o, &q, &a.report);
+                        a.result = check(&c, &q, &a.report);
                 else if (ready == 0)
-                        leave(&o, q.cgroup_id);
+                        leave(&c, q.cgroup_id);
                 if (send(fd, &a, sizeof(a), MSG_NOSIGNAL) != sizeof(a))
                         _exit(0);
         }
