@@ -328,6 +328,24 @@ int cgroup_each_name(int fd, int (*fn)(const char *name, void *userdata), void *
         return walk_at(fd, "", "", 0, &w);
 }
 
+bool cgroup_frozen_above(int fd) {
+        _cleanup_close_ int at = -EBADF;
+
+        for (int depth = 0; depth < DEPTH_MAX; depth++) {
+                const int up = openat(depth == 0 ? fd : at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                _cleanup_free_ char *asked = NULL;
+
+                closep(&at);
+                at = up;
+                /* the root of the hierarchy cannot be frozen and has no such file */
+                if (up < 0 || io_read_file(up, "cgroup.freeze", 64, &asked, NULL) < 0)
+                        return false;
+                if (asked[0] == '1')
+                        return true;
+        }
+        return false;
+}
+
 int cgroup_freezer_read(int fd, struct cgroup_freezer *ret) {
         _cleanup_free_ char *events = NULL, *asked = NULL;
         int r = io_read_file(fd, "cgroup.events", 4096, &events, NULL);

@@ -45,6 +45,8 @@ struct cgroup_freezer {
         bool asked, frozen, populated;
 };
 
+/* True when a cgroup further up is asked to be frozen: this one then stays frozen whatever is asked of it. */
+bool cgroup_frozen_above(int fd);
 int cgroup_freezer_read(int fd, struct cgroup_freezer *ret) _warn_unused_;
 /* Asks and returns without waiting. */
 int cgroup_freezer_write(int fd, bool freeze) _warn_unused_;

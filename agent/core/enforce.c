@@ -2,6 +2,7 @@
 #include "agent/core/enforce.h"
 
 #include "agent/core/cgroup.h"
+#include "agent/util/alive.h"
 #include "agent/util/clock.h"
 
 struct enforced {
@@ -17,8 +18,10 @@ static void for_each_site(struct agent *a, struct enforced *e, step_fn step) {
         struct sites *sites = recorded_sites(a, e->recorded);
 
         for (size_t i = 0; sites && i < sites->n; i++)
-                if (sites->v[i].fd >= 0)
+                if (sites->v[i].fd >= 0) {
                         step(a, e, &sites->v[i], &e->sites[i]);
+                        alive();
+                }
 }
 
 static size_t count_permits(const struct agent *a, const struct command *c) {
@@ -192,6 +195,7 @@ static bool frozen_by_other(const struct agent *a, const struct command_id *hold
 
 static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit, reason_set *ret) {
         struct cgroup_freezer now;
+        bool above;
 
         if (frozen_by_other(a, hold, cgroup_id)) {
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
@@ -201,13 +205,15 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
                 *ret |= reason_bit(REASON_PERSISTS);
                 return;
         }
-        /* The manager's own view is a courtesy; what counts is read from the kernel next. */
-        if (unit && systemd_unit_frozen(a->systemd, unit, false) < 0)
+        above = cgroup_frozen_above(fd);
+        /* The manager's own view is a courtesy; what counts is read from the kernel next. It must not be asked below a slice that is frozen: to
+         * thaw a unit it thaws every slice above (systemd 252), whoever holds that. */
+        if (unit && (above || systemd_unit_frozen(a->systemd, unit, false) < 0))
                 *ret |= reason_bit(REASON_SYSTEMD_UNAWARE);
         /* An ancestor that is held keeps it frozen though nothing of this hold does. */
         if (cgroup_freezer_read(fd, &now) < 0 || now.asked)
                 *ret |= reason_bit(REASON_PERSISTS);
-        else if (cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
+        else if (above || cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
 }
 
@@ -226,14 +232,26 @@ static bool isolated_by_other(const struct agent *a, const struct command_id *ho
         return false;
 }
 
+/* A cgroup that is gone took its freeze and its links with it. FAIL-CLOSED: one that merely cannot be opened did not. */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ESTALE || r == -ENODEV;
+}
+
 static void undo_site(struct agent *a, const struct hold *h, struct site *s, reason_set *ret) {
-        /* A cgroup that is gone took its freeze and its links with it. */
-        if (s->missing != REASON_NONE || site_open(s, a->cgroup_root) < 0)
+        int r;
+
+        if (s->missing != REASON_NONE)
                 return;
+        r = a->cgroup_root ? site_open(s, a->cgroup_root) : -ENODATA;
+        if (r < 0) {
+                if (!is_gone(r))
+                        *ret |= reason_bit(REASON_PERSISTS);
+                return;
+        }
         if (verb_info(h->verb)->freezes && s->was_frozen)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
         else if (verb_info(h->verb)->freezes)
-                thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_unit(s), ret);
+                thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_freezable_unit(s), ret);
         if (a->probe && verb_info(h->verb)->isolates && !isolated_by_other(a, &h->id, s->cgroup_id))
                 probe_leave(a->probe, s->cgroup_id);
 }
@@ -243,11 +261,16 @@ static void undo_orphan(struct agent *a, const struct command_id *hold, reason_s
         uint64_t ids[COMMAND_TARGETS_MAX];
         const size_t n = isolate_cgroups(a->isolate, hold, ids, ELEMENTSOF(ids));
 
-        for (size_t i = 0; i < n && a->cgroup_root; i++) {
+        for (size_t i = 0; i < n; i++) {
                 _cleanup_close_ int fd = -EBADF;
-                struct cgroup_freezer state;
+                struct cgroup_freezer state = { 0 };
+                int r = a->cgroup_root ? cgroup_open_id(a->cgroup_root, ids[i], &fd) : -ENODATA;
 
-                if (cgroup_open_id(a->cgroup_root, ids[i], &fd) == 0 && cgroup_freezer_read(fd, &state) == 0 && state.asked)
+                if (r == 0)
+                        r = cgroup_freezer_read(fd, &state);
+                if (r < 0 && !is_gone(r))
+                        *ret |= reason_bit(REASON_PERSISTS);
+                if (state.asked)
                         thaw_cgroup(a, hold, fd, ids[i], NULL, ret);
         }
 }
@@ -256,10 +279,17 @@ void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *re
         const struct hold *h = hold_set_find(a->holds, hold);
         struct sites *sites = held_find(&a->held, hold);
 
-        for (size_t i = 0; h && sites && i < sites->n; i++)
+        for (size_t i = 0; h && sites && i < sites->n; i++) {
                 undo_site(a, h, &sites->v[i], ret);
+                alive();
+        }
+        if (sites)
+                sites_close(sites);
         if (!h)
                 undo_orphan(a, hold, ret);
+        /* its pins are all that tells which cgroups to thaw: they stay for the next try */
+        if (!h && *ret & reason_bit(REASON_PERSISTS))
+                return;
         if (isolate_drop(a->isolate, hold) < 0)
                 *ret |= reason_bit(REASON_PERSISTS);
 }

@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include <sodium.h>
@@ -98,6 +99,16 @@ static int block_signals(void) {
         return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
+/* Each target of an order is a directory held open while it is carried out, and the self-test's child has six sockets in each. */
+static void raise_files(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+                return;
+        l.rlim_cur = l.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &l);
+}
+
 static int watch_signals(sd_event *event, struct core *c) {
         int r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
 
@@ -111,8 +122,10 @@ static int watch_signals(sd_event *event, struct core *c) {
 static int serve(const struct config *config, sd_event *event, struct core *c) {
         struct probe *probe = NULL;
         struct agent *a;
-        int r = probe_start(&probe);
+        int r;
 
+        raise_files();
+        r = probe_start(&probe);
         if (r < 0)
                 log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"), "No self-test: %s", strerror(-r));
         r = block_signals();
@@ -128,7 +141,7 @@ static int serve(const struct config *config, sd_event *event, struct core *c) {
         a->probe = probe;
         /* Before the gate is heard: what was held is held again before anyone can ask for more. */
         if (record_start(a) < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The ledger cannot take a record: only stop orders are carried out");
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The ledger cannot take a record: nothing is released");
         recover_all(a);
         r = link_new(a, config->socket, pipeline_frame, &c->link);
         if (r == 0)

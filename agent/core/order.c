@@ -7,17 +7,17 @@
 #include "agent/core/record.h"
 #include "agent/core/refusal.h"
 #include "agent/core/snapshot.h"
+#include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
 
-/* Our own earlier hold on the cgroup is not someone else's freeze: what was there before it is what a release goes back to. */
-static void inherit_was_frozen(const struct agent *a, struct site *s) {
+void order_inherit_was_frozen(const struct agent *a, struct site *s) {
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
                 const struct sites *sites = verb_info(h->verb)->freezes ? held_find(&a->held, &h->id) : NULL;
 
                 for (size_t k = 0; sites && k < sites->n; k++)
-                        if (sites->v[k].missing == REASON_NONE && sites->v[k].cgroup_id == s->cgroup_id) {
+                        if (&sites->v[k] != s && sites->v[k].missing == REASON_NONE && sites->v[k].cgroup_id == s->cgroup_id) {
                                 s->was_frozen = sites->v[k].was_frozen;
                                 return;
                         }
@@ -43,7 +43,7 @@ static int resolve(struct agent *a, const struct authorised *authorised, struct 
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ret->n; i++)
-                inherit_was_frozen(a, &ret->v[i]);
+                order_inherit_was_frozen(a, &ret->v[i]);
         d.reason = nothing_to_hold(ret);
         *ret_refused = d.reason != REASON_NONE;
         if (!*ret_refused)
@@ -59,7 +59,7 @@ void order_tell_systemd(struct agent *a, struct proven *p) {
         if (!verb_info(recorded_verb(r))->freezes)
                 return;
         for (size_t i = 0; sites && i < sites->n; i++) {
-                const char *unit = site_unit(&sites->v[i]);
+                const char *unit = site_freezable_unit(&sites->v[i]);
                 const struct proof *proof = proven_site(p, i);
 
                 if (!unit || !proof || !proof->frozen)
@@ -68,6 +68,7 @@ void order_tell_systemd(struct agent *a, struct proven *p) {
                         recorded_add_flags(r, reason_bit(REASON_SYSTEMD_UNAWARE));
                 if (systemd_unit_watchdog(a->systemd, unit) > 0)
                         recorded_add_flags(r, reason_bit(REASON_WATCHDOG));
+                alive();
         }
 }
 
@@ -84,18 +85,21 @@ static void log_outcome(const struct proven *p) {
 
 int order_conclude(struct agent *a, struct proven *p, const char *of, bool final, json_t **ret_receipt, char **ret) {
         const struct recorded *r = proven_recorded(p);
+        struct sites *sites = recorded_sites(a, r);
         _cleanup_json_ json_t *receipt = receipt_of_proof(a, p);
         _cleanup_free_ char *envelope = NULL;
         struct outcome o = { .id = recorded_id(r), .of = of, .settle = true, .state = proven_state(p), .reasons = proven_gaps(p) | recorded_flags(r) };
         int e = receipt_seal(a, receipt, final, &envelope);
 
+        if (sites)
+                sites_close(sites);
         if (e < 0)
                 return e;
         o.receipt = envelope;
         e = record_outcome(a, &o);
         if (e < 0 && !(recorded_flags(r) & reason_bit(REASON_LEDGER))) {
                 /* The hold stands; that its outcome is not on disk has to be in the answer. */
-                json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(REASON_LEDGER)));
+                receipt_add_flag(receipt, REASON_LEDGER);
                 free(TAKE_PTR(envelope));
                 e = receipt_seal(a, receipt, final, &envelope);
                 if (e < 0)

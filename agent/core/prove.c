@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/util/alive.h"
 #include "agent/util/io.h"
 
 #define STATUS_MAX 16384U
@@ -174,6 +175,7 @@ int prove(struct agent *a, struct enforced *e, struct proven **ret) {
                 prove_site(a, h, &sites->v[p->n], enforced_site(e, p->n), &p->sites[p->n]);
                 p->state = prove_fold(p->state, &p->sites[p->n], h->verb);
                 p->gaps |= p->sites[p->n].gaps;
+                alive();
         }
         if (p->state == _HOLD_STATE_MAX)
                 p->state = HOLD_FAILED;

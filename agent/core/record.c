@@ -216,6 +216,14 @@ int record_lapse(struct agent *agent, const struct command_id *hold) {
         return r < 0 ? r : fold_lapse(agent, hold);
 }
 
+int record_sites(struct agent *agent, const struct command_id *hold) {
+        const struct sites *sites = held_find(&agent->held, hold);
+        char id[33];
+
+        command_id_to_str(hold, id);
+        return sites ? append(agent, "sites", json_pack("{ss so}", "id", id, "sites", sites_to_json(sites)), NULL) : -ENOENT;
+}
+
 int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32], enum reason reason) {
         char text[33] = "", hex[65];
 

@@ -10,6 +10,7 @@
  *   order     a command was authorised: its envelope, who signed, under which role, and the sites it means
  *   outcome   what became of an order, a lapse or a snapshot: state, reasons, and the receipt as it was sent
  *   lapse     a lease ended
+ *   sites     the targets of a hold were found in other cgroups than before
  *   refusal   a command with a valid signature was refused */
 
 #include "agent/core/agent.h"
@@ -84,6 +85,8 @@ struct outcome {
 /* Each returns 0 or the ledger's -errno. */
 int record_outcome(struct agent *agent, const struct outcome *o) _warn_unused_;
 int record_lapse(struct agent *agent, const struct command_id *hold) _warn_unused_;
+/* Where an active hold's targets are now. Before anything is done there: whoever finds a cgroup frozen later has to know whether it was by us. */
+int record_sites(struct agent *agent, const struct command_id *hold) _warn_unused_;
 int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32], enum reason reason) _warn_unused_;
 int record_start(struct agent *agent) _warn_unused_;
 

@@ -3,32 +3,55 @@
 
 #include <string.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "agent/core/enforce.h"
 #include "agent/core/lease.h"
 #include "agent/core/order.h"
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
+#include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
 
-/* True when the kernel holds it exactly as far as was recorded. Sites whose cgroup is gone are looked for again. */
-static bool stands(struct agent *a, const struct hold *h, struct sites *sites) {
+/* What another attempt may mend. Whatever refused or failed the last one may be over, and nobody else comes back to it. */
+#define MENDABLE                                                                                          \
+        (reason_bit(REASON_NOT_FROZEN) | reason_bit(REASON_LINK_LOST) | reason_bit(REASON_SOCKETS_LEFT) | \
+         reason_bit(REASON_CGROUP_REPLACED))
+
+/* Opens the sites. Those whose cgroup is gone are looked for again, and where that is found is recorded before anything is done there. */
+static void find_sites(struct agent *a, const struct command_id *hold, struct sites *sites) {
         const struct resolver resolver = agent_resolver(a);
+        bool moved = false;
+
+        for (size_t i = 0; i < sites->n; i++) {
+                struct site *s = &sites->v[i];
+                reason_set notes = 0;
+
+                if (site_open(s, a->cgroup_root) == 0 || resolve_again(&resolver, s, &notes) < 0)
+                        continue;
+                order_inherit_was_frozen(a, s);
+                moved |= s->missing == REASON_NONE;
+                alive();
+        }
+        if (moved && record_sites(a, hold) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover", .reason = reason_id(REASON_LEDGER)),
+                          "The ledger cannot record where a hold's targets are now");
+}
+
+/* True when the kernel holds it exactly as far as was recorded, and nothing is to be mended. */
+static bool stands(struct agent *a, const struct hold *h, struct sites *sites) {
         enum hold_state state = _HOLD_STATE_MAX;
+        reason_set gaps = 0;
 
         for (size_t i = 0; i < sites->n; i++) {
                 struct proof p;
-                reason_set notes = 0;
 
-                if (site_open(&sites->v[i], a->cgroup_root) < 0 && resolve_again(&resolver, &sites->v[i], &notes) < 0)
-                        return false;
                 prove_site(a, h, &sites->v[i], NULL, &p);
                 state = prove_fold(state, &p, h->verb);
+                gaps |= p.gaps;
                 proof_done(&p);
+                alive();
         }
-        return h->state == state;
+        return h->state == state && !(gaps & MENDABLE);
 }
 
 static void enforce_again(struct agent *a, const struct command_id *id, enum reason why) {
@@ -69,11 +92,12 @@ static void recover_one(struct agent *a, const struct command_id *id) {
                 release_finish(a, id);
                 return;
         }
-        if (!pending && stands(a, h, sites))
+        find_sites(a, id, sites);
+        if (!pending && stands(a, h, sites)) {
+                sites_close(sites);
                 return;
-        if (pending)
-                (void) stands(a, h, sites); /* opens the sites, and finds those that moved */
-        else
+        }
+        if (!pending)
                 a->counters.reinforced++;
         enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED);
 }
@@ -88,9 +112,9 @@ void recover_all(struct agent *a) {
         for (size_t i = 0; i < n; i++)
                 ids[i] = hold_set_at(a->holds, i)->id;
         for (size_t i = 0; i < n; i++) {
-                /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that hangs */
-                (void) sd_notify(false, "EXTEND_TIMEOUT_USEC=30000000");
                 recover_one(a, &ids[i]);
+                /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that hangs */
+                alive();
         }
         systemd_rest(a->systemd);
         lease_arm(a);

@@ -46,6 +46,10 @@ const char *site_unit(const struct site *s) {
         return s->target.cls == TARGET_CGROUP ? NULL : s->target.name;
 }
 
+const char *site_freezable_unit(const struct site *s) {
+        return s->target.cls == TARGET_SLICE ? NULL : site_unit(s);
+}
+
 json_t *sites_to_json(const struct sites *s) {
         json_t *array = json_array();
 

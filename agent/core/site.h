@@ -35,6 +35,9 @@ int site_open(struct site *s, const char *root) _warn_unused_;
 void sites_close(struct sites *s);
 /* Name of the unit, NULL for a plain cgroup. Borrowed. */
 const char *site_unit(const struct site *s);
+/* The same, and NULL for a slice: told that it is frozen or thawed, the service manager does so to each unit in it, and those may be held by
+ * others. */
+const char *site_freezable_unit(const struct site *s);
 
 /* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */
 json_t *sites_to_json(const struct sites *s);
