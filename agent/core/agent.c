@@ -2,6 +2,7 @@
 #include "agent/core/agent.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -13,6 +14,8 @@
 #include "agent/util/log.h"
 
 #define FILE_MAX (256U * 1024)
+/* free heap beyond this, left by a large answer, goes back to the host */
+#define SPARE_MAX (2U * 1024 * 1024)
 
 bool agent_ledger_ok(const struct agent *a) {
         return a->ledger && ledger_ok(a->ledger);
@@ -32,6 +35,8 @@ static int on_idle(sd_event_source *s, void *userdata) {
         bool more = a->ledger && ledger_prepare(a->ledger) == 1;
 
         (void) isolate_prepare(a->isolate);
+        if (mallinfo2().fordblks > SPARE_MAX)
+                (void) malloc_trim(0);
         (void) sd_event_source_set_enabled(s, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
         return 0;
 }

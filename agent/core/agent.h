@@ -68,6 +68,7 @@ struct agent {
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0: none was */
         struct floor floor;
         uint8_t boot_id[16];
+        bool same_boot; /* the last record that was replayed is of this boot */
         int64_t started_ms; /* CLOCK_BOOTTIME */
         struct counters counters;
         struct refusals refused;

@@ -178,6 +178,7 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
                         "floor", &floor_ms) < 0 ||
             sodium_hex2bin(boot, sizeof(boot), boot_text, strlen(boot_text), NULL, &size, NULL) != 0 || size != sizeof(boot))
                 return -EBADMSG;
+        a->same_boot = memcmp(boot, a->boot_id, sizeof(boot)) == 0;
         hold_set_advance(a->holds, boot, boot_ms);
         replay_floor(a, floor_ms, boot, boot_ms);
         /* A ledger of years has more ids than fit. What made room for this record when it was written makes room now. */

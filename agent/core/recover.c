@@ -37,8 +37,8 @@ static void find_sites(struct agent *a, const struct command_id *hold, struct si
                           "The ledger cannot record where a hold's targets are now");
 }
 
-/* True when the kernel holds it exactly as far as was recorded, and nothing is to be mended. */
-static bool stands(struct agent *a, const struct hold *h, struct sites *sites) {
+/* What the kernel says of the hold now. */
+static enum hold_state read_back(struct agent *a, const struct hold *h, struct sites *sites, reason_set *ret_gaps) {
         enum hold_state state = _HOLD_STATE_MAX;
         reason_set gaps = 0;
 
@@ -51,7 +51,8 @@ static bool stands(struct agent *a, const struct hold *h, struct sites *sites) {
                 proof_done(&p);
                 alive();
         }
-        return h->state == state && !(gaps & MENDABLE);
+        *ret_gaps = gaps;
+        return state;
 }
 
 static void enforce_again(struct agent *a, const struct command_id *id, enum reason why) {
@@ -81,10 +82,26 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                           reason_text(why));
 }
 
+/* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it says is held, and of
+ * which nothing is in force in the very same boot, was let go of by two people rather than lost, and nobody could release it again while the
+ * ledger is as it is. Status shows the difference. */
+static bool was_released(const struct agent *a, const struct hold *h, enum hold_state state) {
+        char text[33];
+
+        if (state != HOLD_FAILED || agent_ledger_ok(a) || !a->same_boot)
+                return false;
+        command_id_to_str(&h->id, text);
+        log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(REASON_LEDGER)),
+                  "The damaged ledger tells of a hold of which nothing is in force; it is not put back");
+        return true;
+}
+
 static void recover_one(struct agent *a, const struct command_id *id) {
         const struct hold *h = hold_set_find(a->holds, id);
         struct sites *sites = held_find(&a->held, id);
         const bool pending = h && h->state == HOLD_PENDING;
+        enum hold_state state;
+        reason_set gaps;
 
         if (!h || !sites)
                 return;
@@ -93,7 +110,8 @@ static void recover_one(struct agent *a, const struct command_id *id) {
                 return;
         }
         find_sites(a, id, sites);
-        if (!pending && stands(a, h, sites)) {
+        state = read_back(a, h, sites, &gaps);
+        if ((!pending && h->state == state && !(gaps & MENDABLE)) || was_released(a, h, state)) {
                 sites_close(sites);
                 return;
         }
