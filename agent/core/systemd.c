@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 
+#include "agent/util/clock.h"
 #include "agent/util/fault.h"
 
 #define PRIVATE_SOCKET "unix:path=/run/systemd/private"
@@ -55,6 +56,27 @@ static int connect_private(struct systemd *s) {
         return r;
 }
 
+/* Passes the result of a call on, noting when PID 1 did not answer. */
+static int answered(struct systemd *s, int r) {
+        s->silent = s->silent || r == -ETIMEDOUT;
+        return r;
+}
+
+/* Connected, and greeted: the kernel connects to a PID 1 that is stuck as well, and sd-bus waits for its greeting for 90 s. */
+static int connect_greeted(struct systemd *s) {
+        const int64_t deadline = clock_mono_us() + CALL_TIMEOUT_US;
+        int r = connect_private(s);
+
+        while (r >= 0 && sd_bus_is_ready(s->bus) == 0) {
+                const int64_t left = deadline - clock_mono_us();
+
+                r = left <= 0 ? -ETIMEDOUT : sd_bus_process(s->bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(s->bus, (uint64_t) left);
+        }
+        return answered(s, MIN(r, 0));
+}
+
 int systemd_new(struct systemd **ret) {
         struct systemd *s = calloc(1, sizeof(*s));
 
@@ -85,17 +107,11 @@ void systemd_rest(struct systemd *s) {
         s->bus = sd_bus_close_unref(s->bus);
 }
 
-/* Passes the result of a call on, noting when PID 1 did not answer. */
-static int answered(struct systemd *s, int r) {
-        s->silent = s->silent || r == -ETIMEDOUT;
-        return r;
-}
-
 int systemd_version(struct systemd *s) {
         char *text = NULL;
         int version = 0;
 
-        if (connect_private(s) < 0)
+        if (connect_greeted(s) < 0)
                 return 0;
         if (answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version", NULL, &text)) >= 0)
                 version = atoi(text);
@@ -134,7 +150,7 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
 
         if (!interface)
                 return -EINVAL;
-        r = connect_private(s);
+        r = connect_greeted(s);
         if (r >= 0)
                 r = unit_path(name, &path);
         if (r >= 0)
@@ -169,14 +185,14 @@ uint64_t systemd_unit_watchdog(struct systemd *s, const char *name) {
         uint64_t us = 0;
 
         /* only services have one */
-        if (!interface || connect_private(s) < 0 || unit_path(name, &path) < 0 ||
+        if (!interface || connect_greeted(s) < 0 || unit_path(name, &path) < 0 ||
             answered(s, sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &us)) < 0)
                 return 0;
         return us == UINT64_MAX || us == 0 || systemd_version(s) >= WATCHDOG_SAFE_VERSION ? 0 : us;
 }
 
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
-        int r = connect_private(s);
+        int r = connect_greeted(s);
 
         if (r >= 0)
                 r = fault_effect("systemd-freezer");
