@@ -309,21 +309,22 @@ bool cgroup_has_room(int fd) {
         return fits(fd, "memory.current", "memory.max", 1U << 20) && fits(fd, "pids.current", "pids.max", 1);
 }
 
-struct each_name {
-        int (*fn)(const char *name, void *userdata);
+struct each_path {
+        int (*fn)(const char *path, void *userdata);
         void *userdata;
 };
 
-static int visit_name(int dir, const char *path, const char *name, struct walk *w) {
-        const struct each_name *e = w->userdata;
+static int visit_path(int dir, const char *path, const char *name, struct walk *w) {
+        const struct each_path *e = w->userdata;
 
         (void) dir;
-        return path[0] == 0 ? 0 : e->fn(name, e->userdata);
+        (void) name;
+        return path[0] == 0 ? 0 : e->fn(path, e->userdata);
 }
 
-int cgroup_each_name(int fd, int (*fn)(const char *name, void *userdata), void *userdata) {
-        struct each_name e = { .fn = fn, .userdata = userdata };
-        struct walk w = { .visit = visit_name, .userdata = &e };
+int cgroup_each_path(int fd, int (*fn)(const char *path, void *userdata), void *userdata) {
+        struct each_path e = { .fn = fn, .userdata = userdata };
+        struct walk w = { .visit = visit_path, .userdata = &e };
 
         return walk_at(fd, "", "", 0, &w);
 }

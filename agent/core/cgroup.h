@@ -37,8 +37,8 @@ int cgroup_ids(int fd, uint64_t **ret, size_t *ret_n) _warn_unused_;
 int cgroup_open_populated(int fd, int *ret_fd) _warn_unused_;
 /* True when a process more, and a megabyte, fit what the cgroup may use: at the limit one page more has the service killed. */
 bool cgroup_has_room(int fd);
-/* Calls fn with the name of every descendant cgroup until it returns other than 0, which is then returned. -errno. */
-int cgroup_each_name(int fd, int (*fn)(const char *name, void *userdata), void *userdata) _warn_unused_;
+/* Calls fn with the path of every descendant cgroup, from here ("/a/b"), until it returns other than 0, which is then returned. -errno. */
+int cgroup_each_path(int fd, int (*fn)(const char *path, void *userdata), void *userdata) _warn_unused_;
 
 /* Freezer (kernel/cgroup/freezer.c): asked is what was written last, frozen what the kernel reports about every task. */
 struct cgroup_freezer {

@@ -5,16 +5,12 @@
 
 #include "agent/core/cgroup.h"
 
-static int visit_protected(const char *name, void *userdata) {
-        const struct local *l = userdata;
-
-        return local_protects(l, name) ? 1 : 0;
-}
-
 /* True when b is a or lies below a. */
 static bool contains(const char *a, const char *b) {
-        const size_t n = strlen(a);
+        size_t n = strlen(a);
 
+        while (n > 0 && a[n - 1] == '/') /* the root lies above all */
+                n--;
         return strncmp(a, b, n) == 0 && (b[n] == '/' || b[n] == 0);
 }
 
@@ -25,27 +21,49 @@ static bool holds_process(const char *path, pid_t pid) {
         return cgroup_of_pid(pid, &its) < 0 || contains(path, its);
 }
 
-/* A protected unit further up: dbus.service/worker is dbus. Slices are skipped: everything lies in system.slice. */
-static bool inside_protected(const struct local *l, const char *path) {
+static bool ends_with(const char *s, const char *suffix) {
+        const size_t n = strlen(s), m = strlen(suffix);
+
+        return n > m && strcmp(s + n - m, suffix) == 0;
+}
+
+/* True when the path is a protected unit or lies in one: dbus.service/worker is dbus. A slice counts only as itself, because everything lies in
+ * system.slice. What a unit has below itself is its own affair: a container has a dbus.service too, and whoever may make a cgroup in his own
+ * service could by a name have it spared. */
+static bool is_protected_path(const struct local *l, const char *path) {
         _cleanup_free_ char *copy = strdup(path);
-        char *state = NULL;
+        char *state = NULL, *next, *part = copy ? strtok_r(copy, "/", &state) : NULL;
 
-        for (char *part = copy ? strtok_r(copy, "/", &state) : NULL; part; part = strtok_r(NULL, "/", &state)) {
-                const size_t n = strlen(part);
-                const bool slice = n > 6 && strcmp(part + n - 6, ".slice") == 0;
-
-                if (!slice && local_protects(l, part))
+        for (; part; part = next) {
+                next = strtok_r(NULL, "/", &state);
+                if ((!next || !ends_with(part, ".slice")) && local_protects(l, part))
                         return true;
+                if (ends_with(part, ".service") || ends_with(part, ".scope"))
+                        return false;
         }
         return !copy;
 }
 
+struct inside {
+        const struct local *local;
+        const char *path; /* of where the walk began */
+};
+
+static int visit_protected(const char *path, void *userdata) {
+        const struct inside *i = userdata;
+        _cleanup_free_ char *full = NULL;
+
+        if (asprintf(&full, "%s%s", strcmp(i->path, "/") == 0 ? "" : i->path, path) < 0)
+                return -ENOMEM;
+        return is_protected_path(i->local, full);
+}
+
 /* What must never stop: PID 1, ourselves, and what the policy names; being it, holding it or being part of it. */
 static bool is_protected(const struct local *l, const struct site *s) {
-        const char *name = strrchr(s->path, '/');
+        struct inside i = { .local = l, .path = s->path };
 
-        return local_protects(l, name ? name + 1 : s->path) || inside_protected(l, s->path) || holds_process(s->path, 1) ||
-               holds_process(s->path, getpid()) || cgroup_each_name(s->fd, visit_protected, (void *) l) != 0;
+        return is_protected_path(l, s->path) || holds_process(s->path, 1) || holds_process(s->path, getpid()) ||
+               cgroup_each_path(s->fd, visit_protected, &i) != 0;
 }
 
 /* Tells the unified path that the target means. Returns a reason, or negative when the machine failed. */

@@ -213,28 +213,28 @@ static void what_lies_too_deep_is_not_passed_over(void **state) {
         (void) close(deep.fd);
 }
 
-static int count_names(const char *name, void *userdata) {
+static int count_paths(const char *path, void *userdata) {
         size_t *n = userdata;
 
-        assert_true(strcmp(name, "b") == 0 || strcmp(name, "c") == 0);
+        assert_true(strcmp(path, "/b") == 0 || strcmp(path, "/b/c") == 0);
         (*n)++;
         return 0;
 }
 
-static int stop_at_c(const char *name, void *userdata) {
+static int stop_at_c(const char *path, void *userdata) {
         (void) userdata;
-        return strcmp(name, "c") == 0 ? 42 : 0;
+        return strcmp(path, "/b/c") == 0 ? 42 : 0;
 }
 
-static void names_below_are_told_until_someone_has_enough(void **state) {
+static void paths_below_are_told_until_someone_has_enough(void **state) {
         struct cage a = cage_make("a"), b = cage_make("a/b"), c = cage_make("a/b/c");
         size_t n = 0;
 
         (void) state;
-        assert_int_equal(cgroup_each_name(a.fd, count_names, &n), 0);
+        assert_int_equal(cgroup_each_path(a.fd, count_paths, &n), 0);
         assert_int_equal(n, 2);
-        assert_int_equal(cgroup_each_name(a.fd, stop_at_c, NULL), 42);
-        assert_int_equal(cgroup_each_name(c.fd, stop_at_c, NULL), 0);
+        assert_int_equal(cgroup_each_path(a.fd, stop_at_c, NULL), 42);
+        assert_int_equal(cgroup_each_path(c.fd, stop_at_c, NULL), 0);
         (void) b;
 }
 
@@ -586,7 +586,7 @@ static void nothing_stays_open(void **state) {
                 assert_int_equal(cgroup_find(cage_hierarchy(), "b", &path), 0);
                 assert_int_equal(cgroup_find(cage_hierarchy(), "none", &none), -ENOENT);
                 assert_int_equal(cgroup_open_populated(a.fd, &fd), 0);
-                assert_int_equal(cgroup_each_name(a.fd, stop_at_c, NULL), 0);
+                assert_int_equal(cgroup_each_path(a.fd, stop_at_c, NULL), 0);
                 assert_int_equal(cgroup_freezer_wait(a.fd, false, 0), 0);
         }
         assert_int_equal(wire_open_fds(), fds);
@@ -603,7 +603,7 @@ int main(void) {
                 CAGE_CASE(more_processes_than_one_reading_gives_are_listed),
                 CAGE_CASE(ids_are_sorted_and_all_there),
                 CAGE_CASE(what_lies_too_deep_is_not_passed_over),
-                CAGE_CASE(names_below_are_told_until_someone_has_enough),
+                CAGE_CASE(paths_below_are_told_until_someone_has_enough),
                 CAGE_CASE(a_process_that_has_no_number_here_is_no_process_0),
                 CAGE_CASE(threads_are_not_processes),
                 CAGE_CASE(a_threaded_cgroup_below_is_walked),
