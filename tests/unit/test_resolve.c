@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/resolve.c agent/core/site.c agent/core/systemd.c agent/core/cgroup.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
+
+/* From targets to cgroups that exist, and what must not be held: real cgroups, on a host whose PID 1 is not systemd. */
+
+#include "lib/cage.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "agent/core/resolve.h"
+#include "agent/util/io.h"
+
+static struct systemd *systemd;
+static struct local local;
+static struct resolver resolver;
+static struct site site;
+static reason_set notes;
+
+static int begin(void **state) {
+        int r = cage_begin(state);
+
+        if (r != 0)
+                return r;
+        assert_int_equal(systemd_new(&systemd), 0);
+        local_defaults(&local);
+        resolver = (struct resolver) { .cgroup_root = cage_hierarchy(), .systemd = systemd, .local = &local };
+        site = SITE_NULL;
+        return 0;
+}
+
+static int end(void **state) {
+        site_done(&site);
+        systemd_free(TAKE_PTR(systemd));
+        return cage_end(state);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+static struct target target_of(enum target_class cls, const char *name) {
+        struct target t = { .cls = cls };
+
+        assert_in_range(snprintf(t.name, sizeof(t.name), "%s", name), 1, sizeof(t.name) - 1);
+        return t;
+}
+
+/* What becomes of one target; the site itself is in `site`. */
+static enum reason resolve(struct target t) {
+        site.target = t;
+        notes = 0;
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        if (site.missing == REASON_NONE) {
+                assert_true(site.fd >= 0);
+                assert_non_null(site.path);
+        } else {
+                assert_int_equal(site.fd, -EBADF);
+                assert_null(site.path);
+        }
+        assert_memory_equal(&site.target, &t, sizeof(t));
+        return site.missing;
+}
+
+static enum reason resolve_path(const struct cage *c) {
+        return resolve(target_of(TARGET_CGROUP, c->path));
+}
+
+static void check_site(const struct cage *c, bool was_frozen) {
+        assert_string_equal(site.path, c->path);
+        assert_int_equal(site.cgroup_id, c->id);
+        assert_int_equal(site.was_frozen, was_frozen);
+}
+
+static void a_path_is_the_cgroup_there(void **state) {
+        struct cage a = cage_make("a"), b = cage_make("a/b");
+
+        (void) state;
+        (void) cage_spawn(&b, NULL, NULL);
+        assert_int_equal(resolve_path(&b), REASON_NONE);
+        check_site(&b, false);
+        assert_int_equal(notes, 0);
+        /* populated further down */
+        assert_int_equal(resolve_path(&a), REASON_NONE);
+        check_site(&a, false);
+        cage_freeze(&a, true);
+        assert_int_equal(resolve_path(&a), REASON_NONE);
+        check_site(&a, true);
+        /* by what lies above it */
+        assert_int_equal(resolve_path(&b), REASON_NONE);
+        check_site(&b, false);
+}
+
+static void what_is_not_there_or_empty_is_said_to_be(void **state) {
+        struct cage a = cage_make("a");
+        char path[600];
+
+        (void) state;
+        assert_int_equal(resolve_path(&a), REASON_NOT_RUNNING);
+        (void) snprintf(path, sizeof(path), "%s/none", a.path);
+        assert_int_equal(resolve(target_of(TARGET_CGROUP, path)), REASON_NO_TARGET);
+        assert_int_equal(resolve(target_of(TARGET_UNIT, "freezed-none.service")), REASON_NO_TARGET);
+        resolver.cgroup_root = NULL;
+        assert_int_equal(resolve_path(&a), REASON_NO_CGROUP2);
+}
+
+static void a_unit_is_found_by_its_name_where_nobody_can_be_asked(void **state) {
+        struct cage slice = cage_make("frtest.slice"), unit = cage_make("frtest.slice/frtest.service"), twin;
+
+        (void) state;
+        (void) cage_spawn(&unit, NULL, NULL);
+        assert_int_equal(resolve(target_of(TARGET_UNIT, "frtest.service")), REASON_NONE);
+        check_site(&unit, false);
+        assert_int_equal(notes, reason_bit(REASON_NO_SYSTEMD));
+        assert_int_equal(resolve(target_of(TARGET_SLICE, "frtest.slice")), REASON_NONE);
+        check_site(&slice, false);
+        /* and not guessed */
+        twin = cage_make("frtest.service");
+        (void) cage_spawn(&twin, NULL, NULL);
+        assert_int_equal(resolve(target_of(TARGET_UNIT, "frtest.service")), REASON_NO_TARGET);
+        assert_int_equal(resolve_path(&twin), REASON_NONE);
+}
+
+static void a_cgroup_made_anew_is_found_anew(void **state) {
+        struct cage a = cage_make("a");
+        uint64_t old = a.id;
+
+        (void) state;
+        (void) cage_spawn(&a, NULL, NULL);
+        assert_int_equal(resolve_path(&a), REASON_NONE);
+        assert_int_equal(site_open(&site, cage_hierarchy()), 0);
+        cage_remove(&a);
+        assert_int_equal(site_open(&site, cage_hierarchy()), -ENOENT);
+        a = cage_make("a");
+        assert_int_equal(site_open(&site, cage_hierarchy()), -ESTALE);
+        (void) cage_spawn(&a, NULL, NULL);
+        assert_int_equal(resolve(site.target), REASON_NONE);
+        assert_int_not_equal(site.cgroup_id, old);
+        check_site(&a, false);
+}
+
+static void each_target_has_its_own_answer(void **state) {
+        struct cage a = cage_make("a"), b = cage_make("b"), bus = cage_make("dbus.service");
+        struct target targets[] = { target_of(TARGET_CGROUP, a.path), target_of(TARGET_CGROUP, bus.path),
+                                    target_of(TARGET_CGROUP, b.path), target_of(TARGET_UNIT, "freezed-none.service") };
+        static const enum reason expected[] = { REASON_NONE, REASON_PROTECTED, REASON_NOT_RUNNING, REASON_NO_TARGET };
+        struct sites sites;
+        size_t fds;
+
+        (void) state;
+        (void) cage_spawn(&a, NULL, NULL);
+        (void) cage_spawn(&bus, NULL, NULL);
+        fds = wire_open_fds();
+        notes = 0;
+        assert_int_equal(resolve_targets(&resolver, targets, ELEMENTSOF(targets), &sites, &notes), 0);
+        assert_int_equal(sites.n, ELEMENTSOF(targets));
+        for (size_t k = 0; k < sites.n; k++) {
+                assert_memory_equal(&sites.v[k].target, &targets[k], sizeof(targets[k]));
+                assert_int_equal(sites.v[k].missing, expected[k]);
+        }
+        assert_int_equal(notes, reason_bit(REASON_NO_SYSTEMD));
+        sites_done(&sites);
+        assert_int_equal(wire_open_fds(), fds);
+}
+
+/* Cgroups, one of which has a process in it; what becomes of the first as a target. */
+static enum reason of_tree(const char *const *names, const char *populated) {
+        struct cage first = { .fd = -EBADF }, c;
+        enum reason r;
+
+        for (size_t k = 0; names[k]; k++) {
+                c = cage_make(names[k]);
+                if (k == 0)
+                        first = c;
+                if (strcmp(names[k], populated) == 0)
+                        (void) cage_spawn(&c, NULL, NULL);
+        }
+        r = resolve_path(&first);
+        cage_remove(&first);
+        return r;
+}
+
+#define TREE(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+static void protected_names_are_protected_and_what_holds_them(void **state) {
+        (void) state;
+        assert_int_equal(of_tree(TREE("x.service"), "x.service"), REASON_NONE);
+        assert_int_equal(of_tree(TREE("dbus.service"), "dbus.service"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("systemd-journald.service"), "systemd-journald.service"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("freezed.slice"), "freezed.slice"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("ssh.service"), "ssh.service"), REASON_PROTECTED);
+        /* also when nothing runs in there yet */
+        assert_int_equal(of_tree(TREE("x", "x/dbus.service"), "x"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/y.slice", "x.slice/y.slice/dbus.service"),
+                                 "x.slice/y.slice/dbus.service"),
+                         REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/dbus.socket"), "x.slice/dbus.socket"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/y.service"), "x.slice/y.service"), REASON_NONE);
+        local = (struct local) { .n_patterns = 1, .patterns = { "mine-*.service" } };
+        assert_int_equal(of_tree(TREE("mine-1.service"), "mine-1.service"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/mine-1.service"), "x.slice/mine-1.service"),
+                         REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("ssh.service"), "ssh.service"), REASON_NONE);
+}
+
+static void a_part_of_a_protected_unit_is_it(void **state) {
+        struct cage bus = cage_make("dbus.service"), worker = cage_make("dbus.service/worker"),
+                    slice = cage_make("system.slice"), unit = cage_make("system.slice/x.service");
+
+        (void) state;
+        (void) cage_spawn(&worker, NULL, NULL);
+        (void) cage_spawn(&unit, NULL, NULL);
+        assert_int_equal(resolve_path(&worker), REASON_PROTECTED);
+        assert_int_equal(resolve_path(&bus), REASON_PROTECTED);
+        /* but everything lies in some slice */
+        assert_int_equal(resolve_path(&unit), REASON_NONE);
+        assert_int_equal(resolve_path(&slice), REASON_PROTECTED);
+}
+
+/* Whoever may make cgroups below his own could make himself untouchable; a container has its own D-Bus. */
+static void names_that_a_unit_gives_below_itself_protect_nobody(void **state) {
+        struct cage scope = cage_make("x.scope"), system = cage_make("x.scope/system.slice"),
+                    bus = cage_make("x.scope/system.slice/dbus.service");
+
+        (void) state;
+        assert_int_equal(of_tree(TREE("x.service", "x.service/dbus.service"), "x.service"), REASON_NONE);
+        assert_int_equal(of_tree(TREE("x.service", "x.service/a", "x.service/a/init.scope"), "x.service/a/init.scope"),
+                         REASON_NONE);
+        assert_int_equal(
+                of_tree(TREE("x.slice", "x.slice/y.service", "x.slice/y.service/dbus.service"), "x.slice/y.service"),
+                REASON_NONE);
+        (void) cage_spawn(&bus, NULL, NULL);
+        assert_int_equal(resolve_path(&scope), REASON_NONE);
+        assert_int_equal(resolve_path(&system), REASON_NONE);
+        assert_int_equal(resolve_path(&bus), REASON_NONE);
+}
+
+struct within {
+        const struct cage *target;
+        enum reason expected;
+};
+
+static int resolve_from_within(void *userdata) {
+        const struct within *w = userdata;
+        struct site s = { .fd = -EBADF, .target = target_of(TARGET_CGROUP, w->target->path) };
+
+        if (resolve_again(&resolver, &s, &notes) < 0)
+                return 1;
+        return s.missing == w->expected ? 0 : 2;
+}
+
+static void the_agents_own_cgroup_and_all_above_are_protected(void **state) {
+        struct cage a = cage_make("a"), b = cage_make("a/b"), c = cage_make("a/b/c"), beside = cage_make("a/b2");
+        const struct within cases[] = {
+                { &a, REASON_PROTECTED },
+                { &b, REASON_PROTECTED },
+                { &c, REASON_NONE },      /* below */
+                { &beside, REASON_NONE }, /* only begins like it */
+        };
+
+        (void) state;
+        (void) cage_spawn(&c, NULL, NULL);
+        (void) cage_spawn(&beside, NULL, NULL);
+        for (size_t k = 0; k < ELEMENTSOF(cases); k++)
+                assert_int_equal(cage_call(&b, resolve_from_within, (void *) &cases[k]), 0);
+}
+
+struct first {
+        const struct cage *of_first, *other;
+        bool no_proc;
+};
+
+static int check_as_second(const struct first *f) {
+        struct within in_first = { f->of_first, REASON_PROTECTED }, in_other = { f->other, REASON_NONE };
+
+        if (io_write_string(cage_top()->fd, "cgroup.procs", "0") < 0 || unshare(CLONE_NEWNS) < 0)
+                return 10;
+        if (f->no_proc) {
+                /* nobody can be placed, so anybody may be in there */
+                in_other.expected = REASON_PROTECTED;
+                if (mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+                        return 11;
+        } else if (mount("proc", "/proc", "proc", 0, NULL) < 0) {
+                return 12;
+        }
+        return resolve_from_within(&in_first) ? 13 : resolve_from_within(&in_other) ? 14 : 0;
+}
+
+/* PID 1 of a namespace of its own. */
+static int be_first(void *userdata) {
+        int status;
+        pid_t pid;
+
+        if (unshare(CLONE_NEWPID) < 0)
+                return 20;
+        pid = fork();
+        if (pid == 0) {
+                pid = fork();
+                if (pid == 0)
+                        _exit(check_as_second(userdata));
+                _exit(waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 21);
+        }
+        return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 22;
+}
+
+static void the_cgroup_of_pid_1_is_protected(void **state) {
+        struct cage init = cage_make("one"), other = cage_make("other");
+        struct first f = { .of_first = &init, .other = &other };
+
+        (void) state;
+        (void) cage_spawn(&other, NULL, NULL);
+        assert_int_equal(cage_call(&init, be_first, &f), 0);
+        f.no_proc = true;
+        assert_int_equal(cage_call(&init, be_first, &f), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest cases[] = {
+                CASE(a_path_is_the_cgroup_there),
+                CASE(what_is_not_there_or_empty_is_said_to_be),
+                CASE(a_unit_is_found_by_its_name_where_nobody_can_be_asked),
+                CASE(a_cgroup_made_anew_is_found_anew),
+                CASE(each_target_has_its_own_answer),
+                CASE(protected_names_are_protected_and_what_holds_them),
+                CASE(a_part_of_a_protected_unit_is_it),
+                CASE(names_that_a_unit_gives_below_itself_protect_nobody),
+                CASE(the_agents_own_cgroup_and_all_above_are_protected),
+                CASE(the_cgroup_of_pid_1_is_protected),
+        };
+
+        return CAGE_MAIN(cases);
+}
