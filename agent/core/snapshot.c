@@ -9,6 +9,9 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
+/* Each is a process that reads for up to a minute. One more is answered with `evidence-failed`: its target is held, and can be asked for again. */
+#define SNAPSHOTS_MAX 16U
+
 /* One collector at work and what it was started for. */
 struct snapshot {
         struct snapshot *next;
@@ -116,6 +119,15 @@ static struct preserve_target *targets_of(const struct agent *a, const struct si
         return t;
 }
 
+/* The one that is about to begin included. */
+static size_t count(const struct agent *a) {
+        size_t n = 0;
+
+        for (const struct snapshot *s = a->snapshots; s; s = s->next)
+                n++;
+        return n;
+}
+
 static int begin(struct snapshot *s, const char *incident, const struct sites *sites) {
         struct agent *a = s->agent;
         const struct seen *seen = hold_set_seen(a->holds, &s->id);
@@ -155,7 +167,7 @@ int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *
                 return -ENOMEM;
         *s = (struct snapshot){ .next = a->snapshots, .agent = a, .id = *id, .to = *to, .of_hold = hold_set_find(a->holds, id) != NULL, .receipt = json_incref(receipt) };
         a->snapshots = s;
-        r = begin(s, incident, sites);
+        r = count(a) > SNAPSHOTS_MAX ? -EBUSY : begin(s, incident, sites);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s", strerror(-r));
                 receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
