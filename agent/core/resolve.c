@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/util/alive.h"
 
 /* True when b is a or lies below a. */
 static bool contains(const char *a, const char *b) {
@@ -146,6 +147,7 @@ int resolve_targets(const struct resolver *r, const struct target *targets, size
                 e = resolve_again(r, &s.v[s.n], ret_notes);
                 if (e < 0)
                         return e;
+                alive();
         }
         *ret = s;
         s = (struct sites){ 0 };
