@@ -64,10 +64,10 @@ void render_status(const struct page *p, const struct receipt *r, const char *fi
         json_t *holds = json_object_get(r->payload, "holds"), *h;
         size_t i, n = render_matching(r->payload, filter);
 
-        if (member_int(r->payload, "omitted", 0) > 0) /* not: nothing else is held */
+        if (member_int(r->payload, "omitted", 0) > 0) { /* FAIL-CLOSED: it may be among them */
                 render_verdict(p, TONE_DOUBT, "NOT WHOLE", "%" PRId64 " more holds had no room in the answer: ask for one, or see the receipts",
                                member_int(r->payload, "omitted", 0));
-        else if (n == 0) {
+        } else if (n == 0) {
                 render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",
                                CLEAN(filter));
                 if (json_is_object(json_object_get(r->payload, "ended"))) {

@@ -291,6 +291,44 @@ static void nothing_from_elsewhere_moves_the_cursor(void **state) {
         json_decref(clean);
 }
 
+/* What had no room in an answer may be what was asked for. */
+static void a_shortened_status_is_never_nothing_held(void **state) {
+        struct receipt r = receipt_of("{\"shortened\":true,\"omitted\":3,\"holds\":[{\"id\":\"" ID
+                                      "\",\"verb\":\"contain\",\"state\":\"contained\",\"targets_total\":9}]}");
+        struct sheet s;
+
+        (void) state;
+        assert_int_equal(render_matching(r.payload, "unit:a.service"), 1);
+        sheet_open(&s, false);
+        render_status(&s.page, &r, "unit:a.service");
+        char *text = sheet_close(&s);
+        assert_has(text, "NOT WHOLE 3 more holds");
+        assert_lacks(text, "NOTHING HELD");
+        free(text);
+        json_array_clear(json_object_get(r.payload, "holds"));
+        sheet_open(&s, false);
+        render_status(&s.page, &r, "unit:a.service");
+        text = sheet_close(&s);
+        assert_lacks(text, "NOTHING HELD");
+        free(text);
+        receipt_done(&r);
+}
+
+static void a_crowd_is_counted_and_not_listed(void **state) {
+        struct receipt r = receipt_of("{\"holds\":[{\"id\":\"" ID
+                                      "\",\"verb\":\"freeze\",\"state\":\"contained\",\"targets\":[{\"target\":"
+                                      "\"unit:a.service\",\"frozen\":true,\"pids\":[7,8],\"pids_total\":17001}]}]}");
+        struct sheet s;
+
+        (void) state;
+        sheet_open(&s, false);
+        render_status(&s.page, &r, NULL);
+        char *text = sheet_close(&s);
+        assert_has(text, "17001: 7 8 ...");
+        free(text);
+        receipt_done(&r);
+}
+
 static void status_shows_what_the_kernel_says_beside_what_was_recorded(void **state) {
         struct receipt r = receipt_of(
                 "{\"holds\":[{\"id\":\"" ID
@@ -454,6 +492,8 @@ int main(void) {
                 cmocka_unit_test(the_gates_no_is_marked_as_unsigned),
                 cmocka_unit_test(colour_is_for_terminals_only),
                 cmocka_unit_test(nothing_from_elsewhere_moves_the_cursor),
+                cmocka_unit_test(a_shortened_status_is_never_nothing_held),
+                cmocka_unit_test(a_crowd_is_counted_and_not_listed),
                 cmocka_unit_test(status_shows_what_the_kernel_says_beside_what_was_recorded),
                 cmocka_unit_test(a_hold_that_is_over_shows_its_last_receipt),
                 cmocka_unit_test(an_order_is_shown_in_plain_words_before_it_is_signed),
