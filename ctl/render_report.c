@@ -132,6 +132,8 @@ void render_health(const struct page *p, const struct receipt *r, int code) {
         render_verdict(p, render_tone(code), code == CTL_OK ? "HEALTHY" : "NOT HEALTHY", "%s (%s)", r->host->name, id);
         render_agent(p, json_object_get(h, "agent"));
         render_trust_state(p, json_object_get(h, "trust"));
+        if (json_is_object(json_object_get(h, "policy")))
+                render_row(p, "policy", "%s", CLEAN(member_str(json_object_get(h, "policy"), "state")));
         if (json_is_object(ledger))
                 render_row(p, "ledger", "%s, %" PRId64 " records, %" PRId64 " bytes of room",
                            member_is_true(ledger, "ok") ? "ok" : "FAILED", member_int(ledger, "n", 0),

@@ -5,12 +5,13 @@
 #include "ctl/exchange.h"
 #include "ctl/member.h"
 
-/* What a monitoring system should wake somebody for: an agent that cannot record, has nobody to obey, or holds less than it was told to.
+/* What a monitoring system should wake somebody for: an agent that cannot record, has nobody to obey, does not read its policy, or holds less than it was told to.
  * A layer that this kernel does not have is a fact and no fault. */
 static int health_exit(const json_t *h) {
         const json_t *trust = json_object_get(h, "trust");
 
-        if (!member_is_true(json_object_get(h, "ledger"), "ok") || strcmp(member_str(trust, "state"), "valid") != 0)
+        if (!member_is_true(json_object_get(h, "ledger"), "ok") || strcmp(member_str(trust, "state"), "valid") != 0 ||
+            strcmp(member_str(json_object_get(h, "policy"), "state"), "broken") == 0)
                 return CTL_MACHINE;
         const json_t *holds = json_object_get(h, "holds");
         return member_int(holds, "partial", 0) > 0 || json_array_size(json_object_get(holds, "orphans")) > 0

@@ -93,10 +93,12 @@ static void load_policy(struct agent *a) {
 
         if (r == -ENOENT) {
                 local_defaults(&a->local); /* they are a policy */
+                a->policy_state = "default";
                 return;
         }
         if (r == 0)
                 r = local_parse((const uint8_t *) text, n, &a->local, &reason);
+        a->policy_state = r < 0 || reason != REASON_NONE ? "broken" : "file";
         if (r < 0 || reason != REASON_NONE)
                 log_file(a->config.policy, r < 0 ? strerror(-r) : reason_text(reason));
 }

@@ -59,12 +59,14 @@ struct agent {
         struct trust *trust; /* NULL: none that could be accepted */
         uint8_t trust_digest[32]; /* of its file */
         struct local local;
+        const char *policy_state; /* "file", "default", or "broken": the file could not be taken and what was in force before still is */
         char *cgroup_root; /* NULL: no unified hierarchy */
         struct isolate *isolate;
         struct probe *probe;
         struct systemd *systemd;
         struct snapshot *snapshots; /* being taken */
         sd_event_source *lapse_timer, *idle;
+        int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is nothing */
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0: none was */
         struct floor floor;
         uint8_t boot_id[16];

@@ -106,7 +106,7 @@ static void recover_one(struct agent *a, const struct command_id *id) {
         if (!h || !sites)
                 return;
         if (h->state == HOLD_RELEASING) {
-                release_finish(a, id);
+                release_finish(a, id, reason_bit(REASON_RECOVERED));
                 return;
         }
         find_sites(a, id, sites);

@@ -225,6 +225,6 @@ void release_lapsed(struct agent *a, const struct command_id *hold) {
         finish(a, hold, "lapse", 0);
 }
 
-void release_finish(struct agent *a, const struct command_id *hold) {
-        finish(a, hold, "recovery", reason_bit(REASON_RECOVERED));
+void release_finish(struct agent *a, const struct command_id *hold, reason_set notes) {
+        finish(a, hold, "recovery", notes);
 }

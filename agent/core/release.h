@@ -14,5 +14,6 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
 
 /* A hold whose lease is over: records, undoes, records the outcome. */
 void release_lapsed(struct agent *a, const struct command_id *hold);
-/* A hold that was being released or was lapsing when the agent died: finishes it, and all others of the same release. */
-void release_finish(struct agent *a, const struct command_id *hold);
+/* A hold that is being released or is lapsing, and is not over yet: because the agent died, or because something could not be undone. Tries
+ * again, for all others of the same release too. notes go into the receipt. */
+void release_finish(struct agent *a, const struct command_id *hold, reason_set notes);

@@ -211,8 +211,9 @@ int health_answer(struct agent *a, const struct frame *f, const struct answer *t
 
         if (r == 0)
                 /* o: the update takes every reference over, whether it succeeds or not */
-                r = json_object_update_new(report, json_pack("{so so so so so so so so}", "agent", agent_json(a), "layers", layers_to_json(a),
-                                                             "trust", trust_json(a), "ledger", ledger_json(a), "clock",
+                r = json_object_update_new(report, json_pack("{so so so so so so so so so}", "agent", agent_json(a), "layers", layers_to_json(a),
+                                                             "trust", trust_json(a), "policy",
+                                                             json_pack("{ss}", "state", a->policy_state), "ledger", ledger_json(a), "clock",
                                                              json_pack("{sb sI}", "synced", clock_synced(), "floor_ms", (json_int_t) floor_now(&a->floor)),
                                                              "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
                                                              holds_json(a), "counters", counters_json(a)));

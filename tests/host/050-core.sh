@@ -37,6 +37,16 @@ run sh -c 'cd /root && for n in alice bob robot; do ssh-keygen -q -t ed25519 -N 
                 --key alice --key bob --out trust.json && freezectl enroll trust.json' >/dev/null || exit
 box_until 10 agent_is_up
 
+# A policy that cannot be read is not quietly another one.
+is 'the host is in order' "$(run freezectl health --json | jq -rs '"\(.[0].report.policy.state) \(.[-1].summary.exit)"')" 'file 0'
+run sh -c 'cp /etc/freezed/policy.json /root/policy.json && echo "{\"v\":1,\"protekted\":[]}" >/etc/freezed/policy.json && systemctl reload freezed'
+box_until 5 eval 'run freezectl health --json | grep -q broken'
+is 'a policy file that cannot be taken makes it unhealthy' "$(run freezectl health --json | jq -rs '"\(.[0].report.policy.state) \(.[-1].summary.exit)"')" 'broken 1'
+order contain ssh.service
+is 'and what it protected is protected still' "$(state)" protected
+run sh -c 'cp /root/policy.json /etc/freezed/policy.json && systemctl reload freezed'
+box_until 5 eval 'run freezectl health --json | grep -q "\"file\""'
+
 # Leases that end while the core is asked something all the time.
 starts asked-{1,2,3}.service
 for n in 1 2 3; do AS=robot order contain "asked-$n.service" --lease "${n}s" >/dev/null; done
