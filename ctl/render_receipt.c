@@ -266,24 +266,25 @@ void render_told(const struct page *p, const json_t *told, const char *host, int
         }
         render_reasons(p, told, "reasons");
         render_reasons(p, told, "flags");
-        if (makes_hold(told))
-                render_next(p, told);
 }
 
 static void render_signed(const struct page *p, const struct receipt *r) {
         const json_t *told = receipt_told(r->payload);
+        const bool ended = strcmp(member_str(r->payload, "hold"), "ended") == 0;
 
         if (receipt_state(r->payload) == RECEIPT_STATE_DUPLICATE) {
                 render_verdict(p, TONE_PLAIN, "DUPLICATE", "on %s; nothing was done. %s", r->host->name,
                                told != r->payload ? "What happened the first time:"
                                                   : "There is no receipt of the first time yet.");
-                if (strcmp(member_str(r->payload, "hold"), "ended") == 0)
+                if (ended)
                         render_row(p, "now", "the hold has ended: nothing is held by this order");
                 else if (strcmp(member_str(r->payload, "hold"), "active") == 0)
                         render_row(p, "now", "the hold is active; `freezectl status` reads it from the kernel");
         }
         if (receipt_state(told) != RECEIPT_STATE_DUPLICATE)
                 render_told(p, told, r->host->name, receipt_exit(r));
+        if (makes_hold(told) && !ended)
+                render_next(p, told);
 }
 
 static void render_unverified(const struct page *p, const struct receipt *r) {

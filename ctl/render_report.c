@@ -71,7 +71,7 @@ void render_status(const struct page *p, const struct receipt *r, const char *fi
                 render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",
                                CLEAN(filter));
                 if (json_is_object(json_object_get(r->payload, "ended"))) {
-                        fprintf(p->f, "It was, and this is the last receipt for it:\n");
+                        fprintf(p->f, "It was, and is over. The last receipt that has its id:\n");
                         render_told(p, json_object_get(r->payload, "ended"), r->host->name, CTL_OK);
                 }
                 return;
