@@ -77,7 +77,14 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
                 return refusal_answer(a, c, verified_digest(v), &decision, to);
         if (c->plan)
                 return plan_answer(a, authorised, to);
-        return carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
+        r = carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
+        /* FAIL-CLOSED: an id that is not remembered was not recorded, so nothing was undone either. The ledger's disk may be full, which is
+         * noticed only by trying; that is a refusal like that of a ledger known to be broken. */
+        if (r < 0 && r != -ENOMEM && verb_info(c->verb)->cls == VERB_CLASS_RELEASE && !hold_set_seen(a->holds, &c->id)) {
+                decision = (struct decision) { .kind = DECISION_REFUSED, .reason = REASON_LEDGER };
+                return refusal_answer(a, c, verified_digest(v), &decision, to);
+        }
+        return r;
 }
 
 static int on_command(struct agent *a, const struct frame *f, const struct answer *to) {
