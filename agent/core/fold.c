@@ -116,7 +116,7 @@ static reason_set reasons_from_json(const json_t *array) {
 
 static int replay_outcome(struct agent *a, const json_t *body, uint64_t n) {
         const json_t *list = json_object_get(body, "ended");
-        const char *state = json_string_value(json_object_get(body, "state"));
+        const json_t *state = json_object_get(body, "state");
         const char *id_text = json_string_value(json_object_get(body, "id"));
         _cleanup_free_ struct command_id *ended = calloc(json_array_size(list) + 1, sizeof(*ended));
         struct command_id id;
@@ -126,7 +126,9 @@ static int replay_outcome(struct agent *a, const json_t *body, uint64_t n) {
                 return -ENOMEM;
         if (!id_text || command_id_from_str(id_text, &id) < 0)
                 return -EBADMSG;
-        o.settle = state && hold_state_from_id(state, &o.state);
+        o.settle = state != NULL;
+        if (o.settle && (!json_is_string(state) || !hold_state_from_id(json_string_value(state), &o.state)))
+                return -EBADMSG;
         for (size_t i = 0; i < json_array_size(list); i++) {
                 const char *text = json_string_value(json_array_get(list, i));
 
