@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
+/* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
+
+/* What happened and what the ledger tells of it give the same memory: real orders, signed and decided, in a real ledger that is read again after
+ * each of them. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/decide_world.h"
+#include "lib/scratch.h"
+#include "lib/order_box.h"
+
+#include "agent/core/fold.h"
+
+#define SEGMENT_SIZE (1024U * 1024)
+/* between an event and its record */
+#define SLACK_MS 2000
+
+static struct scratch dir;
+
+static int begin(void **state) {
+        bool torn;
+
+        scratch_make(&dir);
+        assert_int_equal(set_up(state), 0);
+        agent_begin();
+        assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &agent, &torn, &agent.ledger), 0);
+        return 0;
+}
+
+static int end(void **state) {
+        agent_end();
+        scratch_remove(&dir);
+        return tear_down(state);
+}
+
+#undef CASE
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+static void check_close(int64_t a, int64_t b) {
+        assert_true(a - b <= SLACK_MS && b - a <= SLACK_MS);
+}
+
+static void same_hold(const struct hold *a, const struct hold *b) {
+        assert_non_null(b);
+        assert_int_equal(a->verb, b->verb);
+        assert_string_equal(hold_state_id(a->state), hold_state_id(b->state));
+        assert_int_equal(a->reasons, b->reasons);
+        assert_int_equal(a->n_targets, b->n_targets);
+        assert_memory_equal(a->targets, b->targets, a->n_targets * sizeof(*a->targets));
+        assert_int_equal(a->n_permits, b->n_permits);
+        if (a->n_permits > 0)
+                assert_memory_equal(a->permits, b->permits, a->n_permits * sizeof(*a->permits));
+        assert_string_equal(a->incident, b->incident);
+        assert_int_equal(a->severity, b->severity);
+        assert_int_equal(a->automation, b->automation);
+        assert_int_equal(a->lapsing, b->lapsing);
+        check_close(a->made_ms, b->made_ms);
+        check_close(a->held_ms, b->held_ms);
+        check_close(a->lease_left_ms, b->lease_left_ms);
+        assert_int_equal(a->lease_total_ms, b->lease_total_ms);
+        assert_true(command_id_equal(&a->releaser, &b->releaser));
+}
+
+static void same_sites(const struct sites *a, const struct sites *b) {
+        assert_int_equal(!a, !b);
+        if (!a)
+                return;
+        _cleanup_json_ json_t *x = sites_to_json(a), *y = sites_to_json(b);
+
+        assert_true(json_equal(x, y));
+}
+
+/* Every id that the tests use. */
+#define IDS_MAX 40
+
+static void same_memory(const struct agent *a, const struct agent *b) {
+        assert_int_equal(hold_set_count(a->holds), hold_set_count(b->holds));
+        assert_int_equal(hold_set_count_automation(a->holds), hold_set_count_automation(b->holds));
+        for (size_t i = 0; i < hold_set_count(a->holds); i++)
+                same_hold(hold_set_at(a->holds, i), hold_set_find(b->holds, &hold_set_at(a->holds, i)->id));
+        assert_int_equal(hold_set_seen_room(a->holds), hold_set_seen_room(b->holds));
+        for (uint32_t n = 0; n < IDS_MAX; n++) {
+                const struct command_id id = id_of(n);
+                const struct seen *x = hold_set_seen(a->holds, &id), *y = hold_set_seen(b->holds, &id);
+
+                assert_int_equal(!x, !y);
+                if (x)
+                        assert_memory_equal(x, y, sizeof(*x));
+                assert_int_equal(hold_set_buried(a->holds, &id), hold_set_buried(b->holds, &id));
+                same_sites(held_find(&a->held, &id), held_find(&b->held, &id));
+        }
+        assert_int_equal(a->held.n, b->held.n);
+        assert_int_equal(hold_set_budget_used(a->holds, "SA-20261120-001"),
+                         hold_set_budget_used(b->holds, "SA-20261120-001"));
+        check_close(floor_now(&a->floor), floor_now(&b->floor));
+}
+
+/* Reads the ledger as a start does, and compares with the memory that saw it happen. */
+static void check_replay(void) {
+        struct agent again = { .trust = &w.trust };
+        bool torn;
+
+        memcpy(again.boot_id, agent.boot_id, sizeof(again.boot_id));
+        again.holds = hold_set_new();
+        ledger_free(TAKE_PTR(agent.ledger));
+        assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &again, &torn, &agent.ledger), 0);
+        assert_false(torn);
+        hold_set_advance(again.holds, again.boot_id, clock_boot_ms());
+        hold_set_advance(agent.holds, agent.boot_id, clock_boot_ms());
+        same_memory(&agent, &again);
+        held_list_done(&again.held);
+        hold_set_free(again.holds);
+}
+
+static struct sites sites_of(const char *target, const char *path, bool was_frozen) {
+        struct sites s = { .v = calloc(1, sizeof(*s.v)), .n = 1 };
+
+        assert_non_null(s.v);
+        s.v[0] = SITE_NULL;
+        assert_int_equal(target_from_str(target, &s.v[0].target), 0);
+        s.v[0].path = strdup(path);
+        s.v[0].cgroup_id = 4711;
+        s.v[0].was_frozen = was_frozen;
+        return s;
+}
+
+static void stop(uint32_t n, enum verb verb, int64_t lease_ms, unsigned int by) {
+        struct sites s = sites_of("unit:nginx.service", "/system.slice/nginx.service", n % 2);
+
+        order(verb);
+        w.c.id = id_of(n);
+        w.c.lease_ms = lease_ms;
+        w.by = by;
+        recorded_free(agent_record(&s));
+        assert_null(s.v);
+}
+
+static void settle(uint32_t n, enum hold_state state, reason_set reasons) {
+        const struct command_id id = id_of(n);
+        const struct outcome o = {
+                .id = &id, .of = "order", .settle = true, .state = state, .reasons = reasons, .receipt = "{}"
+        };
+
+        assert_int_equal(record_outcome(&agent, &o), 0);
+}
+
+static void let_go(uint32_t n, uint32_t hold) {
+        struct sites none = { 0 };
+
+        order(VERB_RELEASE);
+        w.c.id = id_of(n);
+        TARGET_HOLDS(hold);
+        w.by = BY(ALICE) | BY(BOB);
+        recorded_free(agent_record(&none));
+}
+
+static void ended(uint32_t by, uint32_t hold) {
+        const struct command_id id = id_of(by), gone = id_of(hold);
+        const struct outcome o = { .id = &id, .of = "order", .ended = &gone, .n_ended = 1, .receipt = "{}" };
+
+        assert_int_equal(record_outcome(&agent, &o), 0);
+}
+
+static void every_step_is_told_by_the_ledger(void **state) {
+        const struct command_id id4 = id_of(4), id3 = id_of(3);
+        struct sites moved, none = { 0 };
+        const uint8_t digest[32] = { 9 };
+
+        (void) state;
+        assert_int_equal(record_start(&agent), 0);
+        check_replay();
+        w.c.permits = &w.permit;
+        w.c.n_permits = 1;
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        check_replay();
+        settle(3, HOLD_HELD, reason_bit(REASON_NO_SYSTEMD));
+        check_replay();
+        w.c.n_permits = 0;
+        stop(4, VERB_CONTAIN, BOT_LEASE_MS, BY(BOT));
+        check_replay();
+        settle(4, HOLD_PARTIAL, reason_bit(REASON_FOREIGN_SOCKET));
+        settle(4, HOLD_FAILED, reason_bit(REASON_NO_BPF) | reason_bit(REASON_NOT_FROZEN));
+        check_replay();
+        order(VERB_EXTEND);
+        TARGET_HOLDS(4);
+        w.c.id = id_of(5);
+        w.c.lease_ms = MINUTE;
+        recorded_free(agent_record(&none));
+        check_replay();
+        moved = sites_of("unit:nginx.service", "/other.slice/nginx.service", true);
+        assert_int_equal(held_put(&agent.held, &id3, &moved), 0);
+        assert_int_equal(record_sites(&agent, &id3), 0);
+        check_replay();
+        assert_int_equal(record_refusal(&agent, NULL, digest, REASON_ROLE), 0);
+        assert_int_equal(record_refusal(&agent, &id3, digest, REASON_EXPIRED), 0);
+        check_replay();
+        let_go(6, 3);
+        assert_int_equal(hold_set_find(agent.holds, &id3)->state, HOLD_RELEASING);
+        check_replay();
+        ended(6, 3);
+        assert_null(hold_set_find(agent.holds, &id3));
+        check_replay();
+        assert_int_equal(record_lapse(&agent, &id4), 0);
+        assert_true(hold_set_find(agent.holds, &id4)->lapsing);
+        check_replay();
+        ended(4, 4);
+        assert_int_equal(hold_set_count(agent.holds), 0);
+        check_replay();
+        /* released before it was ordered */
+        let_go(7, 8);
+        check_replay();
+        order(VERB_SNAPSHOT);
+        w.c.id = id_of(9);
+        recorded_free(agent_record(&none));
+        check_replay();
+}
+
+static void what_the_ledger_did_not_take_is_in_memory_only(void **state) {
+        struct ledger *ledger = TAKE_PTR(agent.ledger);
+        const struct command_id id = id_of(3), by = id_of(6);
+        const struct outcome o = { .id = &id, .of = "order", .settle = true, .state = HOLD_HELD, .receipt = "{}" };
+        struct sites s = sites_of("unit:nginx.service", "/a", false);
+        struct agent again = { .trust = &w.trust };
+        struct recorded *recorded;
+        bool torn;
+
+        (void) state;
+        /* what has to stop is stopped all the same, and says so */
+        w.c.id = id;
+        recorded = agent_record(&s);
+        assert_true(recorded_flags(recorded) & reason_bit(REASON_LEDGER));
+        recorded_free(recorded);
+        assert_int_equal(record_outcome(&agent, &o), -ENODEV);
+        assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
+        assert_int_equal(record_lapse(&agent, &id), -ENODEV);
+        assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
+        /* its end, which is recorded, has no beginning when it is read: that is no error, and the order is not taken any more */
+        agent.ledger = ledger;
+        let_go(6, 3);
+        ended(6, 3);
+        ledger_free(TAKE_PTR(agent.ledger));
+        again.holds = hold_set_new();
+        assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &again, &torn, &agent.ledger), 0);
+        assert_int_equal(hold_set_count(again.holds), 0);
+        assert_true(hold_set_buried(again.holds, &id));
+        assert_non_null(hold_set_seen(again.holds, &by));
+        held_list_done(&again.held);
+        hold_set_free(again.holds);
+}
+
+static void a_release_without_a_record_does_nothing(void **state) {
+        struct ledger *ledger;
+        const struct command_id id = id_of(3);
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_free_ char *json = NULL;
+        struct recorded *untouched = (struct recorded *) 1, *recorded = untouched;
+        const struct phases phases = { 0 };
+        struct sites none = { 0 };
+
+        (void) state;
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        settle(3, HOLD_HELD, 0);
+        ledger = TAKE_PTR(agent.ledger);
+        order(VERB_RELEASE);
+        w.c.id = id_of(6);
+        TARGET_HOLDS(3);
+        w.by = BY(ALICE) | BY(BOB);
+        ask();
+        assert_int_equal(command_to_json(&w.c, &json), 0);
+        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        assert_int_equal(record_order(&agent, TAKE_PTR(w.authorised), &d, &none, &phases, &recorded), -ENODEV);
+        assert_ptr_equal(recorded, untouched);
+        assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
+        assert_null(hold_set_seen(agent.holds, &w.c.id));
+        agent.ledger = ledger;
+}
+
+/* A record as it stands in the ledger; more is members of its own. */
+static json_t *body_of(const char *kind, const uint8_t boot[static 16], int64_t boot_ms, int64_t floor_ms,
+                       const char *more) {
+        json_t *o = json_loads(more, JSON_REJECT_DUPLICATES, NULL);
+        char hex[33];
+
+        assert_non_null(o);
+        (void) sodium_bin2hex(hex, sizeof(hex), boot, 16);
+        assert_int_equal(json_object_set_new(o, "kind", json_string(kind)), 0);
+        assert_int_equal(json_object_set_new(o, "boot", json_string(hex)), 0);
+        assert_int_equal(json_object_set_new(o, "t_boot", json_integer(boot_ms)), 0);
+        assert_int_equal(json_object_set_new(o, "t_wall", json_integer(NOW)), 0);
+        assert_int_equal(json_object_set_new(o, "floor", json_integer(floor_ms)), 0);
+        return o;
+}
+
+static void replay_start(const uint8_t boot[static 16], int64_t boot_ms, int64_t floor_ms) {
+        _cleanup_json_ json_t *o = body_of("start", boot, boot_ms, floor_ms, "{}");
+
+        assert_int_equal(fold_replay(o, 1, &agent), 0);
+}
+
+static void the_floor_goes_on_within_a_boot_and_never_falls(void **state) {
+        static const uint8_t other_boot[16] = { 1 };
+        const int64_t boot_ms = clock_boot_ms();
+
+        (void) state;
+        assert_int_equal(floor_now(&agent.floor), 0);
+        /* of another boot: how long the host was off is not known */
+        replay_start(other_boot, 5, NOW);
+        assert_false(agent.same_boot);
+        check_close(floor_now(&agent.floor), NOW);
+        replay_start(other_boot, boot_ms + DAY, NOW + MINUTE);
+        check_close(floor_now(&agent.floor), NOW + MINUTE);
+        /* of this one, ten minutes ago */
+        replay_start(agent.boot_id, boot_ms - 10 * MINUTE, NOW);
+        assert_true(agent.same_boot);
+        check_close(floor_now(&agent.floor), NOW + 10 * MINUTE);
+        replay_start(agent.boot_id, boot_ms, NOW + 9 * MINUTE);
+        check_close(floor_now(&agent.floor), NOW + 10 * MINUTE);
+        replay_start(agent.boot_id, boot_ms, 0);
+        check_close(floor_now(&agent.floor), NOW + 10 * MINUTE);
+}
+
+static void a_release_raises_the_floor_by_little_and_a_stop_not_at_all(void **state) {
+        (void) state;
+        floor_raise(&agent.floor, NOW - DAY);
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        settle(3, HOLD_HELD, 0);
+        check_close(floor_now(&agent.floor), NOW - DAY);
+        let_go(6, 3);
+        check_close(floor_now(&agent.floor), NOW - DAY + DECIDE_FLOOR_STEP_MS);
+        check_replay();
+}
+
+static void what_no_version_wrote_is_refused(void **state) {
+        static const struct {
+                const char *kind, *more;
+        } bad[] = {
+                { "odd", "{}" },
+                { "", "{}" },
+                { "order", "{}" },
+                { "order", "{\"envelope\":1}" },
+                { "order", "{\"envelope\":\"{}\"}" },
+                { "outcome", "{}" },
+                { "outcome", "{\"id\":\"zz\"}" },
+                { "outcome", "{\"id\":\"00112233445566778899aabbccddeeff\",\"ended\":[1]}" },
+                { "outcome", "{\"id\":\"00112233445566778899aabbccddeeff\",\"ended\":[\"zz\"]}" },
+                { "outcome", "{\"id\":\"00112233445566778899aabbccddeeff\",\"state\":\"odd\"}" },
+                { "outcome", "{\"id\":\"00112233445566778899aabbccddeeff\",\"state\":1}" },
+                { "lapse", "{}" },
+                { "lapse", "{\"id\":\"zz\"}" },
+                { "sites", "{}" },
+        };
+        static const char *const missing[] = { "kind", "boot", "t_boot", "t_wall", "floor" };
+
+        (void) state;
+        for (size_t k = 0; k < ELEMENTSOF(bad); k++) {
+                _cleanup_json_ json_t *o = body_of(bad[k].kind, agent.boot_id, 1, 1, bad[k].more);
+
+                assert_int_equal(fold_replay(o, 1, &agent), -EBADMSG);
+        }
+        for (size_t k = 0; k < ELEMENTSOF(missing); k++) {
+                _cleanup_json_ json_t *o = body_of("start", agent.boot_id, 1, 1, "{}");
+
+                assert_int_equal(fold_replay(o, 1, &agent), 0);
+                assert_int_equal(json_object_del(o, missing[k]), 0);
+                assert_int_equal(fold_replay(o, 1, &agent), -EBADMSG);
+                assert_int_equal(json_object_set_new(o, missing[k], json_true()), 0);
+                assert_int_equal(fold_replay(o, 1, &agent), -EBADMSG);
+        }
+        assert_int_equal(hold_set_count(agent.holds), 0);
+}
+
+static void a_ledger_with_such_a_record_is_not_read_on(void **state) {
+        struct agent again = { .trust = &w.trust };
+        const struct command_id id = id_of(3), after = id_of(4);
+        json_t *o;
+        bool torn;
+
+        (void) state;
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        o = body_of("odd", agent.boot_id, 1, 1, "{}");
+        assert_int_equal(ledger_append(agent.ledger, o, NULL), 0);
+        stop(4, VERB_CONTAIN, 0, BY(ALICE));
+        ledger_free(TAKE_PTR(agent.ledger));
+        again.holds = hold_set_new();
+        assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &again, &torn, &agent.ledger), -EBADMSG);
+        /* what came before is known, and held */
+        assert_non_null(hold_set_find(again.holds, &id));
+        assert_null(hold_set_find(again.holds, &after));
+        held_list_done(&again.held);
+        hold_set_free(again.holds);
+}
+
+int main(void) {
+        const struct CMUnitTest cases[] = {
+                CASE(every_step_is_told_by_the_ledger),
+                CASE(what_the_ledger_did_not_take_is_in_memory_only),
+                CASE(a_release_without_a_record_does_nothing),
+                CASE(the_floor_goes_on_within_a_boot_and_never_falls),
+                CASE(a_release_raises_the_floor_by_little_and_a_stop_not_at_all),
+                CASE(what_no_version_wrote_is_refused),
+                CASE(a_ledger_with_such_a_record_is_not_read_on),
+        };
+
+        return cmocka_run_group_tests(cases, NULL, NULL);
+}

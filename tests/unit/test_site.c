@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/site.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+
+/* Sites as they are recorded and read back, and the list of what is held. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+
+#include "agent/core/site.h"
+
+static const struct command_id id_a = { { 0xa } }, id_b = { { 0xb } }, id_c = { { 0xc } };
+
+static struct site site_of(const char *target, const char *path, uint64_t cgroup_id) {
+        struct site s = SITE_NULL;
+
+        assert_int_equal(target_from_str(target, &s.target), 0);
+        s.path = path ? strdup(path) : NULL;
+        s.cgroup_id = cgroup_id;
+        return s;
+}
+
+static struct sites sites_of(size_t n, const struct site *v) {
+        struct sites s = { .v = memdup_array(v, n, sizeof(*v)), .n = n };
+
+        assert_non_null(s.v);
+        return s;
+}
+
+static void what_is_written_is_read_back(void **state) {
+        struct site v[] = { site_of("unit:nginx.service", "/system.slice/nginx.service", 77),
+                            site_of("cgroup:/a/b", "/a/b", INT64_MAX), site_of("slice:app.slice", NULL, 0),
+                            site_of("unit:x@1.service", NULL, 0) };
+        _cleanup_(sites_done) struct sites before = { 0 }, after = { 0 };
+        _cleanup_json_ json_t *array = NULL;
+
+        (void) state;
+        v[1].was_frozen = true;
+        v[2].missing = REASON_NOT_RUNNING;
+        v[3].missing = REASON_PROTECTED;
+        before = sites_of(ELEMENTSOF(v), v);
+        array = sites_to_json(&before);
+        assert_non_null(array);
+        assert_int_equal(sites_from_json(array, &after), 0);
+        assert_int_equal(after.n, before.n);
+        for (size_t k = 0; k < after.n; k++) {
+                assert_memory_equal(&after.v[k].target, &v[k].target, sizeof(v[k].target));
+                assert_int_equal(after.v[k].missing, v[k].missing);
+                assert_int_equal(after.v[k].cgroup_id, v[k].cgroup_id);
+                assert_int_equal(after.v[k].was_frozen, v[k].was_frozen);
+                assert_int_equal(after.v[k].fd, -EBADF);
+                if (v[k].path)
+                        assert_string_equal(after.v[k].path, v[k].path);
+                else
+                        assert_null(after.v[k].path);
+        }
+}
+
+static void no_sites_are_read_as_none(void **state) {
+        struct sites none = { 0 };
+        _cleanup_(sites_done) struct sites a = { 0 }, b = { 0 };
+        _cleanup_json_ json_t *array = sites_to_json(&none);
+
+        (void) state;
+        assert_int_equal(json_array_size(array), 0);
+        assert_int_equal(sites_from_json(array, &a), 0);
+        assert_int_equal(a.n, 0);
+        assert_int_equal(sites_from_json(NULL, &b), 0);
+        assert_int_equal(b.n, 0);
+}
+
+static void what_no_version_wrote_is_refused(void **state) {
+        static const char *const bad[] = {
+                "[1]",
+                "[null]",
+                "[{}]",
+                "[{\"target\":1,\"cgroup\":\"/a\"}]",
+                "[{\"target\":\"unit:a.service\"}]",
+                "[{\"target\":\"a\",\"cgroup\":\"/a\",\"cgroup_id\":1,\"was_frozen\":false}]",
+                "[{\"target\":\"unit:../a.service\",\"cgroup\":\"/a\",\"cgroup_id\":1,\"was_frozen\":false}]",
+                "[{\"target\":\"unit:a.service\",\"missing\":\"no-such-reason\"}]",
+                "[{\"target\":\"unit:a.service\",\"missing\":1}]",
+                "[{\"target\":\"unit:a.service\",\"cgroup\":1,\"cgroup_id\":1}]",
+                "[{\"target\":\"unit:a.service\",\"cgroup\":\"/a\",\"cgroup_id\":\"1\"}]",
+                "[{\"target\":\"unit:a.service\",\"cgroup\":\"/a\",\"cgroup_id\":1,\"was_frozen\":1}]",
+                /* the good one before it is given back too */
+                "[{\"target\":\"unit:a.service\",\"cgroup\":\"/a\",\"cgroup_id\":1,\"was_frozen\":true},{}]",
+        };
+
+        (void) state;
+        for (size_t k = 0; k < ELEMENTSOF(bad); k++) {
+                _cleanup_json_ json_t *array = json_loads(bad[k], JSON_REJECT_DUPLICATES, NULL);
+                struct sites s = { .n = 99 };
+
+                assert_non_null(array);
+                assert_int_equal(sites_from_json(array, &s), -EBADMSG);
+                assert_int_equal(s.n, 99);
+        }
+}
+
+static void a_path_that_json_cannot_hold_is_not_written_as_another(void **state) {
+        struct site v[] = { site_of("unit:a.service", "/\xff/a.service", 1) };
+        _cleanup_(sites_done) struct sites s = sites_of(1, v);
+        _cleanup_json_ json_t *array = sites_to_json(&s);
+
+        (void) state;
+        assert_null(array);
+}
+
+static void a_cgroup_has_no_unit_and_a_slice_is_not_frozen_as_one(void **state) {
+        struct site unit = site_of("unit:a.service", NULL, 0), slice = site_of("slice:a.slice", NULL, 0),
+                    cgroup = site_of("cgroup:/a", NULL, 0);
+
+        (void) state;
+        assert_string_equal(site_unit(&unit), "a.service");
+        assert_string_equal(site_unit(&slice), "a.slice");
+        assert_null(site_unit(&cgroup));
+        assert_string_equal(site_freezable_unit(&unit), "a.service");
+        assert_null(site_freezable_unit(&slice));
+        assert_null(site_freezable_unit(&cgroup));
+}
+
+static void opening_needs_a_path_and_a_root(void **state) {
+        struct site s = site_of("cgroup:/tmp", NULL, 1);
+
+        (void) state;
+        assert_int_equal(site_open(&s, "/"), -ENOENT);
+        s.path = strdup("/tmp");
+        assert_int_equal(site_open(&s, NULL), -ENOENT);
+        assert_int_equal(site_open(&s, ""), -ESTALE);
+        assert_int_equal(s.fd, -EBADF);
+        site_done(&s);
+        assert_null(s.path);
+}
+
+static void directories_are_closed_and_the_rest_stays(void **state) {
+        struct site v[] = { site_of("cgroup:/a", "/a", 1), site_of("cgroup:/b", "/b", 2) };
+        struct sites s;
+
+        (void) state;
+        v[0].fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(v[0].fd >= 0);
+        s = sites_of(2, v);
+        sites_close(&s);
+        assert_int_equal(fcntl(v[0].fd, F_GETFD), -1);
+        assert_int_equal(s.v[0].fd, -EBADF);
+        assert_string_equal(s.v[0].path, "/a");
+        sites_close(&s);
+        sites_done(&s);
+        sites_done(&s);
+}
+
+static void put(struct held_list *l, const struct command_id *id, const char *path) {
+        struct site v[] = { site_of("cgroup:/a", path, 1) };
+        struct sites s = sites_of(1, v);
+
+        assert_int_equal(held_put(l, id, &s), 0);
+        assert_int_equal(s.n, 0);
+        assert_null(s.v);
+}
+
+static void the_list_finds_replaces_and_forgets(void **state) {
+        struct held_list l = { 0 };
+
+        (void) state;
+        assert_null(held_find(&l, &id_a));
+        put(&l, &id_a, "/1");
+        put(&l, &id_b, "/2");
+        put(&l, &id_c, "/3");
+        assert_string_equal(held_find(&l, &id_b)->v[0].path, "/2");
+        put(&l, &id_b, "/4");
+        assert_int_equal(l.n, 3);
+        assert_string_equal(held_find(&l, &id_b)->v[0].path, "/4");
+        held_remove(&l, &id_a);
+        held_remove(&l, &id_a);
+        assert_null(held_find(&l, &id_a));
+        assert_string_equal(held_find(&l, &id_b)->v[0].path, "/4");
+        assert_string_equal(held_find(&l, &id_c)->v[0].path, "/3");
+        held_remove(&l, &id_c);
+        held_remove(&l, &id_b);
+        assert_int_equal(l.n, 0);
+        put(&l, &id_a, "/5");
+        held_list_done(&l);
+        assert_int_equal(l.n, 0);
+}
+
+int main(void) {
+        const struct CMUnitTest cases[] = {
+                cmocka_unit_test(what_is_written_is_read_back),
+                cmocka_unit_test(no_sites_are_read_as_none),
+                cmocka_unit_test(what_no_version_wrote_is_refused),
+                cmocka_unit_test(a_path_that_json_cannot_hold_is_not_written_as_another),
+                cmocka_unit_test(a_cgroup_has_no_unit_and_a_slice_is_not_frozen_as_one),
+                cmocka_unit_test(opening_needs_a_path_and_a_root),
+                cmocka_unit_test(directories_are_closed_and_the_rest_stays),
+                cmocka_unit_test(the_list_finds_replaces_and_forgets),
+        };
+
+        return cmocka_run_group_tests(cases, NULL, NULL);
+}
