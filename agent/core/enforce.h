@@ -2,8 +2,8 @@
 #pragma once
 
 /* Fifth stage: record -> ENFORCE -> prove. Makes the kernel do what was recorded, in the one order that leaves no way out: new connections
- * are refused, then existing sockets are destroyed while their RST can still leave, then packets are dropped, then the processes are frozen.
- * Freezing first would be wrong: a frozen process's socket still sends what it has queued.
+ * are refused and nothing comes in, then existing sockets are destroyed while their RST can still leave, then nothing goes out, then the
+ * processes are frozen. Freezing first would be wrong: a frozen process's socket still sends what it has queued.
  *
  * Every step is idempotent and goes on with the next site when one fails: a stop is rather partial than undone. What is missing is not
  * decided here but read back by prove. */

@@ -14,8 +14,8 @@
 #include "policy/cleanup.h"
 #include "policy/command.h"
 
-/* X(NAME, "id", kernel attach type, phase): calls are refused first, then existing sockets are destroyed while their RST can still leave, then
- * packets are dropped. */
+/* X(NAME, "id", kernel attach type, phase): first calls are refused and nothing comes in, so that no connection is made any more; then the existing
+ * sockets are destroyed, while their RST can still leave; then nothing goes out. */
 #define ISOLATE_HOOK_TABLE(X)                                     \
         X(CONNECT4, "connect4", BPF_CGROUP_INET4_CONNECT, CALLS) \
         X(CONNECT6, "connect6", BPF_CGROUP_INET6_CONNECT, CALLS) \
@@ -24,7 +24,7 @@
         X(BIND4, "bind4", BPF_CGROUP_INET4_BIND, CALLS)          \
         X(BIND6, "bind6", BPF_CGROUP_INET6_BIND, CALLS)          \
         X(EGRESS, "egress", BPF_CGROUP_INET_EGRESS, PACKETS)     \
-        X(INGRESS, "ingress", BPF_CGROUP_INET_INGRESS, PACKETS)
+        X(INGRESS, "ingress", BPF_CGROUP_INET_INGRESS, CALLS)
 
 enum isolate_phase {
         ISOLATE_CALLS,

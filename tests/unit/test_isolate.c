@@ -164,6 +164,42 @@ static void what_is_connected_passes_the_call_hooks(void **state) {
         }
 }
 
+static int tcp_state(int fd) {
+        struct tcp_info info;
+        socklen_t size = sizeof(info);
+
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+        return info.tcpi_state;
+}
+
+/* Else a busy listener would have new connections again before the last hook is in place. */
+static void while_sockets_are_destroyed_none_is_made_and_their_reset_still_leaves(void **state) {
+        const struct linger reset = { .l_onoff = 1 };
+        union wire_addr any = wire_addr("10.0.0.1", 0), at;
+        int listener = cage_socket(&cage, AF_INET, SOCK_STREAM, 0), before = wire_socket(AF_INET, SOCK_STREAM, 0),
+            after = wire_socket(AF_INET, SOCK_STREAM, 0), in;
+        char c;
+
+        (void) state;
+        assert_int_equal(bind(listener, &any.sa, sizeof(any.v4)), 0);
+        assert_int_equal(listen(listener, 4), 0);
+        at = wire_name(listener);
+        assert_int_equal(wire_connect(before, &at), 0);
+        wire_settle();
+        in = accept(listener, NULL, NULL);
+        assert_true(in >= 0);
+        hold(&hold_a, NULL, 0, true, false);
+        assert_int_equal(wire_connect(after, &at), 0);
+        wire_settle();
+        assert_int_equal(tcp_state(after), TCP_SYN_SENT);
+        assert_int_equal(setsockopt(in, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+        (void) close(in);
+        wire_settle();
+        assert_int_equal(recv(before, &c, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        (void) close(listener), (void) close(before), (void) close(after);
+}
+
 static void what_is_connected_is_cut_both_ways_by_the_packet_hooks(void **state) {
         (void) state;
         for (size_t k = 0; k < ELEMENTSOF(paths); k++) {
@@ -173,7 +209,7 @@ static void what_is_connected_is_cut_both_ways_by_the_packet_hooks(void **state)
                 const bool tcp = paths[k].type == SOCK_STREAM;
 
                 wire_join(other.in, paths[k].ip, paths[k].type, &other.out);
-                hold(&hold_a, NULL, 0, false, true);
+                hold(&hold_a, NULL, 0, true, true);
                 /* TCP keeps what it could not send, a datagram is refused */
                 assert_int_equal(wire_send(o.in, "x", 1), tcp ? 0 : -EPERM);
                 assert_int_equal(wire_arrived(o.out), 0);
@@ -208,14 +244,6 @@ static void each_direction_is_cut_by_its_own_hook(void **state) {
                         close_pair(&o);
                 }
         }
-}
-
-static int tcp_state(int fd) {
-        struct tcp_info info;
-        socklen_t size = sizeof(info);
-
-        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
-        return info.tcpi_state;
 }
 
 static void a_listener_in_there_does_not_answer(void **state) {
@@ -420,6 +448,7 @@ int main(void) {
                 CASE(sockets_of_cgroups_below_are_held_too),
                 CASE(another_network_namespace_is_no_way_out),
                 CASE(what_is_connected_passes_the_call_hooks),
+                CASE(while_sockets_are_destroyed_none_is_made_and_their_reset_still_leaves),
                 CASE(what_is_connected_is_cut_both_ways_by_the_packet_hooks),
                 CASE(each_direction_is_cut_by_its_own_hook),
                 CASE(a_listener_in_there_does_not_answer),

@@ -143,7 +143,7 @@ static bool in6(const struct v6 *f) {
 
 static void allow(const struct permit *p, size_t n) {
         assert_int_equal(isolate_drop(isolate, &hold_a), 0);
-        hold(&hold_a, p, n, false, true);
+        hold(&hold_a, p, n, true, true);
 }
 
 static void allow_one(const char *net, uint16_t port, uint8_t proto) {
