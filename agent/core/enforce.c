@@ -177,13 +177,21 @@ const struct enforced_site *enforced_site(const struct enforced *e, size_t site)
         return site < e->n ? &e->sites[site] : NULL;
 }
 
-/* Another active hold that freezes the very same cgroup. One that freezes an ancestor is the kernel's own business: it counts. */
-static bool frozen_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
+static bool freezes(const struct verb_info *v) {
+        return v->freezes;
+}
+
+static bool isolates(const struct verb_info *v) {
+        return v->isolates;
+}
+
+/* Another active hold that does the same to the very same cgroup. One that does it to an ancestor is the kernel's own business: it counts. */
+static bool held_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id, bool (*does)(const struct verb_info *v)) {
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
                 const struct sites *sites;
 
-                if (command_id_equal(&h->id, hold) || h->state == HOLD_RELEASING || !verb_info(h->verb)->freezes)
+                if (command_id_equal(&h->id, hold) || h->state == HOLD_RELEASING || !does(verb_info(h->verb)))
                         continue;
                 sites = held_find(&a->held, &h->id);
                 for (size_t k = 0; sites && k < sites->n; k++)
@@ -197,7 +205,7 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
         struct cgroup_freezer now;
         bool above;
 
-        if (frozen_by_other(a, hold, cgroup_id)) {
+        if (held_by_other(a, hold, cgroup_id, freezes)) {
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
                 return;
         }
@@ -215,21 +223,6 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
                 *ret |= reason_bit(REASON_PERSISTS);
         else if (above || cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
-}
-
-static bool isolated_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
-        struct isolate_link links[_ISOLATE_HOOK_MAX];
-
-        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
-                const struct hold *h = hold_set_at(a->holds, i);
-
-                if (command_id_equal(&h->id, hold) || !verb_info(h->verb)->isolates)
-                        continue;
-                isolate_read(a->isolate, &h->id, cgroup_id, links);
-                if (links[ISOLATE_EGRESS].link_id != 0)
-                        return true;
-        }
-        return false;
 }
 
 /* A cgroup that is gone took its freeze and its links with it. FAIL-CLOSED: one that merely cannot be opened did not. */
@@ -252,7 +245,7 @@ static void undo_site(struct agent *a, const struct hold *h, struct site *s, rea
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
         else if (verb_info(h->verb)->freezes)
                 thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_freezable_unit(s), ret);
-        if (a->probe && verb_info(h->verb)->isolates && !isolated_by_other(a, &h->id, s->cgroup_id))
+        if (a->probe && verb_info(h->verb)->isolates && !held_by_other(a, &h->id, s->cgroup_id, isolates))
                 probe_leave(a->probe, s->cgroup_id);
 }
 
