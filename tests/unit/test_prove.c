@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
+/* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/sockets.c agent/core/systemd.c */
+/* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
+
+/* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap, and nothing else is. */
+
+#include "lib/cage.h"
+
+#include <fcntl.h>
+
+#include "lib/enforce_box.h"
+
+static void what_is_undone_behind_its_back_is_seen(void **state) {
+        const struct command_id one = id_of(1);
+        char id[33], path[256];
+        struct proof p;
+
+        (void) state;
+        (void) cage_spawn(&cage, NULL, NULL);
+        check_state(stop(1, VERB_CONTAIN, &cage), HOLD_HELD, 0);
+        cage_freeze(&cage, false);
+        p = look(1);
+        assert_false(p.frozen);
+        assert_int_equal(p.gaps, GAP(NOT_FROZEN));
+        cage_freeze(&cage, true);
+        assert_int_equal(look(1).gaps, 0);
+        command_id_to_str(&one, id);
+        (void) snprintf(path, sizeof(path), "%s/%s/%llx_bind6", cage_pins(), id, (unsigned long long) cage.id);
+        _cleanup_close_ int fd = bpf_obj_get(path);
+
+        assert_int_equal(bpf_link_detach(fd), 0);
+        p = look(1);
+        assert_int_equal(p.gaps, GAP(LINK_LOST));
+        assert_int_equal(prove_fold(_HOLD_STATE_MAX, &p, VERB_CONTAIN), HOLD_PARTIAL);
+        (void) close(cage.fd);
+        cage_remove(&cage);
+        cage = cage_make("held");
+        p = look(1);
+        assert_false(p.present);
+        assert_int_equal(p.gaps, GAP(CGROUP_REPLACED));
+        assert_int_equal(prove_fold(_HOLD_STATE_MAX, &p, VERB_CONTAIN), HOLD_FAILED);
+        assert_int_equal(let_go(1), 0);
+}
+
+static void a_program_that_keeps_ours_off_is_named(void **state) {
+        static const struct bpf_insn pass[] = {
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+                { .code = BPF_JMP | BPF_EXIT },
+        };
+        LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_INET_EGRESS);
+        _cleanup_close_ int prog =
+                bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "pass", "GPL", pass, ELEMENTSOF(pass), &opts);
+        struct proven *p;
+
+        (void) state;
+        assert_int_equal(bpf_prog_attach(prog, cage.fd, BPF_CGROUP_INET_EGRESS, 0), 0);
+        (void) cage_spawn(&cage, NULL, NULL);
+        p = stop(1, VERB_CONTAIN, &cage);
+        assert_int_equal(proven_site(p, 0)->selftest.open_datagram, PROBE_LEAK);
+        check_links(proven_site(p, 0), _ISOLATE_HOOK_MAX - 1);
+        check_state(p, HOLD_PARTIAL, GAP(FOREIGN_BPF) | GAP(SELFTEST_LEAK));
+        assert_int_equal(let_go(1), 0);
+        assert_int_equal(bpf_prog_detach2(prog, cage.fd, BPF_CGROUP_INET_EGRESS), 0);
+}
+
+static void a_socket_that_was_handed_in_is_told(void **state) {
+        int fd = wire_socket(AF_INET, SOCK_STREAM, 0), peer, datagram = wire_socket(AF_INET, SOCK_DGRAM, 0), other;
+        struct proven *p;
+
+        (void) state;
+        wire_join(fd, "10.0.0.1", SOCK_STREAM, &peer);
+        wire_join(datagram, "10.0.0.1", SOCK_DGRAM, &other);
+        (void) cage_spawn_with(&cage, fd, keep_no_raw, NULL);
+        (void) cage_spawn_with(&cage, datagram, keep_no_raw, NULL);
+        /* who is frozen can do nothing with what is destroyed */
+        p = stop(1, VERB_CONTAIN, &cage);
+        assert_int_equal(proven_site(p, 0)->sockets.destroyed, 3);
+        check_state(p, HOLD_HELD, 0);
+        assert_int_equal(let_go(1), 0);
+        (void) close(fd), (void) close(peer), (void) close(datagram), (void) close(other);
+}
+
+static void who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out(void **state) {
+        int fd = wire_socket(AF_INET, SOCK_DGRAM, 0), peer;
+        struct proven *p;
+
+        (void) state;
+        wire_join(fd, "10.0.0.1", SOCK_DGRAM, &peer);
+        (void) cage_spawn_with(&cage, fd, keep_no_raw, NULL);
+        p = stop(1, VERB_ISOLATE, &cage);
+        assert_int_equal(proven_site(p, 0)->sockets.foreign, 1);
+        check_state(p, HOLD_PARTIAL, GAP(FOREIGN_SOCKET));
+        assert_int_equal(let_go(1), 0);
+        (void) close(fd), (void) close(peer);
+}
+
+static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
+        struct proven *p;
+
+        (void) state;
+        (void) cage_spawn(&cage, NULL, NULL);
+        agent.local.n_permits = 1;
+        assert_int_equal(permit_net_from_str("127.0.0.0/8", &agent.local.permits[0]), 0);
+        p = stop(1, VERB_CONTAIN, &cage);
+        assert_false(proven_site(p, 0)->tested);
+        check_state(p, HOLD_PARTIAL, GAP(SELFTEST_NOT_RUN));
+        assert_int_equal(let_go(1), 0);
+        assert_int_equal(permit_net_from_str("127.0.0.1/32", &agent.local.permits[0]), 0);
+        p = stop(2, VERB_CONTAIN, &cage);
+        check_blocked(proven_site(p, 0));
+        check_state(p, HOLD_HELD, 0);
+        assert_int_equal(let_go(2), 0);
+}
+
+/* Connects again and again from beside. */
+static void keep_connecting(void *userdata) {
+        const union wire_addr *to = userdata;
+
+        if (fork() != 0)
+                return;
+        for (;;) {
+                int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+                (void) connect(fd, &to->sa, sizeof(to->v4));
+                (void) usleep(100);
+                (void) close(fd);
+        }
+}
+
+static void accept_all(void *userdata) {
+        int fds[64] = { 0 };
+
+        (void) userdata;
+        if (fork() != 0)
+                return;
+        for (unsigned k = 0;; k = (k + 1) % ELEMENTSOF(fds)) {
+                if (fds[k] > 0)
+                        (void) close(fds[k]);
+                fds[k] = accept(CAGE_HELD, NULL, NULL);
+        }
+}
+
+static void a_busy_listener_is_held_whole(void **state) {
+        struct cage beside = cage_make("beside");
+        union wire_addr any = wire_addr("10.0.0.1", 0), at;
+        int listener = cage_socket(&cage, AF_INET, SOCK_STREAM, 0);
+
+        (void) state;
+        assert_int_equal(bind(listener, &any.sa, sizeof(any.v4)), 0);
+        assert_int_equal(listen(listener, 64), 0);
+        assert_int_equal(fcntl(listener, F_SETFL, 0), 0);
+        at = wire_name(listener);
+        (void) cage_spawn_with(&cage, listener, accept_all, NULL);
+        (void) close(listener);
+        for (int k = 0; k < 2; k++)
+                (void) cage_spawn(&beside, keep_connecting, &at);
+        (void) usleep(100 * 1000);
+        for (uint32_t n = 1; n <= 5; n++) {
+                struct proven *p = stop(n, VERB_CONTAIN, &cage);
+
+                assert_true(proven_site(p, 0)->sockets.destroyed > 1);
+                assert_int_equal(proven_site(p, 0)->sockets.listeners, 1);
+                check_state(p, HOLD_HELD, 0);
+                assert_int_equal(let_go(n), 0);
+                (void) usleep(50 * 1000);
+        }
+}
+
+static void what_is_missing_of_several_is_partial(void **state) {
+        struct cage empty = cage_make("empty");
+        struct proven *p;
+
+        (void) state;
+        (void) cage_spawn(&cage, NULL, NULL);
+        order(VERB_CONTAIN);
+        AIM(&cage, &empty);
+        p = carry_out(1);
+        assert_int_equal(proven_site(p, 0)->gaps, 0);
+        assert_int_equal(proven_site(p, 1)->gaps, GAP(NOT_RUNNING));
+        check_state(p, HOLD_PARTIAL, GAP(NOT_RUNNING));
+        assert_int_equal(let_go(1), 0);
+}
+
+/* Both have sockets of the self-test in the one that lies deeper, and destroying for the one must not cost the other its test. */
+static void two_targets_within_each_other_are_both_tested(void **state) {
+        struct cage below = cage_make("held/below");
+        struct proven *p;
+
+        (void) state;
+        (void) cage_spawn(&below, NULL, NULL);
+        order(VERB_CONTAIN);
+        AIM(&cage, &below);
+        p = carry_out(1);
+        check_blocked(proven_site(p, 0));
+        check_blocked(proven_site(p, 1));
+        check_state(p, HOLD_HELD, 0);
+        assert_int_equal(let_go(1), 0);
+        assert_int_equal(attached(&below), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest cases[] = {
+                CASE(what_is_undone_behind_its_back_is_seen),
+                CASE(a_program_that_keeps_ours_off_is_named),
+                CASE(a_socket_that_was_handed_in_is_told),
+                CASE(who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out),
+                CASE(what_is_permitted_is_not_taken_for_a_leak),
+                CASE(a_busy_listener_is_held_whole),
+                CASE(what_is_missing_of_several_is_partial),
+                CASE(two_targets_within_each_other_are_both_tested),
+        };
+
+        return CAGE_MAIN(cases);
+}
