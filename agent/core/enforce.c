@@ -4,6 +4,7 @@
 #include "agent/core/cgroup.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
+#include "agent/util/log.h"
 
 struct enforced {
         struct recorded *recorded;
@@ -87,9 +88,10 @@ static void step_destroy(struct agent *a, struct enforced *e, const struct site 
         out->gaps |= out->sockets.gaps;
 }
 
+/* The mark is for a start that finds no ledger: without it nothing would tell then whose freeze this is. */
 static void step_freeze(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
-        (void) a;
-        (void) e;
+        if (!s->was_frozen && isolate_mark(a->isolate, recorded_id(e->recorded), s->cgroup_id) < 0)
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "enforce"), "A freeze could not be marked as ours");
         if (cgroup_freezer_write(s->fd, true) < 0)
                 out->gaps |= reason_bit(REASON_NOT_FROZEN);
 }

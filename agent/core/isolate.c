@@ -27,6 +27,8 @@ static const struct hook_conf hooks[_ISOLATE_HOOK_MAX] = {
 
 /* PINS/<32 hex>; PINS itself is an option of ours and short */
 #define PIN_DIR_MAX 512
+/* PINS/<32 hex>/<cgroup id>_freeze is the mark; no hook has that id */
+#define MARK "_freeze"
 
 /* A loaded set: the file descriptors keep it alive, the skeleton itself is freed after loading. */
 struct set {
@@ -295,8 +297,17 @@ bool isolate_count(const struct isolate *i, const struct command_id *hold, uint6
         return true;
 }
 
+int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        char dir[PIN_DIR_MAX], path[PATH_MAX];
+        int r = fault_effect("freeze-mark");
+
+        pin_dir(i, hold, dir, sizeof(dir));
+        (void) snprintf(path, sizeof(path), "%s/%llx" MARK, dir, (unsigned long long) cgroup_id);
+        return r < 0 ? r : io_mkdirs(path, 0700);
+}
+
 /* Unpinning alone only schedules the detach; a release has to know that it happened. */
-static int drop_pin(int dir, const char *dir_path, const char *name) {
+static int drop_one(int dir, const char *dir_path, const char *name) {
         char path[PATH_MAX];
         _cleanup_close_ int fd = -EBADF;
         struct bpf_link_info info = { 0 };
@@ -307,6 +318,8 @@ static int drop_pin(int dir, const char *dir_path, const char *name) {
         r = fault_effect("link-detach");
         if (r < 0)
                 return r;
+        if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno != ENOTDIR)
+                return 0; /* a mark, or already gone */
         fd = bpf_obj_get(path);
         if (fd < 0) /* nobody could tell whether it was detached */
                 return errno == ENOENT ? 0 : -errno;
@@ -328,7 +341,7 @@ int isolate_drop(struct isolate *i, const struct command_id *hold) {
         if (!d)
                 return errno == ENOENT ? 0 : -errno;
         while ((e = readdir(d))) {
-                int r = e->d_name[0] == '.' ? 0 : drop_pin(dirfd(d), path, e->d_name);
+                int r = e->d_name[0] == '.' ? 0 : drop_one(dirfd(d), path, e->d_name);
 
                 if (r < 0 && first == 0)
                         first = r;

@@ -64,6 +64,10 @@ int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_
 /* Ends the use of the set taken by isolate_begin; what is attached stays. */
 void isolate_end(struct isolate *i);
 
+/* Leaves a mark beside the pins that the hold froze this cgroup: an empty directory, which ends with the boot as the freeze
+ * does. */
+int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) _warn_unused_;
+
 /* Reads back every hook of one cgroup under one hold. Entries that are not attached to exactly this cgroup are zero. Never fails. */
 void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_link ret[static _ISOLATE_HOOK_MAX]);
 /* What the hold's programs counted on that cgroup. False when they are gone. */
@@ -71,9 +75,9 @@ bool isolate_count(const struct isolate *i, const struct command_id *hold, uint6
 
 /* Detaches and unpins everything of a hold, then checks that nothing of it is left. 0, -EBUSY when something is, or -errno. */
 int isolate_drop(struct isolate *i, const struct command_id *hold) _warn_unused_;
-/* The ids of the cgroups that the hold has pins for, at most max of them; tells how many. They are what is left of a hold when the ledger is lost. */
+/* The ids of the cgroups that the hold has pins or marks for, at most max of them; tells how many. They are what is left of a hold when the ledger is lost. */
 size_t isolate_cgroups(const struct isolate *i, const struct command_id *hold, uint64_t *ret, size_t max);
-/* Calls fn for each hold that has pins. */
+/* Calls fn for each hold that has pins or marks. */
 int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata), void *userdata) _warn_unused_;
 
 const char *isolate_hook_id(enum isolate_hook h);

@@ -11,7 +11,25 @@
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
 
+struct forgotten {
+        const struct agent *a;
+        uint64_t cgroup_id;
+        bool found;
+};
+
+static int find_forgotten(const struct command_id *hold, void *userdata) {
+        struct forgotten *f = userdata;
+        uint64_t ids[COMMAND_TARGETS_MAX];
+        const size_t n = hold_set_find(f->a->holds, hold) ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
+
+        for (size_t i = 0; i < n; i++)
+                f->found |= ids[i] == f->cgroup_id;
+        return 0;
+}
+
 void order_inherit_was_frozen(const struct agent *a, struct site *s) {
+        struct forgotten forgotten = { .a = a, .cgroup_id = s->cgroup_id };
+
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
                 const struct sites *sites = verb_info(h->verb)->freezes ? held_find(&a->held, &h->id) : NULL;
@@ -22,6 +40,9 @@ void order_inherit_was_frozen(const struct agent *a, struct site *s) {
                                 return;
                         }
         }
+        /* what the ledger forgot was ours all the same */
+        if (s->was_frozen && isolate_each(a->isolate, find_forgotten, &forgotten) == 0 && forgotten.found)
+                s->was_frozen = false;
 }
 
 /* NONE when at least one target can be held; else why the first cannot. */
