@@ -1,0 +1,306 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# 010-core.sh B: the core dies, or is refused, at every single thing that it does to the world outside its memory.
+#
+# For each k of its effects between start and the end of a release, on a real host: it is started to be killed at its k-th effect, or
+# with that effect failing; it is sent a stop order; it comes back without fault; it is sent the same file again until it answers; then
+# two people release. After every step what it says is held against what the kernel says. Then the same for a core that is killed again
+# at each effect of putting right what its first death left, and for the very first start of a host. Two boxes work at once.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+B=$(realpath "${1:?usage: 010-core.sh BUILD}")
+# shellcheck source=tests/lib/box.sh
+. tests/lib/box.sh
+# shellcheck source=tests/lib/tap.sh
+. tests/lib/tap.sh
+# shellcheck source=tests/lib/agent.sh
+. tests/lib/agent.sh
+
+WRAPPER=/usr/local/lib/freezed-with-faults
+# how long an answer may take while the core is killed under it
+PATIENCE=8s
+# Effects that depend on the moment, as the number of its sockets does, shift the others: so many more than were counted are tried.
+SLACK=3
+
+# --- the host
+
+# The core takes one line of /run/freezed/faults at each start, and runs without fault when there is none.
+install_faulty() {
+        local root
+        root=$(box_root "$H")
+        mkdir -p "$root/usr/local/lib" "$root/etc/systemd/system/freezed.service.d"
+        cat >"$root$WRAPPER" <<-'WRAPPER'
+		#!/bin/sh
+		if read -r FREEZED_FAULT </run/freezed/faults; then
+		        sed -i 1d /run/freezed/faults
+		        export FREEZED_FAULT FREEZED_FAULT_FILE=/run/freezed/effects
+		fi 2>/dev/null
+		exec /usr/sbin/freezed
+	WRAPPER
+        chmod 0755 "$root$WRAPPER"
+        printf '[Service]\nExecStart=\nExecStart=%s\n' "$WRAPPER" >"$root/etc/systemd/system/freezed.service.d/faults.conf"
+        install -m 0755 "$B/fault/freezed" "$root/usr/sbin/freezed"
+        box_run "$H" systemctl daemon-reload
+}
+
+# restart FAULT...: the core starts with the first one, and with the next each time that it has to start again
+restart() {
+        printf '%s\n' "$@" >"$(box_live "$H")/run/freezed/faults"
+        # says that it failed when the core dies as it starts
+        box_run "$H" systemctl restart freezed.service 2>/dev/null
+}
+
+effects() {
+        cat "$(box_live "$H")/run/freezed/effects"
+}
+
+# make_files N LABEL: N stop orders and the releases of their holds, /root/LABEL-{stop,go}-K.json, signed by who has to
+make_files() {
+        box_sh "$H" '
+                stop="--severity P0 --incident SA-20261120-001 --reason sweep --yes"
+                for k in $(seq "$1"); do
+                        id=$(freezectl contain beacon.service $stop --expires 2h --key /root/alice --out "/root/$2-stop-$k.json" --json | jq -r ".summary.id") &&
+                                freezectl release "$id" $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$2-go-$k.json" >/dev/null || exit 1
+                done' "$@"
+}
+
+# --- what went wrong with the k at hand
+
+wrong() {
+        WRONG+=("$*")
+}
+
+# send FILE WHEN: the answer is kept for the end, where the ledger has to know it
+send() {
+        ask send "/root/$1" --timeout "$PATIENCE"
+        jq -c <<<"$SAID" 'select(.receipt and .receipt.state != "refused" and .receipt.state != "duplicate") | .receipt' >>"$RECEIPTS"
+        trace "send $1: $(state)"
+}
+
+trace() {
+        TRACE+="$*; "
+}
+
+# Whatever it answers, it never says more than the kernel does. WHEN is for who reads the failure.
+is_honest() {
+        local when=$1 holds
+        case $(state) in
+        contained) is_held "$BEACON" || wrong "$when: the receipt says contained, the kernel does not" ;;
+        released) is_free "$BEACON" || wrong "$when: the receipt says released, the kernel does not" ;;
+        esac
+        ask status --timeout "$PATIENCE"
+        holds=$(said '[.report.holds[].state] | join(" ")')
+        trace "says $holds"
+        [[ $holds != *contained* ]] || is_held "$BEACON" || wrong "$when: status says contained, the kernel does not"
+}
+
+# The core is back without fault: the hold is in full, or the order is unknown and nothing is in force that a receipt has not told of.
+is_recovered() {
+        local when="after the restart" first=$1 holds
+        box_until 10 agent_is_up || wrong "$when: the agent is not back"
+        ask status
+        holds=$(said '[.report.holds[] | .state + ":" + (.reasons | join(","))] | join(" ")')
+        trace "then $holds"
+        case $holds in
+        contained:) is_held "$BEACON" || wrong "$when: status says contained, the kernel does not" ;;
+        partial:unknown-hold) [ "$first" = contained ] && is_held "$BEACON" || wrong "$when: was $first, is in force, and is not known" ;;
+        '') [ "$first" != contained ] && is_free "$BEACON" || wrong "$when: was $first, is not known, in force is: $(ours)" ;;
+        *) wrong "$when: was $first, is $holds" ;;
+        esac
+}
+
+# until_answered FILE STATE: sent again until there is an answer, which has to be this or a duplicate that stands for it
+until_answered() {
+        local n
+        for n in 1 2 3; do
+                send "$1"
+                [ "$(state)" = silent ] || break
+        done
+        case $(state)$(said '.receipt.reasons // [] | join(",")') in
+        "$2") ;;
+        duplicate) [ "$(said .receipt.receipt.state)" = "$2" ] || wrong "$1: the stored receipt says $(said .receipt.receipt.state)" ;;
+        # it is held already by an order that was lost with the ledger: nothing can be tried inside a cgroup that is frozen
+        partialselftest-not-run) [[ $TRACE == *unknown-hold* ]] || wrong "$1: there is no self-test" ;;
+        *) wrong "$1 is answered: $SAID" ;;
+        esac
+}
+
+# contain FILE KILL: the order, under whatever fault was set; KILL: the core is killed after it
+contain() {
+        local first
+        send "$1"
+        first=$(state)
+        is_honest "after the order"
+        # An effect that failed is not the end of the process. The end comes now, so that what was left undone meets a new one.
+        if "$2"; then agent_kill; fi
+        is_recovered "$first"
+        until_answered "$1" contained
+        is_held "$BEACON" || wrong "sent again, the kernel does not hold it"
+        is_still || wrong "contained, it beats or streams"
+        ask status
+        [ "$(said '[.report.holds[].state] | join(" ")')" = contained ] || wrong "sent again, its holds are $(said '.report.holds')"
+}
+
+# let_go FILE KILL
+let_go() {
+        send "$1"
+        is_honest "after the release"
+        if "$2"; then agent_kill; fi
+        until_answered "$1" released
+        is_free "$BEACON" || wrong "released, something is in force"
+        ask status
+        [ "$(said '.report.holds | length')" = 0 ] || wrong "released, status lists $(said '.report.holds')"
+        [ -z "$(ours)" ] || wrong "left: $(ours)"
+        lives || wrong "it does not live again"
+}
+
+# Whatever this k has left, the next one starts clean.
+clean_up() {
+        box_sh "$H" 'rm -rf /sys/fs/bpf/freezed/*; systemctl thaw beacon.service; echo 0 >"/sys/fs/cgroup/$1/cgroup.freeze"' "$BEACON" 2>/dev/null
+}
+
+# sweep LABEL N FAULT...: for each k up to N an order and its release, started with the faults, in which K stands for k. Prints a line for
+# each: "ok" or what went wrong.
+sweep() {
+        local label=$1 n=$2 k in_order in_release
+        shift 2
+        for k in $(seq "$n"); do
+                WRONG=() TRACE=
+                in_order=false in_release=false
+                if [[ $* == fail:* ]]; then
+                        if [ "$k" -le "$N_HELD" ]; then in_order=true; else in_release=true; fi
+                fi
+                restart "${@//K/$k}"
+                contain "$label-stop-$k.json" "$in_order"
+                let_go "$label-go-$k.json" "$in_release"
+                if [ ${#WRONG[@]} -eq 0 ]; then
+                        echo ok
+                else
+                        printf '%s | ' "${WRONG[@]}" "$TRACE" | tr '\n' ' '
+                        echo
+                        clean_up
+                fi
+        done >"$(box_dir "$H")/$label.verdicts" 2>&1
+}
+
+# judge BOX LABEL N SENTENCE: counts what a sweep has printed
+judge() {
+        local line k=0
+        while IFS= read -r line; do
+                k=$((k + 1))
+                is "$4 $k: never less than it says, and in the end released" "$line" ok
+        done <"$(box_dir "$1")/$2.verdicts"
+        is "$2: every effect was tried" "$k" "$3"
+}
+
+# first_start FAULT: the start of a host that has no state yet
+first_start() {
+        box_run "$H" systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service 2>/dev/null
+        box_sh "$H" 'rm -rf /var/lib/freezed/* /etc/freezed/hosts /etc/freezed/trust.json /run/freezed/effects'
+        echo "$1" >"$(box_live "$H")/run/freezed/faults"
+        box_run "$H" systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service 2>/dev/null
+}
+
+# The key that it signs with is the one that it shows, the ledger takes records, and no kill makes it another host.
+is_sound() {
+        local key
+        key=$(cat "$(box_root "$H")/var/lib/freezed/host_key.pub")
+        box_until 5 box_run "$H" freezectl enroll /root/trust.json || return
+        box_until 5 agent_is_up && agent_kill && box_run "$H" freezectl health && [ "$(cat "$(box_root "$H")/var/lib/freezed/host_key.pub")" = "$key" ]
+}
+
+has_key() {
+        [ -s "$(box_root "$H")/var/lib/freezed/host_key.pub" ]
+}
+
+# Every receipt that anyone got is on the disk, unless it says itself that it is not; and no order was taken up twice.
+ledger_is_right() {
+        local root records
+        root=$(box_root "$H")/var/lib/freezed
+        records=$(box_dir "$H")/records
+        box_run "$H" systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
+        check "$H: the ledger verifies from its first record to its last" sh -c 'tests/lib/read_ledger.py "$1" "$2" >"$3"' sh "$root/ledger" "$root/host_key.pem" "$records"
+        is "$H: every receipt is in it" "$(jq -c --slurpfile r <(jq -c 'select(.payload and .kind == "outcome") | .payload' "$records") \
+                'select((.flags | index("ledger-failed") | not) and ([.] | inside($r) | not))' "$RECEIPTS")" ""
+        is "$H: no order is in it twice" "$(jq -r 'select(.kind == "order") | .id' "$records" | sort | uniq -d)" ""
+        echo "# $H: $(wc -l <"$records") records, $(wc -l <"$RECEIPTS") receipts"
+}
+
+faulty_box() {
+        agent_box "$1" "$B" && install_faulty && box_beacon "$1" && RECEIPTS=$(box_dir "$1")/receipts && : >"$RECEIPTS"
+}
+
+# --- before anything fails
+
+faulty_box one || exit
+WRONG=() TRACE=
+make_files 3 count || exit
+restart count
+N_START=$(effects)
+send count-stop-1.json
+is "with nothing failing it is contained" "$(state)" contained
+N_HELD=$(effects)
+send count-go-1.json
+is "and released" "$(state)" released
+N_ALL=$(effects)
+echo "# effects: $N_START to start, $((N_HELD - N_START)) to contain and preserve, $((N_ALL - N_HELD)) to release"
+if [ "$N_START" -ge 2 ] && [ "$N_HELD" -ge 20 ] && [ "$N_ALL" -ge 30 ]; then ok "its effects are seen"; else not_ok "its effects are seen"; fi
+
+# in the middle of the order, and in the middle of the release
+MID_ORDER=$((N_START + (N_HELD - N_START) / 2))
+MID_RELEASE=$(((N_HELD + N_ALL) / 2))
+restart "kill:$MID_ORDER" count
+send count-stop-2.json
+box_until 5 agent_is_up
+N_AGAIN=$(effects)
+send count-go-2.json
+restart "kill:$MID_RELEASE" count
+send count-stop-3.json
+send count-go-3.json
+box_until 5 agent_is_up
+N_ANEW=$(effects)
+is "interrupted in the middle of both, it is released in the end" "$(ours)" ""
+echo "# effects: $N_AGAIN to put right an order that died at effect $MID_ORDER, $N_ANEW a release that died at effect $MID_RELEASE"
+N_ALL=$((N_ALL + SLACK)) N_AGAIN=$((N_AGAIN + SLACK)) N_ANEW=$((N_ANEW + SLACK))
+
+# --- at every effect
+
+faulty_box two || exit
+H=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew || exit
+H=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again || exit
+(
+        H=one RECEIPTS=$(box_dir one)/receipts
+        sweep fail "$N_ALL" fail:K
+        sweep anew "$N_ANEW" "kill:$MID_RELEASE" kill:K
+) &
+one=$!
+(
+        H=two RECEIPTS=$(box_dir two)/receipts
+        sweep kill "$N_ALL" kill:K
+        sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K
+) &
+wait "$one" "$!"
+judge one fail "$N_ALL" "a failure of effect"
+judge two kill "$N_ALL" "death at effect"
+judge two again "$N_AGAIN" "death in an order and again, while recovering from that, at effect"
+judge one anew "$N_ANEW" "death in a release and again, while recovering from that, at effect"
+for H in one two; do
+        RECEIPTS=$(box_dir "$H")/receipts
+        ledger_is_right
+done
+
+# --- at every effect of a host's first start
+first_start count
+box_until 5 has_key
+N_FIRST=$(effects)
+echo "# effects: $N_FIRST to start for the first time"
+if [ "$N_FIRST" -gt "$N_START" ]; then ok "a first start does more than a later one"; else not_ok "a first start does more than a later one"; fi
+for k in $(seq $((N_FIRST + 1))); do
+        for fault in kill fail; do
+                first_start "$fault:$k"
+                box_until 5 has_key
+                check "$fault at effect $k of the first start: sound after the next" is_sound
+        done
+done
+done_testing
