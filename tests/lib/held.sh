@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2120
 #
 # What the suites about holds have in common: one box with the agent, a beacon, people with keys, and what the kernel says. Sourced after
 # box.sh. The box is the one that HOST names.
