@@ -73,8 +73,8 @@ static void step_packets(struct agent *a, struct enforced *e, const struct site 
 static void step_destroy(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
         _cleanup_free_ uint64_t *ids = NULL;
         _cleanup_free_ pid_t *pids = NULL;
-        uint64_t spare[PROBE_CGROUPS_MAX];
-        struct sockets_scope scope = { .spare_inodes = spare };
+        uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
+        struct sockets_scope scope = { .spare_inodes = spare, .own_inodes = own };
 
         (void) e;
         if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0 || cgroup_pids(s->fd, &pids, &scope.n_pids) < 0) {
@@ -83,7 +83,7 @@ static void step_destroy(struct agent *a, struct enforced *e, const struct site 
         }
         scope.cgroup_ids = ids;
         scope.pids = pids;
-        scope.n_spare_inodes = a->probe ? probe_inodes(a->probe, spare) : 0;
+        scope.n_inodes = a->probe ? probe_inodes(a->probe, spare, own) : 0;
         sockets_destroy(&scope, true, &out->sockets);
         out->gaps |= out->sockets.gaps;
 }

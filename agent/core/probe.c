@@ -15,7 +15,8 @@ struct probe {
         pid_t pid;
         int fd; /* -EBADF once the child has failed to answer */
         struct entered {
-                uint64_t cgroup_id, inode; /* 0: free */
+                uint64_t cgroup_id; /* 0: free */
+                uint64_t spare, own;
                 uint64_t age;
         } entered[PROBE_CGROUPS_MAX];
         uint64_t clock;
@@ -128,7 +129,7 @@ static int finish_enter(struct probe *p) {
 
         p->entering = 0;
         if (r == 0 && place->cgroup_id != cgroup_id)
-                *place = (struct entered){ .cgroup_id = cgroup_id, .inode = a.inode, .age = ++p->clock };
+                *place = (struct entered){ .cgroup_id = cgroup_id, .spare = a.spare, .own = a.own, .age = ++p->clock };
         return r;
 }
 
@@ -160,12 +161,15 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
         return p->entering ? finish_enter(p) : -EPIPE;
 }
 
-size_t probe_inodes(const struct probe *p, uint64_t ret[static PROBE_CGROUPS_MAX]) {
+size_t probe_inodes(const struct probe *p, uint64_t ret_spare[static PROBE_CGROUPS_MAX], uint64_t ret_own[static PROBE_CGROUPS_MAX]) {
         size_t n = 0;
 
-        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
-                if (p->entered[k].cgroup_id != 0)
-                        ret[n++] = p->entered[k].inode;
+        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++) {
+                if (p->entered[k].cgroup_id == 0)
+                        continue;
+                ret_spare[n] = p->entered[k].spare;
+                ret_own[n++] = p->entered[k].own;
+        }
         return n;
 }
 

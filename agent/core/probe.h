@@ -65,9 +65,9 @@ void probe_freep(struct probe **p);
 int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits) _warn_unused_;
 /* Begins to enter and does not wait. probe_enter() of the same cgroup waits for it; so does whatever else is asked first. */
 void probe_begin_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits);
-/* Inodes of the sockets that destroying has to spare, one in each cgroup: they test the packet hooks alone. Those of all cgroups, because one may
- * lie below another. Tells how many. */
-size_t probe_inodes(const struct probe *p, uint64_t ret[static PROBE_CGROUPS_MAX]);
+/* Inodes of what the self-test has in each cgroup: the socket that destroying has to spare, as it tests the packet hooks alone, and the connection
+ * that is destroyed like the target's own but is none of them. Those of all cgroups, because one may lie below another. Tells how many of each. */
+size_t probe_inodes(const struct probe *p, uint64_t ret_spare[static PROBE_CGROUPS_MAX], uint64_t ret_own[static PROBE_CGROUPS_MAX]);
 /* Tries everything. -ENOENT for a cgroup that was never entered. Blocks up to PROBE_PERMIT_MS when there are permits. */
 int probe_check(struct probe *p, uint64_t cgroup_id, const struct permit *permits, size_t n, struct probe_report *ret) _warn_unused_;
 /* Forgets the cgroup's sockets. */

@@ -170,14 +170,20 @@ static int send_task(struct child *c, const struct meeting *m, int cgroup_fd, si
         return r;
 }
 
-static int enter(struct child *c, const struct probe_request *q, int cgroup_fd, uint64_t *ret_inode) {
+static int tell_inodes(const struct insiders *i, struct probe_reply *ret) {
+        int r = socket_inode(i->datagram, &ret->spare);
+
+        return r < 0 ? r : socket_inode(i->stream, &ret->own);
+}
+
+static int enter(struct child *c, const struct probe_request *q, int cgroup_fd, struct probe_reply *ret) {
         struct insiders *i = find(c, q->cgroup_id);
         struct meeting m;
         int r;
 
         /* A second hold on a frozen cgroup: nobody can enter it any more, and the sockets of the first test it as well. */
         if (i)
-                return socket_inode(i->datagram, ret_inode);
+                return tell_inodes(i, ret);
         m.listener = probe_bound(SOCK_STREAM, &m.stream);
         c->coming->datagram_peer = probe_bound(SOCK_DGRAM, &m.datagram);
         if (m.listener < 0 || c->coming->datagram_peer < 0 || listen(m.listener, ACCEPT_MAX) < 0)
@@ -185,7 +191,7 @@ static int enter(struct child *c, const struct probe_request *q, int cgroup_fd, 
         else
                 r = send_task(c, &m, cgroup_fd, q->n_permits);
         if (r == 0)
-                r = socket_inode(c->coming->datagram, ret_inode);
+                r = tell_inodes(c->coming, ret);
         if (r == 0)
                 c->coming->stream_peer = accept_from(m.listener, c->coming->stream);
         closep(&m.listener);
@@ -256,7 +262,7 @@ void probe_child_run(int fd) {
                 if (receive(fd, &q, &cgroup) < 0)
                         _exit(0);
                 if (ready == 0 && q.op == PROBE_OP_ENTER)
-                        a.result = enter(&c, &q, cgroup, &a.inode);
+                        a.result = enter(&c, &q, cgroup, &a);
                 else if (ready == 0 && q.op == PROBE_OP_CHECK)
                         a.result = check(&c, &q, &a.report);
                 else if (ready == 0)

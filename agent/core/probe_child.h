@@ -23,7 +23,7 @@ struct probe_request {
 
 struct probe_reply {
         int32_t result; /* 0 or -errno */
-        uint64_t inode;
+        uint64_t spare, own; /* inodes; see probe_inodes() */
         struct probe_report report;
 };
 

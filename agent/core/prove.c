@@ -58,15 +58,15 @@ static void look_for_packet_sockets(struct proof *p) {
 
 static void look_at_sockets(const struct site *s, const struct enforced_site *done, bool runs, struct proof *p, const struct probe *probe) {
         _cleanup_free_ uint64_t *ids = NULL;
-        uint64_t spare[PROBE_CGROUPS_MAX];
-        struct sockets_scope scope = { .pids = p->pids, .n_pids = p->n_pids, .spare_inodes = spare };
+        uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
+        struct sockets_scope scope = { .pids = p->pids, .n_pids = p->n_pids, .spare_inodes = spare, .own_inodes = own };
 
         if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0) {
                 p->gaps |= reason_bit(REASON_SOCKETS_LEFT);
                 return;
         }
         scope.cgroup_ids = ids;
-        scope.n_spare_inodes = probe ? probe_inodes(probe, spare) : 0;
+        scope.n_inodes = probe ? probe_inodes(probe, spare, own) : 0;
         sockets_destroy(&scope, false, &p->sockets);
         if (done)
                 p->sockets.destroyed = done->sockets.destroyed;

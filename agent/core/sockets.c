@@ -204,9 +204,9 @@ static int on_cgroup_attr(const struct nlattr *attr, void *data) {
         return MNL_CB_OK;
 }
 
-static bool spared(const struct sockets_scope *s, uint64_t inode) {
-        for (size_t i = 0; i < s->n_spare_inodes; i++)
-                if (s->spare_inodes[i] == inode)
+static bool is_one_of(const uint64_t *inodes, size_t n, uint64_t inode) {
+        for (size_t i = 0; i < n; i++)
+                if (inodes[i] == inode)
                         return true;
         return false;
 }
@@ -222,7 +222,7 @@ static int on_socket(const struct nlmsghdr *nlh, void *data) {
         (void) mnl_attr_parse(nlh, sizeof(*m), on_cgroup_attr, &cgroup);
         ours = has(d->scope->cgroup_ids, d->scope->n_cgroup_ids, cgroup);
         open_here = has(d->held->v, d->held->n, m->idiag_inode);
-        if ((!ours && !open_here) || spared(d->scope, m->idiag_inode))
+        if ((!ours && !open_here) || is_one_of(d->scope->spare_inodes, d->scope->n_inodes, m->idiag_inode))
                 return MNL_CB_OK;
         if (!ours)
                 d->result->foreign++;
@@ -322,7 +322,7 @@ static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct d
         for (size_t i = 0; i < d->n_victims; i++) {
                 r = destroy ? destroy_one(nl, d->protocol, &d->victims[i]) : 0;
                 if (destroy && r == 0)
-                        d->result->destroyed++;
+                        d->result->destroyed += !is_one_of(d->scope->own_inodes, d->scope->n_inodes, d->victims[i].idiag_inode);
                 else if (r != -ENOENT) /* the RST of its other end, destroyed just before, was faster */
                         d->result->left++;
         }

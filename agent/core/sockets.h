@@ -22,7 +22,8 @@ struct sockets_scope {
         const pid_t *pids;
         size_t n_pids;
         const uint64_t *spare_inodes; /* sockets of the self-test that have to live on */
-        size_t n_spare_inodes;
+        const uint64_t *own_inodes;   /* and those that are destroyed with the others, but not counted among the target's */
+        size_t n_inodes;              /* of each */
 };
 
 struct sockets_result {
