@@ -76,7 +76,7 @@ static void a_socket_that_was_handed_in_is_told(void **state) {
         (void) cage_spawn_with(&cage, datagram, keep_no_raw, NULL);
         /* who is frozen can do nothing with what is destroyed */
         p = stop(1, VERB_CONTAIN, &cage);
-        assert_int_equal(proven_site(p, 0)->sockets.destroyed, 3);
+        assert_int_equal(proven_site(p, 0)->sockets.destroyed, 2);
         check_state(p, HOLD_HELD, 0);
         assert_int_equal(let_go(1), 0);
         (void) close(fd), (void) close(peer), (void) close(datagram), (void) close(other);
