@@ -437,6 +437,29 @@ static void every_hold_that_has_pins_is_listed(void **state) {
         assert_int_equal(isolate_each(isolate, refuse, NULL), -ECANCELED);
 }
 
+static void a_mark_is_listed_like_a_pin_and_dropped_with_them(void **state) {
+        struct cage other = cage_make("other");
+        struct names names = { 0 };
+        uint64_t ids[4];
+
+        (void) state;
+        assert_int_equal(isolate_cgroups(isolate, &hold_a, ids, ELEMENTSOF(ids)), 0);
+        assert_int_equal(isolate_mark(isolate, &hold_a, other.id), 0);
+        assert_int_equal(isolate_mark(isolate, &hold_a, other.id), 0);
+        assert_int_equal(isolate_cgroups(isolate, &hold_a, ids, ELEMENTSOF(ids)), 1);
+        assert_int_equal(ids[0], other.id);
+        hold(&hold_a, NULL, 0, true, true);
+        assert_int_equal(isolate_cgroups(isolate, &hold_a, ids, ELEMENTSOF(ids)), 2);
+        assert_int_equal(ids[0] ^ ids[1], other.id ^ cage.id);
+        assert_int_equal(isolate_cgroups(isolate, &hold_a, ids, 1), 1);
+        assert_int_equal(isolate_each(isolate, collect, &names), 0);
+        assert_int_equal(names.n, 1);
+        assert_int_equal(seen(&hold_a, other.id), 0);
+        assert_int_equal(isolate_drop(isolate, &hold_a), 0);
+        assert_int_equal(isolate_cgroups(isolate, &hold_a, ids, ELEMENTSOF(ids)), 0);
+        assert_int_equal(attached_at_all(&cage), 0);
+}
+
 static int without_privileges(void *userdata) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct none[2] = { 0 };
@@ -491,6 +514,7 @@ int main(void) {
                 CASE(a_drop_that_fails_half_way_says_so_and_is_finished_later),
                 CASE(a_pin_that_cannot_be_opened_is_not_taken_for_dropped),
                 CASE(every_hold_that_has_pins_is_listed),
+                CASE(a_mark_is_listed_like_a_pin_and_dropped_with_them),
                 CASE(where_the_kernel_takes_no_programs_that_is_said),
                 CASE(pins_that_are_not_on_a_bpffs_hold_nothing),
         };
