@@ -14,8 +14,8 @@ B=$(realpath "${1:?usage: 010-core.sh BUILD}")
 . tests/lib/box.sh
 # shellcheck source=tests/lib/tap.sh
 . tests/lib/tap.sh
-# shellcheck source=tests/lib/agent.sh
-. tests/lib/agent.sh
+# shellcheck source=tests/lib/held.sh
+. tests/lib/held.sh
 
 WRAPPER=/usr/local/lib/freezed-with-faults
 # how long an answer may take while the core is killed under it
@@ -28,7 +28,7 @@ SLACK=3
 # The core takes one line of /run/freezed/faults at each start, and runs without fault when there is none.
 install_faulty() {
         local root
-        root=$(box_root "$H")
+        root=$(box_root "$HOST")
         mkdir -p "$root/usr/local/lib" "$root/etc/systemd/system/freezed.service.d"
         cat >"$root$WRAPPER" <<-'WRAPPER'
 		#!/bin/sh
@@ -41,28 +41,73 @@ install_faulty() {
         chmod 0755 "$root$WRAPPER"
         printf '[Service]\nExecStart=\nExecStart=%s\n' "$WRAPPER" >"$root/etc/systemd/system/freezed.service.d/faults.conf"
         install -m 0755 "$B/fault/freezed" "$root/usr/sbin/freezed"
-        box_run "$H" systemctl daemon-reload
+        run systemctl daemon-reload
 }
 
 # restart FAULT...: the core starts with the first one, and with the next each time that it has to start again
 restart() {
-        printf '%s\n' "$@" >"$(box_live "$H")/run/freezed/faults"
+        printf '%s\n' "$@" >"$(box_live "$HOST")/run/freezed/faults"
         # says that it failed when the core dies as it starts
-        box_run "$H" systemctl restart freezed.service 2>/dev/null
+        run systemctl restart freezed.service 2>/dev/null
 }
 
 effects() {
-        cat "$(box_live "$H")/run/freezed/effects"
+        cat "$(box_live "$HOST")/run/freezed/effects"
 }
 
 # make_files N LABEL: N stop orders and the releases of their holds, /root/LABEL-{stop,go}-K.json, signed by who has to
 make_files() {
-        box_sh "$H" '
+        box_sh "$HOST" '
                 stop="--severity P0 --incident SA-20261120-001 --reason sweep --yes"
                 for k in $(seq "$1"); do
                         id=$(freezectl contain beacon.service $stop --expires 2h --key /root/alice --out "/root/$2-stop-$k.json" --json | jq -r ".summary.id") &&
                                 freezectl release "$id" $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$2-go-$k.json" >/dev/null || exit 1
                 done' "$@"
+}
+
+# --- what it says, and what the kernel says
+
+# query ARG...: $SAID is what freezectl said, its objects as one
+query() {
+        SAID=$(run freezectl "$@" --json 2>/dev/null </dev/null | jq -cs 'add // {}')
+}
+
+said() {
+        jq -r "$1" <<<"$SAID"
+}
+
+# the state in the receipt; of a refusal its reason, of no answer "silent"
+answer() {
+        said 'if .receipt.state == "refused" then .receipt.reasons[0] else .receipt.state // .refused // .class // "silent" end'
+}
+
+# Whatever it has to report. Not health, for which it attaches programs to try them.
+answers() {
+        run freezectl status --timeout 5s --json 2>/dev/null | grep -q '"class":"verified"'
+}
+
+kill_core() {
+        local pid
+        pid=$(run systemctl show -P MainPID freezed.service)
+        # 0 is no process to a unit that has none, and this very process group to kill
+        [ "${pid:-0}" -gt 1 ] && run kill -KILL "$pid" && box_until 10 answers
+}
+
+is_held() {
+        frozen && is_isolated
+}
+
+is_free() {
+        ! frozen && [ "$(cat "$(cgroup_of)/cgroup.freeze")" = 0 ] && [ "$(links)" -eq 0 ]
+}
+
+# whatever of the agent's is in force: attached programs, cgroups that are asked to freeze, pins
+ours() {
+        local root
+        root=$(box_cgroup "$HOST")
+        bpftool cgroup tree "$root" 2>/dev/null | grep -o 'isolate_.*'
+        find "$root" -name cgroup.freeze -exec grep -l 1 {} +
+        run find /sys/fs/bpf/freezed -mindepth 1
 }
 
 # --- what went wrong with the k at hand
@@ -73,9 +118,9 @@ wrong() {
 
 # send FILE WHEN: the answer is kept for the end, where the ledger has to know it
 send() {
-        ask send "/root/$1" --timeout "$PATIENCE"
+        query send "/root/$1" --timeout "$PATIENCE"
         jq -c <<<"$SAID" 'select(.receipt and .receipt.state != "refused" and .receipt.state != "duplicate") | .receipt' >>"$RECEIPTS"
-        trace "send $1: $(state)"
+        trace "send $1: $(answer)"
 }
 
 trace() {
@@ -85,27 +130,27 @@ trace() {
 # Whatever it answers, it never says more than the kernel does. WHEN is for who reads the failure.
 is_honest() {
         local when=$1 holds
-        case $(state) in
-        contained) is_held "$BEACON" || wrong "$when: the receipt says contained, the kernel does not" ;;
-        released) is_free "$BEACON" || wrong "$when: the receipt says released, the kernel does not" ;;
+        case $(answer) in
+        contained) is_held || wrong "$when: the receipt says contained, the kernel does not" ;;
+        released) is_free || wrong "$when: the receipt says released, the kernel does not" ;;
         esac
-        ask status --timeout "$PATIENCE"
+        query status --timeout "$PATIENCE"
         holds=$(said '[.report.holds[].state] | join(" ")')
         trace "says $holds"
-        [[ $holds != *contained* ]] || is_held "$BEACON" || wrong "$when: status says contained, the kernel does not"
+        [[ $holds != *contained* ]] || is_held || wrong "$when: status says contained, the kernel does not"
 }
 
 # The core is back without fault: the hold is in full, or the order is unknown and nothing is in force that a receipt has not told of.
 is_recovered() {
         local when="after the restart" first=$1 holds
-        box_until 10 agent_is_up || wrong "$when: the agent is not back"
-        ask status
+        box_until 10 answers || wrong "$when: the agent is not back"
+        query status
         holds=$(said '[.report.holds[] | .state + ":" + (.reasons | join(","))] | join(" ")')
         trace "then $holds"
         case $holds in
-        contained:) is_held "$BEACON" || wrong "$when: status says contained, the kernel does not" ;;
-        partial:unknown-hold) [ "$first" = contained ] && is_held "$BEACON" || wrong "$when: was $first, is in force, and is not known" ;;
-        '') [ "$first" != contained ] && is_free "$BEACON" || wrong "$when: was $first, is not known, in force is: $(ours)" ;;
+        contained:) is_held || wrong "$when: status says contained, the kernel does not" ;;
+        partial:unknown-hold) [ "$first" = contained ] && is_held || wrong "$when: was $first, is in force, and is not known" ;;
+        '') [ "$first" != contained ] && is_free || wrong "$when: was $first, is not known, in force is: $(ours)" ;;
         *) wrong "$when: was $first, is $holds" ;;
         esac
 }
@@ -115,9 +160,9 @@ until_answered() {
         local n
         for n in 1 2 3; do
                 send "$1"
-                [ "$(state)" = silent ] || break
+                [ "$(answer)" = silent ] || break
         done
-        case $(state)$(said '.receipt.reasons // [] | join(",")') in
+        case $(answer)$(said '.receipt.reasons // [] | join(",")') in
         "$2") ;;
         duplicate) [ "$(said .receipt.receipt.state)" = "$2" ] || wrong "$1: the stored receipt says $(said .receipt.receipt.state)" ;;
         # it is held already by an order that was lost with the ledger: nothing can be tried inside a cgroup that is frozen
@@ -130,15 +175,15 @@ until_answered() {
 contain() {
         local first
         send "$1"
-        first=$(state)
+        first=$(answer)
         is_honest "after the order"
         # An effect that failed is not the end of the process. The end comes now, so that what was left undone meets a new one.
-        if "$2"; then agent_kill; fi
+        if "$2"; then kill_core; fi
         is_recovered "$first"
         until_answered "$1" contained
-        is_held "$BEACON" || wrong "sent again, the kernel does not hold it"
+        is_held || wrong "sent again, the kernel does not hold it"
         is_still || wrong "contained, it beats or streams"
-        ask status
+        query status
         [ "$(said '[.report.holds[].state] | join(" ")')" = contained ] || wrong "sent again, its holds are $(said '.report.holds')"
 }
 
@@ -146,18 +191,18 @@ contain() {
 let_go() {
         send "$1"
         is_honest "after the release"
-        if "$2"; then agent_kill; fi
+        if "$2"; then kill_core; fi
         until_answered "$1" released
-        is_free "$BEACON" || wrong "released, something is in force"
-        ask status
+        is_free || wrong "released, something is in force"
+        query status
         [ "$(said '.report.holds | length')" = 0 ] || wrong "released, status lists $(said '.report.holds')"
         [ -z "$(ours)" ] || wrong "left: $(ours)"
-        lives || wrong "it does not live again"
+        alive || wrong "it does not live again"
 }
 
 # Whatever this k has left, the next one starts clean.
 clean_up() {
-        box_sh "$H" 'rm -rf /sys/fs/bpf/freezed/*; systemctl thaw beacon.service; echo 0 >"/sys/fs/cgroup/$1/cgroup.freeze"' "$BEACON" 2>/dev/null
+        box_sh "$HOST" 'rm -rf /sys/fs/bpf/freezed/*; systemctl thaw beacon.service; echo 0 >/sys/fs/cgroup/system.slice/beacon.service/cgroup.freeze' 2>/dev/null
 }
 
 # sweep LABEL N FAULT...: for each k up to N an order and its release, started with the faults, in which K stands for k. Prints a line for
@@ -181,7 +226,7 @@ sweep() {
                         echo
                         clean_up
                 fi
-        done >"$(box_dir "$H")/$label.verdicts" 2>&1
+        done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
 }
 
 # judge BOX LABEL N SENTENCE: counts what a sweep has printed
@@ -196,39 +241,40 @@ judge() {
 
 # first_start FAULT: the start of a host that has no state yet
 first_start() {
-        box_run "$H" systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service 2>/dev/null
-        box_sh "$H" 'rm -rf /var/lib/freezed/* /etc/freezed/hosts /etc/freezed/trust.json /run/freezed/effects'
-        echo "$1" >"$(box_live "$H")/run/freezed/faults"
-        box_run "$H" systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service 2>/dev/null
+        run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service 2>/dev/null
+        box_sh "$HOST" 'rm -rf /var/lib/freezed/* /etc/freezed/hosts /etc/freezed/trust.json /run/freezed/effects'
+        echo "$1" >"$(box_live "$HOST")/run/freezed/faults"
+        run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service 2>/dev/null
 }
 
 # The key that it signs with is the one that it shows, the ledger takes records, and no kill makes it another host.
 is_sound() {
         local key
-        key=$(cat "$(box_root "$H")/var/lib/freezed/host_key.pub")
-        box_until 5 box_run "$H" freezectl enroll /root/trust.json || return
-        box_until 5 agent_is_up && agent_kill && box_run "$H" freezectl health && [ "$(cat "$(box_root "$H")/var/lib/freezed/host_key.pub")" = "$key" ]
+        key=$(cat "$(box_root "$HOST")/var/lib/freezed/host_key.pub")
+        box_until 5 run freezectl enroll /root/trust.json || return
+        box_until 5 answers && kill_core && run freezectl health && [ "$(cat "$(box_root "$HOST")/var/lib/freezed/host_key.pub")" = "$key" ]
 }
 
 has_key() {
-        [ -s "$(box_root "$H")/var/lib/freezed/host_key.pub" ]
+        [ -s "$(box_root "$HOST")/var/lib/freezed/host_key.pub" ]
 }
 
 # Every receipt that anyone got is on the disk, unless it says itself that it is not; and no order was taken up twice.
 ledger_is_right() {
         local root records
-        root=$(box_root "$H")/var/lib/freezed
-        records=$(box_dir "$H")/records
-        box_run "$H" systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
-        check "$H: the ledger verifies from its first record to its last" sh -c 'tests/lib/read_ledger.py "$1" "$2" >"$3"' sh "$root/ledger" "$root/host_key.pem" "$records"
-        is "$H: every receipt is in it" "$(jq -c --slurpfile r <(jq -c 'select(.payload and .kind == "outcome") | .payload' "$records") \
+        root=$(box_root "$HOST")/var/lib/freezed
+        records=$(box_dir "$HOST")/records
+        run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
+        check "$HOST: the ledger verifies from its first record to its last" sh -c 'tests/lib/read_ledger.py "$1" "$2" >"$3"' sh "$root/ledger" "$root/host_key.pem" "$records"
+        is "$HOST: every receipt is in it" "$(jq -c --slurpfile r <(jq -c 'select(.payload and .kind == "outcome") | .payload' "$records") \
                 'select((.flags | index("ledger-failed") | not) and ([.] | inside($r) | not))' "$RECEIPTS")" ""
-        is "$H: no order is in it twice" "$(jq -r 'select(.kind == "order") | .id' "$records" | sort | uniq -d)" ""
-        echo "# $H: $(wc -l <"$records") records, $(wc -l <"$RECEIPTS") receipts"
+        is "$HOST: no order is in it twice" "$(jq -r 'select(.kind == "order") | .id' "$records" | sort | uniq -d)" ""
+        echo "# $HOST: $(wc -l <"$records") records, $(wc -l <"$RECEIPTS") receipts"
 }
 
 faulty_box() {
-        agent_box "$1" "$B" && install_faulty && box_beacon "$1" && RECEIPTS=$(box_dir "$1")/receipts && : >"$RECEIPTS"
+        HOST=$1
+        held_boot "$B" && install_faulty && RECEIPTS=$(box_dir "$1")/receipts && : >"$RECEIPTS"
 }
 
 # --- before anything fails
@@ -239,10 +285,10 @@ make_files 3 count || exit
 restart count
 N_START=$(effects)
 send count-stop-1.json
-is "with nothing failing it is contained" "$(state)" contained
+is "with nothing failing it is contained" "$(answer)" contained
 N_HELD=$(effects)
 send count-go-1.json
-is "and released" "$(state)" released
+is "and released" "$(answer)" released
 N_ALL=$(effects)
 echo "# effects: $N_START to start, $((N_HELD - N_START)) to contain and preserve, $((N_ALL - N_HELD)) to release"
 if [ "$N_START" -ge 2 ] && [ "$N_HELD" -ge 20 ] && [ "$N_ALL" -ge 30 ]; then ok "its effects are seen"; else not_ok "its effects are seen"; fi
@@ -252,13 +298,13 @@ MID_ORDER=$((N_START + (N_HELD - N_START) / 2))
 MID_RELEASE=$(((N_HELD + N_ALL) / 2))
 restart "kill:$MID_ORDER" count
 send count-stop-2.json
-box_until 5 agent_is_up
+box_until 5 answers
 N_AGAIN=$(effects)
 send count-go-2.json
 restart "kill:$MID_RELEASE" count
 send count-stop-3.json
 send count-go-3.json
-box_until 5 agent_is_up
+box_until 5 answers
 N_ANEW=$(effects)
 is "interrupted in the middle of both, it is released in the end" "$(ours)" ""
 echo "# effects: $N_AGAIN to put right an order that died at effect $MID_ORDER, $N_ANEW a release that died at effect $MID_RELEASE"
@@ -267,16 +313,16 @@ N_ALL=$((N_ALL + SLACK)) N_AGAIN=$((N_AGAIN + SLACK)) N_ANEW=$((N_ANEW + SLACK))
 # --- at every effect
 
 faulty_box two || exit
-H=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew || exit
-H=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again || exit
+HOST=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew || exit
+HOST=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again || exit
 (
-        H=one RECEIPTS=$(box_dir one)/receipts
+        HOST=one RECEIPTS=$(box_dir one)/receipts
         sweep fail "$N_ALL" fail:K
         sweep anew "$N_ANEW" "kill:$MID_RELEASE" kill:K
 ) &
 one=$!
 (
-        H=two RECEIPTS=$(box_dir two)/receipts
+        HOST=two RECEIPTS=$(box_dir two)/receipts
         sweep kill "$N_ALL" kill:K
         sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K
 ) &
@@ -285,8 +331,8 @@ judge one fail "$N_ALL" "a failure of effect"
 judge two kill "$N_ALL" "death at effect"
 judge two again "$N_AGAIN" "death in an order and again, while recovering from that, at effect"
 judge one anew "$N_ANEW" "death in a release and again, while recovering from that, at effect"
-for H in one two; do
-        RECEIPTS=$(box_dir "$H")/receipts
+for HOST in one two; do
+        RECEIPTS=$(box_dir "$HOST")/receipts
         ledger_is_right
 done
 
