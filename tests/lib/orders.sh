@@ -76,7 +76,9 @@ with_keys() {
 order_said() {
         RECEIPT=$(box_run host jq -c 'select(.receipt) | .receipt' <<<"$1" | tail -n 1)
         if [ -z "$RECEIPT" ]; then
-                ANSWER=$1 ID=
+                # the gate refuses without a receipt; else it is whatever freezectl said
+                ANSWER=$(box_run host jq -r 'select(.refused) | "refused \(.refused)"' <<<"$1" 2>/dev/null)
+                ANSWER=${ANSWER:-$1} ID=
                 return
         fi
         ANSWER=$(receipt '[.state] + .reasons | join(" ")')
