@@ -73,16 +73,11 @@ with_keys() {
         done
 }
 
+# The last receipt counts; a refusal by the gate is no receipt; else it is whatever freezectl said.
 order_said() {
-        RECEIPT=$(box_run host jq -c 'select(.receipt) | .receipt' <<<"$1" | tail -n 1)
-        if [ -z "$RECEIPT" ]; then
-                # the gate refuses without a receipt; else it is whatever freezectl said
-                ANSWER=$(box_run host jq -r 'select(.refused) | "refused \(.refused)"' <<<"$1" 2>/dev/null)
-                ANSWER=${ANSWER:-$1} ID=
-                return
-        fi
-        ANSWER=$(receipt '[.state] + .reasons | join(" ")')
-        ID=$(receipt .id)
+        { read -r ANSWER; read -r ID; read -r RECEIPT; } < <(box_run host jq -rs '(map(.receipt | values) | last // {}) as $r | map(.refused | values) as $gate |
+                if $r.state then ([$r.state] + $r.reasons | join(" ")) else "refused \($gate[0] // empty)" end, $r.id, ($r | tojson)' <<<"$1" 2>/dev/null)
+        ANSWER=${ANSWER:-$1}
 }
 
 receipt() {
