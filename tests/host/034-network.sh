@@ -77,6 +77,10 @@ done
 # a server that greets and keeps the line open, and a service that has both ends of a connection in a network of its own
 put_unit server.service '[Service]' "ExecStart=/usr/bin/python3 -c \"import socket; s=socket.create_server(('', 8080)); k=[]; [(k.append(c), c.send(b'served')) for c, a in iter(s.accept, None)]\"" CapabilityBoundingSet=
 put_unit alone.service '[Service]' PrivateNetwork=yes "ExecStart=/usr/bin/python3 -c \"import socket,time; a=socket.create_server(('127.0.0.1',9099)); b=socket.create_connection(('127.0.0.1',9099)); c=a.accept(); time.sleep(1e6)\""
+# and one that is connected to the server from a namespace that several services could share
+put_unit apart.service '[Service]' NetworkNamespacePath=/run/netns/apart "ExecStart=/usr/bin/python3 -c \"import socket,time; c=socket.create_connection(('10.78.0.1',8080)); time.sleep(1e6)\""
+box_sh host 'ip netns add apart && ip link add apart0 type veth peer name up0 netns apart && ip address add 10.78.0.1/24 dev apart0 && ip link set apart0 up &&
+        ip -n apart address add 10.78.0.2/24 dev up0 && ip -n apart link set up0 up' || exit
 put_unit handed.socket '[Socket]' ListenStream=9100 Accept=no
 put_unit handed.service '[Service]' "ExecStart=/usr/bin/python3 -c \"import socket; s=socket.socket(fileno=3); [c.send(b'served') or c.close() for c, a in iter(s.accept, None)]\"" CapabilityBoundingSet=
 run systemctl daemon-reload
@@ -203,6 +207,13 @@ is "contained: it is destroyed there" "$(state) $(inside)" "contained 0"
 # each end is one; the self-test has connections of its own
 like "and the receipt says so" "$(told '.targets[0].sockets | [.destroyed, .left]')" '^[2-9] 0$'
 check "it is frozen, in the kernel" frozen alone.service
+release
+
+connected() { run ss -Htn state established dst 10.78.0.2 | wc -l; }
+run systemctl start apart.service
+check "from a shared namespace a service is connected to another one of the host" box_until 5 eval '[ "$(connected)" = 1 ]'
+order contain apart.service
+is "contained: both ends are gone" "$EXIT $(state) $(run ip netns exec apart ss -Htn state established | wc -l) $(connected)" "0 contained 0 0"
 release
 
 # --- a socket that somebody else made
