@@ -203,11 +203,34 @@ static bool held_by_other(const struct agent *a, const struct command_id *hold, 
         return false;
 }
 
+/* A hold that the ledger does not know is one all the same: its mark says that it froze the cgroup. */
+struct orphan_search {
+        const struct agent *a;
+        const struct command_id *but;
+        uint64_t cgroup_id;
+        bool found;
+};
+
+static int find_orphan(const struct command_id *hold, void *userdata) {
+        struct orphan_search *o = userdata;
+
+        if (!command_id_equal(hold, o->but) && !hold_set_find(o->a->holds, hold))
+                o->found |= isolate_marked(o->a->isolate, hold, o->cgroup_id);
+        return 0;
+}
+
+static bool frozen_by_orphan(const struct agent *a, const struct command_id *but, uint64_t cgroup_id) {
+        struct orphan_search o = { .a = a, .but = but, .cgroup_id = cgroup_id };
+
+        /* FAIL-CLOSED: what cannot be looked through may hold one */
+        return isolate_each(a->isolate, find_orphan, &o) < 0 || o.found;
+}
+
 static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit, reason_set *ret) {
         struct cgroup_freezer now;
         bool above;
 
-        if (held_by_other(a, hold, cgroup_id, freezes)) {
+        if (held_by_other(a, hold, cgroup_id, freezes) || frozen_by_orphan(a, hold, cgroup_id)) {
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
                 return;
         }
@@ -265,7 +288,7 @@ static void undo_orphan(struct agent *a, const struct command_id *hold, reason_s
                         r = cgroup_freezer_read(fd, &state);
                 if (r < 0 && !is_gone(r))
                         *ret |= reason_bit(REASON_PERSISTS);
-                if (state.asked)
+                if (state.asked && isolate_marked(a->isolate, hold, ids[i]))
                         thaw_cgroup(a, hold, fd, ids[i], NULL, ret);
         }
 }

@@ -297,13 +297,26 @@ bool isolate_count(const struct isolate *i, const struct command_id *hold, uint6
         return true;
 }
 
-int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
-        char dir[PIN_DIR_MAX], path[PATH_MAX];
-        int r = fault_effect("freeze-mark");
+static void mark_path(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, char *ret, size_t n) {
+        char dir[PIN_DIR_MAX];
 
         pin_dir(i, hold, dir, sizeof(dir));
-        (void) snprintf(path, sizeof(path), "%s/%llx" MARK, dir, (unsigned long long) cgroup_id);
+        (void) snprintf(ret, n, "%s/%llx" MARK, dir, (unsigned long long) cgroup_id);
+}
+
+int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        char path[PATH_MAX];
+        int r = fault_effect("freeze-mark");
+
+        mark_path(i, hold, cgroup_id, path, sizeof(path));
         return r < 0 ? r : io_mkdirs(path, 0700);
+}
+
+bool isolate_marked(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        char path[PATH_MAX];
+
+        mark_path(i, hold, cgroup_id, path, sizeof(path));
+        return access(path, F_OK) == 0;
 }
 
 /* Unpinning alone only schedules the detach; a release has to know that it happened. */

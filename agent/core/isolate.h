@@ -68,6 +68,9 @@ void isolate_end(struct isolate *i);
  * does. */
 int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) _warn_unused_;
 
+/* True when that mark is there. */
+bool isolate_marked(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
+
 /* Reads back every hook of one cgroup under one hold. Entries that are not attached to exactly this cgroup are zero. Never fails. */
 void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_link ret[static _ISOLATE_HOOK_MAX]);
 /* What the hold's programs counted on that cgroup. False when they are gone. */

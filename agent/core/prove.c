@@ -132,6 +132,9 @@ void prove_site(struct agent *a, const struct hold *h, struct site *s, const str
                 read_links(a, h, s, done, ret);
         if (cgroup_pids(s->fd, &ret->pids, &ret->n_pids) < 0)
                 ret->gaps |= reason_bit(REASON_NOT_FROZEN);
+        else if (ret->n_pids == 0)
+                /* whoever was held has died, or is somewhere else */
+                ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (v->isolates && !v->freezes)
                 look_for_packet_sockets(ret);
         if (v->isolates) {
@@ -161,6 +164,28 @@ enum hold_state prove_fold(enum hold_state so_far, const struct proof *p, enum v
         if (so_far == _HOLD_STATE_MAX || so_far == this)
                 return this;
         return HOLD_PARTIAL;
+}
+
+enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, void *userdata, reason_set *ret_gaps) {
+        struct sites *sites = held_find(&a->held, &h->id);
+        enum hold_state state = _HOLD_STATE_MAX;
+        reason_set gaps = 0;
+
+        for (size_t i = 0; sites && i < sites->n; i++) {
+                struct proof p;
+
+                prove_site(a, h, &sites->v[i], NULL, &p);
+                state = prove_fold(state, &p, h->verb);
+                gaps |= p.gaps;
+                if (fn)
+                        fn(&sites->v[i], &p, h, userdata);
+                proof_done(&p);
+                alive();
+        }
+        if (sites)
+                sites_close(sites);
+        *ret_gaps = gaps;
+        return state == _HOLD_STATE_MAX ? HOLD_FAILED : state;
 }
 
 int prove(struct agent *a, struct enforced *e, struct proven **ret) {

@@ -40,5 +40,8 @@ reason_set proven_gaps(const struct proven *p);
  * its own bytes. Owned by the caller, see proof_done. */
 void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done, struct proof *ret);
 void proof_done(struct proof *p);
+/* All sites of an active hold, as they are now; fn, unless it is NULL, is given each proof. *ret_gaps: all gaps together. */
+typedef void (*prove_fn)(const struct site *s, const struct proof *p, const struct hold *h, void *userdata);
+enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, void *userdata, reason_set *ret_gaps);
 /* Folds one more site into a state; begin with _HOLD_STATE_MAX. */
 enum hold_state prove_fold(enum hold_state so_far, const struct proof *p, enum verb verb);

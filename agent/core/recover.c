@@ -8,6 +8,7 @@
 #include "agent/core/order.h"
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
+#include "agent/core/snapshot.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
@@ -37,22 +38,14 @@ static void find_sites(struct agent *a, const struct command_id *hold, struct si
                           "The ledger cannot record where a hold's targets are now");
 }
 
-/* What the kernel says of the hold now. */
-static enum hold_state read_back(struct agent *a, const struct hold *h, struct sites *sites, reason_set *ret_gaps) {
-        enum hold_state state = _HOLD_STATE_MAX;
-        reason_set gaps = 0;
+/* The command's last receipt, when it promises another one: the evidence was not sealed yet. New reference, or NULL. */
+static json_t *unfinished_receipt(struct agent *a, const struct command_id *id) {
+        json_t *receipt = record_receipt(a, id);
 
-        for (size_t i = 0; i < sites->n; i++) {
-                struct proof p;
-
-                prove_site(a, h, &sites->v[i], NULL, &p);
-                state = prove_fold(state, &p, h->verb);
-                gaps |= p.gaps;
-                proof_done(&p);
-                alive();
-        }
-        *ret_gaps = gaps;
-        return state;
+        if (!json_is_true(json_object_get(receipt, "final")))
+                return receipt;
+        json_decref(receipt);
+        return NULL;
 }
 
 static void enforce_again(struct agent *a, const struct command_id *id, enum reason why) {
@@ -62,6 +55,10 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
         struct recorded *recorded;
         struct enforced *enforced;
         char text[33];
+        const struct hold *h = hold_set_find(a->holds, id);
+        _cleanup_json_ json_t *unfinished = unfinished_receipt(a, id);
+        /* an order without outcome has no evidence either */
+        const bool final = !unfinished && !(h && h->state == HOLD_PENDING && verb_info(h->verb)->snapshots);
         int r = record_recall(a, id, &recorded);
 
         if (r == 0) {
@@ -72,7 +69,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                 r = prove(a, enforced, &proven);
         if (r == 0) {
                 order_tell_systemd(a, proven);
-                r = order_conclude(a, proven, "recovery", true, &receipt, &envelope);
+                r = order_conclude(a, proven, "recovery", final, &receipt, &envelope);
         }
         command_id_to_str(id, text);
         if (r < 0)
@@ -96,6 +93,17 @@ static bool was_released(const struct agent *a, const struct hold *h, enum hold_
         return true;
 }
 
+/* The agent died before the evidence was sealed: it is taken again, into a folder beside what there is, and ends the command's receipts. */
+static void resume_snapshot(struct agent *a, const struct command_id *id) {
+        _cleanup_json_ json_t *receipt = hold_set_find(a->holds, id) ? unfinished_receipt(a, id) : NULL;
+
+        if (!receipt)
+                return;
+        (void) json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(REASON_RECOVERED)));
+        if (snapshot_of_hold(a, id, receipt, &(struct answer){ 0 }) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover"), "A snapshot that was cut off could not be taken again");
+}
+
 static void recover_one(struct agent *a, const struct command_id *id) {
         const struct hold *h = hold_set_find(a->holds, id);
         struct sites *sites = held_find(&a->held, id);
@@ -110,11 +118,10 @@ static void recover_one(struct agent *a, const struct command_id *id) {
                 return;
         }
         find_sites(a, id, sites);
-        state = read_back(a, h, sites, &gaps);
-        if ((!pending && h->state == state && !(gaps & MENDABLE)) || was_released(a, h, state)) {
-                sites_close(sites);
+        state = prove_hold(a, h, NULL, NULL, &gaps);
+        if ((!pending && h->state == state && !(gaps & MENDABLE)) || was_released(a, h, state))
                 return;
-        }
+        find_sites(a, id, sites); /* they were closed */
         if (!pending)
                 a->counters.reinforced++;
         enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED);
@@ -131,6 +138,7 @@ void recover_all(struct agent *a) {
                 ids[i] = hold_set_at(a->holds, i)->id;
         for (size_t i = 0; i < n; i++) {
                 recover_one(a, &ids[i]);
+                resume_snapshot(a, &ids[i]);
                 /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that hangs */
                 alive();
         }

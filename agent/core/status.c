@@ -46,28 +46,19 @@ static json_t *report_new(struct agent *a, const char *type, const struct frame 
         return o;
 }
 
+static void add_target(const struct site *s, const struct proof *p, const struct hold *h, void *userdata) {
+        (void) json_array_append_new(userdata, receipt_site(s, p, h));
+}
+
 static json_t *hold_json(struct agent *a, const struct hold *h) {
-        struct sites *sites = held_find(&a->held, &h->id);
-        enum hold_state state = _HOLD_STATE_MAX;
-        reason_set gaps = 0;
         json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id);
+        reason_set gaps;
+        const enum hold_state state = prove_hold(a, h, add_target, targets, &gaps);
         char id[33];
 
-        for (size_t i = 0; sites && i < sites->n; i++) {
-                struct proof p;
-
-                prove_site(a, h, &sites->v[i], NULL, &p);
-                state = prove_fold(state, &p, h->verb);
-                gaps |= p.gaps;
-                (void) json_array_append_new(targets, receipt_site(&sites->v[i], &p, h));
-                proof_done(&p);
-                alive();
-        }
-        if (sites)
-                sites_close(sites);
         command_id_to_str(&h->id, id);
         o = json_pack("{ss ss ss ss so so ss ss sI sI}", "id", id, "verb", verb_info(h->verb)->id, "state",
-                      hold_state_id(state == _HOLD_STATE_MAX ? HOLD_FAILED : state), "recorded", hold_state_id(h->state), "reasons",
+                      hold_state_id(state), "recorded", hold_state_id(h->state), "reasons",
                       reasons_to_json(gaps, 0), "targets", targets, "incident", h->incident, "severity", severity_id(h->severity), "made_ms",
                       (json_int_t) h->made_ms, "held_ms", (json_int_t) h->held_ms);
         if (o && h->lease_left_ms != INT64_MAX)
@@ -185,12 +176,13 @@ static json_t *ledger_json(const struct agent *a) {
                          (json_int_t) (a->ledger ? ledger_room(a->ledger) : 0));
 }
 
-static json_t *holds_json(const struct agent *a) {
+static json_t *holds_json(struct agent *a) {
         struct orphans x = { .a = a, .describe = orphan_id, .array = json_array() };
         size_t in_full = 0;
+        reason_set gaps;
 
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
-                in_full += hold_set_at(a->holds, i)->state == HOLD_HELD;
+                in_full += prove_hold(a, hold_set_at(a->holds, i), NULL, NULL, &gaps) == HOLD_HELD;
         if (isolate_each(a->isolate, add_orphan, &x) < 0)
                 (void) json_array_append_new(x.array, json_string("unreadable"));
         return json_pack("{sI sI so}", "active", (json_int_t) hold_set_count(a->holds), "partial",

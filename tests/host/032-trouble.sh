@@ -166,9 +166,12 @@ refute "the core is a new one" test "$(main_pid)" = "$pid"
 check "killed in the middle of the evidence, it leaves the hold in force" many_held
 status
 is "and says so" "$(holds .state)" contained
-check "all that was preserved until then is whole" is_whole "$(folder_of SA-20261120-002)"
-run freezectl snapshot many.service --incident SA-20261120-002 --reason again --key /root/alice --yes >/dev/null
-check "asked for again, the evidence is complete" box_sh host 'cd "$(ls -td /var/lib/freezed/evidence/SA-20261120-002/* | head -n 1)" && sha256sum --quiet -c manifest-sha256.txt &&
+first=$(box_sh host 'ls -d /var/lib/freezed/evidence/SA-20261120-002/* | head -n 1')
+check "all that was preserved until then is whole" is_whole "$first"
+sealed_again() { status; [ "$(holds '.receipt.evidence.state')" = complete ] && [ "$(holds '.receipt.final')" = true ]; }
+check "the new core takes the evidence again, beside it, and says so in the order's last receipt" box_until 30 sealed_again
+is "in a folder of its own" "$(holds .receipt.evidence.folder)" "$first.2"
+check "which is complete" box_sh host 'cd "$(ls -td /var/lib/freezed/evidence/SA-20261120-002/* | head -n 1)" && sha256sum --quiet -c manifest-sha256.txt &&
         openssl pkeyutl -verify -pubin -inkey /var/lib/freezed/host_key.pem -rawin -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig'
 gone() { [ ! -d "/proc/$COLLECTOR" ]; }
 check "the first collector is gone" box_until 5 gone
