@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "ctl/exchange.h"
+#include "ctl/inside.h"
 #include "ctl/file.h"
 #include "ctl/order.h"
 #include "ctl/text.h"
@@ -89,6 +90,17 @@ static void render_silent(const struct ctl *c, int answer, bool sent, const stru
         render_row(&p, "next", "%s", sent ? render_advice(REASON_SILENT) : "nothing was sent, so nothing has happened");
 }
 
+/* The order goes out all the same: what has to stop is stopped, and only the answer waits. */
+static void warn_inside(const struct command *cmd) {
+        const struct target *t = cmd ? inside_any(cmd) : NULL;
+
+        if (t)
+                fprintf(stderr,
+                        "freezectl: this session is inside %s and will be frozen with it before it can show the answer: "
+                        "ask for it with `freezectl status` from another session\n",
+                        CLEAN(t->name));
+}
+
 int order_deliver(struct ctl *c, struct order *o, const struct hosts *known, const struct trust *t) {
         struct receipt r = RECEIPT_NULL;
         const struct command *cmd = o->file.command;
@@ -110,6 +122,7 @@ int order_deliver(struct ctl *c, struct order *o, const struct hosts *known, con
                   .n_hosts = to_hosts ? cmd->n_hosts : 0 },
                 false,
         };
+        warn_inside(cmd);
         int answer = exchange_run(c, &x, &r);
         int code = answer != 0 ? answer : receipt_exit(&r);
         const struct page p = exchange_page(c);

@@ -45,8 +45,7 @@ void order_inherit_was_frozen(const struct agent *a, struct site *s) {
                 s->was_frozen = false;
 }
 
-/* NONE when at least one target can be held; else why the first cannot. */
-static enum reason nothing_to_hold(const struct sites *s) {
+enum reason order_nothing_to_hold(const struct sites *s) {
         for (size_t i = 0; i < s->n; i++)
                 if (s->v[i].missing == REASON_NONE)
                         return REASON_NONE;
@@ -65,7 +64,7 @@ static int resolve(struct agent *a, const struct authorised *authorised, struct 
                 return r;
         for (size_t i = 0; i < ret->n; i++)
                 order_inherit_was_frozen(a, &ret->v[i]);
-        d.reason = nothing_to_hold(ret);
+        d.reason = order_nothing_to_hold(ret);
         *ret_refused = d.reason != REASON_NONE;
         if (!*ret_refused)
                 return 0;

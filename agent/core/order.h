@@ -11,6 +11,8 @@
 int order_stop(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) _warn_unused_;
 int order_snapshot(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) _warn_unused_;
 
+/* NONE when at least one target can be held; else why the first cannot. */
+enum reason order_nothing_to_hold(const struct sites *s);
 /* Records the outcome of a proven hold and makes its signed receipt; also for recovery. of: see struct outcome. *ret_receipt and *ret are
  * owned by the caller. -ENOMEM. */
 int order_conclude(struct agent *a, struct proven *p, const char *of, bool final, json_t **ret_receipt, char **ret) _warn_unused_;

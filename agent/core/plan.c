@@ -5,7 +5,9 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/layers.h"
+#include "agent/core/order.h"
 #include "agent/core/receipt.h"
+#include "agent/core/refusal.h"
 #include "agent/core/report_json.h"
 #include "agent/core/sockets.h"
 #include "agent/util/alive.h"
@@ -80,6 +82,9 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
                 r = resolve_targets(&resolver, c->targets, c->n_targets, &sites, &notes);
         if (r < 0)
                 return r;
+        if (sites.n > 0 && order_nothing_to_hold(&sites) != REASON_NONE)
+                return refusal_answer(a, c, authorised_digest(authorised),
+                                      &(struct decision){ .kind = DECISION_REFUSED, .reason = order_nothing_to_hold(&sites) }, to);
         for (size_t i = 0; i < sites.n; i++) {
                 (void) json_array_append_new(targets, site_json(a, &sites.v[i]));
                 alive();
