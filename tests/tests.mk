@@ -14,14 +14,15 @@ test_libs = $(call libs_of,$(pkgs_core) cmocka libcrypto)
 
 $(T)/%.o: %.c
 	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) $(call cflags_of,$(pkgs_core)) -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) -Itests $(call cflags_of,$(pkgs_core)) -MMD -MP -c -o $@ $<
+$(patsubst %.c,$(T)/%.o,$(wildcard agent/core/*.c)): | $(skels)
 policy_san = $(patsubst %.c,$(T)/%.o,$(wildcard policy/*.c))
 
 .SECONDEXPANSION:
-$(T)/unit/test_%: tests/unit/test_%.c $(policy_san) $$(patsubst %.c,$(T)/%.o,$$(call linked,tests/unit/test_$$*.c)) | $(skels)
+$(T)/unit/test_%: tests/unit/test_%.c $(policy_san) $$(addprefix $(T)/,$$(addsuffix .o,$$(basename $$(call linked,tests/unit/test_$$*.c)))) | $(skels)
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -Itests -o $@ $(filter %.c %.o,$^) $(test_libs)
-$(T)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(policy_san) $$(patsubst %.c,$(T)/%.o,$$(call linked,tests/fuzz/fuzz_$$*.c))
+$(T)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(policy_san) $$(addprefix $(T)/,$$(addsuffix .o,$$(basename $$(call linked,tests/fuzz/fuzz_$$*.c))))
 	$(call say,REPLAY,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -o $@ $(filter %.c %.o,$^) $(test_libs)
 $(T)/vectors/%: tests/vectors/%.c $(policy_san)
