@@ -6,7 +6,8 @@
 # For each k of its effects between start and the end of a release, on a real host: it is started to be killed at its k-th effect, or
 # with that effect failing; it is sent a stop order; it comes back without fault; it is sent the same file again until it answers; then
 # two people release. After every step what it says is held against what the kernel says. Then the same for a core that is killed again
-# at each effect of putting right what its first death left, and for the very first start of a host. Two boxes work at once.
+# at each effect of putting right what its first death left, for the end of a lease, and for the very first start of a host. Three boxes
+# work at once.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=$(realpath "${1:?usage: 010-core.sh BUILD}")
@@ -55,13 +56,15 @@ effects() {
         cat "$(box_live "$HOST")/run/freezed/effects"
 }
 
-# make_files N LABEL: N stop orders and the releases of their holds, /root/LABEL-{stop,go}-K.json, signed by who has to
+# make_files N LABEL ARG...: N stop orders and the releases of their holds, /root/LABEL-{stop,go}-K.json, signed by who has to
 make_files() {
         box_sh "$HOST" '
+                n=$1 label=$2
+                shift 2
                 stop="--severity P0 --incident SA-20261120-001 --reason sweep --yes"
-                for k in $(seq "$1"); do
-                        id=$(freezectl contain beacon.service $stop --expires 2h --key /root/alice --out "/root/$2-stop-$k.json" --json | jq -r ".summary.id") &&
-                                freezectl release "$id" $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$2-go-$k.json" >/dev/null || exit 1
+                for k in $(seq "$n"); do
+                        id=$(freezectl contain beacon.service "$@" $stop --expires 2h --key /root/alice --out "/root/$label-stop-$k.json" --json | jq -r ".summary.id") &&
+                                freezectl release "$id" $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$label-go-$k.json" >/dev/null || exit 1
                 done' "$@"
 }
 
@@ -200,13 +203,18 @@ let_go() {
         alive || wrong "it does not live again"
 }
 
-# Whatever this k has left, the next one starts clean.
-clean_up() {
+# "ok" or what went wrong. Whatever this k has left, the next one starts clean.
+verdict() {
+        if [ ${#WRONG[@]} -eq 0 ]; then
+                echo ok
+                return
+        fi
+        printf '%s | ' "${WRONG[@]}" "$TRACE" | tr '\n' ' '
+        echo
         box_sh "$HOST" 'rm -rf /sys/fs/bpf/freezed/*; systemctl thaw beacon.service; echo 0 >/sys/fs/cgroup/system.slice/beacon.service/cgroup.freeze' 2>/dev/null
 }
 
-# sweep LABEL N FAULT...: for each k up to N an order and its release, started with the faults, in which K stands for k. Prints a line for
-# each: "ok" or what went wrong.
+# sweep LABEL N FAULT...: for each k up to N an order and its release, started with the faults, in which K stands for k
 sweep() {
         local label=$1 n=$2 k in_order in_release
         shift 2
@@ -219,14 +227,37 @@ sweep() {
                 restart "${@//K/$k}"
                 contain "$label-stop-$k.json" "$in_order"
                 let_go "$label-go-$k.json" "$in_release"
-                if [ ${#WRONG[@]} -eq 0 ]; then
-                        echo ok
-                else
-                        printf '%s | ' "${WRONG[@]}" "$TRACE" | tr '\n' ' '
-                        echo
-                        clean_up
-                fi
+                verdict
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
+}
+
+# lapse LABEL N FAULT: a lease of a second that ends under each fault of the end of a hold
+lapse() {
+        local label=$1 n=$2 fault=$3 k id
+        for k in $(seq "$n"); do
+                WRONG=() TRACE=
+                restart "${fault/K/$((N_HELD + k))}"
+                send "$label-stop-$k.json"
+                id=$(said .receipt.id)
+                is_honest "after the order"
+                [[ $fault == kill:* ]] || { box_until 2 has_ended; is_honest "at the end of the lease"; kill_core; }
+                box_until 10 is_free || wrong "the lease is over, and something is in force: $(ours)"
+                box_until 10 has_lapsed "$id" || wrong "it has not lapsed: $SAID"
+                [ -z "$(ours)" ] || wrong "left: $(ours)"
+                alive || wrong "it does not live again"
+                until_answered "$label-stop-$k.json" lapsed
+                verdict
+        done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
+}
+
+has_ended() {
+        query status
+        [ "$(said '[.report.holds[] | select(.recorded != "releasing" and .lease_left_ms > 0)] | length')" = 0 ]
+}
+
+has_lapsed() {
+        query status "$1"
+        [ "$(said .report.ended.state)" = lapsed ]
 }
 
 # judge BOX LABEL N SENTENCE: counts what a sweep has printed
@@ -312,31 +343,36 @@ N_ALL=$((N_ALL + SLACK)) N_AGAIN=$((N_AGAIN + SLACK)) N_ANEW=$((N_ANEW + SLACK))
 
 # --- at every effect
 
-faulty_box two || exit
+N_END=$((N_ALL - N_HELD))
+faulty_box two && faulty_box three || exit
 HOST=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew || exit
 HOST=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again || exit
-(
-        HOST=one RECEIPTS=$(box_dir one)/receipts
-        sweep fail "$N_ALL" fail:K
-        sweep anew "$N_ANEW" "kill:$MID_RELEASE" kill:K
-) &
+HOST=three && make_files "$N_END" lapse-kill --lease 1s && make_files "$N_END" lapse-fail --lease 1s || exit
+# in_box NAME COMMAND...
+in_box() {
+        HOST=$1 RECEIPTS=$(box_dir "$1")/receipts
+        shift
+        "$@"
+}
+(in_box one sweep fail "$N_ALL" fail:K && in_box one sweep anew "$N_ANEW" "kill:$MID_RELEASE" kill:K) &
 one=$!
-(
-        HOST=two RECEIPTS=$(box_dir two)/receipts
-        sweep kill "$N_ALL" kill:K
-        sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K
-) &
-wait "$one" "$!"
+(in_box two sweep kill "$N_ALL" kill:K && in_box two sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K) &
+two=$!
+(in_box three lapse lapse-kill "$N_END" kill:K && in_box three lapse lapse-fail "$N_END" fail:K) &
+wait "$one" "$two" "$!"
 judge one fail "$N_ALL" "a failure of effect"
 judge two kill "$N_ALL" "death at effect"
 judge two again "$N_AGAIN" "death in an order and again, while recovering from that, at effect"
 judge one anew "$N_ANEW" "death in a release and again, while recovering from that, at effect"
-for HOST in one two; do
+judge three lapse-kill "$N_END" "death at the end of a lease at effect"
+judge three lapse-fail "$N_END" "at the end of a lease a failure of effect"
+for HOST in one two three; do
         RECEIPTS=$(box_dir "$HOST")/receipts
         ledger_is_right
 done
 
 # --- at every effect of a host's first start
+HOST=one
 first_start count
 box_until 5 has_key
 N_FIRST=$(effects)
