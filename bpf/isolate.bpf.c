@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 
-/* Cuts a cgroup off from the network: new connections, unconnected sends and binds are refused with EPERM at once, packets of any socket
- * that belongs to the cgroup are dropped both ways, except to and from the permitted addresses. FAIL-CLOSED: whatever cannot be read or
- * understood is not permitted. Kernel floor 5.7 (cgroup links). None of the programs sleeps. */
+/* Cuts a cgroup off from the network: new connections, unconnected sends and binds are refused with EPERM at once,
+ * packets of any socket that belongs to the cgroup are dropped both ways, except to and from the permitted addresses.
+ * FAIL-CLOSED: whatever cannot be read or understood is not permitted. Kernel floor 5.7 (cgroup links). None of the
+ * programs sleeps. */
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -15,10 +16,10 @@
 
 #include "bpf/isolate_abi.h"
 
-#define PASS 1
-#define DENY 0
+#define PASS            1
+#define DENY            0
 #define FRAGMENT_OFFSET 0x1fff
-#define IP_WORDS (sizeof(struct iphdr) / 4)
+#define IP_WORDS        (sizeof(struct iphdr) / 4)
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -46,7 +47,8 @@ static __always_inline struct isolate_counters *counters(void) {
         return bpf_map_lookup_elem(&isolate_count, &zero);
 }
 
-/* One branch in all: the verifier walks every branch of every entry, and loading a hold's programs has to stay cheap. */
+/* One branch in all: the verifier walks every branch of every entry, and loading a hold's programs has to stay cheap.
+ */
 static __always_inline int matches(const struct isolate_permit *p, const struct remote *r) {
         __u32 differs = 0;
 
@@ -137,7 +139,8 @@ int isolate_bind6(struct bpf_sock_addr *ctx) {
         return refuse();
 }
 
-/* The remote port, which stands first in the TCP and UDP header on the way in and second on the way out. 0 for anything else. */
+/* The remote port, which stands first in the TCP and UDP header on the way in and second on the way out. 0 for anything
+ * else. */
 static __always_inline __u16 remote_port(struct __sk_buff *skb, __u32 offset, __u8 proto, int out) {
         __be16 ports[2];
 
@@ -154,8 +157,8 @@ static __always_inline int read_v4(struct __sk_buff *skb, int out, struct remote
         if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.ihl < IP_WORDS)
                 return 0;
         set_v4(ret, out ? ip.daddr : ip.saddr);
-        /* Options are not walked, and a source route names another end than the header does: like IPv6's extension headers, they pass only
-         * where every protocol and port does. */
+        /* Options are not walked, and a source route names another end than the header does: like IPv6's extension
+         * headers, they pass only where every protocol and port does. */
         if (ip.ihl > IP_WORDS)
                 return 1;
         ret->proto = ip.protocol;

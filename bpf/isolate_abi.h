@@ -3,11 +3,12 @@
 
 /* Shared by the isolation programs and the core.
  *
- * One loaded set of programs serves one hold. It is attached (MULTI) to each cgroup of the hold; several holds on one cgroup are several
- * sets, the kernel runs all of them and every one must allow, so the strictest wins and each can leave without the others noticing.
+ * One loaded set of programs serves one hold. It is attached (MULTI) to each cgroup of the hold; several holds on one
+ * cgroup are several sets, the kernel runs all of them and every one must allow, so the strictest wins and each can
+ * leave without the others noticing.
  *
- * The policy map has one entry. All zero, which is how the kernel makes it, permits nothing. The core writes it once and freezes the map
- * before the first attach; from then on not even root can widen it.
+ * The policy map has one entry. All zero, which is how the kernel makes it, permits nothing. The core writes it once
+ * and freezes the map before the first attach; from then on not even root can widen it.
  *
  *   n = 0                                             nothing in, nothing out
  *   { 10.0.0.5/32, tcp, 443 }                         segments to 10.0.0.5:443 and back from there
@@ -23,7 +24,7 @@
 struct isolate_permit {
         __be32 addr[4]; /* v4-mapped for IPv4 */
         __be32 mask[4];
-        __u16 port; /* host order */
+        __u16 port;      /* host order */
         __u16 port_mask; /* 0xffff, or 0 for any port */
         __u8 proto;
         __u8 proto_mask; /* 0xff, or 0 for any protocol */
@@ -37,7 +38,7 @@ struct isolate_policy {
 
 /* Per CPU, one entry: what the hooks decided since the hold began. */
 struct isolate_counters {
-        __u64 refused; /* connect, sendmsg and bind calls */
+        __u64 refused;                 /* connect, sendmsg and bind calls */
         __u64 dropped_out, dropped_in; /* packets */
         __u64 passed_out, passed_in;
 };

@@ -38,7 +38,8 @@ struct ctl_verb {
         const char *args;  /* as written in the synopsis */
         unsigned min, max; /* positional words */
         uint64_t options;  /* OPTION_BITs */
-        /* Returns an exit code, and unless it has said all there is to say, why. words are borrowed and not NULL-terminated. */
+        /* Returns an exit code, and unless it has said all there is to say, why. words are borrowed and not
+         * NULL-terminated. */
         int (*run)(struct ctl *c, char **words, size_t n);
         const char *summary; /* one line */
         const char *text;    /* what else to know; may be "" */

@@ -116,9 +116,11 @@ int exchange_query(struct ctl *c, const char *report, const char *hold, const st
                          hold ? "{\"query\":\"%s\",\"nonce\":\"%s\",\"hold\":\"%s\"}"
                               : "{\"query\":\"%s\",\"nonce\":\"%s\"}",
                          report, nonce, hold);
-        struct exchange x = {
-                message, (size_t) n, known, { .type = DSSE_REPORT, .report = report, .nonce = nonce, .hold = hold }, false
-        };
+        struct exchange x = { message,
+                              (size_t) n,
+                              known,
+                              { .type = DSSE_REPORT, .report = report, .nonce = nonce, .hold = hold },
+                              false };
 
         return exchange_run(c, &x, ret);
 }

@@ -8,10 +8,11 @@
 
 #include "policy/cleanup.h"
 
-/* *ret is malloc'ed and NUL-terminated; ret_n and ret_mode may be NULL. -EFBIG when there is more than max, -EISDIR, -EINVAL for what is
- * neither a regular file nor a pipe. */
+/* *ret is malloc'ed and NUL-terminated; ret_n and ret_mode may be NULL. -EFBIG when there is more than max, -EISDIR,
+ * -EINVAL for what is neither a regular file nor a pipe. */
 int file_read(const char *path, size_t max, char **ret, size_t *ret_n, mode_t *ret_mode) _warn_unused_;
-/* Durably replaces the file: temporary file beside it, fsync, rename, fsync of the directory. A reader sees the old or the new one. */
+/* Durably replaces the file: temporary file beside it, fsync, rename, fsync of the directory. A reader sees the old or
+ * the new one. */
 int file_replace(const char *path, const void *buf, size_t n, mode_t mode) _warn_unused_;
 /* The same, but the name must be free: -EEXIST. */
 int file_create(const char *path, const void *buf, size_t n, mode_t mode) _warn_unused_;

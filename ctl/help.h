@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Help in every form, all of it from the tables of verbs, options and exit codes: what is not in the tables does not exist, and what is in
- * them cannot be missing here. */
+/* Help in every form, all of it from the tables of verbs, options and exit codes: what is not in the tables does not
+ * exist, and what is in them cannot be missing here. */
 
 #include <stdio.h>
 

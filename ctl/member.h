@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Reading an answer whose members may be absent: a newer host says more, an older one less, and showing what is there is always better
- * than showing nothing. Never for deciding what to trust. A NULL object has no members. */
+/* Reading an answer whose members may be absent: a newer host says more, an older one less, and showing what is there
+ * is always better than showing nothing. Never for deciding what to trust. A NULL object has no members. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -71,8 +71,8 @@ const struct option_info *option_info(enum option o) {
         return &table[o].info;
 }
 
-/* Index of the option whose name is the first n bytes; _OPTION_MAX when there is none. Never a guess from a prefix: an abbreviation that is
- * right today means something else when an option is added. */
+/* Index of the option whose name is the first n bytes; _OPTION_MAX when there is none. Never a guess from a prefix: an
+ * abbreviation that is right today means something else when an option is added. */
 static size_t find(const char *name, size_t n) {
         size_t i = 0;
 

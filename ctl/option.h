@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Every option, in one table: parsing, help, the manual and the completion read it. Which of them a verb takes is a set in the verb table;
- * an option that a verb does not take is an error, because an ignored --lease would be a lie. */
+/* Every option, in one table: parsing, help, the manual and the completion read it. Which of them a verb takes is a set
+ * in the verb table; an option that a verb does not take is an error, because an ignored --lease would be a lie. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,7 +87,8 @@ struct option_info {
 /* o must be of the table. */
 const struct option_info *option_info(enum option o);
 
-/* Sorts the words into options and positional ones, in any order; "--" ends the options. words is rewritten so that the *ret_n positional
- * words come first. Returns 0, or CTL_USAGE and *w; *ret is then half filled. "--help" sets *ret_help and ends the parsing. */
+/* Sorts the words into options and positional ones, in any order; "--" ends the options. words is rewritten so that the
+ * *ret_n positional words come first. Returns 0, or CTL_USAGE and *w; *ret is then half filled. "--help" sets *ret_help
+ * and ends the parsing. */
 int option_parse(char **words, size_t n, uint64_t allowed, struct options *ret, size_t *ret_n, bool *ret_help,
                  struct why *w) _warn_unused_;

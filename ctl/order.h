@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* An order from words to answer: build, sign, then write out or send, show, and keep the signed file when it is still good for something. */
+/* An order from words to answer: build, sign, then write out or send, show, and keep the signed file when it is still
+ * good for something. */
 
 #include "ctl/ctl.h"
 #include "ctl/hosts.h"

@@ -12,7 +12,8 @@
 
 #define PATH_SIZE 64U
 
-/* What the same signed bytes are still good for: more signatures, or being sent again. A refusal for any other reason is final. */
+/* What the same signed bytes are still good for: more signatures, or being sent again. A refusal for any other reason
+ * is final. */
 static bool is_worth_keeping(int answer, const struct receipt *r) {
         if (answer != 0 || r->kind == RECEIPT_UNVERIFIED)
                 return true;
@@ -96,7 +97,8 @@ static void warn_inside(const struct command *cmd) {
 
         if (t)
                 fprintf(stderr,
-                        "freezectl: this session is inside %s and will be frozen with it before it can show the answer: "
+                        "freezectl: this session is inside %s and will be frozen with it before it can show the "
+                        "answer: "
                         "ask for it with `freezectl status` from another session\n",
                         CLEAN(t->name));
 }

@@ -40,7 +40,8 @@ static json_t *load(const char *text, size_t n) {
         return NULL;
 }
 
-/* {"refused":"<reason id>","text":...}. A reason without effect on the exit code would turn a no into a yes: it becomes INTERNAL. */
+/* {"refused":"<reason id>","text":...}. A reason without effect on the exit code would turn a no into a yes: it becomes
+ * INTERNAL. */
 static bool read_refusal(const char *msg, size_t n, struct receipt *ret) {
         _cleanup_json_ json_t *o = load(msg, n);
         const char *id = member_str(o, "refused");
@@ -103,8 +104,8 @@ static bool is_addressed(const struct receipt_want *want, const uint8_t id[stati
         return want->n_hosts == 0;
 }
 
-/* A receipt is about an order by the digest of its bytes; the id is beside it so that people can find it. Only a refusal may lack the id,
- * because the host may not have been able to read it. */
+/* A receipt is about an order by the digest of its bytes; the id is beside it so that people can find it. Only a
+ * refusal may lack the id, because the host may not have been able to read it. */
 static bool is_about(const json_t *p, const struct receipt_want *want) {
         char digest[TEXT_HEX32_SIZE];
         const json_t *told = receipt_told(p);
@@ -137,7 +138,8 @@ static void judge_payload(const json_t *p, const struct receipt_want *want, stru
                            "host %s signed it, but not in answer to this question: it is an old report, played again",
                            ret->host->name);
         else if (want->type == DSSE_REPORT && strcmp(member_str(p, "hold"), want->hold ? want->hold : "") != 0)
-                unverified(ret, "host %s was asked something else on the way: not about what you asked", ret->host->name);
+                unverified(ret, "host %s was asked something else on the way: not about what you asked",
+                           ret->host->name);
         else if (want->type == DSSE_RECEIPT && strcmp(member_str(p, "type"), "receipt") != 0)
                 unverified(ret, "host %s answered another question", ret->host->name);
         else if (want->type == DSSE_RECEIPT && !is_about(p, want))
@@ -228,7 +230,8 @@ bool receipt_contradicts_itself(const json_t *payload) {
         return false;
 }
 
-/* The first reason, in table order, that is more than a note. FAIL-CLOSED: one that this version does not know counts as a gap. */
+/* The first reason, in table order, that is more than a note. FAIL-CLOSED: one that this version does not know counts
+ * as a gap. */
 static int reasons_exit(const json_t *payload) {
         size_t unknown;
         reason_set set = member_reasons(payload, "reasons", &unknown);

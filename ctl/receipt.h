@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an answer is worth. Only a receipt or report that the key of a known host signed, that names that host, and that is about the very
- * bytes that were sent, is an answer; everything else is shown as what it is and never as success. Pure but for the allocation. */
+/* What an answer is worth. Only a receipt or report that the key of a known host signed, that names that host, and that
+ * is about the very bytes that were sent, is an answer; everything else is shown as what it is and never as success.
+ * Pure but for the allocation. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -80,5 +81,6 @@ const char *receipt_verdict(enum receipt_state s);
 const json_t *receipt_told(const json_t *payload);
 /* True when a payload that says `contained` has figures that say otherwise: something not frozen, a gap, a leak. */
 bool receipt_contradicts_itself(const json_t *payload);
-/* What to exit with: by state, reasons and contradictions of the payload, by kind for the rest. CTL_OK only for a signed answer. */
+/* What to exit with: by state, reasons and contradictions of the payload, by kind for the rest. CTL_OK only for a
+ * signed answer. */
 int receipt_exit(const struct receipt *r);

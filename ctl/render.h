@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What a tired person reads at 03:12: the verdict in capitals on the first line, then what was proven and how, then what is missing and
- * what to do about it, and the exact command that comes next. Everything that was not made here goes through text_clean. */
+/* What a tired person reads at 03:12: the verdict in capitals on the first line, then what was proven and how, then
+ * what is missing and what to do about it, and the exact command that comes next. Everything that was not made here
+ * goes through text_clean. */
 
 #include <stdbool.h>
 #include <stdint.h>

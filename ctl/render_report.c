@@ -65,7 +65,8 @@ void render_status(const struct page *p, const struct receipt *r, const char *fi
         size_t i, n = render_matching(r->payload, filter);
 
         if (member_int(r->payload, "omitted", 0) > 0) { /* FAIL-CLOSED: it may be among them */
-                render_verdict(p, TONE_DOUBT, "NOT WHOLE", "%" PRId64 " more holds had no room in the answer: ask for one, or see the receipts",
+                render_verdict(p, TONE_DOUBT, "NOT WHOLE",
+                               "%" PRId64 " more holds had no room in the answer: ask for one, or see the receipts",
                                member_int(r->payload, "omitted", 0));
         } else if (n == 0) {
                 render_verdict(p, TONE_PLAIN, "NOTHING HELD", "on %s%s%s", r->host->name, filter ? " that is " : "",

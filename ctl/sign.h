@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Who signs: keys that ssh-agent holds, and unencrypted OpenSSH Ed25519 key files. A key file that others can read is refused, because a
- * key that others had is not one person's word. Signatures are over the DSSE PAE and nothing else. */
+/* Who signs: keys that ssh-agent holds, and unencrypted OpenSSH Ed25519 key files. A key file that others can read is
+ * refused, because a key that others had is not one person's word. Signatures are over the DSSE PAE and nothing else.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,9 +35,9 @@ enum sign_pick {
         SIGN_PICK_ALL, /* every candidate, and none is no error */
 };
 
-/* files: private keys, or .pub files that choose a key of the agent. Without any, the agent's keys are asked for, those among the candidates
- * when there are candidates. Returns 0 with at least one signer (SIGN_PICK_ALL: possibly none), or an exit code and *w.
- * *ret has to be SIGNERS_NULL before. */
+/* files: private keys, or .pub files that choose a key of the agent. Without any, the agent's keys are asked for, those
+ * among the candidates when there are candidates. Returns 0 with at least one signer (SIGN_PICK_ALL: possibly none), or
+ * an exit code and *w. *ret has to be SIGNERS_NULL before. */
 int sign_open(const char *const *files, size_t n_files, const struct sshkey *candidates, size_t n_candidates,
               enum sign_pick pick, struct signers *ret, struct why *w) _warn_unused_;
 /* Wipes the secrets and closes the agent. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The two questions that are asked of ssh-agent (draft-ietf-sshm-ssh-agent): which keys are there, and sign these bytes. The agent is
- * taken as untrusted input: every length is checked, and a signature counts only after it has been verified here. */
+/* The two questions that are asked of ssh-agent (draft-ietf-sshm-ssh-agent): which keys are there, and sign these
+ * bytes. The agent is taken as untrusted input: every length is checked, and a signature counts only after it has been
+ * verified here. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,11 +24,11 @@ struct sshagent_key {
 
 /* Connects to $SSH_AUTH_SOCK. -ENOENT when that is unset, or another errno. */
 int sshagent_connect(int *ret_fd) _warn_unused_;
-/* The plain Ed25519 keys, SSHAGENT_KEYS_MAX at most; other kinds are left out. -EPROTO when the answer is not well-formed, -EACCES when the
- * agent says no, -ETIMEDOUT, -ECONNRESET. ret holds SSHAGENT_KEYS_MAX. Blocks. */
+/* The plain Ed25519 keys, SSHAGENT_KEYS_MAX at most; other kinds are left out. -EPROTO when the answer is not
+ * well-formed, -EACCES when the agent says no, -ETIMEDOUT, -ECONNRESET. ret holds SSHAGENT_KEYS_MAX. Blocks. */
 int sshagent_list(int fd, struct sshagent_key *ret, size_t *ret_n) _warn_unused_;
-/* Ed25519 over the bytes as they are. Same errors, -EACCES also when the person declined; -EBADMSG when what came is not a signature by that
- * key over these bytes. Blocks up to SSHAGENT_WAIT_MS. */
+/* Ed25519 over the bytes as they are. Same errors, -EACCES also when the person declined; -EBADMSG when what came is
+ * not a signature by that key over these bytes. Blocks up to SSHAGENT_WAIT_MS. */
 int sshagent_sign(int fd, const struct sshkey *key, const uint8_t *bytes, size_t n,
                   uint8_t ret[static 64]) _warn_unused_;
 

@@ -22,7 +22,8 @@ const char *sshprivkey_problem_text(enum sshprivkey_problem p) {
         return problem_texts[p < _SSHPRIVKEY_MAX ? p : SSHPRIVKEY_DAMAGED];
 }
 
-/* The body: comparing the two check words is what tells a wrong passphrase from a right one elsewhere; here it finds damage. */
+/* The body: comparing the two check words is what tells a wrong passphrase from a right one elsewhere; here it finds
+ * damage. */
 static enum sshprivkey_problem parse_body(struct wire w, const struct sshkey *public,
                                           struct wire *ret_seed_and_public) {
         uint32_t check[2];
@@ -101,7 +102,8 @@ int sshprivkey_parse(const char *text, size_t n, uint8_t secret[static SSHPRIVKE
                               sodium_base64_VARIANT_ORIGINAL) == 0)
                 p = parse_blob((struct wire) { blob, n_blob }, &public, &sec);
 
-        /* the public half has to be that of the seed, or every signature would leak the seed to whoever gets two of them */
+        /* the public half has to be that of the seed, or every signature would leak the seed to whoever gets two of
+         * them */
         uint8_t pub[32], *both = p == SSHPRIVKEY_NONE ? sodium_malloc(SSHPRIVKEY_SECRET_SIZE) : NULL;
         if (p == SSHPRIVKEY_NONE && !both) {
                 sodium_free(blob);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Unencrypted Ed25519 private keys as `ssh-keygen -t ed25519 -N ''` writes them (OpenSSH's PROTOCOL.key). Nothing else is taken: whoever
- * has an encrypted or other key uses ssh-agent. Pure: bytes in, key or problem out. */
+/* Unencrypted Ed25519 private keys as `ssh-keygen -t ed25519 -N ''` writes them (OpenSSH's PROTOCOL.key). Nothing else
+ * is taken: whoever has an encrypted or other key uses ssh-agent. Pure: bytes in, key or problem out. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,8 +30,8 @@ enum sshprivkey_problem {
                 _SSHPRIVKEY_MAX,
 };
 
-/* secret is libsodium's form: seed and public key. It has to be in memory that the caller wipes; it and *ret_public are untouched unless
- * the answer is 0 with SSHPRIVKEY_NONE. -ENOMEM. */
+/* secret is libsodium's form: seed and public key. It has to be in memory that the caller wipes; it and *ret_public are
+ * untouched unless the answer is 0 with SSHPRIVKEY_NONE. -ENOMEM. */
 int sshprivkey_parse(const char *text, size_t n, uint8_t secret[static SSHPRIVKEY_SECRET_SIZE],
                      struct sshkey *ret_public, enum sshprivkey_problem *ret_problem) _warn_unused_;
 const char *sshprivkey_problem_text(enum sshprivkey_problem p);

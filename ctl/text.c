@@ -6,8 +6,9 @@
 
 #include "ctl/text.h"
 
-/* Characters that print as nothing or change the order of what is around them: soft hyphen, Arabic letter mark, zero-width and
- * direction marks, line separators, embeddings, overrides and isolates, byte order mark, interlinear and tag characters. */
+/* Characters that print as nothing or change the order of what is around them: soft hyphen, Arabic letter mark,
+ * zero-width and direction marks, line separators, embeddings, overrides and isolates, byte order mark, interlinear and
+ * tag characters. */
 static const struct {
         uint32_t first, last;
 } hidden[] = {

@@ -16,15 +16,15 @@
 /* the longest duration that anyone can mean */
 #define TEXT_SPAN_MAX_MS (3650LL * 24 * 3600 * 1000)
 
-/* Copies s, cut off with "..." where it does not fit into n bytes (at least 8). Bytes that are not UTF-8, control characters, and the
- * characters that reorder or hide text become '?', so that no sender can move the cursor, colour a verdict or reverse a name.
- * NULL counts as empty. Returns ret. */
+/* Copies s, cut off with "..." where it does not fit into n bytes (at least 8). Bytes that are not UTF-8, control
+ * characters, and the characters that reorder or hide text become '?', so that no sender can move the cursor, colour a
+ * verdict or reverse a name. NULL counts as empty. Returns ret. */
 const char *text_clean(const char *s, char *ret, size_t n);
 /* For use inside one statement or block. */
 #define CLEAN(s) text_clean((s), (char[TEXT_CLEAN_MAX]) { 0 }, TEXT_CLEAN_MAX)
 
-/* "500ms", "10s", "15m", "2h", "365d"; the unit is compulsory because people differ on what a bare 15 means. More than 0 and at most
- * TEXT_SPAN_MAX_MS. -EINVAL, *ret untouched. */
+/* "500ms", "10s", "15m", "2h", "365d"; the unit is compulsory because people differ on what a bare 15 means. More than
+ * 0 and at most TEXT_SPAN_MAX_MS. -EINVAL, *ret untouched. */
 int text_span_from_str(const char *s, int64_t *ret_ms) _warn_unused_;
 /* "340 ms", "12.3 s", "15 min", "2 h 5 min", "3 d 4 h". Returns ret. */
 const char *text_span(int64_t ms, char ret[static TEXT_SPAN_SIZE]);

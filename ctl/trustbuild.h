@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A trust root from words. Each step says in words what is wrong with them; whether the whole is valid is asked of trust_parse, which is what
- * the hosts ask. All return 0 or an exit code. */
+/* A trust root from words. Each step says in words what is wrong with them; whether the whole is valid is asked of
+ * trust_parse, which is what the hosts ask. All return 0 or an exit code. */
 
 #include "ctl/option.h"
 #include "ctl/why.h"
@@ -21,6 +21,7 @@ int trustbuild_default_rules(struct trust *t, struct why *w) _warn_unused_;
 int trustbuild_remove(struct trust *t, const struct option_list *names, struct why *w) _warn_unused_;
 /* Checks the whole and makes it the payload of an unsigned envelope. */
 int trustbuild_finish(const struct trust *t, struct dsse *ret, struct why *w) _warn_unused_;
-/* Signs with the keys of --key, which have to be root people's of t or before, or with all such keys that the agent holds. */
+/* Signs with the keys of --key, which have to be root people's of t or before, or with all such keys that the agent
+ * holds. */
 int trustbuild_sign(const struct trust *t, const struct trust *before, const struct options *o, struct dsse *d,
                     struct why *w) _warn_unused_;

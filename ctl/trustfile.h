@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Trust roots as files, and who has signed what. freezectl reads a trust root to name people and to fill in the fleet; it decides nothing
- * with it: the host does, with its own. */
+/* Trust roots as files, and who has signed what. freezectl reads a trust root to name people and to fill in the fleet;
+ * it decides nothing with it: the host does, with its own. */
 
 #include <stddef.h>
 
@@ -14,11 +14,11 @@
 
 #define TRUSTFILE_PATH "/etc/freezed/trust.json"
 
-/* The machine's trust root, or that of --trust. A missing default file is NULL and no error; one that is not signed as it should be is.
- * Returns 0 or an exit code; *ret is owned by the caller. */
+/* The machine's trust root, or that of --trust. A missing default file is NULL and no error; one that is not signed as
+ * it should be is. Returns 0 or an exit code; *ret is owned by the caller. */
 int trustfile_load(const struct options *o, struct trust **ret, struct why *w) _warn_unused_;
-/* One that has to be there and to be signed by its own root threshold; prev: and to be the successor of that one, or NULL. ret_text,
- * malloc'ed, is the file as it is; may be NULL. Returns 0 or an exit code. */
+/* One that has to be there and to be signed by its own root threshold; prev: and to be the successor of that one, or
+ * NULL. ret_text, malloc'ed, is the file as it is; may be NULL. Returns 0 or an exit code. */
 int trustfile_read(const char *path, const struct trust *prev, struct trust **ret, char **ret_text,
                    struct why *w) _warn_unused_;
 
@@ -32,8 +32,8 @@ struct signed_file {
 
 #define SIGNED_FILE_NULL ((struct signed_file) { .env = DSSE_NULL })
 
-/* Reads the file; nothing about its signatures is checked. An order or trust root without envelope is wrapped as an unsigned one.
- * Returns 0, or an exit code and *w. *ret_text, malloc'ed, is the file as it is; may be NULL. */
+/* Reads the file; nothing about its signatures is checked. An order or trust root without envelope is wrapped as an
+ * unsigned one. Returns 0, or an exit code and *w. *ret_text, malloc'ed, is the file as it is; may be NULL. */
 int signed_file_load(const char *path, struct signed_file *ret, char **ret_text, size_t *ret_n,
                      struct why *w) _warn_unused_;
 void signed_file_done(struct signed_file *f);
@@ -54,7 +54,8 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
 /* By the root threshold of t, which is that of the file itself or of the one before. */
 int tally_root(const struct trust *t, const struct dsse *d, struct tally *ret) _warn_unused_;
 
-/* What a file still needs: an order the people of a rule, a trust root its own root people and, when t is the version before it, t's too. */
+/* What a file still needs: an order the people of a rule, a trust root its own root people and, when t is the version
+ * before it, t's too. */
 struct signatures {
         const struct trust *by; /* who names the people: t for an order, itself for a trust root; NULL: nobody can */
         struct tally now;       /* when by */

@@ -74,7 +74,8 @@ static void tell(struct ctl *c, const char *path, const struct signed_file *f, c
                 fprintf(c->out, "Next:  freezectl send %s\n", CLEAN(path));
 }
 
-/* sign and approve: show what it is in plain words, ask, add a signature. approve wants somebody else to have signed first. */
+/* sign and approve: show what it is in plain words, ask, add a signature. approve wants somebody else to have signed
+ * first. */
 int verb_approve(struct ctl *c, char **words, size_t n) {
         _cleanup_(signed_file_done) struct signed_file f = SIGNED_FILE_NULL;
         _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;

@@ -79,8 +79,8 @@ static bool is_same(const char *a, const char *b) {
                memcmp(da.payload, db.payload, da.n_payload) == 0;
 }
 
-/* The trust root that is there stays in force until its successor is proven: once enrolled, a host follows the chain. Only the very first one
- * is taken on the word of root, who could replace the agent anyway. */
+/* The trust root that is there stays in force until its successor is proven: once enrolled, a host follows the chain.
+ * Only the very first one is taken on the word of root, who could replace the agent anyway. */
 static int read_trust(struct enrolment *e, const char *file, struct why *w) {
         _cleanup_trust_ struct trust *old = NULL;
         _cleanup_free_ char *old_text = NULL;

@@ -5,8 +5,8 @@
 #include "ctl/exchange.h"
 #include "ctl/member.h"
 
-/* What a monitoring system should wake somebody for: an agent that cannot record, has nobody to obey, does not read its policy, or holds less than it was told to.
- * A layer that this kernel does not have is a fact and no fault. */
+/* What a monitoring system should wake somebody for: an agent that cannot record, has nobody to obey, does not read its
+ * policy, or holds less than it was told to. A layer that this kernel does not have is a fact and no fault. */
 static int health_exit(const json_t *h) {
         const json_t *trust = json_object_get(h, "trust");
 

@@ -30,7 +30,8 @@ static int list_add(struct list *l, const char *hold, struct why *w) {
         return order_hold_target(hold, l->targets[l->n++], w);
 }
 
-/* The incident's holds as the host reports them. What is signed afterwards are their ids: a hold that is made in between stays. */
+/* The incident's holds as the host reports them. What is signed afterwards are their ids: a hold that is made in
+ * between stays. */
 static int expand(struct ctl *c, struct list *l, const json_t *report) {
         json_t *holds = json_object_get(report, "holds"), *h;
         size_t i;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* How freezectl fails: a function answers 0, or the exit code to end with, and leaves one sentence for the person in front of it. Only main
- * prints it, so that nothing is told twice and --json can carry it too. */
+/* How freezectl fails: a function answers 0, or the exit code to end with, and leaves one sentence for the person in
+ * front of it. Only main prints it, so that nothing is told twice and --json can carry it too. */
 
 #include "policy/cleanup.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The encoding that OpenSSH uses in key files and towards its agent (RFC 4251 section 5): big-endian uint32, and strings with their length
- * before them. A reader is a window on borrowed bytes that only ever shrinks. */
+/* The encoding that OpenSSH uses in key files and towards its agent (RFC 4251 section 5): big-endian uint32, and
+ * strings with their length before them. A reader is a window on borrowed bytes that only ever shrinks. */
 
 #include <stddef.h>
 #include <stdint.h>

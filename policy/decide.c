@@ -86,7 +86,8 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
 
         if (have == 0)
                 return (struct fit) { .reason = REASON_ROLE };
-        /* FAIL-CLOSED: a rule with a compulsory lease is for what may do no lasting harm. trust_parse() refuses this one already. */
+        /* FAIL-CLOSED: a rule with a compulsory lease is for what may do no lasting harm. trust_parse() refuses this
+         * one already. */
         if (j->cls == VERB_CLASS_RELEASE && is_automation(rule))
                 return (struct fit) { .reason = REASON_ROLE };
         if (have < rule->k)
@@ -148,7 +149,8 @@ static enum reason judge_root(struct judge *j) {
                         return r;
         }
 
-        /* Someone whose key the newer root takes away may be among the signers. That must not undo a hold; it may make one. */
+        /* Someone whose key the newer root takes away may be among the signers. That must not undo a hold; it may make
+         * one. */
         if (j->cls == VERB_CLASS_RELEASE && j->c->root_version > j->t->version)
                 return REASON_ROOT_STALE;
 
@@ -253,8 +255,8 @@ static enum reason judge_holds(struct judge *j) {
         return REASON_INTERNAL;
 }
 
-/* A path is protected when its last component is, or when it lies within a protected unit. That it lies within a protected slice is
- * no matter: system.slice is protected, and most of what is ever held lies in it. */
+/* A path is protected when its last component is, or when it lies within a protected unit. That it lies within a
+ * protected slice is no matter: system.slice is protected, and most of what is ever held lies in it. */
 static bool protects_path(const struct local *l, const char *path) {
         while (*path) {
                 char name[TARGET_NAME_MAX + 1];

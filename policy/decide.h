@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Third stage: verify -> AUTHORISE -> record. Pure: the same inputs give the same answer on the host, in freezectl and in a test.
- * A struct authorised exists only if every rule said yes.
+/* Third stage: verify -> AUTHORISE -> record. Pure: the same inputs give the same answer on the host, in freezectl and
+ * in a test. A struct authorised exists only if every rule said yes.
  *
- * Time. The floor is a time that is certainly past: the newest of what the trust root, the ledger and signed messages proved, carried on
- * by CLOCK_BOOTTIME. What the ledger keeps for it is the floor, never the wall clock, or one day with a wrong clock would be for ever.
- * A stop verb is judged by the clock when the clock is synchronised and by the floor when not, so a wrong clock cannot disarm it; and it is
- * dead in any case when its id may have been forgotten. Observing and extending follow the stop verbs. A release is judged by the later of
- * clock and floor, and not at all while the clock is provably behind. */
+ * Time. The floor is a time that is certainly past: the newest of what the trust root, the ledger and signed messages
+ * proved, carried on by CLOCK_BOOTTIME. What the ledger keeps for it is the floor, never the wall clock, or one day
+ * with a wrong clock would be for ever. A stop verb is judged by the clock when the clock is synchronised and by the
+ * floor when not, so a wrong clock cannot disarm it; and it is dead in any case when its id may have been forgotten.
+ * Observing and extending follow the stop verbs. A release is judged by the later of clock and floor, and not at all
+ * while the clock is provably behind. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,14 +51,16 @@ struct decision {
 
 struct authorised;
 
-/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, ledger, room, holds, local policy.
+/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, ledger, room, holds, local
+ * policy.
  *
- * Role and threshold: any rule of the verb that is satisfied in full is enough; of several, one without a compulsory lease is taken. When none
- * is, the reason is that of the rule that came closest: ROLE, THRESHOLD, SEVERITY, TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG.
- * Automation is whoever is allowed only by a rule with a compulsory lease.
+ * Role and threshold: any rule of the verb that is satisfied in full is enough; of several, one without a compulsory
+ * lease is taken. When none is, the reason is that of the rule that came closest: ROLE, THRESHOLD, SEVERITY,
+ * TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG. Automation is whoever is allowed only by a rule with a compulsory lease.
  *
- * Returns 0 and fills *ret; *ret_authorised is set and owned by the caller only for DECISION_GO, else untouched. -ENOMEM.
- * *ret_command, when not NULL, gets the parsed command in every case in which it parsed (owned by the caller), for the answer to name it. */
+ * Returns 0 and fills *ret; *ret_authorised is set and owned by the caller only for DECISION_GO, else untouched.
+ * -ENOMEM. *ret_command, when not NULL, gets the parsed command in every case in which it parsed (owned by the caller),
+ * for the answer to name it. */
 int decide(const struct verified *v, const struct trust *t, const struct local *l, const struct facts *f,
            struct decision *ret, struct authorised **ret_authorised, struct command **ret_command) _warn_unused_;
 void authorised_free(struct authorised *a);
@@ -75,6 +78,7 @@ uint64_t authorised_people(const struct authorised *a);
 /* Hold ids of an EXTEND or RELEASE; those of a release may be unknown here. *ret_n of them. */
 const struct command_id *authorised_holds(const struct authorised *a, size_t *ret_n);
 
-/* The floor after a message issued at iat_ms was accepted. For releases and trust roots, which a quorum signed: anyone who can stop things
- * alone could otherwise date orders ahead until the clock seems provably behind, and so keep anything from being released. */
+/* The floor after a message issued at iat_ms was accepted. For releases and trust roots, which a quorum signed: anyone
+ * who can stop things alone could otherwise date orders ahead until the clock seems provably behind, and so keep
+ * anything from being released. */
 int64_t decide_raise_floor(int64_t floor_ms, int64_t iat_ms);

@@ -95,5 +95,6 @@ int dsse_verify(const struct dsse *d, const struct sshkey *keys, size_t n_keys, 
 int dsse_add(struct dsse *d, const uint8_t keyid[static 32], const uint8_t sig[static 64]) _warn_unused_;
 
 /* Serialises the envelope: one line, standard base64 with padding, keyids as "SHA256:...", absent where all zero;
- * no newline at the end. *ret is malloc'ed and NUL-terminated. -ENOMEM, or -EINVAL when the type is not in the table. */
+ * no newline at the end. *ret is malloc'ed and NUL-terminated. -ENOMEM, or -EINVAL when the type is not in the table.
+ */
 int dsse_to_json(const struct dsse *d, char **ret) _warn_unused_;

@@ -96,8 +96,8 @@ void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int6
         bool same = s->started && memcmp(s->boot_id, boot_id, sizeof(s->boot_id)) == 0;
         int64_t passed = !s->started ? 0 : same ? boot_ms - s->boot_ms : boot_ms;
 
-        /* FAIL-CLOSED: CLOCK_BOOTTIME never runs backwards within a boot. If it seems to, the boot could not be told from the one before, and
-         * leases stand still until it is past where it was. */
+        /* FAIL-CLOSED: CLOCK_BOOTTIME never runs backwards within a boot. If it seems to, the boot could not be told
+         * from the one before, and leases stand still until it is past where it was. */
         if (boot_ms < 0 || passed < 0)
                 return;
 

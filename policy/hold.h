@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What this host is holding, and which command ids it has ever acted on. Both are a fold over the ledger: the same calls rebuild them
- * at start as changed them when it happened, so there is no second copy of the truth on disk.
+/* What this host is holding, and which command ids it has ever acted on. Both are a fold over the ledger: the same
+ * calls rebuild them at start as changed them when it happened, so there is no second copy of the truth on disk.
  *
  *            begin               settle                    end
  *   (none) ---------> pending ----------> held | partial | failed ----------> releasing ---------> released | lapsed
@@ -22,8 +22,8 @@
 #include "policy/seen.h"
 
 #define HOLD_ACTIVE_MAX 256U
-/* Of these, and of the ids that can be remembered, the last ones are kept for the stop orders of people: a stolen automation key must not
- * be able to use up what they need. */
+/* Of these, and of the ids that can be remembered, the last ones are kept for the stop orders of people: a stolen
+ * automation key must not be able to use up what they need. */
 #define HOLD_AUTOMATION_MAX 192U
 #define HOLD_SEEN_RESERVE   4096U
 /* incidents for which automation's use of its budget is remembered */
@@ -72,40 +72,42 @@ struct hold_set *hold_set_new(void); /* NULL when out of memory */
 void hold_set_free(struct hold_set *s);
 void hold_set_freep(struct hold_set **s);
 
-/* Time passes: every lease and every held_ms advances by what CLOCK_BOOTTIME advanced since the last call with the same boot id. After a
- * reboot only the time since boot counts: how long the host was off is not known, and an unknown time must not end a hold. The first call
- * only sets the clock, so it comes before the first hold. */
+/* Time passes: every lease and every held_ms advances by what CLOCK_BOOTTIME advanced since the last call with the same
+ * boot id. After a reboot only the time since boot counts: how long the host was off is not known, and an unknown time
+ * must not end a hold. The first call only sets the clock, so it comes before the first hold. */
 void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int64_t boot_ms);
 
-/* A stop order was recorded: the hold is pending, and what automation was granted is charged to its incident. -EEXIST for an active or
- * buried hold, -EINVAL for a verb that makes none or automation without a lease, -ENOSPC, -ENOMEM; nothing changed then. */
+/* A stop order was recorded: the hold is pending, and what automation was granted is charged to its incident. -EEXIST
+ * for an active or buried hold, -EINVAL for a verb that makes none or automation without a lease, -ENOSPC, -ENOMEM;
+ * nothing changed then. */
 int hold_set_begin(struct hold_set *s, const struct command *c, bool automation, int64_t wall_ms) _warn_unused_;
-/* The outcome was recorded: HELD, PARTIAL or FAILED. -ENOENT; -EPROTO when the table does not allow the change, or for HELD with a reason
- * of kind GAP: nothing changed then. */
+/* The outcome was recorded: HELD, PARTIAL or FAILED. -ENOENT; -EPROTO when the table does not allow the change, or for
+ * HELD with a reason of kind GAP: nothing changed then. */
 int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_state state,
                     reason_set reasons) _warn_unused_;
-/* A release (releaser given) or the end of a lease (NULL) was recorded: RELEASING. -ENOENT; -EPROTO when it is releasing already, or has no
- * lease that could have ended. */
+/* A release (releaser given) or the end of a lease (NULL) was recorded: RELEASING. -ENOENT; -EPROTO when it is
+ * releasing already, or has no lease that could have ended. */
 int hold_set_release(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
-/* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. -ENOENT; -EPROTO unless it is RELEASING. */
+/* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. -ENOENT; -EPROTO unless it is
+ * RELEASING. */
 int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;
-/* A release that expires at exp_ms named a hold that is not known: its order will find the tombstone. Nothing changes for an id that was
- * acted on. -ENOSPC, -ENOMEM. */
+/* A release that expires at exp_ms named a hold that is not known: its order will find the tombstone. Nothing changes
+ * for an id that was acted on. -ENOSPC, -ENOMEM. */
 int hold_set_bury(struct hold_set *s, const struct command_id *id, int64_t exp_ms) _warn_unused_;
-/* The lease becomes lease_ms from now if that is later than its end. What a hold of automation gains is charged to its incident, whoever
- * asked for it. -ENOENT, -EINVAL unless lease_ms is above 0, -EPROTO while releasing. */
+/* The lease becomes lease_ms from now if that is later than its end. What a hold of automation gains is charged to its
+ * incident, whoever asked for it. -ENOENT, -EINVAL unless lease_ms is above 0, -EPROTO while releasing. */
 int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms) _warn_unused_;
 /* What hold_set_extend would add; 0 for a hold without lease. */
 int64_t hold_lease_gain(const struct hold *h, int64_t lease_ms);
 
-/* A command id was acted on. Replaces an entry that was a tombstone; no change when it is there with the same digest. -EEXIST when it is there
- * with another, -ENOSPC, -ENOMEM. */
+/* A command id was acted on. Replaces an entry that was a tombstone; no change when it is there with the same digest.
+ * -EEXIST when it is there with another, -ENOSPC, -ENOMEM. */
 int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t digest[static 32],
                  int64_t exp_ms) _warn_unused_;
 /* Its receipt is record n of the ledger. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
-/* Forgets ids as seen.h says, and incidents' budgets SEEN_GRACE_MS after their last order expired by the clock floor, unless an active hold
- * needs them. */
+/* Forgets ids as seen.h says, and incidents' budgets SEEN_GRACE_MS after their last order expired by the clock floor,
+ * unless an active hold needs them. */
 void hold_set_forget(struct hold_set *s, int64_t floor_ms);
 
 /* Borrowed, valid until the next change; NULL when there is none. hold_set_find gives active holds only. */
@@ -121,8 +123,8 @@ size_t hold_set_seen_room(const struct hold_set *s);
 int64_t hold_set_forgotten(const struct hold_set *s);
 /* A buried id: its order was cancelled before it came. */
 bool hold_set_buried(const struct hold_set *s, const struct command_id *id);
-/* What automation was granted for the incident over all holds, the ended ones included, in ms. INT64_MAX when one more incident could not be
- * accounted for. */
+/* What automation was granted for the incident over all holds, the ended ones included, in ms. INT64_MAX when one more
+ * incident could not be accounted for. */
 int64_t hold_set_budget_used(const struct hold_set *s, const char *incident);
 /* The least lease_left_ms of all active, not releasing holds; INT64_MAX when none has a lease. */
 int64_t hold_set_next_lapse(const struct hold_set *s);

@@ -69,7 +69,8 @@
         X(FOREIGN_SOCKET, "foreign-socket", GAP, 4,                                                                    \
           "A process of the target owns a socket that belongs to another cgroup")                                      \
         X(NETNS, "netns-unreachable", GAP, 4, "A network namespace of the target could not be entered")                \
-        X(PACKET_SOCKETS, "packet-sockets", GAP, 4, "A running process of the target may open packet sockets, which bypass isolation") \
+        X(PACKET_SOCKETS, "packet-sockets", GAP, 4,                                                                    \
+          "A running process of the target may open packet sockets, which bypass isolation")                           \
         X(SELFTEST_LEAK, "selftest-leak", GAP, 4, "The self-test got a byte out of the held cgroup")                   \
         X(SELFTEST_CUT, "selftest-cut", GAP, 4, "The self-test could not reach a permitted address")                   \
         X(SELFTEST_NOT_RUN, "selftest-not-run", GAP, 4, "The self-test could not be run inside the target")            \
@@ -88,7 +89,8 @@
           "The unit has a watchdog; this service manager kills it when it expires")                                    \
         X(NO_EVIDENCE, "evidence-failed", NOTE, 0, "The snapshot could not be taken")                                  \
         X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")        \
-        X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0, "The ledger does not know this hold; an order for it will be refused if it comes")  \
+        X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0,                                                                       \
+          "The ledger does not know this hold; an order for it will be refused if it comes")                           \
         X(SILENT, "silent", REFUSE, 5, "No answer came in time")
 
 enum reason_kind {

@@ -23,7 +23,8 @@ bool seen_is_tombstone(const struct seen *e) {
         return memcmp(e->digest, none, sizeof(none)) == 0;
 }
 
-/* The place in order where the id is or would be. Sorted, not hashed: whoever signs chooses the ids, and binary search has no bad input. */
+/* The place in order where the id is or would be. Sorted, not hashed: whoever signs chooses the ids, and binary search
+ * has no bad input. */
 static size_t place(const struct seen_set *s, const struct command_id *id, bool *ret_found) {
         size_t lo = 0, hi = s->n;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Second stage of the pipeline: arrive -> VERIFY -> authorise. A struct verified exists only if at least one key of the trust root
- * signed exactly these bytes as a command; there is no other constructor. */
+/* Second stage of the pipeline: arrive -> VERIFY -> authorise. A struct verified exists only if at least one key of the
+ * trust root signed exactly these bytes as a command; there is no other constructor. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,8 +13,8 @@
 
 struct verified;
 
-/* Checks type and signatures. Returns 0 with REASON_NONE and *ret owned by the caller, 0 with a reason and *ret untouched, or -ENOMEM.
- * The payload bytes are copied out of d once; nothing later reads the envelope again. */
+/* Checks type and signatures. Returns 0 with REASON_NONE and *ret owned by the caller, 0 with a reason and *ret
+ * untouched, or -ENOMEM. The payload bytes are copied out of d once; nothing later reads the envelope again. */
 int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret,
                    enum reason *ret_reason) _warn_unused_;
 void verified_free(struct verified *v);

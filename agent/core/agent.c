@@ -22,7 +22,7 @@ bool agent_ledger_ok(const struct agent *a) {
 }
 
 struct resolver agent_resolver(const struct agent *a) {
-        return (struct resolver){ .cgroup_root = a->cgroup_root, .systemd = a->systemd, .local = &a->local };
+        return (struct resolver) { .cgroup_root = a->cgroup_root, .systemd = a->systemd, .local = &a->local };
 }
 
 void agent_tick(struct agent *a) {
@@ -59,8 +59,8 @@ static void log_file(const char *path, const char *why) {
         log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start"), "%s: %s", path, why);
 }
 
-/* At start, what root put there is the trust root; that it is signed by its own root people guards against a file cut short or pieced together.
- * From then on only a successor that both thresholds signed replaces it. */
+/* At start, what root put there is the trust root; that it is signed by its own root people guards against a file cut
+ * short or pieced together. From then on only a successor that both thresholds signed replaces it. */
 static void load_trust(struct agent *a) {
         _cleanup_free_ char *text = NULL;
         struct trust *t = NULL;
@@ -140,7 +140,8 @@ static int open_needed(struct agent *a) {
         if (r == 0) {
                 r = hostkey_open(a->config.state, &a->key);
                 if (r < 0)
-                        log_file(a->config.state, r == -EBADMSG ? "host_key is not 32 bytes that only root can read" : strerror(-r));
+                        log_file(a->config.state,
+                                 r == -EBADMSG ? "host_key is not 32 bytes that only root can read" : strerror(-r));
         }
         if (r == 0)
                 r = systemd_new(&a->systemd);

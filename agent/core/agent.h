@@ -56,33 +56,35 @@ struct agent {
         struct ledger *ledger; /* NULL when it could not even be opened */
         struct hold_set *holds;
         struct held_list held;
-        struct trust *trust; /* NULL: none that could be accepted */
+        struct trust *trust;      /* NULL: none that could be accepted */
         uint8_t trust_digest[32]; /* of its file */
         struct local local;
-        const char *policy_state; /* "file", "default", or "broken": the file could not be taken and what was in force before still is */
-        char *cgroup_root; /* NULL: no unified hierarchy */
+        const char *policy_state; /* "file", "default"; "broken": what was in force before still is */
+        char *cgroup_root;        /* NULL: no unified hierarchy */
         struct isolate *isolate;
         struct probe *probe;
         struct systemd *systemd;
         struct snapshot *snapshots; /* being taken */
         sd_event_source *lapse_timer, *idle;
-        int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is nothing */
-        int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0: none was */
+        int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
+                                   nothing */
+        int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0:
+                                   none was */
         struct floor floor;
         uint8_t boot_id[16];
-        bool same_boot; /* the last record that was replayed is of this boot */
+        bool same_boot;     /* the last record that was replayed is of this boot */
         int64_t started_ms; /* CLOCK_BOOTTIME */
         struct counters counters;
         struct refusals refused;
 };
 
-/* Opens everything. What a host can be without (ledger, trust root, policy, BPF, systemd) is reported and lived with; -errno only when no
- * order could be carried out or answered at all. */
+/* Opens everything. What a host can be without (ledger, trust root, policy, BPF, systemd) is reported and lived with;
+ * -errno only when no order could be carried out or answered at all. */
 int agent_new(const struct config *config, sd_event *event, struct agent **ret) _warn_unused_;
 void agent_free(struct agent *a);
 void agent_freep(struct agent **a);
-/* Reads trust root and policy again; the gate has to be told of the keys then. What cannot be accepted leaves the old one in force and is
- * logged. */
+/* Reads trust root and policy again; the gate has to be told of the keys then. What cannot be accepted leaves the old
+ * one in force and is logged. */
 void agent_reload(struct agent *a);
 
 bool agent_ledger_ok(const struct agent *a);

@@ -17,7 +17,7 @@
 #define PROCS_MAX (16U * 1024 * 1024)
 /* deeper than any runtime nests; bounds the recursion into what an attacker may have made */
 #define DEPTH_MAX 64
-#define SPIN_US 3000
+#define SPIN_US   3000
 
 int cgroup_root(char **ret) {
         FILE *f = setmntent("/proc/self/mounts", "re");
@@ -71,7 +71,8 @@ int cgroup_of_pid(pid_t pid, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-/* What is done at each cgroup of a subtree: its directory, its path from where the walk began ("" there), its own name. Other than 0 ends it. */
+/* What is done at each cgroup of a subtree: its directory, its path from where the walk began ("" there), its own name.
+ * Other than 0 ends it. */
 struct walk {
         int (*visit)(int dir, const char *path, const char *name, struct walk *w);
         void *userdata;
@@ -206,7 +207,8 @@ static int visit_pids(int dir, const char *path, const char *name, struct walk *
         int r = io_read_file(dir, "cgroup.procs", PROCS_MAX, &text, NULL);
 
         (void) name;
-        if (r == -EOPNOTSUPP && path[0] != 0) /* a threaded cgroup: its processes are listed where the domain is, further up */
+        if (r == -EOPNOTSUPP &&
+            path[0] != 0) /* a threaded cgroup: its processes are listed where the domain is, further up */
                 return 0;
         for (char *at = text, *end; r >= 0 && *at; at = *end == '\n' ? end + 1 : end) {
                 const long number = strtol(at, &end, 10);
@@ -227,7 +229,7 @@ static int visit_id(int dir, const char *path, const char *name, struct walk *w)
         (void) name;
         if (fstat(dir, &st) < 0)
                 return -errno;
-        return gather_add(w->userdata, &(uint64_t){ st.st_ino });
+        return gather_add(w->userdata, &(uint64_t) { st.st_ino });
 }
 
 static int gather(int fd, int (*visit)(int, const char *, const char *, struct walk *), struct gather *g) {
@@ -300,7 +302,8 @@ int cgroup_open_populated(int fd, int *ret_fd) {
 static bool fits(int fd, const char *current, const char *max, uint64_t more) {
         _cleanup_free_ char *used = NULL, *limit = NULL;
 
-        if (io_read_file(fd, max, 64, &limit, NULL) < 0 || strncmp(limit, "max", 3) == 0 || io_read_file(fd, current, 64, &used, NULL) < 0)
+        if (io_read_file(fd, max, 64, &limit, NULL) < 0 || strncmp(limit, "max", 3) == 0 ||
+            io_read_file(fd, current, 64, &used, NULL) < 0)
                 return true;
         return strtoull(used, NULL, 10) + more <= strtoull(limit, NULL, 10);
 }
@@ -355,7 +358,7 @@ int cgroup_freezer_read(int fd, struct cgroup_freezer *ret) {
                 r = io_read_file(fd, "cgroup.freeze", 64, &asked, NULL);
         if (r < 0)
                 return r;
-        *ret = (struct cgroup_freezer){
+        *ret = (struct cgroup_freezer) {
                 .asked = asked[0] == '1',
                 .frozen = strstr(events, "frozen 1") != NULL,
                 .populated = strstr(events, "populated 1") != NULL,

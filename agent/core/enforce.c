@@ -102,14 +102,16 @@ static void wait_frozen(struct agent *a, struct enforced *e) {
         struct sites *sites = recorded_sites(a, e->recorded);
 
         for (size_t i = 0; sites && i < sites->n; i++)
-                if (sites->v[i].fd >= 0 && cgroup_freezer_wait(sites->v[i].fd, true, MAX(deadline - clock_mono_us(), 0)) < 0)
+                if (sites->v[i].fd >= 0 &&
+                    cgroup_freezer_wait(sites->v[i].fd, true, MAX(deadline - clock_mono_us(), 0)) < 0)
                         e->sites[i].gaps |= reason_bit(REASON_NOT_FROZEN);
 }
 
 static void isolate_sites(struct agent *a, struct enforced *e) {
         const struct hold *h = hold_set_find(a->holds, recorded_id(e->recorded));
         struct phases *p = recorded_phases(e->recorded);
-        const int ready = isolate_begin(a->isolate, a->local.permits, a->local.n_permits, h ? h->permits : NULL, h ? h->n_permits : 0);
+        const int ready = isolate_begin(a->isolate, a->local.permits, a->local.n_permits, h ? h->permits : NULL,
+                                        h ? h->n_permits : 0);
 
         for_each_site(a, e, step_enter);
         phases_stamp(p, PHASE_ENTER);
@@ -187,8 +189,10 @@ static bool isolates(const struct verb_info *v) {
         return v->isolates;
 }
 
-/* Another active hold that does the same to the very same cgroup. One that does it to an ancestor is the kernel's own business: it counts. */
-static bool held_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id, bool (*does)(const struct verb_info *v)) {
+/* Another active hold that does the same to the very same cgroup. One that does it to an ancestor is the kernel's own
+ * business: it counts. */
+static bool held_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id,
+                          bool (*does)(const struct verb_info *v)) {
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
                 const struct sites *sites;
@@ -226,7 +230,8 @@ static bool frozen_by_orphan(const struct agent *a, const struct command_id *but
         return isolate_each(a->isolate, find_orphan, &o) < 0 || o.found;
 }
 
-static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit, reason_set *ret) {
+static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit,
+                        reason_set *ret) {
         struct cgroup_freezer now;
         bool above;
 
@@ -239,8 +244,8 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
                 return;
         }
         above = cgroup_frozen_above(fd);
-        /* The manager's own view is a courtesy; what counts is read from the kernel next. It must not be asked below a slice that is frozen: to
-         * thaw a unit it thaws every slice above (systemd 252), whoever holds that. */
+        /* The manager's own view is a courtesy; what counts is read from the kernel next. It must not be asked below a
+         * slice that is frozen: to thaw a unit it thaws every slice above (systemd 252), whoever holds that. */
         if (unit && (above || systemd_unit_frozen(a->systemd, unit, false) < 0))
                 *ret |= reason_bit(REASON_SYSTEMD_UNAWARE);
         /* An ancestor that is held keeps it frozen though nothing of this hold does. */
@@ -250,7 +255,8 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
 }
 
-/* A cgroup that is gone took its freeze and its links with it. FAIL-CLOSED: one that merely cannot be opened did not. */
+/* A cgroup that is gone took its freeze and its links with it. FAIL-CLOSED: one that merely cannot be opened did not.
+ */
 static bool is_gone(int r) {
         return r == -ENOENT || r == -ESTALE || r == -ENODEV;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Fifth stage: record -> ENFORCE -> prove. Makes the kernel do what was recorded, in the one order that leaves no way out: new connections
- * are refused and nothing comes in, then existing sockets are destroyed while their RST can still leave, then nothing goes out, then the
- * processes are frozen. Freezing first would be wrong: a frozen process's socket still sends what it has queued.
+/* Fifth stage: record -> ENFORCE -> prove. Makes the kernel do what was recorded, in the one order that leaves no way
+ * out: new connections are refused and nothing comes in, then existing sockets are destroyed while their RST can still
+ * leave, then nothing goes out, then the processes are frozen. Freezing first would be wrong: a frozen process's socket
+ * still sends what it has queued.
  *
- * Every step is idempotent and goes on with the next site when one fails: a stop is rather partial than undone. What is missing is not
- * decided here but read back by prove. */
+ * Every step is idempotent and goes on with the next site when one fails: a stop is rather partial than undone. What is
+ * missing is not decided here but read back by prove. */
 
 #include "agent/core/record.h"
 #include "agent/core/sockets.h"
@@ -18,14 +19,15 @@
 struct enforced_site {
         struct sockets_result sockets;
         reason_set gaps;
-        int probe_error; /* of entering the cgroup for the self-test */
+        int probe_error;  /* of entering the cgroup for the self-test */
         bool try_permits; /* one site stands for all: the programs have the same permits everywhere */
-        bool fresh;      /* enforced for an order that just came, not for one that was in force before the agent started */
+        bool fresh; /* enforced for an order that just came, not for one that was in force before the agent started */
 };
 
 struct enforced;
 
-/* Has the self-test begin to open its sockets, which changes nothing, so that it does while the record is made durable. */
+/* Has the self-test begin to open its sockets, which changes nothing, so that it does while the record is made durable.
+ */
 void enforce_begin(struct agent *a, const struct command *c, const struct sites *sites);
 /* Takes the record over. -ENOMEM, in which case nothing was done. */
 int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) _warn_unused_;
@@ -36,6 +38,7 @@ void enforced_freep(struct enforced **e);
 struct recorded *enforced_recorded(const struct enforced *e);
 const struct enforced_site *enforced_site(const struct enforced *e, size_t site);
 
-/* Undoes one hold that is RELEASING, or that only its pins still tell of (the ledger was lost): thaws what no other active hold freezes, while it is still isolated, then detaches this hold's programs and checks
- * that they are gone. *ret gets PERSISTS when something is still in force, HELD_BY_OTHER when another hold keeps a site. */
+/* Undoes one hold that is RELEASING, or that only its pins still tell of (the ledger was lost): thaws what no other
+ * active hold freezes, while it is still isolated, then detaches this hold's programs and checks that they are gone.
+ * *ret gets PERSISTS when something is still in force, HELD_BY_OTHER when another hold keeps a site. */
 void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *ret);

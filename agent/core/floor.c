@@ -9,5 +9,5 @@ int64_t floor_now(const struct floor *f) {
 
 void floor_raise(struct floor *f, int64_t ms) {
         if (ms > floor_now(f))
-                *f = (struct floor){ .ms = ms, .at_boot_ms = clock_boot_ms() };
+                *f = (struct floor) { .ms = ms, .at_boot_ms = clock_boot_ms() };
 }

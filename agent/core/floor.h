@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A time that is certainly past, carried on by CLOCK_BOOTTIME; what it is for is told in policy/decide.h. It is only ever raised. */
+/* A time that is certainly past, carried on by CLOCK_BOOTTIME; what it is for is told in policy/decide.h. It is only
+ * ever raised. */
 
 #include <stdint.h>
 

@@ -37,8 +37,8 @@ static int fold_extend(struct agent *a, const struct command *c) {
         return 0;
 }
 
-int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation, int64_t wall_ms,
-               struct sites *sites) {
+int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation,
+               int64_t wall_ms, struct sites *sites) {
         int r = hold_set_see(a->holds, &c->id, digest, c->exp_ms);
 
         if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_STOP) {
@@ -120,7 +120,9 @@ static int replay_outcome(struct agent *a, const json_t *body, uint64_t n) {
         const char *id_text = json_string_value(json_object_get(body, "id"));
         _cleanup_free_ struct command_id *ended = calloc(json_array_size(list) + 1, sizeof(*ended));
         struct command_id id;
-        struct outcome o = { .id = &id, .ended = ended, .reasons = reasons_from_json(json_object_get(body, "reasons")) };
+        struct outcome o = { .id = &id,
+                             .ended = ended,
+                             .reasons = reasons_from_json(json_object_get(body, "reasons")) };
 
         if (!ended)
                 return -ENOMEM;
@@ -161,7 +163,8 @@ static int replay_sites(struct agent *a, const json_t *body) {
         return r < 0 ? r : held_put(&a->held, &hold, &sites);
 }
 
-/* The floor goes on with CLOCK_BOOTTIME while it is the same boot; time that passed while the host was off is not known. */
+/* The floor goes on with CLOCK_BOOTTIME while it is the same boot; time that passed while the host was off is not
+ * known. */
 static void replay_floor(struct agent *a, int64_t floor_ms, const uint8_t boot[static 16], int64_t boot_ms) {
         if (memcmp(boot, a->boot_id, sizeof(a->boot_id)) == 0)
                 floor_ms += clock_boot_ms() - boot_ms;
@@ -176,14 +179,16 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         uint8_t boot[16];
         size_t size;
 
-        if (json_unpack((json_t *) body, "{ss ss sI sI sI}", "kind", &kind, "boot", &boot_text, "t_boot", &boot_ms, "t_wall", &wall_ms,
-                        "floor", &floor_ms) < 0 ||
-            sodium_hex2bin(boot, sizeof(boot), boot_text, strlen(boot_text), NULL, &size, NULL) != 0 || size != sizeof(boot))
+        if (json_unpack((json_t *) body, "{ss ss sI sI sI}", "kind", &kind, "boot", &boot_text, "t_boot", &boot_ms,
+                        "t_wall", &wall_ms, "floor", &floor_ms) < 0 ||
+            sodium_hex2bin(boot, sizeof(boot), boot_text, strlen(boot_text), NULL, &size, NULL) != 0 ||
+            size != sizeof(boot))
                 return -EBADMSG;
         a->same_boot = memcmp(boot, a->boot_id, sizeof(boot)) == 0;
         hold_set_advance(a->holds, boot, boot_ms);
         replay_floor(a, floor_ms, boot, boot_ms);
-        /* A ledger of years has more ids than fit. What made room for this record when it was written makes room now. */
+        /* A ledger of years has more ids than fit. What made room for this record when it was written makes room now.
+         */
         if (hold_set_seen_room(a->holds) <= COMMAND_TARGETS_MAX)
                 hold_set_forget(a->holds, floor_now(&a->floor));
         if (strcmp(kind, "order") == 0)

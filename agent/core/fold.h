@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the records mean for the host's memory (holds, sites, seen ids, floor). The same functions run when something happens and when
- * the ledger is replayed at start, so there is one truth and it is the ledger. */
+/* What the records mean for the host's memory (holds, sites, seen ids, floor). The same functions run when something
+ * happens and when the ledger is replayed at start, so there is one truth and it is the ledger. */
 
 #include "agent/core/agent.h"
 #include "agent/core/record.h"
 
 /* An order of any verb. Takes the sites over in any case. 0, -ENOMEM, -ENOSPC. */
-int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation, int64_t wall_ms,
-               struct sites *sites) _warn_unused_;
-/* n: number of the record that carries the receipt; 0 when none could be written. Does all it can; the first -errno of policy/hold.h. */
+int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation,
+               int64_t wall_ms, struct sites *sites) _warn_unused_;
+/* n: number of the record that carries the receipt; 0 when none could be written. Does all it can; the first -errno of
+ * policy/hold.h. */
 int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n);
 int fold_lapse(struct agent *a, const struct command_id *hold);
 

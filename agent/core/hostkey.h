@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The host's Ed25519 key: made on first start, kept in one 0600 file of the state directory, used to sign receipts, reports and
- * manifests and for nothing else. The secret lives in locked memory. Its fingerprint is the host's id in every command. */
+/* The host's Ed25519 key: made on first start, kept in one 0600 file of the state directory, used to sign receipts,
+ * reports and manifests and for nothing else. The secret lives in locked memory. Its fingerprint is the host's id in
+ * every command. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,8 +14,8 @@
 
 struct hostkey;
 
-/* Loads DIR/host_key (32-byte seed), or makes it, durably, with DIR/host_key.pub (OpenSSH line) and DIR/host_key.pem (for openssl).
- * -errno; -EBADMSG when the file is not exactly a seed or is readable by others. */
+/* Loads DIR/host_key (32-byte seed), or makes it, durably, with DIR/host_key.pub (OpenSSH line) and DIR/host_key.pem
+ * (for openssl). -errno; -EBADMSG when the file is not exactly a seed or is readable by others. */
 int hostkey_open(const char *dir, struct hostkey **ret) _warn_unused_;
 void hostkey_free(struct hostkey *k);
 void hostkey_freep(struct hostkey **k);

@@ -129,7 +129,7 @@ int isolate_ready(const struct isolate *i) {
 static void fill_permit(const struct permit *p, struct isolate_permit *ret) {
         uint8_t mask[16] = { 0 };
 
-        *ret = (struct isolate_permit){
+        *ret = (struct isolate_permit) {
                 .port = p->port,
                 .port_mask = p->port ? 0xffff : 0,
                 .proto = p->proto,
@@ -155,7 +155,8 @@ int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const s
                 fill_permit(&a[k], &policy.permit[k]);
         for (size_t k = 0; k < n_b; k++)
                 fill_permit(&b[k], &policy.permit[n_a + k]);
-        if ((policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0) || bpf_map_freeze(i->spare.policy) < 0) {
+        if ((policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0) ||
+            bpf_map_freeze(i->spare.policy) < 0) {
                 r = -errno;
                 /* FAIL-CLOSED: with these permits in it, it may not become the set of a hold that permits nothing */
                 set_close(&i->spare);
@@ -163,7 +164,7 @@ int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const s
         }
         set_close(&i->taken);
         i->taken = i->spare;
-        i->spare = (struct set){ 0 };
+        i->spare = (struct set) { 0 };
         return 0;
 }
 
@@ -178,7 +179,8 @@ static void pin_dir(const struct isolate *i, const struct command_id *hold, char
         (void) snprintf(ret, n, "%s/%s", i->pins, id);
 }
 
-static void pin_path(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, char *ret, size_t n) {
+static void pin_path(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
+                     char *ret, size_t n) {
         char dir[PIN_DIR_MAX];
 
         pin_dir(i, hold, dir, sizeof(dir));
@@ -194,11 +196,14 @@ static bool link_read(int fd, enum bpf_attach_type type, uint64_t cgroup_id, str
         /* A link detached by force, or whose cgroup is gone, reports cgroup 0. */
         if (info.cgroup.attach_type != type || info.cgroup.cgroup_id != cgroup_id)
                 return false;
-        *ret = (struct isolate_link){ .link_id = info.id, .prog_id = info.prog_id, .cgroup_id = info.cgroup.cgroup_id };
+        *ret = (struct isolate_link) { .link_id = info.id,
+                                       .prog_id = info.prog_id,
+                                       .cgroup_id = info.cgroup.cgroup_id };
         return true;
 }
 
-static bool pin_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, struct isolate_link *ret) {
+static bool pin_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
+                     struct isolate_link *ret) {
         char path[PATH_MAX];
         _cleanup_close_ int fd = -EBADF;
 
@@ -207,7 +212,8 @@ static bool pin_read(const struct isolate *i, const struct command_id *hold, uin
         return fd >= 0 && link_read(fd, hooks[h].type, cgroup_id, ret);
 }
 
-static int attach_one(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id, enum isolate_hook h) {
+static int attach_one(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
+                      enum isolate_hook h) {
         char path[PATH_MAX];
         struct isolate_link there;
         _cleanup_close_ int fd = -EBADF;
@@ -230,7 +236,8 @@ static int attach_one(struct isolate *i, const struct command_id *hold, int cgro
         return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
 }
 
-int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id, enum isolate_phase phase) {
+int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
+                   enum isolate_phase phase) {
         char dir[PIN_DIR_MAX];
         int first;
 
@@ -249,10 +256,11 @@ int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_
         return first;
 }
 
-void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_link ret[static _ISOLATE_HOOK_MAX]) {
+void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
+                  struct isolate_link ret[static _ISOLATE_HOOK_MAX]) {
         for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
                 if (!pin_read(i, hold, cgroup_id, h, &ret[h]))
-                        ret[h] = (struct isolate_link){ 0 };
+                        ret[h] = (struct isolate_link) { 0 };
 }
 
 static int counter_map_of(uint32_t prog_id) {
@@ -268,13 +276,15 @@ static int counter_map_of(uint32_t prog_id) {
                 uint32_t map_size = sizeof(map_info);
 
                 if (map >= 0 && bpf_obj_get_info_by_fd(map, &map_info, &map_size) == 0 &&
-                    map_info.type == BPF_MAP_TYPE_PERCPU_ARRAY && map_info.value_size == sizeof(struct isolate_counters))
+                    map_info.type == BPF_MAP_TYPE_PERCPU_ARRAY &&
+                    map_info.value_size == sizeof(struct isolate_counters))
                         return TAKE_FD(map);
         }
         return -ENOENT;
 }
 
-bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_counters *ret) {
+bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
+                   struct isolate_counters *ret) {
         const int cpus = libbpf_num_possible_cpus();
         _cleanup_free_ struct isolate_counters *per_cpu = cpus > 0 ? calloc((size_t) cpus, sizeof(*per_cpu)) : NULL;
         const uint32_t zero = 0;
@@ -286,7 +296,7 @@ bool isolate_count(const struct isolate *i, const struct command_id *hold, uint6
         map = counter_map_of(link.prog_id);
         if (map < 0 || bpf_map_lookup_elem(map, &zero, per_cpu) < 0)
                 return false;
-        *ret = (struct isolate_counters){ 0 };
+        *ret = (struct isolate_counters) { 0 };
         for (int c = 0; c < cpus; c++) {
                 ret->refused += per_cpu[c].refused;
                 ret->dropped_out += per_cpu[c].dropped_out;
@@ -338,7 +348,8 @@ static int drop_one(int dir, const char *dir_path, const char *name) {
                 return errno == ENOENT ? 0 : -errno;
         if (bpf_link_detach(fd) < 0)
                 return -errno;
-        if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id != 0)
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_CGROUP &&
+            info.cgroup.cgroup_id != 0)
                 return -EBUSY;
         return unlinkat(dir, name, 0) < 0 ? -errno : 0;
 }

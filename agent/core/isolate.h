@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The isolation programs of bpf/isolate.bpf.c: loaded ahead of need, attached by cgroup link, pinned so that they outlive the agent.
- * The only user of the generated skeleton.
+/* The isolation programs of bpf/isolate.bpf.c: loaded ahead of need, attached by cgroup link, pinned so that they
+ * outlive the agent. The only user of the generated skeleton.
  *
- * Pins: PINS/<hold id>/<cgroup id in hex>_<hook> (bpffs takes no dot in a name). A pin proves nothing (a detached link keeps its pin): isolate_read asks the kernel which
- * cgroup each link is attached to. */
+ * Pins: PINS/<hold id>/<cgroup id in hex>_<hook> (bpffs takes no dot in a name). A pin proves nothing (a detached link
+ * keeps its pin): isolate_read asks the kernel which cgroup each link is attached to. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,9 +14,9 @@
 #include "policy/cleanup.h"
 #include "policy/command.h"
 
-/* X(NAME, "id", kernel attach type, phase): first calls are refused and nothing comes in, so that no connection is made any more; then the existing
- * sockets are destroyed, while their RST can still leave; then nothing goes out. */
-#define ISOLATE_HOOK_TABLE(X)                                     \
+/* X(NAME, "id", kernel attach type, phase): first calls are refused and nothing comes in, so that no connection is made
+ * any more; then the existing sockets are destroyed, while their RST can still leave; then nothing goes out. */
+#define ISOLATE_HOOK_TABLE(X)                                    \
         X(CONNECT4, "connect4", BPF_CGROUP_INET4_CONNECT, CALLS) \
         X(CONNECT6, "connect6", BPF_CGROUP_INET6_CONNECT, CALLS) \
         X(SENDMSG4, "sendmsg4", BPF_CGROUP_UDP4_SENDMSG, CALLS)  \
@@ -35,7 +35,7 @@ enum isolate_hook {
 #define X(name, ...) ISOLATE_##name,
         ISOLATE_HOOK_TABLE(X)
 #undef X
-        _ISOLATE_HOOK_MAX,
+                _ISOLATE_HOOK_MAX,
 };
 
 /* What the kernel says about one hook of one held cgroup. link_id 0: not attached. */
@@ -46,41 +46,52 @@ struct isolate_link {
 
 struct isolate;
 
-/* pins: directory on a bpffs, made when missing. Returns 0 even where the kernel takes no programs: isolate_ready tells. -ENOMEM. */
+/* pins: directory on a bpffs, made when missing. Returns 0 even where the kernel takes no programs: isolate_ready
+ * tells. -ENOMEM. */
 int isolate_new(const char *pins, struct isolate **ret) _warn_unused_;
 void isolate_free(struct isolate *i);
 void isolate_freep(struct isolate **i);
 
-/* Loads a spare set if there is none (7 ms measured); call it when idle so that an order finds one waiting. 0 or -errno. */
+/* Loads a spare set if there is none (7 ms measured); call it when idle so that an order finds one waiting. 0 or
+ * -errno. */
 int isolate_prepare(struct isolate *i);
 /* 0 when a set is loaded, else the errno that loading ended with, negative. */
 int isolate_ready(const struct isolate *i);
 
 /* Takes the spare set (loading one if need be) for this hold and fixes its permits for good. 0 or -errno. */
-int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const struct permit *b, size_t n_b) _warn_unused_;
-/* Attaches and pins the hooks of one phase to one cgroup. Goes on after a failure; the first -errno is returned, and -EPERM from a cgroup that
- * carries a foreign exclusive program comes back as -EBUSY. An already attached, pinned hook is left as it is. */
-int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id, enum isolate_phase phase) _warn_unused_;
+int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const struct permit *b,
+                  size_t n_b) _warn_unused_;
+/* Attaches and pins the hooks of one phase to one cgroup. Goes on after a failure; the first -errno is returned, and
+ * -EPERM from a cgroup that carries a foreign exclusive program comes back as -EBUSY. An already attached, pinned hook
+ * is left as it is. */
+int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
+                   enum isolate_phase phase) _warn_unused_;
 /* Ends the use of the set taken by isolate_begin; what is attached stays. */
 void isolate_end(struct isolate *i);
 
-/* Leaves a mark beside the pins that the hold froze this cgroup: an empty directory, which ends with the boot as the freeze
- * does. */
+/* Leaves a mark beside the pins that the hold froze this cgroup: an empty directory, which ends with the boot as the
+ * freeze does. */
 int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) _warn_unused_;
 
 /* True when that mark is there. */
 bool isolate_marked(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
 
-/* Reads back every hook of one cgroup under one hold. Entries that are not attached to exactly this cgroup are zero. Never fails. */
-void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_link ret[static _ISOLATE_HOOK_MAX]);
+/* Reads back every hook of one cgroup under one hold. Entries that are not attached to exactly this cgroup are zero.
+ * Never fails. */
+void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
+                  struct isolate_link ret[static _ISOLATE_HOOK_MAX]);
 /* What the hold's programs counted on that cgroup. False when they are gone. */
-bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, struct isolate_counters *ret);
+bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
+                   struct isolate_counters *ret);
 
-/* Detaches and unpins everything of a hold, then checks that nothing of it is left. 0, -EBUSY when something is, or -errno. */
+/* Detaches and unpins everything of a hold, then checks that nothing of it is left. 0, -EBUSY when something is, or
+ * -errno. */
 int isolate_drop(struct isolate *i, const struct command_id *hold) _warn_unused_;
-/* The ids of the cgroups that the hold has pins or marks for, at most max of them; tells how many. They are what is left of a hold when the ledger is lost. */
+/* The ids of the cgroups that the hold has pins or marks for, at most max of them; tells how many. They are what is
+ * left of a hold when the ledger is lost. */
 size_t isolate_cgroups(const struct isolate *i, const struct command_id *hold, uint64_t *ret, size_t max);
 /* Calls fn for each hold that has pins or marks. */
-int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata), void *userdata) _warn_unused_;
+int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata),
+                 void *userdata) _warn_unused_;
 
 const char *isolate_hook_id(enum isolate_hook h);

@@ -21,7 +21,8 @@
 static const struct {
         const char *id, *why;
 } uncovered[] = {
-        { "packet-sockets", "AF_PACKET and AF_XDP sockets bypass cgroup programs; a process that can make one needs CAP_NET_RAW" },
+        { "packet-sockets",
+          "AF_PACKET and AF_XDP sockets bypass cgroup programs; a process that can make one needs CAP_NET_RAW" },
         { "vsock", "AF_VSOCK has no cgroup hook" },
         { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's" },
         { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target" },

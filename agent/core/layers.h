@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What this kernel gives, layer by layer, found out by really using each one on a cgroup of our own that nobody is in. What no layer of
- * ours covers is listed as well: a gap that is not named is a lie. */
+/* What this kernel gives, layer by layer, found out by really using each one on a cgroup of our own that nobody is in.
+ * What no layer of ours covers is listed as well: a gap that is not named is a lie. */
 
 #include "agent/core/agent.h"
 

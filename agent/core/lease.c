@@ -90,5 +90,6 @@ void lease_arm(struct agent *a) {
                         r = sd_event_source_set_enabled(a->lapse_timer, SD_EVENT_ONESHOT);
         }
         if (r < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "lease"), "The lease timer could not be set: errno %d", -r);
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "lease"), "The lease timer could not be set: errno %d",
+                          -r);
 }

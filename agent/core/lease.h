@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Holds that end by themselves, and those whose end has to be tried again. One timer on CLOCK_BOOTTIME, armed only while there is such a hold,
- * so that a host without one never wakes up for it. */
+/* Holds that end by themselves, and those whose end has to be tried again. One timer on CLOCK_BOOTTIME, armed only
+ * while there is such a hold, so that a host without one never wakes up for it. */
 
 #include "agent/core/agent.h"
 

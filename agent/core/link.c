@@ -79,7 +79,7 @@ static int on_frame(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 disconnect(c);
                 return 0;
         }
-        l->fn(l->agent, &f, &(struct answer){ .link = l, .connection = c->id, .number = f.number });
+        l->fn(l->agent, &f, &(struct answer) { .link = l, .connection = c->id, .number = f.number });
         return 0;
 }
 
@@ -95,8 +95,8 @@ static int on_connect(sd_event_source *s, int fd, uint32_t events, void *userdat
                         c = &l->connections[i];
         if (peer < 0 || !c)
                 return 0;
-        if (setsockopt(peer, SOL_SOCKET, SO_SNDBUFFORCE, &(int){ SEND_BUFFER }, sizeof(int)) < 0)
-                (void) setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER }, sizeof(int));
+        if (setsockopt(peer, SOL_SOCKET, SO_SNDBUFFORCE, &(int) { SEND_BUFFER }, sizeof(int)) < 0)
+                (void) setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &(int) { SEND_BUFFER }, sizeof(int));
         if (sd_event_add_io(l->agent->event, &c->source, peer, EPOLLIN, on_frame, c) < 0)
                 return 0;
         c->link = l;
@@ -114,7 +114,8 @@ static int listen_at(const char *path) {
                 return -ENAMETOOLONG;
         strcpy(address.sun_path, path);
         (void) unlink(path);
-        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(path, 0600) < 0 || listen(fd, 8) < 0)
+        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(path, 0600) < 0 ||
+            listen(fd, 8) < 0)
                 return -errno;
         return TAKE_FD(fd);
 }
@@ -168,14 +169,19 @@ void link_answer(const struct answer *to, const char *envelope, bool more) {
         struct connection *c = find(to);
 
         if (c)
-                send_frame(c, &(struct frame){ .kind = FRAME_REPLY, .more = more, .number = to->number, .payload = (const uint8_t *) envelope,
-                                               .n_payload = strlen(envelope) });
+                send_frame(c, &(struct frame) { .kind = FRAME_REPLY,
+                                                .more = more,
+                                                .number = to->number,
+                                                .payload = (const uint8_t *) envelope,
+                                                .n_payload = strlen(envelope) });
 }
 
 void link_refuse(const struct answer *to, enum reason reason) {
         struct connection *c = find(to);
 
         if (c)
-                send_frame(c, &(struct frame){ .kind = FRAME_REFUSAL, .number = to->number, .payload = (const uint8_t[]){ (uint8_t) reason },
-                                               .n_payload = 1 });
+                send_frame(c, &(struct frame) { .kind = FRAME_REFUSAL,
+                                                .number = to->number,
+                                                .payload = (const uint8_t[]) { (uint8_t) reason },
+                                                .n_payload = 1 });
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* First stage: ARRIVE -> verify. The core's only input: frames from the gate on one SOCK_SEQPACKET socket that nobody else may open. Whoever
- * connects is sent the keys of the trust root, so that it can drop what none of them signed. A frame that breaks its layout ends the
- * connection: the gate is not what it should be, and systemd starts a fresh one. */
+/* First stage: ARRIVE -> verify. The core's only input: frames from the gate on one SOCK_SEQPACKET socket that nobody
+ * else may open. Whoever connects is sent the keys of the trust root, so that it can drop what none of them signed. A
+ * frame that breaks its layout ends the connection: the gate is not what it should be, and systemd starts a fresh one.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,13 +24,15 @@ struct answer {
 
 typedef void (*link_fn)(struct agent *a, const struct frame *f, const struct answer *to);
 
-/* Listens on the socket passed by the service manager, or makes one at path (mode 0600). Every frame goes to fn. -errno. */
+/* Listens on the socket passed by the service manager, or makes one at path (mode 0600). Every frame goes to fn.
+ * -errno. */
 int link_new(struct agent *a, const char *path, link_fn fn, struct link **ret) _warn_unused_;
 void link_free(struct link *l);
 /* Sends the keys to everyone connected; after the trust root changed. */
 void link_send_keys(struct link *l);
 
-/* Sends one signed answer; more: others follow for the same request. Never blocks; a gate that does not read is disconnected. */
+/* Sends one signed answer; more: others follow for the same request. Never blocks; a gate that does not read is
+ * disconnected. */
 void link_answer(const struct answer *to, const char *envelope, bool more);
 /* The core could not sign an answer. */
 void link_refuse(const struct answer *to, enum reason reason);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* freezed, the core: starts what it needs, takes from itself what it does not, and serves the gate. It never ends a hold because it ends:
- * links are pinned and cgroups stay frozen. */
+/* freezed, the core: starts what it needs, takes from itself what it does not, and serves the gate. It never ends a
+ * hold because it ends: links are pinned and cgroups stay frozen. */
 
 #include <getopt.h>
 #include <signal.h>
@@ -29,7 +29,8 @@ static const struct {
         { "policy", "FILE", "this host's policy", offsetof(struct config, policy) },
         { "state", "DIR", "host key, ledger, evidence", offsetof(struct config, state) },
         { "pins", "DIR", "on a bpffs: links of the isolation programs", offsetof(struct config, pins) },
-        { "socket", "PATH", "where the gate connects, unless the service manager passes it", offsetof(struct config, socket) },
+        { "socket", "PATH", "where the gate connects, unless the service manager passes it",
+          offsetof(struct config, socket) },
         { "collector", "FILE", "program that collects evidence", offsetof(struct config, collector) },
 };
 
@@ -55,7 +56,7 @@ static int parse(int argc, char **argv, struct config *ret) {
         int c, index;
 
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
-                table[i] = (struct option){ .name = options[i].name, .has_arg = required_argument, .val = 1 };
+                table[i] = (struct option) { .name = options[i].name, .has_arg = required_argument, .val = 1 };
         while ((c = getopt_long(argc, argv, "", table, &index)) != -1) {
                 if (c != 1)
                         return -EINVAL;
@@ -99,7 +100,8 @@ static int block_signals(void) {
         return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
-/* Each target of an order is a directory held open while it is carried out, and the self-test's child has six sockets in each. */
+/* Each target of an order is a directory held open while it is carried out, and the self-test's child has six sockets
+ * in each. */
 static void raise_files(void) {
         struct rlimit l;
 
@@ -141,7 +143,8 @@ static int serve(const struct config *config, sd_event *event, struct core *c) {
         a->probe = probe;
         /* Before the gate is heard: what was held is held again before anyone can ask for more. */
         if (record_start(a) < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The ledger cannot take a record: nothing is released");
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"),
+                          "The ledger cannot take a record: nothing is released");
         recover_all(a);
         r = link_new(a, config->socket, pipeline_frame, &c->link);
         if (r == 0)

@@ -20,7 +20,8 @@ struct forgotten {
 static int find_forgotten(const struct command_id *hold, void *userdata) {
         struct forgotten *f = userdata;
         uint64_t ids[COMMAND_TARGETS_MAX];
-        const size_t n = hold_set_find(f->a->holds, hold) ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
+        const size_t n =
+                hold_set_find(f->a->holds, hold) ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
 
         for (size_t i = 0; i < n; i++)
                 f->found |= ids[i] == f->cgroup_id;
@@ -35,7 +36,8 @@ void order_inherit_was_frozen(const struct agent *a, struct site *s) {
                 const struct sites *sites = verb_info(h->verb)->freezes ? held_find(&a->held, &h->id) : NULL;
 
                 for (size_t k = 0; sites && k < sites->n; k++)
-                        if (&sites->v[k] != s && sites->v[k].missing == REASON_NONE && sites->v[k].cgroup_id == s->cgroup_id) {
+                        if (&sites->v[k] != s && sites->v[k].missing == REASON_NONE &&
+                            sites->v[k].cgroup_id == s->cgroup_id) {
                                 s->was_frozen = sites->v[k].was_frozen;
                                 return;
                         }
@@ -53,8 +55,8 @@ enum reason order_nothing_to_hold(const struct sites *s) {
 }
 
 /* From targets to sites. Refuses, and answers, when not one of them can be held: *ret_refused. */
-static int resolve(struct agent *a, const struct authorised *authorised, struct sites *ret, reason_set *notes, bool *ret_refused,
-                   const struct answer *to) {
+static int resolve(struct agent *a, const struct authorised *authorised, struct sites *ret, reason_set *notes,
+                   bool *ret_refused, const struct answer *to) {
         const struct command *c = authorised_command(authorised);
         const struct resolver resolver = agent_resolver(a);
         struct decision d = { .kind = DECISION_REFUSED };
@@ -108,7 +110,11 @@ int order_conclude(struct agent *a, struct proven *p, const char *of, bool final
         struct sites *sites = recorded_sites(a, r);
         _cleanup_json_ json_t *receipt = receipt_of_proof(a, p);
         _cleanup_free_ char *envelope = NULL;
-        struct outcome o = { .id = recorded_id(r), .of = of, .settle = true, .state = proven_state(p), .reasons = proven_gaps(p) | recorded_flags(r) };
+        struct outcome o = { .id = recorded_id(r),
+                             .of = of,
+                             .settle = true,
+                             .state = proven_state(p),
+                             .reasons = proven_gaps(p) | recorded_flags(r) };
         int e = receipt_seal(a, receipt, final, &envelope);
 
         if (sites)
@@ -131,7 +137,8 @@ int order_conclude(struct agent *a, struct proven *p, const char *of, bool final
         return 0;
 }
 
-int order_stop(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) {
+int order_stop(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
+               const struct answer *to) {
         const bool snapshots = verb_info(authorised_command(authorised)->verb)->snapshots;
         _cleanup_(proven_freep) struct proven *proven = NULL;
         _cleanup_(sites_done) struct sites sites = { 0 };
@@ -167,7 +174,8 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
         return snapshots ? snapshot_of_hold(a, recorded_id(proven_recorded(proven)), receipt, to) : 0;
 }
 
-int order_snapshot(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) {
+int order_snapshot(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
+                   const struct answer *to) {
         const struct command *c = authorised_command(authorised);
         _cleanup_(sites_done) struct sites sites = { 0 }, none = { 0 };
         _cleanup_(recorded_freep) struct recorded *recorded = NULL;
@@ -185,7 +193,8 @@ int order_snapshot(struct agent *a, struct authorised *authorised, const struct 
         if (r < 0)
                 return r;
         c = recorded_command(recorded);
-        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, "snapshot", recorded_flags(recorded) | notes);
+        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, "snapshot",
+                                recorded_flags(recorded) | notes);
         if (!receipt || json_object_set_new(receipt, "incident", json_string(c->incident)) < 0)
                 return -ENOMEM;
         return snapshot_of_sites(a, &c->id, c->incident, &sites, receipt, to);

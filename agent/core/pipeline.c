@@ -15,7 +15,8 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
-/* The frame's signatures and payload as the structure that verify takes. The payload is copied: it outlives the receive buffer. */
+/* The frame's signatures and payload as the structure that verify takes. The payload is copied: it outlives the receive
+ * buffer. */
 static int to_dsse(const struct frame *f, struct dsse *ret) {
         struct dsse d = { .type = f->type, .n_payload = f->n_payload, .n_sigs = f->n_sigs };
 
@@ -78,9 +79,10 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         if (c->plan)
                 return plan_answer(a, authorised, to);
         r = carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
-        /* FAIL-CLOSED: an id that is not remembered was not recorded, so nothing was undone either. The ledger's disk may be full, which is
-         * noticed only by trying; that is a refusal like that of a ledger known to be broken. */
-        if (r < 0 && r != -ENOMEM && verb_info(c->verb)->cls == VERB_CLASS_RELEASE && !hold_set_seen(a->holds, &c->id)) {
+        /* FAIL-CLOSED: an id that is not remembered was not recorded, so nothing was undone either. The ledger's disk
+         * may be full, which is noticed only by trying; that is a refusal like that of a ledger known to be broken. */
+        if (r < 0 && r != -ENOMEM && verb_info(c->verb)->cls == VERB_CLASS_RELEASE &&
+            !hold_set_seen(a->holds, &c->id)) {
                 decision = (struct decision) { .kind = DECISION_REFUSED, .reason = REASON_LEDGER };
                 return refusal_answer(a, c, verified_digest(v), &decision, to);
         }
@@ -114,7 +116,8 @@ void pipeline_frame(struct agent *a, const struct frame *f, const struct answer 
         systemd_rest(a->systemd);
         agent_idle_work(a);
         if (r < 0) {
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "pipeline"), "A request could not be carried out: %s", strerror(-r));
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "pipeline"), "A request could not be carried out: %s",
+                          strerror(-r));
                 link_refuse(to, REASON_INTERNAL);
         }
 }

@@ -3,7 +3,8 @@
 
 /* arrive -> verify -> authorise -> record -> enforce -> prove -> preserve -> report
  *
- * The file to read first. Each stage takes the one type that the stage before it makes, and there is no other way to make one:
+ * The file to read first. Each stage takes the one type that the stage before it makes, and there is no other way to
+ * make one:
  *
  *   frame      link.c             bytes of fixed layout, from the gate
  *   verified   policy/verify.c    a key of the trust root signed these bytes
@@ -20,6 +21,6 @@
 
 struct agent;
 
-/* Carries one frame through all stages and answers it. The snapshot is only started: its receipt follows. Blocks for as long as
- * enforcing does. */
+/* Carries one frame through all stages and answers it. The snapshot is only started: its receipt follows. Blocks for as
+ * long as enforcing does. */
 void pipeline_frame(struct agent *a, const struct frame *f, const struct answer *to);

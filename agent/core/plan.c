@@ -44,9 +44,11 @@ static void add_radius(json_t *o, const struct site *s) {
                 scope.cgroup_ids = ids;
                 scope.pids = pids;
                 sockets_destroy(&scope, false, &sockets);
-                (void) json_object_set_new(o, "sockets", json_pack("{si si si}", "connections", (int) sockets.left, "listeners",
-                                                                   (int) sockets.listeners, "foreign", (int) sockets.foreign));
-                (void) json_object_set_new(o, "warnings", reasons_to_json(sockets.gaps & ~reason_bit(REASON_SOCKETS_LEFT), 0));
+                (void) json_object_set_new(o, "sockets",
+                                           json_pack("{si si si}", "connections", (int) sockets.left, "listeners",
+                                                     (int) sockets.listeners, "foreign", (int) sockets.foreign));
+                (void) json_object_set_new(o, "warnings",
+                                           reasons_to_json(sockets.gaps & ~reason_bit(REASON_SOCKETS_LEFT), 0));
         }
         for (size_t i = 0; i < MIN(scope.n_pids, PROCESSES_LISTED); i++)
                 (void) json_array_append_new(processes, process_json(pids[i]));
@@ -62,8 +64,9 @@ static json_t *site_json(struct agent *a, const struct site *s) {
         target_to_str(&s->target, name, sizeof(name));
         if (s->missing != REASON_NONE)
                 return json_pack("{ss ss}", "target", name, "missing", reason_id(s->missing));
-        o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", s->path, "cgroup_id", (json_int_t) s->cgroup_id, "frozen_already",
-                      s->was_frozen, "watchdog_us", (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
+        o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", s->path, "cgroup_id", (json_int_t) s->cgroup_id,
+                      "frozen_already", s->was_frozen, "watchdog_us",
+                      (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
         if (o)
                 add_radius(o, s);
         return o;
@@ -83,13 +86,15 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
         if (r < 0)
                 return r;
         if (sites.n > 0 && order_nothing_to_hold(&sites) != REASON_NONE)
-                return refusal_answer(a, c, authorised_digest(authorised),
-                                      &(struct decision){ .kind = DECISION_REFUSED, .reason = order_nothing_to_hold(&sites) }, to);
+                return refusal_answer(
+                        a, c, authorised_digest(authorised),
+                        &(struct decision) { .kind = DECISION_REFUSED, .reason = order_nothing_to_hold(&sites) }, to);
         for (size_t i = 0; i < sites.n; i++) {
                 (void) json_array_append_new(targets, site_json(a, &sites.v[i]));
                 alive();
         }
-        receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned", authorised_flags(authorised) | notes);
+        receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned",
+                                authorised_flags(authorised) | notes);
         if (!receipt || json_object_set(receipt, "targets", targets) < 0 ||
             json_object_set_new(receipt, "role", json_string(authorised_role(authorised))) < 0 ||
             json_object_set_new(receipt, "layers", layers_to_json(a)) < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an authorised command would do here, without doing it: the decision, the blast radius, the layers. Changes and records nothing. */
+/* What an authorised command would do here, without doing it: the decision, the blast radius, the layers. Changes and
+ * records nothing. */
 
 #include "agent/core/agent.h"
 #include "agent/core/link.h"

@@ -129,7 +129,7 @@ static int finish_enter(struct probe *p) {
 
         p->entering = 0;
         if (r == 0 && place->cgroup_id != cgroup_id)
-                *place = (struct entered){ .cgroup_id = cgroup_id, .spare = a.spare, .own = a.own, .age = ++p->clock };
+                *place = (struct entered) { .cgroup_id = cgroup_id, .spare = a.spare, .own = a.own, .age = ++p->clock };
         return r;
 }
 
@@ -161,7 +161,8 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
         return p->entering ? finish_enter(p) : -EPIPE;
 }
 
-size_t probe_inodes(const struct probe *p, uint64_t ret_spare[static PROBE_CGROUPS_MAX], uint64_t ret_own[static PROBE_CGROUPS_MAX]) {
+size_t probe_inodes(const struct probe *p, uint64_t ret_spare[static PROBE_CGROUPS_MAX],
+                    uint64_t ret_own[static PROBE_CGROUPS_MAX]) {
         size_t n = 0;
 
         for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++) {
@@ -199,12 +200,17 @@ void probe_leave(struct probe *p, uint64_t cgroup_id) {
                 return;
         for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
                 if (p->entered[k].cgroup_id == cgroup_id)
-                        p->entered[k] = (struct entered){ 0 };
+                        p->entered[k] = (struct entered) { 0 };
 }
 
 bool probe_is_permitted(const struct permit *p, size_t n) {
         static const uint8_t own[16] = {
-                [10] = 0xff, [11] = 0xff, PROBE_ADDRESS >> 24, (PROBE_ADDRESS >> 16) & 0xff, (PROBE_ADDRESS >> 8) & 0xff, PROBE_ADDRESS & 0xff,
+                [10] = 0xff,
+                [11] = 0xff,
+                PROBE_ADDRESS >> 24,
+                (PROBE_ADDRESS >> 16) & 0xff,
+                (PROBE_ADDRESS >> 8) & 0xff,
+                PROBE_ADDRESS & 0xff,
         };
 
         for (size_t k = 0; k < n; k++) {

@@ -20,7 +20,7 @@
 #include "agent/core/probe_try.h"
 
 /* a task that has not made its sockets by then is not running: someone froze the cgroup under it */
-#define ENTER_MS 500
+#define ENTER_MS  500
 #define ACCEPT_MS 100
 /* connections of others that may stand before our own in the queue */
 #define ACCEPT_MAX 1024
@@ -77,7 +77,8 @@ struct meeting {
         struct sockaddr_in stream, datagram;
 };
 
-/* Runs in the target's cgroup, sharing the descriptor table and this one mapping with the child, and is gone after a few system calls. */
+/* Runs in the target's cgroup, sharing the descriptor table and this one mapping with the child, and is gone after a
+ * few system calls. */
 static void make_insiders(const struct meeting *m, struct insiders *i, size_t n_permits) {
         const int one = 1;
         struct sockaddr_in unused;
@@ -153,7 +154,8 @@ static bool join(int peer, int datagram) {
         struct sockaddr_in from;
         socklen_t size = sizeof(from);
 
-        return getsockname(datagram, (struct sockaddr *) &from, &size) == 0 && connect(peer, (struct sockaddr *) &from, sizeof(from)) == 0;
+        return getsockname(datagram, (struct sockaddr *) &from, &size) == 0 &&
+               connect(peer, (struct sockaddr *) &from, sizeof(from)) == 0;
 }
 
 static int send_task(struct child *c, const struct meeting *m, int cgroup_fd, size_t n_permits) {
@@ -181,7 +183,8 @@ static int enter(struct child *c, const struct probe_request *q, int cgroup_fd, 
         struct meeting m;
         int r;
 
-        /* A second hold on a frozen cgroup: nobody can enter it any more, and the sockets of the first test it as well. */
+        /* A second hold on a frozen cgroup: nobody can enter it any more, and the sockets of the first test it as well.
+         */
         if (i)
                 return tell_inodes(i, ret);
         m.listener = probe_bound(SOCK_STREAM, &m.stream);
@@ -230,7 +233,9 @@ static int receive(int fd, struct probe_request *ret, int *ret_cgroup) {
                 char bytes[CMSG_SPACE(sizeof(int))];
         } control;
         struct iovec iov = { .iov_base = ret, .iov_len = sizeof(*ret) };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+        struct msghdr msg = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)
+        };
         const struct cmsghdr *c;
 
         if (recvmsg(fd, &msg, MSG_CMSG_CLOEXEC) != sizeof(*ret))

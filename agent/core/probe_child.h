@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The other side of probe.c: what the child does, and the messages between them. Both sides are one binary, so the messages are plain
- * structs, one SOCK_SEQPACKET message each. */
+/* The other side of probe.c: what the child does, and the messages between them. Both sides are one binary, so the
+ * messages are plain structs, one SOCK_SEQPACKET message each. */
 
 #include <stdint.h>
 
@@ -22,7 +22,7 @@ struct probe_request {
 };
 
 struct probe_reply {
-        int32_t result; /* 0 or -errno */
+        int32_t result;      /* 0 or -errno */
         uint64_t spare, own; /* inodes; see probe_inodes() */
         struct probe_report report;
 };

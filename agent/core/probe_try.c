@@ -13,7 +13,9 @@
 #define DRAIN_MAX 4096
 
 void insiders_done(struct insiders *i) {
-        int *fds[] = { &i->fresh4, &i->fresh6, &i->stream, &i->datagram, &i->inbound, &i->stream_peer, &i->datagram_peer };
+        int *fds[] = {
+                &i->fresh4, &i->fresh6, &i->stream, &i->datagram, &i->inbound, &i->stream_peer, &i->datagram_peer
+        };
 
         for (size_t k = 0; k < ELEMENTSOF(fds); k++)
                 closep(fds[k]);
@@ -27,7 +29,8 @@ int probe_bound(int type, struct sockaddr_in *ret) {
         socklen_t size = sizeof(any);
         _cleanup_close_ int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0 || getsockname(fd, (struct sockaddr *) &any, &size) < 0)
+        if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0 ||
+            getsockname(fd, (struct sockaddr *) &any, &size) < 0)
                 return -errno;
         *ret = any;
         return TAKE_FD(fd);
@@ -41,10 +44,11 @@ int outside_open(struct outside *o) {
         o->control = probe_bound(SOCK_DGRAM, &unused);
         o->nowhere = probe_bound(SOCK_STREAM, &o->nowhere4);
         if (o->mark_out < 0 || o->mark_in < 0 || o->control < 0 || o->nowhere < 0 ||
-            connect(o->mark_out, (struct sockaddr *) &in, sizeof(in)) < 0 || connect(o->mark_in, (struct sockaddr *) &out, sizeof(out)) < 0 ||
+            connect(o->mark_out, (struct sockaddr *) &in, sizeof(in)) < 0 ||
+            connect(o->mark_in, (struct sockaddr *) &out, sizeof(out)) < 0 ||
             sched_getaffinity(0, sizeof(o->cpus), &o->cpus) < 0)
                 return -EADDRNOTAVAIL;
-        o->nowhere6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = o->nowhere4.sin_port };
+        o->nowhere6 = (struct sockaddr_in6) { .sin6_family = AF_INET6, .sin6_port = o->nowhere4.sin_port };
         o->nowhere6.sin6_addr.s6_addr16[5] = 0xffff; /* mapped: it is refused for what it is before IPv6 looks at it */
         o->nowhere6.sin6_addr.s6_addr32[3] = o->nowhere4.sin_addr.s_addr;
         return 0;
@@ -54,7 +58,8 @@ int outside_open(struct outside *o) {
 static uint64_t new_tag(void) {
         uint64_t tag;
 
-        /* no short read and no error for 8 bytes once the pool is up (random(7)), and the core waits for that at start */
+        /* no short read and no error for 8 bytes once the pool is up (random(7)), and the core waits for that at start
+         */
         return getrandom(&tag, sizeof(tag), 0) == sizeof(tag) ? tag : 0;
 }
 
@@ -68,8 +73,8 @@ static bool drain(int fd) {
         return false;
 }
 
-/* Sends a message over the same path from outside the cgroup: what was sent before and has not arrived when it has was dropped. False when the
- * path itself is broken and silence proves nothing. */
+/* Sends a message over the same path from outside the cgroup: what was sent before and has not arrived when it has was
+ * dropped. False when the path itself is broken and silence proves nothing. */
 static bool fence(const struct outside *o) {
         const uint64_t mark = new_tag();
         struct pollfd p = { .fd = o->mark_in, .events = POLLIN };
@@ -114,7 +119,8 @@ static enum probe_result test_inbound(const struct outside *o, const struct insi
 
         if (getsockname(i->inbound, (struct sockaddr *) &to, &size) < 0)
                 return PROBE_NOT_RUN;
-        /* Anyone can send there, so anything that arrives is a leak: what came before the hold is taken out, what does not end came after. */
+        /* Anyone can send there, so anything that arrives is a leak: what came before the hold is taken out, what does
+         * not end came after. */
         if (!drain(i->inbound))
                 return PROBE_LEAK;
         if (sendto(o->control, &tag, sizeof(tag), 0, (struct sockaddr *) &to, sizeof(to)) != sizeof(tag) || !fence(o))
@@ -157,8 +163,8 @@ static int start_permit(int fd, const struct permit *p) {
         return connect(fd, (struct sockaddr *) &to, sizeof(to)) < 0 ? -errno : 0;
 }
 
-/* What has become of an attempt: 0, -errno, or -EINPROGRESS still. Reading the socket's error also clears it, so whoever got another answer
- * must not ask again. */
+/* What has become of an attempt: 0, -errno, or -EINPROGRESS still. Reading the socket's error also clears it, so
+ * whoever got another answer must not ask again. */
 static int look_at_permit(int fd) {
         int error = 0;
         socklen_t size = sizeof(error);
@@ -192,7 +198,8 @@ static void test_permits(struct insiders *i, const struct permit *permits, size_
         bool waiting = true;
 
         for (size_t k = 0; k < n; k++)
-                became[k] = triable(&permits[k]) && i->permits[k] >= 0 ? start_permit(i->permits[k], &permits[k]) : -ENODATA;
+                became[k] = triable(&permits[k]) && i->permits[k] >= 0 ? start_permit(i->permits[k], &permits[k])
+                                                                       : -ENODATA;
         while (waiting) {
                 waiting = false;
                 for (size_t k = 0; k < n; k++) {
@@ -230,13 +237,15 @@ bool probe_baseline(const struct outside *o, const struct insiders *i) {
         bool passes;
 
         stay_on_cpu();
-        passes = i->fresh4 >= 0 && test_datagram(o, i) == PROBE_LEAK && test_stream(o, i) == PROBE_LEAK && test_inbound(o, i) == PROBE_LEAK;
+        passes = i->fresh4 >= 0 && test_datagram(o, i) == PROBE_LEAK && test_stream(o, i) == PROBE_LEAK &&
+                 test_inbound(o, i) == PROBE_LEAK;
         move_freely(o);
         return passes;
 }
 
-void probe_try(const struct outside *o, struct insiders *i, const struct permit *permits, size_t n, struct probe_report *ret) {
-        *ret = (struct probe_report){ .baseline = i->baseline };
+void probe_try(const struct outside *o, struct insiders *i, const struct permit *permits, size_t n,
+               struct probe_report *ret) {
+        *ret = (struct probe_report) { .baseline = i->baseline };
         stay_on_cpu();
         ret->new_connection = test_new(o, i);
         ret->open_stream = test_stream(o, i);

@@ -24,15 +24,17 @@ void proof_done(struct proof *p) {
         p->pids = NULL;
 }
 
-static void read_links(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done, struct proof *p) {
+static void read_links(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done,
+                       struct proof *p) {
         isolate_read(a->isolate, &h->id, s->cgroup_id, p->links);
         (void) isolate_count(a->isolate, &h->id, s->cgroup_id, &p->counted);
         for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
                 if (p->links[k].link_id == 0)
                         /* enforcing knows why it could not be attached; otherwise it was and is no more */
-                        p->gaps |= done && (done->gaps & reason_bit(REASON_FOREIGN_BPF)) ? reason_bit(REASON_FOREIGN_BPF)
-                                   : done                                               ? reason_bit(REASON_NO_BPF)
-                                                                                        : reason_bit(REASON_LINK_LOST);
+                        p->gaps |= done && (done->gaps & reason_bit(REASON_FOREIGN_BPF))
+                                           ? reason_bit(REASON_FOREIGN_BPF)
+                                   : done ? reason_bit(REASON_NO_BPF)
+                                          : reason_bit(REASON_LINK_LOST);
 }
 
 /* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. */
@@ -56,7 +58,8 @@ static void look_for_packet_sockets(struct proof *p) {
                         p->gaps |= reason_bit(REASON_PACKET_SOCKETS);
 }
 
-static void look_at_sockets(const struct site *s, const struct enforced_site *done, bool runs, struct proof *p, const struct probe *probe) {
+static void look_at_sockets(const struct site *s, const struct enforced_site *done, bool runs, struct proof *p,
+                            const struct probe *probe) {
         _cleanup_free_ uint64_t *ids = NULL;
         uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
         struct sockets_scope scope = { .pids = p->pids, .n_pids = p->n_pids, .spare_inodes = spare, .own_inodes = own };
@@ -70,7 +73,8 @@ static void look_at_sockets(const struct site *s, const struct enforced_site *do
         sockets_destroy(&scope, false, &p->sockets);
         if (done)
                 p->sockets.destroyed = done->sockets.destroyed;
-        /* A destroyed socket is not listed any more, but whoever holds it and runs can connect it again, where our programs do not see it. */
+        /* A destroyed socket is not listed any more, but whoever holds it and runs can connect it again, where our
+         * programs do not see it. */
         if (done && runs && done->sockets.foreign > p->sockets.foreign) {
                 p->sockets.foreign = done->sockets.foreign;
                 p->sockets.gaps |= reason_bit(REASON_FOREIGN_SOCKET);
@@ -89,21 +93,24 @@ static size_t gather_permits(const struct agent *a, const struct hold *h, struct
 }
 
 static bool is_blocked(const struct probe_report *t) {
-        return t->new_connection == PROBE_BLOCKED && t->open_stream != PROBE_LEAK && t->open_datagram == PROBE_BLOCKED &&
-               t->inbound == PROBE_BLOCKED;
+        return t->new_connection == PROBE_BLOCKED && t->open_stream != PROBE_LEAK &&
+               t->open_datagram == PROBE_BLOCKED && t->inbound == PROBE_BLOCKED;
 }
 
 static bool has_leak(const struct probe_report *t) {
-        return t->new_connection == PROBE_LEAK || t->open_stream == PROBE_LEAK || t->open_datagram == PROBE_LEAK || t->inbound == PROBE_LEAK;
+        return t->new_connection == PROBE_LEAK || t->open_stream == PROBE_LEAK || t->open_datagram == PROBE_LEAK ||
+               t->inbound == PROBE_LEAK;
 }
 
-/* The sockets of the self-test end with the agent, and nothing can be made in a frozen cgroup: a hold that is older than this start shows
- * its self-test as not run, and stands on what is read back. For a new order that is a gap. */
-static void self_test(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done, struct proof *p) {
+/* The sockets of the self-test end with the agent, and nothing can be made in a frozen cgroup: a hold that is older
+ * than this start shows its self-test as not run, and stands on what is read back. For a new order that is a gap. */
+static void self_test(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done,
+                      struct proof *p) {
         const size_t n = done && done->try_permits ? gather_permits(a, h, p->permits, ELEMENTSOF(p->permits)) : 0;
 
         /* what a permit lets through says nothing about the rest */
-        p->tested = a->probe && !probe_is_permitted(a->local.permits, a->local.n_permits) && !probe_is_permitted(h->permits, h->n_permits) &&
+        p->tested = a->probe && !probe_is_permitted(a->local.permits, a->local.n_permits) &&
+                    !probe_is_permitted(h->permits, h->n_permits) &&
                     probe_check(a->probe, s->cgroup_id, p->permits, n, &p->selftest) == 0;
         if (p->tested && has_leak(&p->selftest))
                 p->gaps |= reason_bit(REASON_SELFTEST_LEAK);
@@ -114,11 +121,12 @@ static void self_test(struct agent *a, const struct hold *h, const struct site *
                         p->gaps |= reason_bit(REASON_SELFTEST_CUT);
 }
 
-void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done, struct proof *ret) {
+void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done,
+                struct proof *ret) {
         const struct verb_info *v = verb_info(h->verb);
         struct cgroup_freezer freezer = { 0 };
 
-        *ret = (struct proof){ 0 };
+        *ret = (struct proof) { 0 };
         if (s->missing != REASON_NONE) {
                 ret->gaps |= reason_bit(s->missing);
                 return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Sixth stage: enforce -> PROVE -> preserve. Reads back from the kernel what is in force at each site and tries to get out of it. What a
- * receipt or a status says about a hold comes from here and from nowhere else. */
+/* Sixth stage: enforce -> PROVE -> preserve. Reads back from the kernel what is in force at each site and tries to get
+ * out of it. What a receipt or a status says about a hold comes from here and from nowhere else. */
 
 #include "agent/core/enforce.h"
 
@@ -10,7 +10,7 @@
 struct proof {
         pid_t *pids; /* owned */
         size_t n_pids;
-        bool present;  /* the recorded cgroup exists */
+        bool present; /* the recorded cgroup exists */
         bool frozen;
         struct isolate_link links[_ISOLATE_HOOK_MAX];
         struct isolate_counters counted;
@@ -36,11 +36,13 @@ enum hold_state proven_state(const struct proven *p);
 /* All sites' gaps together. */
 reason_set proven_gaps(const struct proven *p);
 
-/* The same reading for an active hold at any time, without a command: the proof of one site. Changes nothing but that the self-test sends
- * its own bytes. Owned by the caller, see proof_done. */
-void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done, struct proof *ret);
+/* The same reading for an active hold at any time, without a command: the proof of one site. Changes nothing but that
+ * the self-test sends its own bytes. Owned by the caller, see proof_done. */
+void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done,
+                struct proof *ret);
 void proof_done(struct proof *p);
-/* All sites of an active hold, as they are now; fn, unless it is NULL, is given each proof. *ret_gaps: all gaps together. */
+/* All sites of an active hold, as they are now; fn, unless it is NULL, is given each proof. *ret_gaps: all gaps
+ * together. */
 typedef void (*prove_fn)(const struct site *s, const struct proof *p, const struct hold *h, void *userdata);
 enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, void *userdata, reason_set *ret_gaps);
 /* Folds one more site into a state; begin with _HOLD_STATE_MAX. */

@@ -41,7 +41,8 @@ static json_t *head_json(const struct agent *a) {
         return o;
 }
 
-json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb, const char *state, reason_set reasons) {
+json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb,
+                      const char *state, reason_set reasons) {
         char host[SSHKEY_ID_SIZE], id_text[33];
         json_t *o = json_object();
 
@@ -72,8 +73,9 @@ json_t *receipt_links(const struct isolate_link links[static _ISOLATE_HOOK_MAX])
 
         for (size_t k = 0; array && k < _ISOLATE_HOOK_MAX; k++)
                 if (links[k].link_id != 0)
-                        (void) json_array_append_new(array, json_pack("{ss sI sI sI}", "hook", isolate_hook_id(k), "link_id",
-                                                                      (json_int_t) links[k].link_id, "prog_id", (json_int_t) links[k].prog_id,
+                        (void) json_array_append_new(array, json_pack("{ss sI sI sI}", "hook", isolate_hook_id(k),
+                                                                      "link_id", (json_int_t) links[k].link_id,
+                                                                      "prog_id", (json_int_t) links[k].prog_id,
                                                                       "cgroup_id", (json_int_t) links[k].cgroup_id));
         return array;
 }
@@ -85,17 +87,17 @@ static json_t *permitted_json(const struct proof *p) {
                 char net[PERMIT_STR_SIZE];
 
                 permit_net_to_str(&p->permits[k], net, sizeof(net));
-                (void) json_array_append_new(array, json_pack("{ss si ss}", "net", net, "port", p->permits[k].port, "result",
-                                                              probe_result_id(p->selftest.permits[k])));
+                (void) json_array_append_new(array, json_pack("{ss si ss}", "net", net, "port", p->permits[k].port,
+                                                              "result", probe_result_id(p->selftest.permits[k])));
         }
         return array;
 }
 
 static json_t *selftest_json(const struct proof *p) {
         const struct probe_report *t = &p->selftest;
-        json_t *o = json_pack("{sb ss ss ss ss}", "baseline", t->baseline, "new", probe_result_id(t->new_connection), "open",
-                              probe_result_id(t->open_stream), "datagram", probe_result_id(t->open_datagram), "inbound",
-                              probe_result_id(t->inbound));
+        json_t *o = json_pack("{sb ss ss ss ss}", "baseline", t->baseline, "new", probe_result_id(t->new_connection),
+                              "open", probe_result_id(t->open_stream), "datagram", probe_result_id(t->open_datagram),
+                              "inbound", probe_result_id(t->inbound));
 
         put(&o, "permitted", permitted_json(p));
         return o;
@@ -111,11 +113,15 @@ static json_t *pids_json(const struct proof *p) {
 
 static void put_isolation(json_t **o, const struct proof *p) {
         put(o, "links", receipt_links(p->links));
-        put(o, "sockets", json_pack("{sI sI sI sI}", "destroyed", (json_int_t) p->sockets.destroyed, "left", (json_int_t) p->sockets.left,
-                                    "foreign", (json_int_t) p->sockets.foreign, "listeners", (json_int_t) p->sockets.listeners));
-        put(o, "counted", json_pack("{sI sI sI sI sI}", "refused", (json_int_t) p->counted.refused, "dropped_out",
-                                    (json_int_t) p->counted.dropped_out, "dropped_in", (json_int_t) p->counted.dropped_in, "passed_out",
-                                    (json_int_t) p->counted.passed_out, "passed_in", (json_int_t) p->counted.passed_in));
+        put(o, "sockets",
+            json_pack("{sI sI sI sI}", "destroyed", (json_int_t) p->sockets.destroyed, "left",
+                      (json_int_t) p->sockets.left, "foreign", (json_int_t) p->sockets.foreign, "listeners",
+                      (json_int_t) p->sockets.listeners));
+        put(o, "counted",
+            json_pack("{sI sI sI sI sI}", "refused", (json_int_t) p->counted.refused, "dropped_out",
+                      (json_int_t) p->counted.dropped_out, "dropped_in", (json_int_t) p->counted.dropped_in,
+                      "passed_out", (json_int_t) p->counted.passed_out, "passed_in",
+                      (json_int_t) p->counted.passed_in));
         if (p->tested)
                 put(o, "selftest", selftest_json(p));
 }
@@ -175,7 +181,8 @@ json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
 }
 
 json_t *receipt_of_refusal(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d) {
-        json_t *o = receipt_plain(a, c ? &c->id : NULL, digest, c ? verb_info(c->verb)->id : NULL, "refused", reason_bit(d->reason) | d->flags);
+        json_t *o = receipt_plain(a, c ? &c->id : NULL, digest, c ? verb_info(c->verb)->id : NULL, "refused",
+                                  reason_bit(d->reason) | d->flags);
 
         /* a FLAG can be what a release is refused for: it is the reason then, whatever its kind */
         put(&o, "reasons", json_pack("[s]", reason_id(d->reason)));
@@ -202,16 +209,14 @@ void receipt_add_flag(json_t *receipt, enum reason reason) {
         json_t *flags = json_object_get(receipt, "flags"), *v;
         size_t i;
 
-        json_array_foreach(flags, i, v)
-                if (strcmp(json_string_value(v), reason_id(reason)) == 0)
-                        return;
+        json_array_foreach(flags, i, v) if (strcmp(json_string_value(v), reason_id(reason)) == 0) return;
         (void) json_array_append_new(flags, json_string(reason_id(reason)));
 }
 
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) {
-        json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserved_state_id(p->state), "folder", p->folder, "objects",
-                              (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes", (json_int_t) p->bytes, "took_us",
-                              (json_int_t) p->took_us);
+        json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserved_state_id(p->state), "folder", p->folder,
+                              "objects", (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes",
+                              (json_int_t) p->bytes, "took_us", (json_int_t) p->took_us);
 
         put(&o, "flags", preserved_flags_to_json(p->flags));
         if (p->err < 0)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Last stage: what the host says about a command, as signed JSON; policy/PROTOCOL.md lists the members. Every function gives a new reference to an
- * object that already has who, when and where, or NULL when out of memory; receipt_seal signs it. */
+/* Last stage: what the host says about a command, as signed JSON; policy/PROTOCOL.md lists the members. Every function
+ * gives a new reference to an object that already has who, when and where, or NULL when out of memory; receipt_seal
+ * signs it. */
 
 #include "agent/core/prove.h"
 
@@ -19,11 +20,13 @@ json_t *receipt_of_refusal(struct agent *a, const struct command *c, const uint8
 /* A command that was acted on before: carries the stored receipt, and whether its hold is active now. */
 json_t *receipt_of_duplicate(struct agent *a, const struct command *c, const uint8_t *digest);
 /* Any other: a state with flags and notes; verbs add their members. */
-json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb, const char *state, reason_set reasons);
+json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb,
+                      const char *state, reason_set reasons);
 /* One more flag or note, unless it is there. Without memory it stays away. */
 void receipt_add_flag(json_t *receipt, enum reason reason);
 /* Adds what the snapshot became. */
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) _warn_unused_;
 
-/* Sets "final", makes it fit in an envelope (fit.h) and signs. *ret is malloc'ed. -ENOMEM, -E2BIG. Does not take the reference. */
+/* Sets "final", makes it fit in an envelope (fit.h) and signs. *ret is malloc'ed. -ENOMEM, -E2BIG. Does not take the
+ * reference. */
 int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) _warn_unused_;

@@ -29,7 +29,7 @@ const char *phase_id(enum phase p) {
 }
 
 void phases_begin(struct phases *p) {
-        *p = (struct phases){ .mark = clock_mono_us() };
+        *p = (struct phases) { .mark = clock_mono_us() };
         p->start = p->mark;
 }
 
@@ -45,7 +45,8 @@ static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret
         char boot[33];
 
         (void) sodium_bin2hex(boot, sizeof(boot), a->boot_id, sizeof(a->boot_id));
-        if (!body || json_object_set_new(body, "kind", json_string(kind)) < 0 || json_object_set_new(body, "boot", json_string(boot)) < 0 ||
+        if (!body || json_object_set_new(body, "kind", json_string(kind)) < 0 ||
+            json_object_set_new(body, "boot", json_string(boot)) < 0 ||
             json_object_set_new(body, "t_boot", json_integer(clock_boot_ms())) < 0 ||
             json_object_set_new(body, "t_wall", json_integer(clock_wall_ms())) < 0 ||
             json_object_set_new(body, "floor", json_integer(floor_now(&a->floor))) < 0) {
@@ -68,7 +69,8 @@ static json_t *people_to_json(const struct trust *t, uint64_t people) {
         return array;
 }
 
-static int append_order(struct agent *agent, const struct authorised *a, const struct dsse *d, const struct sites *sites) {
+static int append_order(struct agent *agent, const struct authorised *a, const struct dsse *d,
+                        const struct sites *sites) {
         _cleanup_free_ char *envelope = NULL;
         char id[33];
         int r = dsse_to_json(d, &envelope);
@@ -77,15 +79,16 @@ static int append_order(struct agent *agent, const struct authorised *a, const s
                 return r;
         command_id_to_str(&authorised_command(a)->id, id);
         return append(agent, "order",
-                      json_pack("{ss ss ss so sb so so ss}", "id", id, "verb", verb_info(authorised_command(a)->verb)->id, "role",
-                                authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)), "automation",
-                                authorised_automation(a), "flags", reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites),
-                                "envelope", envelope),
+                      json_pack("{ss ss ss so sb so so ss}", "id", id, "verb",
+                                verb_info(authorised_command(a)->verb)->id, "role", authorised_role(a), "people",
+                                people_to_json(agent->trust, authorised_people(a)), "automation",
+                                authorised_automation(a), "flags", reasons_to_json(authorised_flags(a), 0), "sites",
+                                sites_to_json(sites), "envelope", envelope),
                       NULL);
 }
 
-int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites, const struct phases *phases,
-                 struct recorded **ret) {
+int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites,
+                 const struct phases *phases, struct recorded **ret) {
         _cleanup_(recorded_freep) struct recorded *rec = calloc(1, sizeof(*rec));
         const struct command *c = authorised_command(a);
         int r;
@@ -95,11 +98,14 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                 sites_done(sites);
                 return -ENOMEM;
         }
-        *rec = (struct recorded){ .authorised = a, .id = c->id, .verb = c->verb, .flags = authorised_flags(a), .phases = *phases };
+        *rec = (struct recorded) {
+                .authorised = a, .id = c->id, .verb = c->verb, .flags = authorised_flags(a), .phases = *phases
+        };
         memcpy(rec->digest, authorised_digest(a), sizeof(rec->digest));
         r = append_order(agent, a, d, sites);
         if (r < 0) {
-                /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down. FAIL-CLOSED: nothing is let go. */
+                /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down.
+                 * FAIL-CLOSED: nothing is let go. */
                 if (verb_info(c->verb)->cls == VERB_CLASS_RELEASE) {
                         sites_done(sites);
                         return r;
@@ -221,16 +227,19 @@ int record_sites(struct agent *agent, const struct command_id *hold) {
         char id[33];
 
         command_id_to_str(hold, id);
-        return sites ? append(agent, "sites", json_pack("{ss so}", "id", id, "sites", sites_to_json(sites)), NULL) : -ENOENT;
+        return sites ? append(agent, "sites", json_pack("{ss so}", "id", id, "sites", sites_to_json(sites)), NULL)
+                     : -ENOENT;
 }
 
-int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32], enum reason reason) {
+int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32],
+                   enum reason reason) {
         char text[33] = "", hex[65];
 
         if (id)
                 command_id_to_str(id, text);
         (void) sodium_bin2hex(hex, sizeof(hex), digest, 32);
-        return append(agent, "refusal", json_pack("{ss ss ss}", "id", text, "digest", hex, "reason", reason_id(reason)), NULL);
+        return append(agent, "refusal", json_pack("{ss ss ss}", "id", text, "digest", hex, "reason", reason_id(reason)),
+                      NULL);
 }
 
 int record_start(struct agent *agent) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Fourth stage: authorise -> RECORD -> enforce. The order is on disk before anything is done about it. A struct recorded exists only for
- * an order that was recorded by this call or was found in the ledger at start; FAIL-OPEN for all verbs but release: they go on with
- * the flag LEDGER when the ledger cannot take the record.
+/* Fourth stage: authorise -> RECORD -> enforce. The order is on disk before anything is done about it. A struct
+ * recorded exists only for an order that was recorded by this call or was found in the ledger at start; FAIL-OPEN for
+ * all verbs but release: they go on with the flag LEDGER when the ledger cannot take the record.
  *
  * This is also the only place that knows the kinds of records, writing and replaying them:
  *   start     the agent came up
@@ -17,24 +17,24 @@
 #include "policy/decide.h"
 
 /* Phases of an order, in the order in which they happen; each in microseconds. */
-#define PHASE_TABLE(X)              \
-        X(VERIFY, "verify")        \
-        X(AUTHORISE, "authorise")  \
-        X(RESOLVE, "resolve")      \
-        X(RECORD, "record")        \
-        X(ENTER, "enter")          \
-        X(CALLS, "refuse-calls")   \
+#define PHASE_TABLE(X)                \
+        X(VERIFY, "verify")           \
+        X(AUTHORISE, "authorise")     \
+        X(RESOLVE, "resolve")         \
+        X(RECORD, "record")           \
+        X(ENTER, "enter")             \
+        X(CALLS, "refuse-calls")      \
         X(DESTROY, "destroy-sockets") \
-        X(PACKETS, "drop-packets") \
-        X(FREEZE, "freeze")        \
-        X(PROVE, "prove")          \
+        X(PACKETS, "drop-packets")    \
+        X(FREEZE, "freeze")           \
+        X(PROVE, "prove")             \
         X(UNDO, "undo")
 
 enum phase {
 #define X(name, id) PHASE_##name,
         PHASE_TABLE(X)
 #undef X
-        _PHASE_MAX,
+                _PHASE_MAX,
 };
 
 struct phases {
@@ -52,9 +52,10 @@ struct recorded;
 
 /* Records an order; takes a and sites over in any case. d is the envelope as it came. 0, -ENOMEM, or for a release
  * -errno of the ledger, in which case nothing may be done. Also folds it into the holds. */
-int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites, const struct phases *phases,
-                 struct recorded **ret) _warn_unused_;
-/* The order of a hold that is active since before this start, from memory as the ledger rebuilt it. -ENOENT, -ENOMEM. */
+int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites,
+                 const struct phases *phases, struct recorded **ret) _warn_unused_;
+/* The order of a hold that is active since before this start, from memory as the ledger rebuilt it. -ENOENT, -ENOMEM.
+ */
 int record_recall(struct agent *agent, const struct command_id *hold, struct recorded **ret) _warn_unused_;
 void recorded_free(struct recorded *r);
 void recorded_freep(struct recorded **r);
@@ -85,9 +86,11 @@ struct outcome {
 /* Each returns 0 or the ledger's -errno. */
 int record_outcome(struct agent *agent, const struct outcome *o) _warn_unused_;
 int record_lapse(struct agent *agent, const struct command_id *hold) _warn_unused_;
-/* Where an active hold's targets are now. Before anything is done there: whoever finds a cgroup frozen later has to know whether it was by us. */
+/* Where an active hold's targets are now. Before anything is done there: whoever finds a cgroup frozen later has to
+ * know whether it was by us. */
 int record_sites(struct agent *agent, const struct command_id *hold) _warn_unused_;
-int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32], enum reason reason) _warn_unused_;
+int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32],
+                   enum reason reason) _warn_unused_;
 int record_start(struct agent *agent) _warn_unused_;
 
 /* The stored receipt's payload of a command id; NULL when there is none. New reference. */

@@ -13,12 +13,14 @@
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
 
-/* What another attempt may mend. Whatever refused or failed the last one may be over, and nobody else comes back to it. */
+/* What another attempt may mend. Whatever refused or failed the last one may be over, and nobody else comes back to it.
+ */
 #define MENDABLE                                                                                          \
         (reason_bit(REASON_NOT_FROZEN) | reason_bit(REASON_LINK_LOST) | reason_bit(REASON_SOCKETS_LEFT) | \
          reason_bit(REASON_CGROUP_REPLACED))
 
-/* Opens the sites. Those whose cgroup is gone are looked for again, and where that is found is recorded before anything is done there. */
+/* Opens the sites. Those whose cgroup is gone are looked for again, and where that is found is recorded before anything
+ * is done there. */
 static void find_sites(struct agent *a, const struct command_id *hold, struct sites *sites) {
         const struct resolver resolver = agent_resolver(a);
         bool moved = false;
@@ -73,15 +75,17 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
         }
         command_id_to_str(id, text);
         if (r < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover"), "A hold could not be put in force again: %s", strerror(-r));
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover"),
+                          "A hold could not be put in force again: %s", strerror(-r));
         else
-                log_event(LOG_WARNING, MESSAGE_ID_RECOVERED, LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",
+                log_event(LOG_WARNING, MESSAGE_ID_RECOVERED,
+                          LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",
                           reason_text(why));
 }
 
-/* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it says is held, and of
- * which nothing is in force in the very same boot, was let go of by two people rather than lost, and nobody could release it again while the
- * ledger is as it is. Status shows the difference. */
+/* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it
+ * says is held, and of which nothing is in force in the very same boot, was let go of by two people rather than lost,
+ * and nobody could release it again while the ledger is as it is. Status shows the difference. */
 static bool was_released(const struct agent *a, const struct hold *h, enum hold_state state) {
         char text[33];
 
@@ -93,15 +97,17 @@ static bool was_released(const struct agent *a, const struct hold *h, enum hold_
         return true;
 }
 
-/* The agent died before the evidence was sealed: it is taken again, into a folder beside what there is, and ends the command's receipts. */
+/* The agent died before the evidence was sealed: it is taken again, into a folder beside what there is, and ends the
+ * command's receipts. */
 static void resume_snapshot(struct agent *a, const struct command_id *id) {
         _cleanup_json_ json_t *receipt = hold_set_find(a->holds, id) ? unfinished_receipt(a, id) : NULL;
 
         if (!receipt)
                 return;
         (void) json_array_append_new(json_object_get(receipt, "flags"), json_string(reason_id(REASON_RECOVERED)));
-        if (snapshot_of_hold(a, id, receipt, &(struct answer){ 0 }) < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover"), "A snapshot that was cut off could not be taken again");
+        if (snapshot_of_hold(a, id, receipt, &(struct answer) { 0 }) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover"),
+                          "A snapshot that was cut off could not be taken again");
 }
 
 static void recover_one(struct agent *a, const struct command_id *id) {
@@ -139,7 +145,8 @@ void recover_all(struct agent *a) {
         for (size_t i = 0; i < n; i++) {
                 recover_one(a, &ids[i]);
                 resume_snapshot(a, &ids[i]);
-                /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that hangs */
+                /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that
+                 * hangs */
                 alive();
         }
         systemd_rest(a->systemd);

@@ -30,7 +30,8 @@ static bool may_record(struct refusals *m, const uint8_t *digest, enum reason re
         return true;
 }
 
-int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d, const struct answer *to) {
+int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
+                   const struct answer *to) {
         static struct log_limit limit = { .per_second = 5 };
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
@@ -40,12 +41,13 @@ int refusal_answer(struct agent *a, const struct command *c, const uint8_t *dige
         a->counters.refusals++;
         if (c)
                 command_id_to_str(&c->id, id);
-        log_lossy(&limit, LOG_NOTICE, MESSAGE_ID_REFUSED, LOG_FIELDS(.command_id = id, .reason = reason_id(d->reason)), "Refused: %s",
-                  reason_text(d->reason));
+        log_lossy(&limit, LOG_NOTICE, MESSAGE_ID_REFUSED, LOG_FIELDS(.command_id = id, .reason = reason_id(d->reason)),
+                  "Refused: %s", reason_text(d->reason));
         if (digest && !(c && c->plan) && may_record(&a->refused, digest, d->reason)) {
                 r = record_refusal(a, c ? &c->id : NULL, digest, d->reason);
                 if (r < 0)
-                        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "A refusal could not be recorded: %s", strerror(-r));
+                        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "A refusal could not be recorded: %s",
+                                  strerror(-r));
         }
         receipt = receipt_of_refusal(a, c, digest, d);
         r = receipt_seal(a, receipt, true, &envelope);

@@ -7,8 +7,10 @@
 #include "agent/core/link.h"
 #include "policy/decide.h"
 
-/* Answers with a signed refusal. One of a command whose signature was valid (digest given) is recorded, each once and so many a minute:
- * somebody with a trusted key must not be able to fill the ledger with nothing. 0 or -ENOMEM. */
-int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d, const struct answer *to) _warn_unused_;
+/* Answers with a signed refusal. One of a command whose signature was valid (digest given) is recorded, each once and
+ * so many a minute: somebody with a trusted key must not be able to fill the ledger with nothing. 0 or -ENOMEM. */
+int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
+                   const struct answer *to) _warn_unused_;
 /* Answers a command that was acted on before with its stored receipt. */
-int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) _warn_unused_;
+int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest,
+                      const struct answer *to) _warn_unused_;

@@ -23,7 +23,7 @@ static void undone_done(struct undone *u) {
 }
 
 static int undone_init(struct undone *u, size_t n) {
-        *u = (struct undone){ .ended = calloc(n, sizeof(*u->ended)), .holds = json_array() };
+        *u = (struct undone) { .ended = calloc(n, sizeof(*u->ended)), .holds = json_array() };
         return u->ended && u->holds ? 0 : -ENOMEM;
 }
 
@@ -55,11 +55,16 @@ static void undo_one(struct agent *a, const struct command_id *id, const char *w
         else if (!(reasons & reason_bit(REASON_PERSISTS)))
                 u->ended[u->n_ended++] = *id;
         u->reasons |= reasons;
-        (void) json_array_append_new(u->holds, hold_json(id, was ? was : "unknown", reasons & reason_bit(REASON_PERSISTS) ? "releasing" : h && h->lapsing ? "lapsed" : "released", h));
+        (void) json_array_append_new(u->holds, hold_json(id, was ? was : "unknown",
+                                                         reasons & reason_bit(REASON_PERSISTS) ? "releasing"
+                                                         : h && h->lapsing                     ? "lapsed"
+                                                                                               : "released",
+                                                         h));
 }
 
 /* Seals the receipt, records it and gives it back. */
-static int conclude(struct agent *a, const struct command_id *id, const char *of, struct undone *u, json_t *receipt, char **ret) {
+static int conclude(struct agent *a, const struct command_id *id, const char *of, struct undone *u, json_t *receipt,
+                    char **ret) {
         struct outcome o = { .id = id, .of = of, .reasons = u->reasons, .ended = u->ended, .n_ended = u->n_ended };
         _cleanup_free_ char *envelope = NULL;
         int r;
@@ -87,7 +92,8 @@ static const char *state_of(const struct undone *u, const char *done) {
         return u->reasons & reason_bit(REASON_PERSISTS) ? "partial" : done;
 }
 
-int release_holds(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) {
+int release_holds(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
+                  const struct answer *to) {
         _cleanup_(undone_done) struct undone u = { 0 };
         _cleanup_(recorded_freep) struct recorded *recorded = NULL;
         _cleanup_(sites_done) struct sites none = { 0 };
@@ -125,12 +131,14 @@ int release_holds(struct agent *a, struct authorised *authorised, const struct d
                 return r;
         a->counters.releases++;
         command_id_to_str(&c->id, id);
-        log_event(LOG_NOTICE, MESSAGE_ID_RELEASED, LOG_FIELDS(.command_id = id, .stage = "release"), "Released %zu of %zu holds", u.n_ended, n);
+        log_event(LOG_NOTICE, MESSAGE_ID_RELEASED, LOG_FIELDS(.command_id = id, .stage = "release"),
+                  "Released %zu of %zu holds", u.n_ended, n);
         link_answer(to, envelope, false);
         return 0;
 }
 
-int release_extend(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p, const struct answer *to) {
+int release_extend(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
+                   const struct answer *to) {
         _cleanup_(recorded_freep) struct recorded *recorded = NULL;
         _cleanup_(sites_done) struct sites none = { 0 };
         _cleanup_(undone_done) struct undone u = { 0 };
@@ -158,7 +166,8 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
                         (void) json_object_set_new(o, "lease_left_ms", json_integer(h->lease_left_ms));
                 (void) json_array_append_new(u.holds, o);
         }
-        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, "extended", recorded_flags(recorded));
+        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, "extended",
+                                recorded_flags(recorded));
         r = conclude(a, &c->id, "order", &u, receipt, &envelope);
         if (r < 0)
                 return r;
@@ -166,7 +175,8 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
         return 0;
 }
 
-/* The hold, and with it every other that the same release is ending: one release has one receipt, which tells of all of them. */
+/* The hold, and with it every other that the same release is ending: one release has one receipt, which tells of all of
+ * them. */
 static int undo_together(struct agent *a, const struct hold *h, struct undone *u) {
         const size_t n = hold_set_count(a->holds);
         const struct command_id hold = h->id, releaser = h->releaser;
@@ -177,7 +187,8 @@ static int undo_together(struct agent *a, const struct hold *h, struct undone *u
                 const struct hold *other = hold_set_at(a->holds, i);
 
                 if (command_id_equal(&other->id, &hold) ||
-                    (!lapsing && other->state == HOLD_RELEASING && !other->lapsing && command_id_equal(&other->releaser, &releaser)))
+                    (!lapsing && other->state == HOLD_RELEASING && !other->lapsing &&
+                     command_id_equal(&other->releaser, &releaser)))
                         undo_one(a, &other->id, "releasing", u);
         }
         return r;
@@ -198,17 +209,21 @@ static void finish(struct agent *a, const struct command_id *hold, const char *o
         command_id_to_str(hold, text);
         r = h ? undo_together(a, h, &u) : -ENOENT;
         if (r == 0) {
-                receipt = receipt_plain(a, &id, seen ? seen->digest : NULL, verb_info(lapsed ? h->verb : VERB_RELEASE)->id,
+                receipt = receipt_plain(a, &id, seen ? seen->digest : NULL,
+                                        verb_info(lapsed ? h->verb : VERB_RELEASE)->id,
                                         state_of(&u, lapsed ? "lapsed" : "released"), u.reasons | notes);
                 if (receipt && lapsed)
                         (void) json_object_set_new(receipt, "held_ms", json_integer(h->held_ms));
                 r = conclude(a, &id, of, &u, receipt, &envelope);
         }
         if (r < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "release"), "The end of a hold could not be recorded: %s", strerror(-r));
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "release"),
+                          "The end of a hold could not be recorded: %s", strerror(-r));
         else
-                log_event(LOG_NOTICE, lapsed ? MESSAGE_ID_LAPSED : MESSAGE_ID_RELEASED, LOG_FIELDS(.hold = text, .stage = "release"), "%s",
-                          u.reasons & reason_bit(REASON_PERSISTS) ? "The hold could not be undone in full" : "The hold is over");
+                log_event(LOG_NOTICE, lapsed ? MESSAGE_ID_LAPSED : MESSAGE_ID_RELEASED,
+                          LOG_FIELDS(.hold = text, .stage = "release"), "%s",
+                          u.reasons & reason_bit(REASON_PERSISTS) ? "The hold could not be undone in full"
+                                                                  : "The hold is over");
 }
 
 void release_lapsed(struct agent *a, const struct command_id *hold) {

@@ -28,9 +28,9 @@ static bool ends_with(const char *s, const char *suffix) {
         return n > m && strcmp(s + n - m, suffix) == 0;
 }
 
-/* True when the path is a protected unit or lies in one: dbus.service/worker is dbus. A slice counts only as itself, because everything lies in
- * system.slice. What a unit has below itself is its own affair: a container has a dbus.service too, and whoever may make a cgroup in his own
- * service could by a name have it spared. */
+/* True when the path is a protected unit or lies in one: dbus.service/worker is dbus. A slice counts only as itself,
+ * because everything lies in system.slice. What a unit has below itself is its own affair: a container has a
+ * dbus.service too, and whoever may make a cgroup in his own service could by a name have it spared. */
 static bool is_protected_path(const struct local *l, const char *path) {
         _cleanup_free_ char *copy = strdup(path);
         char *state = NULL, *next, *part = copy ? strtok_r(copy, "/", &state) : NULL;
@@ -133,7 +133,8 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
         return 0;
 }
 
-int resolve_targets(const struct resolver *r, const struct target *targets, size_t n, struct sites *ret, reason_set *ret_notes) {
+int resolve_targets(const struct resolver *r, const struct target *targets, size_t n, struct sites *ret,
+                    reason_set *ret_notes) {
         _cleanup_(sites_done) struct sites s = { 0 };
 
         s.v = calloc(n, sizeof(*s.v));
@@ -150,6 +151,6 @@ int resolve_targets(const struct resolver *r, const struct target *targets, size
                 alive();
         }
         *ret = s;
-        s = (struct sites){ 0 };
+        s = (struct sites) { 0 };
         return 0;
 }

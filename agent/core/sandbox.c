@@ -16,7 +16,8 @@ static int refuse_families(scmp_filter_ctx ctx) {
                         return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
                                                 SCMP_A0(SCMP_CMP_GT, (scmp_datum_t) kept[k - 1]));
                 for (int family = from; family < kept[k] && r == 0; family++)
-                        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t) family));
+                        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t) family));
                 from = kept[k] + 1;
         }
         return r;

@@ -15,7 +15,7 @@ void sites_done(struct sites *s) {
         for (size_t i = 0; i < s->n; i++)
                 site_done(&s->v[i]);
         free(s->v);
-        *s = (struct sites){ 0 };
+        *s = (struct sites) { 0 };
 }
 
 int site_open(struct site *s, const char *root) {
@@ -62,8 +62,8 @@ json_t *sites_to_json(const struct sites *s) {
                 if (t->missing != REASON_NONE)
                         one = json_pack("{ss ss}", "target", name, "missing", reason_id(t->missing));
                 else
-                        one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id", (json_int_t) t->cgroup_id,
-                                        "was_frozen", t->was_frozen);
+                        one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id",
+                                        (json_int_t) t->cgroup_id, "was_frozen", t->was_frozen);
                 if (json_array_append_new(array, one) < 0) {
                         json_decref(array);
                         array = NULL;
@@ -78,9 +78,10 @@ static int site_from_json(const json_t *o, struct site *ret) {
         json_int_t id = 0;
         int was_frozen = 0;
 
-        if (json_unpack((json_t *) o, "{ss s?s s?s s?I s?b}", "target", &target, "missing", &missing, "cgroup", &path, "cgroup_id", &id,
-                        "was_frozen", &was_frozen) < 0 ||
-            target_from_str(target, &s.target) < 0 || (missing && !reason_from_id(missing, &s.missing)) || (!missing && !path))
+        if (json_unpack((json_t *) o, "{ss s?s s?s s?I s?b}", "target", &target, "missing", &missing, "cgroup", &path,
+                        "cgroup_id", &id, "was_frozen", &was_frozen) < 0 ||
+            target_from_str(target, &s.target) < 0 || (missing && !reason_from_id(missing, &s.missing)) ||
+            (!missing && !path))
                 return -EBADMSG;
         if (path) {
                 s.path = strdup(path);
@@ -108,7 +109,7 @@ int sites_from_json(const json_t *array, struct sites *ret) {
                 s.n++;
         }
         *ret = s;
-        s = (struct sites){ 0 };
+        s = (struct sites) { 0 };
         return 0;
 }
 
@@ -116,7 +117,7 @@ void held_list_done(struct held_list *l) {
         for (size_t i = 0; i < l->n; i++)
                 sites_done(&l->v[i].sites);
         free(l->v);
-        *l = (struct held_list){ 0 };
+        *l = (struct held_list) { 0 };
 }
 
 static struct held *find(const struct held_list *l, const struct command_id *id) {
@@ -138,11 +139,11 @@ int held_put(struct held_list *l, const struct command_id *id, struct sites *sit
                 }
                 l->v = more;
                 h = &l->v[l->n++];
-                *h = (struct held){ .id = *id };
+                *h = (struct held) { .id = *id };
         }
         sites_done(&h->sites);
         h->sites = *sites;
-        *sites = (struct sites){ 0 };
+        *sites = (struct sites) { 0 };
         return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Where a hold takes place: one target, and the cgroup that it meant when it was ordered. The list of every active hold's sites is part of
- * what the ledger rebuilds. */
+/* Where a hold takes place: one target, and the cgroup that it meant when it was ordered. The list of every active
+ * hold's sites is part of what the ledger rebuilds. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,14 +13,15 @@
 
 struct site {
         struct target target;
-        enum reason missing;  /* NONE, or why there is no cgroup to hold: NO_TARGET, NOT_RUNNING, PROTECTED, NO_CGROUP2 */
-        char *path;           /* unified path, owned; NULL when missing */
+        enum reason
+                missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, NOT_RUNNING, PROTECTED, NO_CGROUP2 */
+        char *path;      /* unified path, owned; NULL when missing */
         uint64_t cgroup_id;
-        int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
-        bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen */
+        int fd;          /* its directory, owned; -EBADF when it could not be opened or is gone */
+        bool was_frozen; /* by someone else, before any hold of ours: a release gives it back frozen */
 };
 
-#define SITE_NULL ((struct site){ .fd = -EBADF })
+#define SITE_NULL ((struct site) { .fd = -EBADF })
 
 struct sites {
         struct site *v;
@@ -29,14 +30,16 @@ struct sites {
 
 void site_done(struct site *s);
 void sites_done(struct sites *s);
-/* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken its place, -ENOENT. */
+/* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken
+ * its place, -ENOENT. */
 int site_open(struct site *s, const char *root) _warn_unused_;
-/* Closes the directories, which are only needed while something is done about the sites: what is held may be more than may be open. */
+/* Closes the directories, which are only needed while something is done about the sites: what is held may be more than
+ * may be open. */
 void sites_close(struct sites *s);
 /* Name of the unit, NULL for a plain cgroup. Borrowed. */
 const char *site_unit(const struct site *s);
-/* The same, and NULL for a slice: told that it is frozen or thawed, the service manager does so to each unit in it, and those may be held by
- * others. */
+/* The same, and NULL for a slice: told that it is frozen or thawed, the service manager does so to each unit in it, and
+ * those may be held by others. */
 const char *site_freezable_unit(const struct site *s);
 
 /* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */

@@ -9,7 +9,8 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
-/* Each is a process that reads for up to a minute. One more is answered with `evidence-failed`: its target is held, and can be asked for again. */
+/* Each is a process that reads for up to a minute. One more is answered with `evidence-failed`: its target is held, and
+ * can be asked for again. */
 #define SNAPSHOTS_MAX 16U
 
 /* One collector at work and what it was started for. */
@@ -23,8 +24,8 @@ struct snapshot {
         json_t *receipt;
 };
 
-/* A hold can end while its evidence is collected. Its receipt, issued again, must not say then that it is held, nor take the place of the one
- * that tells of a lapse. */
+/* A hold can end while its evidence is collected. Its receipt, issued again, must not say then that it is held, nor
+ * take the place of the one that tells of a lapse. */
 static void catch_up(struct snapshot *s) {
         const struct hold *h = hold_set_find(s->agent->holds, &s->id);
         _cleanup_json_ json_t *last = NULL;
@@ -85,7 +86,8 @@ static void conclude(struct snapshot *s) {
                 }
         }
         if (r < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot's receipt could not be recorded: %s", strerror(-r));
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"),
+                          "A snapshot's receipt could not be recorded: %s", strerror(-r));
         if (envelope)
                 link_answer(&s->to, envelope, false);
         else
@@ -113,7 +115,7 @@ static struct preserve_target *targets_of(const struct agent *a, const struct si
 
                 if (sites->v[i].missing != REASON_NONE || asprintf(&path, "%s%s", a->cgroup_root, sites->v[i].path) < 0)
                         continue;
-                t[n++] = (struct preserve_target){ .cgroup = path, .unit = site_unit(&sites->v[i]) };
+                t[n++] = (struct preserve_target) { .cgroup = path, .unit = site_unit(&sites->v[i]) };
         }
         *ret_n = n;
         return t;
@@ -158,18 +160,24 @@ static int begin(struct snapshot *s, const char *incident, const struct sites *s
         return r;
 }
 
-int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *incident, const struct sites *sites, json_t *receipt,
-                      const struct answer *to) {
+int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *incident, const struct sites *sites,
+                      json_t *receipt, const struct answer *to) {
         struct snapshot *s = calloc(1, sizeof(*s));
         int r;
 
         if (!s)
                 return -ENOMEM;
-        *s = (struct snapshot){ .next = a->snapshots, .agent = a, .id = *id, .to = *to, .of_hold = hold_set_find(a->holds, id) != NULL, .receipt = json_incref(receipt) };
+        *s = (struct snapshot) { .next = a->snapshots,
+                                 .agent = a,
+                                 .id = *id,
+                                 .to = *to,
+                                 .of_hold = hold_set_find(a->holds, id) != NULL,
+                                 .receipt = json_incref(receipt) };
         a->snapshots = s;
         r = count(a) > SNAPSHOTS_MAX ? -EBUSY : begin(s, incident, sites);
         if (r < 0) {
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s", strerror(-r));
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s",
+                          strerror(-r));
                 receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
                 conclude(s);
                 forget(s);

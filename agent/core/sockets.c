@@ -20,11 +20,13 @@
 #include "agent/util/fault.h"
 
 #define NETNS_MAX 64U
-#define STATES_ALL ((1U << TCP_ESTABLISHED) | (1U << TCP_SYN_SENT) | (1U << TCP_SYN_RECV) | (1U << TCP_FIN_WAIT1) | \
-                    (1U << TCP_FIN_WAIT2) | (1U << TCP_CLOSE) | (1U << TCP_CLOSE_WAIT) | (1U << TCP_LAST_ACK) |     \
-                    (1U << TCP_LISTEN) | (1U << TCP_CLOSING))
+#define STATES_ALL                                                                                       \
+        ((1U << TCP_ESTABLISHED) | (1U << TCP_SYN_SENT) | (1U << TCP_SYN_RECV) | (1U << TCP_FIN_WAIT1) | \
+         (1U << TCP_FIN_WAIT2) | (1U << TCP_CLOSE) | (1U << TCP_CLOSE_WAIT) | (1U << TCP_LAST_ACK) |     \
+         (1U << TCP_LISTEN) | (1U << TCP_CLOSING))
 
-/* What one dump lists. TCP of both families comes in one walk of the kernel's table, which is the costly part, only with the older request. */
+/* What one dump lists. TCP of both families comes in one walk of the kernel's table, which is the costly part, only
+ * with the older request. */
 static const struct {
         uint16_t type;
         uint8_t family, protocol;
@@ -180,7 +182,7 @@ static void add_process(pid_t pid, struct held *h) {
 }
 
 static void held_read(const struct sockets_scope *s, struct held *ret) {
-        *ret = (struct held){ 0 };
+        *ret = (struct held) { 0 };
         add_netns("/proc/self", ret);
         if (ret->n_netns == 0) {
                 ret->gaps |= reason_bit(REASON_NETNS);
@@ -322,7 +324,8 @@ static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct d
         for (size_t i = 0; i < d->n_victims; i++) {
                 r = destroy ? destroy_one(nl, d->protocol, &d->victims[i]) : 0;
                 if (destroy && r == 0)
-                        d->result->destroyed += !is_one_of(d->scope->own_inodes, d->scope->n_inodes, d->victims[i].idiag_inode);
+                        d->result->destroyed +=
+                                !is_one_of(d->scope->own_inodes, d->scope->n_inodes, d->victims[i].idiag_inode);
                 else if (r != -ENOENT) /* the RST of its other end, destroyed just before, was faster */
                         d->result->left++;
         }
@@ -366,7 +369,7 @@ void sockets_destroy(const struct sockets_scope *scope, bool destroy, struct soc
         struct dump d = { .scope = scope, .held = &held.sockets, .result = ret };
 
         held_read(scope, &held);
-        *ret = (struct sockets_result){ .gaps = held.gaps };
+        *ret = (struct sockets_result) { .gaps = held.gaps };
         for (size_t k = 0; k < held.n_netns; k++)
                 sweep(held.netns_fd[k], held.netns_fd[0], destroy, &d);
         free(d.victims);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Destroys the connections of a target with SOCK_DESTROY (sock_diag(7), CONFIG_INET_DIAG_DESTROY), in every network namespace that its
- * processes use, so that both ends learn at once that it is over. What is destroyed: TCP in any state but LISTEN and TIME_WAIT, and connected UDP.
- * Listeners and unconnected UDP sockets stay, because a service whose listener was destroyed could not be given back by a release; while
- * it is held nothing reaches them.
+/* Destroys the connections of a target with SOCK_DESTROY (sock_diag(7), CONFIG_INET_DIAG_DESTROY), in every network
+ * namespace that its processes use, so that both ends learn at once that it is over. What is destroyed: TCP in any
+ * state but LISTEN and TIME_WAIT, and connected UDP. Listeners and unconnected UDP sockets stay, because a service
+ * whose listener was destroyed could not be given back by a release; while it is held nothing reaches them.
  *
- * A socket belongs to the target when its cgroup is one of the target's, or when a process of the target has it open: the kernel binds a
- * socket to the cgroup that created it, so inherited and passed ones carry another cgroup and the packet hooks do not see them. */
+ * A socket belongs to the target when its cgroup is one of the target's, or when a process of the target has it open:
+ * the kernel binds a socket to the cgroup that created it, so inherited and passed ones carry another cgroup and the
+ * packet hooks do not see them. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,18 +23,19 @@ struct sockets_scope {
         const pid_t *pids;
         size_t n_pids;
         const uint64_t *spare_inodes; /* sockets of the self-test that have to live on */
-        const uint64_t *own_inodes;   /* and those that are destroyed with the others, but not counted among the target's */
-        size_t n_inodes;              /* of each */
+        const uint64_t
+                *own_inodes; /* and those that are destroyed with the others, but not counted among the target's */
+        size_t n_inodes;     /* of each */
 };
 
 struct sockets_result {
         unsigned destroyed;
-        unsigned left;       /* connections that were only looked at, or that the kernel did not destroy */
-        unsigned foreign;    /* sockets of any kind that a process holds and that belong to another cgroup */
+        unsigned left;    /* connections that were only looked at, or that the kernel did not destroy */
+        unsigned foreign; /* sockets of any kind that a process holds and that belong to another cgroup */
         unsigned listeners;
-        reason_set gaps;     /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS */
+        reason_set gaps; /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS */
 };
 
-/* Destroys. destroy false only looks, which is also how to see what is there afterwards. Never fails: what could not be done is a gap.
- * Blocks for netlink dumps of all sockets of each namespace. */
+/* Destroys. destroy false only looks, which is also how to see what is there afterwards. Never fails: what could not be
+ * done is a gap. Blocks for netlink dumps of all sockets of each namespace. */
 void sockets_destroy(const struct sockets_scope *scope, bool destroy, struct sockets_result *ret);

@@ -30,13 +30,15 @@ static int send_report(struct agent *a, json_t *report, const struct answer *to)
         return r;
 }
 
-/* Who says it, when, and to which question: the members that every report has. Both kinds of frame begin with the nonce. */
+/* Who says it, when, and to which question: the members that every report has. Both kinds of frame begin with the
+ * nonce. */
 static json_t *report_new(struct agent *a, const char *type, const struct frame *f) {
         json_t *o = receipt_plain(a, NULL, NULL, NULL, "report", 0);
         char nonce[2 * FRAME_NONCE_SIZE + 1];
 
         (void) sodium_bin2hex(nonce, sizeof(nonce), f->payload, FRAME_NONCE_SIZE);
-        if (!o || json_object_set_new(o, "type", json_string(type)) < 0 || json_object_set_new(o, "nonce", json_string(nonce)) < 0) {
+        if (!o || json_object_set_new(o, "type", json_string(type)) < 0 ||
+            json_object_set_new(o, "nonce", json_string(nonce)) < 0) {
                 json_decref(o);
                 return NULL;
         }
@@ -58,8 +60,8 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
 
         command_id_to_str(&h->id, id);
         o = json_pack("{ss ss ss ss so so ss ss sI sI}", "id", id, "verb", verb_info(h->verb)->id, "state",
-                      hold_state_id(state), "recorded", hold_state_id(h->state), "reasons",
-                      reasons_to_json(gaps, 0), "targets", targets, "incident", h->incident, "severity", severity_id(h->severity), "made_ms",
+                      hold_state_id(state), "recorded", hold_state_id(h->state), "reasons", reasons_to_json(gaps, 0),
+                      "targets", targets, "incident", h->incident, "severity", severity_id(h->severity), "made_ms",
                       (json_int_t) h->made_ms, "held_ms", (json_int_t) h->held_ms);
         if (o && h->lease_left_ms != INT64_MAX)
                 (void) json_object_set_new(o, "lease_left_ms", json_integer(MAX(h->lease_left_ms, 0)));
@@ -104,11 +106,12 @@ static json_t *orphan_hold(const struct agent *a, const struct command_id *hold)
 
                 isolate_read(a->isolate, hold, ids[i], links);
                 (void) json_array_append_new(targets, json_pack("{sI so so}", "cgroup_id", (json_int_t) ids[i], "links",
-                                                                receipt_links(links), "gaps", json_pack("[s]", reason_id(REASON_UNKNOWN_HOLD))));
+                                                                receipt_links(links), "gaps",
+                                                                json_pack("[s]", reason_id(REASON_UNKNOWN_HOLD))));
         }
         command_id_to_str(hold, id);
-        return json_pack("{ss ss ss ss s[s] so}", "id", id, "verb", "unknown", "state", hold_state_id(HOLD_PARTIAL), "recorded", "unknown",
-                         "reasons", reason_id(REASON_UNKNOWN_HOLD), "targets", targets);
+        return json_pack("{ss ss ss ss s[s] so}", "id", id, "verb", "unknown", "state", hold_state_id(HOLD_PARTIAL),
+                         "recorded", "unknown", "reasons", reason_id(REASON_UNKNOWN_HOLD), "targets", targets);
 }
 
 int status_answer(struct agent *a, const struct frame *f, const struct answer *to) {
@@ -132,8 +135,9 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
                         (void) json_array_append_new(holds, hold_json(a, h));
         }
         if (!one && isolate_each(a->isolate, add_orphan, &orphans) < 0)
-                (void) json_array_append_new(holds, json_pack("{ss ss s[s]}", "id", "unreadable", "state", hold_state_id(HOLD_PARTIAL),
-                                                              "reasons", reason_id(REASON_INTERNAL)));
+                (void) json_array_append_new(holds, json_pack("{ss ss s[s]}", "id", "unreadable", "state",
+                                                              hold_state_id(HOLD_PARTIAL), "reasons",
+                                                              reason_id(REASON_INTERNAL)));
         /* a hold that is over has its last receipt to show */
         if (one && json_array_size(holds) == 0)
                 ended = record_receipt(a, &only);
@@ -164,13 +168,15 @@ static json_t *agent_json(const struct agent *a) {
 static json_t *trust_json(const struct agent *a) {
         if (!a->trust)
                 return json_pack("{ss}", "state", reason_id(REASON_NO_TRUST));
-        return json_pack("{sI ss sI ss}", "version", (json_int_t) a->trust->version, "fleet", a->trust->fleet, "expires_ms",
-                         (json_int_t) a->trust->expires_ms, "state",
-                         MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms ? "valid" : reason_id(REASON_ROOT_EXPIRED));
+        return json_pack("{sI ss sI ss}", "version", (json_int_t) a->trust->version, "fleet", a->trust->fleet,
+                         "expires_ms", (json_int_t) a->trust->expires_ms, "state",
+                         MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms
+                                 ? "valid"
+                                 : reason_id(REASON_ROOT_EXPIRED));
 }
 
 static json_t *ledger_json(const struct agent *a) {
-        const struct ledger_head head = a->ledger ? ledger_head(a->ledger) : (struct ledger_head){ 0 };
+        const struct ledger_head head = a->ledger ? ledger_head(a->ledger) : (struct ledger_head) { 0 };
 
         return json_pack("{sb sI sI}", "ok", agent_ledger_ok(a), "n", (json_int_t) head.n, "room",
                          (json_int_t) (a->ledger ? ledger_room(a->ledger) : 0));
@@ -192,9 +198,10 @@ static json_t *holds_json(struct agent *a) {
 static json_t *counters_json(const struct agent *a) {
         const struct counters *c = &a->counters;
 
-        return json_pack("{sI sI sI sI sI sI sI sI}", "commands", (json_int_t) c->commands, "refusals", (json_int_t) c->refusals, "duplicates",
-                         (json_int_t) c->duplicates, "holds", (json_int_t) c->holds, "releases", (json_int_t) c->releases, "lapses",
-                         (json_int_t) c->lapses, "reinforced", (json_int_t) c->reinforced, "malformed", (json_int_t) c->malformed);
+        return json_pack("{sI sI sI sI sI sI sI sI}", "commands", (json_int_t) c->commands, "refusals",
+                         (json_int_t) c->refusals, "duplicates", (json_int_t) c->duplicates, "holds",
+                         (json_int_t) c->holds, "releases", (json_int_t) c->releases, "lapses", (json_int_t) c->lapses,
+                         "reinforced", (json_int_t) c->reinforced, "malformed", (json_int_t) c->malformed);
 }
 
 int health_answer(struct agent *a, const struct frame *f, const struct answer *to) {
@@ -203,12 +210,15 @@ int health_answer(struct agent *a, const struct frame *f, const struct answer *t
 
         if (r == 0)
                 /* o: the update takes every reference over, whether it succeeds or not */
-                r = json_object_update_new(report, json_pack("{so so so so so so so so so}", "agent", agent_json(a), "layers", layers_to_json(a),
-                                                             "trust", trust_json(a), "policy",
-                                                             json_pack("{ss}", "state", a->policy_state), "ledger", ledger_json(a), "clock",
-                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms", (json_int_t) floor_now(&a->floor)),
-                                                             "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
-                                                             holds_json(a), "counters", counters_json(a)));
+                r = json_object_update_new(report, json_pack("{so so so so so so so so so}", "agent", agent_json(a),
+                                                             "layers", layers_to_json(a), "trust", trust_json(a),
+                                                             "policy", json_pack("{ss}", "state", a->policy_state),
+                                                             "ledger", ledger_json(a), "clock",
+                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms",
+                                                                       (json_int_t) floor_now(&a->floor)),
+                                                             "systemd",
+                                                             json_pack("{si}", "version", systemd_version(a->systemd)),
+                                                             "holds", holds_json(a), "counters", counters_json(a)));
         if (r < 0) {
                 json_decref(report);
                 report = NULL;

@@ -10,16 +10,16 @@
 #include "agent/util/clock.h"
 #include "agent/util/fault.h"
 
-#define PRIVATE_SOCKET "unix:path=/run/systemd/private"
-#define INVOCATIONS    "/run/systemd/units/invocation:"
+#define PRIVATE_SOCKET  "unix:path=/run/systemd/private"
+#define INVOCATIONS     "/run/systemd/units/invocation:"
 #define INVOCATION_SIZE 32
 /* where PID 1 puts a service that is not told otherwise */
-#define SLICE "/system.slice/"
+#define SLICE       "/system.slice/"
 #define DESTINATION "org.freedesktop.systemd1"
-#define MANAGER "/org/freedesktop/systemd1"
+#define MANAGER     "/org/freedesktop/systemd1"
 /* from this version on a frozen unit's watchdog is not counted (systemd issue 38517) */
 #define WATCHDOG_SAFE_VERSION 258
-#define CALL_TIMEOUT_US (1U * 1000 * 1000)
+#define CALL_TIMEOUT_US       (1U * 1000 * 1000)
 
 /* The interface that carries ControlGroup, by the unit's suffix. */
 static const struct {
@@ -62,7 +62,8 @@ static int answered(struct systemd *s, int r) {
         return r;
 }
 
-/* Connected, and greeted: the kernel connects to a PID 1 that is stuck as well, and sd-bus waits for its greeting for 90 s. */
+/* Connected, and greeted: the kernel connects to a PID 1 that is stuck as well, and sd-bus waits for its greeting for
+ * 90 s. */
 static int connect_greeted(struct systemd *s) {
         const int64_t deadline = clock_mono_us() + CALL_TIMEOUT_US;
         int r = connect_private(s);
@@ -113,7 +114,8 @@ int systemd_version(struct systemd *s) {
 
         if (connect_greeted(s) < 0)
                 return 0;
-        if (answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version", NULL, &text)) >= 0)
+        if (answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", "Version",
+                                                   NULL, &text)) >= 0)
                 version = atoi(text);
         free(text);
         return version;
@@ -154,7 +156,8 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
         if (r >= 0)
                 r = unit_path(name, &path);
         if (r >= 0)
-                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL, &cgroup));
+                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, path, interface, "ControlGroup", NULL,
+                                                           &cgroup));
         if (r >= 0 && cgroup[0] == 0)
                 r = check_loaded(s, path);
         if (r < 0)
@@ -186,7 +189,8 @@ uint64_t systemd_unit_watchdog(struct systemd *s, const char *name) {
 
         /* only services have one */
         if (!interface || connect_greeted(s) < 0 || unit_path(name, &path) < 0 ||
-            answered(s, sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't', &us)) < 0)
+            answered(s, sd_bus_get_property_trivial(s->bus, DESTINATION, path, interface, "WatchdogUSec", NULL, 't',
+                                                    &us)) < 0)
                 return 0;
         return us == UINT64_MAX || us == 0 || systemd_version(s) >= WATCHDOG_SAFE_VERSION ? 0 : us;
 }
@@ -198,6 +202,6 @@ int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
                 r = fault_effect("systemd-freezer");
         if (r < 0)
                 return r;
-        return answered(s, sd_bus_call_method(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager", frozen ? "FreezeUnit" : "ThawUnit", NULL,
-                                              NULL, "s", name));
+        return answered(s, sd_bus_call_method(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager",
+                                              frozen ? "FreezeUnit" : "ThawUnit", NULL, NULL, "s", name));
 }

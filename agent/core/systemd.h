@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the service manager knows about a unit, and telling it about a freeze. Speaks to PID 1 on its private socket, so a stuck or
- * contained D-Bus daemon is not in the way. A stuck PID 1 must not be either: each call has a short timeout, and after one that ran into it
- * all others give up at once until systemd_rest(). */
+/* What the service manager knows about a unit, and telling it about a freeze. Speaks to PID 1 on its private socket, so
+ * a stuck or contained D-Bus daemon is not in the way. A stuck PID 1 must not be either: each call has a short timeout,
+ * and after one that ran into it all others give up at once until systemd_rest(). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,24 +17,25 @@ int systemd_new(struct systemd **ret) _warn_unused_;
 void systemd_free(struct systemd *s);
 void systemd_freep(struct systemd **s);
 
-/* Starts to connect without waiting for it, so that PID 1 has taken the connection by the time that it is asked something: that is most of
- * what a first call costs. */
+/* Starts to connect without waiting for it, so that PID 1 has taken the connection by the time that it is asked
+ * something: that is most of what a first call costs. */
 void systemd_begin(struct systemd *s);
-/* After a request: closes the connection; the next call makes a new one. PID 1 sends every signal to every private connection, so one that nobody reads must
- * not stay open. */
+/* After a request: closes the connection; the next call makes a new one. PID 1 sends every signal to every private
+ * connection, so one that nobody reads must not stay open. */
 void systemd_rest(struct systemd *s);
 
 /* Major version, 0 without systemd. */
 int systemd_version(struct systemd *s);
-/* Unified path of a service, scope, socket, mount, swap or slice; "" when it has no cgroup now. *ret is malloc'ed. -ENOENT for a unit that
- * does not exist, -ETIMEDOUT, -errno. */
+/* Unified path of a service, scope, socket, mount, swap or slice; "" when it has no cgroup now. *ret is malloc'ed.
+ * -ENOENT for a unit that does not exist, -ETIMEDOUT, -errno. */
 int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) _warn_unused_;
-/* The same without asking, for a unit of system.slice that runs: PID 1 writes the id of a unit's invocation down in a directory of its own
- * and on the cgroup that it made for it, where only root can, and here both are the same. 1300 us less than asking. root: the hierarchy's
- * mount point. -ENOENT where that does not tell, which says nothing about the unit. */
+/* The same without asking, for a unit of system.slice that runs: PID 1 writes the id of a unit's invocation down in a
+ * directory of its own and on the cgroup that it made for it, where only root can, and here both are the same. 1300 us
+ * less than asking. root: the hierarchy's mount point. -ENOENT where that does not tell, which says nothing about the
+ * unit. */
 int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) _warn_unused_;
-/* The unit's watchdog if this manager kills a frozen unit with it, in microseconds; 0 when there is none, when this version does not, or
- * when it cannot be told. */
+/* The unit's watchdog if this manager kills a frozen unit with it, in microseconds; 0 when there is none, when this
+ * version does not, or when it cannot be told. */
 uint64_t systemd_unit_watchdog(struct systemd *s, const char *name);
 /* Makes the manager's own view agree with a freeze or thaw that the kernel has already made. */
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) _warn_unused_;

@@ -15,7 +15,8 @@
 #define ACCEPT_MAX 32
 /* After accept4() ran out of descriptors or memory; the connections stay in the backlog. */
 #define ACCEPT_RETRY_US (100 * 1000)
-/* What the kernel gives without privilege by default, doubled for its own bookkeeping: two answers of the largest size and a half. */
+/* What the kernel gives without privilege by default, doubled for its own bookkeeping: two answers of the largest size
+ * and a half. */
 #define SEND_BUFFER (208 * 1024)
 
 enum {
@@ -139,8 +140,8 @@ static bool say(struct client *c, const void *text, size_t n) {
                 c->gone = true;
                 return true;
         }
-        /* FAIL-CLOSED for one client: it does not read, or the kernel has no memory for it. Its command is carried out all the same, and
-         * sending it again fetches the same receipt. */
+        /* FAIL-CLOSED for one client: it does not read, or the kernel has no memory for it. Its command is carried out
+         * all the same, and sending it again fetches the same receipt. */
         fail(c->account, LIMIT_UNIT_US, REASON_BUSY);
         drop(c);
         return false;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The clients' connections: who is read when, and which answer goes to whom. Memory is fixed: a client has at most one message with the
- * core or put off, and what it sent behind that stays in its socket. Never blocks on a client: one that does not read its answers is dropped.
+/* The clients' connections: who is read when, and which answer goes to whom. Memory is fixed: a client has at most one
+ * message with the core or put off, and what it sent behind that stays in its socket. Never blocks on a client: one
+ * that does not read its answers is dropped.
  *
- * Served in this order, one message a turn: uids that have not failed of late and new connections in turn, then uids that have. A uid that
- * spent its budget (limit.h) is not read at all until it has some again. */
+ * Served in this order, one message a turn: uids that have not failed of late and new connections in turn, then uids
+ * that have. A uid that spent its budget (limit.h) is not read at all until it has some again. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,8 +28,8 @@ struct verdict {
         unsigned int n_verified; /* signature checks made */
 };
 
-/* Judges one message of n bytes, and unless it refuses it sends it to the core under that number. is_whole: false when there were more
- * bytes than text holds. */
+/* Judges one message of n bytes, and unless it refuses it sends it to the core under that number. is_whole: false when
+ * there were more bytes than text holds. */
 typedef struct verdict (*client_judge)(void *userdata, const char *text, size_t n, bool is_whole, uint32_t number);
 
 /* Takes over the listening fd. Accepts and reads nobody before clients_open. -errno. */
@@ -41,7 +42,8 @@ void clients_open(struct clients *cs, bool open);
 /* Judges again what was put off, in turn, until something is put off again. */
 void clients_resume(struct clients *cs);
 
-/* An answer to the message with that number; without more it was the last one. Nobody waits for it any more: nothing happens. */
+/* An answer to the message with that number; without more it was the last one. Nobody waits for it any more: nothing
+ * happens. */
 void clients_answer(struct clients *cs, uint32_t number, const void *text, size_t n, bool more);
 /* The same for a refusal, which is always the last answer. */
 void clients_refuse(struct clients *cs, uint32_t number, enum reason reason);

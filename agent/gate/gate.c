@@ -37,8 +37,8 @@ static enum reason forward(struct gate *g, const struct request *r, uint32_t num
         return REASON_NONE;
 }
 
-/* Anybody may ask, and every answer costs the core probes and a signature: it gets one question at a time, so that an order never stands
- * behind more than one. */
+/* Anybody may ask, and every answer costs the core probes and a signature: it gets one question at a time, so that an
+ * order never stands behind more than one. */
 static bool has_to_wait(const struct gate *g, const struct request *r) {
         return r->kind != FRAME_COMMAND && (g->query != 0 || !link_has_room(g->link));
 }

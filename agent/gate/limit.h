@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* How much of the gate's time each uid may waste, and how many connections it may have. Only failures cost: a message that the core gets
- * to see is paid for by waiting for its answer. The budget is kept in microseconds: it fills by one a microsecond, so what a failure costs
- * is also how long its sender has to wait for it in the long run. Accounts outlive connections, so reconnecting buys nothing.
+/* How much of the gate's time each uid may waste, and how many connections it may have. Only failures cost: a message
+ * that the core gets to see is paid for by waiting for its answer. The budget is kept in microseconds: it fills by one
+ * a microsecond, so what a failure costs is also how long its sender has to wait for it in the long run. Accounts
+ * outlive connections, so reconnecting buys nothing.
  *
  * Pure: no clock, no I/O, no allocation. Every now_us is CLOCK_MONOTONIC and never goes back. */
 
@@ -17,14 +18,15 @@
 /* Twice the connections: at least half the accounts have none and can remember who failed before. */
 #define LIMIT_ACCOUNTS_MAX (2U * LIMIT_CONNECTIONS_MAX)
 
-/* One unit is about 50 us of the gate's time on a 2020s server: a small message parsed and refused, 4 KiB more of it, or one Ed25519
- * verification. It costs 1 ms, so one uid's failures take some 5 % of one CPU however it sends them. */
+/* One unit is about 50 us of the gate's time on a 2020s server: a small message parsed and refused, 4 KiB more of it,
+ * or one Ed25519 verification. It costs 1 ms, so one uid's failures take some 5 % of one CPU however it sends them. */
 #define LIMIT_UNIT_US    1000LL
 #define LIMIT_UNIT_BYTES 4096U
 #define LIMIT_BUDGET_US  (1000LL * LIMIT_UNIT_US)
 /* Who has spent everything is read again only when this much is back: else every unit would be a wake-up. */
 #define LIMIT_RESUME_US (100LL * LIMIT_UNIT_US)
-/* Served after the others is who failed this often, and every time within that long of the time before: a few slips are human. */
+/* Served after the others is who failed this often, and every time within that long of the time before: a few slips are
+ * human. */
 #define LIMIT_SLIPS_MAX 8U
 #define LIMIT_CLEAN_US  (10LL * 1000 * 1000)
 /* One line of log about a uid in this time. */
@@ -52,8 +54,8 @@ struct limit {
 /* What a failure costs: its bytes as received, and the signature checks made for it. */
 int64_t limit_cost_us(size_t n_bytes, unsigned int n_verified);
 
-/* The account of a uid; never NULL. A new uid takes the account of the one without connections whose last failure is longest ago.
- * Stays valid while it has a connection, else until the next call. */
+/* The account of a uid; never NULL. A new uid takes the account of the one without connections whose last failure is
+ * longest ago. Stays valid while it has a connection, else until the next call. */
 struct limit_account *limit_account(struct limit *l, uid_t uid, int64_t now_us);
 
 /* Counts a connection; false, and nothing counted, when the uid or the gate has as many as it may. */

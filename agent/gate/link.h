@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The connection to the core. Never blocks and never queues: it holds at most the one frame that the socket would not take, and says so,
- * so that clients are not read meanwhile. When the core goes away the event loop is left with status 0: systemd starts the gate again, and
- * clients send the same signed bytes again, which has no second effect. */
+/* The connection to the core. Never blocks and never queues: it holds at most the one frame that the socket would not
+ * take, and says so, so that clients are not read meanwhile. When the core goes away the event loop is left with status
+ * 0: systemd starts the gate again, and clients send the same signed bytes again, which has no second effect. */
 
 #include <stdbool.h>
 
@@ -29,5 +29,6 @@ void link_freep(struct link **l);
 
 /* False while a frame waits for room in the socket. */
 bool link_has_room(const struct link *l);
-/* Sends or holds the frame. -EAGAIN without room, -EMSGSIZE when it is no frame; a lost connection shows in the event loop only. */
+/* Sends or holds the frame. -EAGAIN without room, -EMSGSIZE when it is no frame; a lost connection shows in the event
+ * loop only. */
 int link_send(struct link *l, const struct frame *f) _warn_unused_;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* freezed-gate: stands between every client and the core, so that the core parses nothing that a stranger wrote. Opens its two sockets,
- * gives up the right to open anything else, and runs. */
+/* freezed-gate: stands between every client and the core, so that the core parses nothing that a stranger wrote. Opens
+ * its two sockets, gives up the right to open anything else, and runs. */
 
 #include <fcntl.h>
 #include <getopt.h>

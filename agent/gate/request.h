@@ -14,8 +14,8 @@
 #include "policy/frame.h"
 #include "policy/reason.h"
 
-/* Anything longer is taken for an envelope, so that an envelope's JSON is read once. The longest query takes 102 bytes; the rest is for
- * the blanks of a tidy writer. */
+/* Anything longer is taken for an envelope, so that an envelope's JSON is read once. The longest query takes 102 bytes;
+ * the rest is for the blanks of a tidy writer. */
 #define REQUEST_QUERY_MAX 128U
 /* what a refusal takes as JSON, NUL included */
 #define REQUEST_REFUSAL_SIZE 256U
@@ -32,8 +32,8 @@ struct request {
 /* Frees what r owns. Accepts REQUEST_NULL. */
 void request_done(struct request *r);
 
-/* Parses one message. Returns 0 with *ret_reason REASON_NONE and *ret filled, 0 with OVERSIZE, MALFORMED, ENCODING or TYPE and *ret
- * untouched, or -ENOMEM. */
+/* Parses one message. Returns 0 with *ret_reason REASON_NONE and *ret filled, 0 with OVERSIZE, MALFORMED, ENCODING or
+ * TYPE and *ret untouched, or -ENOMEM. */
 int request_parse(const char *text, size_t n, struct request *ret, enum reason *ret_reason) _warn_unused_;
 
 /* The frame that asks the core for it; borrows from r. */

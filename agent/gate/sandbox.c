@@ -11,8 +11,8 @@
 
 #define ARGS_MAX 2
 
-/* A running gate's system calls: what sd-event, malloc, the sockets and the log need. Descriptors are only ever accepted; a datagram goes
- * only where its socket is connected to; a file is written only when it is stderr. */
+/* A running gate's system calls: what sd-event, malloc, the sockets and the log need. Descriptors are only ever
+ * accepted; a datagram goes only where its socket is connected to; a file is written only when it is stderr. */
 static const struct {
         int nr;
         unsigned int n_args;
@@ -71,8 +71,8 @@ static int give_up_files(void) {
         long version;
 
         version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-        /* FAIL-OPEN: no Landlock in this kernel, switched off, or kept from us by a container. The system call filter alone keeps every file out
-         * of reach. */
+        /* FAIL-OPEN: no Landlock in this kernel, switched off, or kept from us by a container. The system call filter
+         * alone keeps every file out of reach. */
         if (version < 0)
                 return errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ? 0 : -errno;
         if (version >= 2)
@@ -84,7 +84,8 @@ static int give_up_files(void) {
 }
 
 static int filter_calls(void) {
-        /* An error and not death: a call that some libc makes on a rare path then costs that path, not every client's connection. */
+        /* An error and not death: a call that some libc makes on a rare path then costs that path, not every client's
+         * connection. */
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
         int r = ctx ? 0 : -ENOMEM;
 

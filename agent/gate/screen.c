@@ -33,7 +33,8 @@ static size_t sort_signatures(struct dsse *d, const struct sshkey *keys, size_t 
         return n_nameless;
 }
 
-/* Tries one nameless signature against as many keys as are left to try; adds it to d under its key's id when one of them made it. */
+/* Tries one nameless signature against as many keys as are left to try; adds it to d under its key's id when one of
+ * them made it. */
 static int resolve(struct dsse *d, const struct dsse_sig *s, const struct sshkey *keys, size_t n_keys,
                    size_t *tries_left) {
         struct dsse one = {

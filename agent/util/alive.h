@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Work that goes on, target by target, for longer than a watchdog waits is no hang. Call it where a step has been done, never in a loop that
- * waits: whoever hangs is still killed, and what it was about is finished by its successor. */
+/* Work that goes on, target by target, for longer than a watchdog waits is no hang. Call it where a step has been done,
+ * never in a loop that waits: whoever hangs is still killed, and what it was about is finished by its successor. */
 
 #include <stdint.h>
 

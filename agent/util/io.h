@@ -9,8 +9,8 @@
 
 #include "policy/cleanup.h"
 
-/* Reads a file up to max bytes; *ret is malloc'ed and NUL-terminated, *ret_n may be NULL. at is a directory fd or AT_FDCWD.
- * -EFBIG when there is more than max; works on procfs and cgroupfs, where st_size is 0. */
+/* Reads a file up to max bytes; *ret is malloc'ed and NUL-terminated, *ret_n may be NULL. at is a directory fd or
+ * AT_FDCWD. -EFBIG when there is more than max; works on procfs and cgroupfs, where st_size is 0. */
 int io_read_file(int at, const char *path, size_t max, char **ret, size_t *ret_n) _warn_unused_;
 /* One write(2) of the whole string, as kernel files want it. -EIO on a short write. */
 int io_write_string(int at, const char *path, const char *s) _warn_unused_;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* MESSAGE_ID= of the six events that someone watches the journal for. They are published: alert rules and packaging/catalog/freezed.catalog
- * key on them, so a value is never changed or given a second meaning. Every entry names its command in COMMAND_ID= or its hold in HOLD=,
- * and what went against it in REASON=. */
+/* MESSAGE_ID= of the six events that someone watches the journal for. They are published: alert rules and
+ * packaging/catalog/freezed.catalog key on them, so a value is never changed or given a second meaning. Every entry
+ * names its command in COMMAND_ID= or its hold in HOLD=, and what went against it in REASON=. */
 
 /* Everything that was asked for is in force and was read back. */
 #define MESSAGE_ID_HOLD_MADE "658c440f26da4cfaa2cb3d0bac0f8ac4"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* crowd PROCESSES: a service of so many processes that sleep, with a few sockets: one listener and one bound datagram socket that all of
- * them have, and connections to `crowd 0`, which are opened again when they are cut. `crowd 0` takes connections and keeps them. */
+/* crowd PROCESSES: a service of so many processes that sleep, with a few sockets: one listener and one bound datagram
+ * socket that all of them have, and connections to `crowd 0`, which are opened again when they are cut. `crowd 0` takes
+ * connections and keeps them. */
 
 #include <arpa/inet.h>
 #include <errno.h>

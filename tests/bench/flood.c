@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* flood FILE RATE CONNECTIONS: sends what looks like the signed command in FILE, with one character of its signature changed, RATE times a
- * second over so many connections, until SIGTERM. Whatever the gate does about it (answer, not read, hang up), it goes on: a full socket
- * costs it that one message, a lost connection is opened again. Tells at the end what it offered and what was taken. */
+/* flood FILE RATE CONNECTIONS: sends what looks like the signed command in FILE, with one character of its signature
+ * changed, RATE times a second over so many connections, until SIGTERM. Whatever the gate does about it (answer, not
+ * read, hang up), it goes on: a full socket costs it that one message, a lost connection is opened again. Tells at the
+ * end what it offered and what was taken. */
 
 #include <errno.h>
 #include <signal.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The floor: what any containment that keeps this one's promises has to pay the kernel and the processor, done as directly as can be. Two
- * signatures checked (one by the gate, one by the core), one record of the same size made durable on the same disk, the same eight programs
- * linked to the same cgroup, the cgroup frozen and read until it says so. The programs are loaded ahead, as the agent's are. */
+/* The floor: what any containment that keeps this one's promises has to pay the kernel and the processor, done as
+ * directly as can be. Two signatures checked (one by the gate, one by the core), one record of the same size made
+ * durable on the same disk, the same eight programs linked to the same cgroup, the cgroup frozen and read until it says
+ * so. The programs are loaded ahead, as the agent's are. */
 
 #include <stdint.h>
 

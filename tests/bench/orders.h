@@ -30,7 +30,8 @@ void orders_pair_done(struct orders_pair *p);
 
 /* Connects to the gate. */
 int orders_connect(const char *path);
-/* Sends a message and waits for the first answer. Tells the microseconds between, and the answer's payload, owned by the caller. */
+/* Sends a message and waits for the first answer. Tells the microseconds between, and the answer's payload, owned by
+ * the caller. */
 json_t *orders_ask(int fd, const char *message, int64_t *ret_us);
 /* Waits for the next answer. */
 json_t *orders_next(int fd);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What an administrator without this agent does with stock tools: `nft -f` a table that drops what the service's cgroup sends and gets,
- * `systemctl freeze` it, and look whether both are so. No signature, no record, no proof from inside, and connections that are open stay
- * open: it does less. */
+/* What an administrator without this agent does with stock tools: `nft -f` a table that drops what the service's cgroup
+ * sends and gets, `systemctl freeze` it, and look whether both are so. No signature, no record, no proof from inside,
+ * and connections that are open stay open: it does less. */
 
 #include <stdint.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* rounds UNIT CGROUP ROUNDS FLEET KEY KEY [alone]: runs on the host that is measured. Each round contains the unit through the agent and
- * releases it, does the floor's work on the same cgroup, and does what the stock tools do; `alone` leaves out floor and tools. One line for
- * every figure, `name microseconds`. A round that is not answered `contained` ends the program with status 1. */
+/* rounds UNIT CGROUP ROUNDS FLEET KEY KEY [alone]: runs on the host that is measured. Each round contains the unit
+ * through the agent and releases it, does the floor's work on the same cgroup, and does what the stock tools do;
+ * `alone` leaves out floor and tools. One line for every figure, `name microseconds`. A round that is not answered
+ * `contained` ends the program with status 1. */
 
 #include <arpa/inet.h>
 #include <fcntl.h>

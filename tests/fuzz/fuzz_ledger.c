@@ -4,8 +4,8 @@
 /* Arbitrary bytes in the place of a ledger's files. Whatever they are, the ledger opens as good or as failed, and stays
  * what it was: a good one takes a record and has it afterwards, a failed one is failed again.
  *
- * First byte: bit 0 puts the right hash behind every record, so that what is in them matters; bit 1 makes the upper half
- * of the bytes a second segment; bit 2 makes the first file a byte too long. */
+ * First byte: bit 0 puts the right hash behind every record, so that what is in them matters; bit 1 makes the upper
+ * half of the bytes a second segment; bit 2 makes the first file a byte too long. */
 
 #include <fcntl.h>
 #include <ftw.h>

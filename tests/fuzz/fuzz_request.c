@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/gate/request.c */
 
-/* What anyone on the host may send to the gate. Besides not crashing: what is taken becomes a frame that the core can read and that says
- * the same, and what is refused is refused for a reason of the bytes. */
+/* What anyone on the host may send to the gate. Besides not crashing: what is taken becomes a frame that the core can
+ * read and that says the same, and what is refused is refused for a reason of the bytes. */
 
 #include <string.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/sshprivkey.c ctl/wire.c */
 
-/* A private key file, which somebody may have been handed. The first byte chooses between the file as it is, and a blob that is armoured
- * here so that the fuzzer gets past base64. What parses is a working key: its public half is that of its seed. */
+/* A private key file, which somebody may have been handed. The first byte chooses between the file as it is, and a blob
+ * that is armoured here so that the fuzzer gets past base64. What parses is a working key: its public half is that of
+ * its seed. */
 
 #include <string.h>
 

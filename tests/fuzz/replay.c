@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Feeds every file under the directories of argv to a fuzz target, so that `make test` replays what fuzzing ever found without needing
- * the fuzzer. The count on the last line is what tests/run-tests.sh adds up; no file at all is a failure, because it tests nothing. */
+/* Feeds every file under the directories of argv to a fuzz target, so that `make test` replays what fuzzing ever found
+ * without needing the fuzzer. The count on the last line is what tests/run-tests.sh adds up; no file at all is a
+ * failure, because it tests nothing. */
 
 #include <ftw.h>
 #include <stdint.h>

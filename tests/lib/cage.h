@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Real cgroups below the root of the unified hierarchy, real processes and sockets in them. The test's process has a network namespace and a
- * bpffs of its own, stays on one processor, so that the loopback delivers in order and silence can be told from delay, and all of 10.0.0.0/8
- * and fd00::/8 is on its loopback. Needs root and a unified hierarchy; without them each case is skipped and says why.
+/* Real cgroups below the root of the unified hierarchy, real processes and sockets in them. The test's process has a
+ * network namespace and a bpffs of its own, stays on one processor, so that the loopback delivers in order and silence
+ * can be told from delay, and all of 10.0.0.0/8 and fd00::/8 is on its loopback. Needs root and a unified hierarchy;
+ * without them each case is skipped and says why.
  *
- * Whatever a case leaves in its cgroups is killed and removed when it ends; when the test's process dies, a janitor does it. */
+ * Whatever a case leaves in its cgroups is killed and removed when it ends; when the test's process dies, a janitor
+ * does it. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Run in place of a unit's program, under everything that the unit takes away: tries what it is told to and prints for each attempt
- * `ATTEMPT ok`, `ATTEMPT EROFS` or whatever errno, or `ATTEMPT SIGSYS` when the kernel killed it for trying. Each attempt is a child of its
- * own, so that being killed ends only that.
+/* Run in place of a unit's program, under everything that the unit takes away: tries what it is told to and prints for
+ * each attempt `ATTEMPT ok`, `ATTEMPT EROFS` or whatever errno, or `ATTEMPT SIGSYS` when the kernel killed it for
+ * trying. Each attempt is a child of its own, so that being killed ends only that.
  *
- *   confined ATTEMPT...   read:PATH write:PATH (a new file, removed again) append:PATH connect:PATH socket:NAME and the words of the table */
+ *   confined ATTEMPT...   read:PATH write:PATH (a new file, removed again) append:PATH connect:PATH socket:NAME and the
+ * words of the table */
 
 #include <errno.h>
 #include <fcntl.h>

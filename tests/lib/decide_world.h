@@ -14,7 +14,8 @@
 #define DAY    (24 * HOUR)
 #define NOW    (20000 * DAY)
 
-/* Everything that a decision depends on. Each case starts from a world in which the answer is yes, and flips one thing. */
+/* Everything that a decision depends on. Each case starts from a world in which the answer is yes, and flips one thing.
+ */
 static struct world {
         struct trust trust;
         struct local local;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* An agent that holds a real cgroup: orders are resolved, decided, recorded, enforced and proven by the stages themselves, without a ledger and a
- * service manager. Included after cage.h. */
+/* An agent that holds a real cgroup: orders are resolved, decided, recorded, enforced and proven by the stages
+ * themselves, without a ledger and a service manager. Included after cage.h. */
 
 #include <linux/capability.h>
 #include <sys/syscall.h>

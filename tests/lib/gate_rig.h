@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Runs the real freezed-gate between a core that the test plays and clients that it makes. Every step waits at most RIG_WAIT_MS and fails
- * the test then. Included after cmocka.h. */
+/* Runs the real freezed-gate between a core that the test plays and clients that it makes. Every step waits at most
+ * RIG_WAIT_MS and fails the test then. Included after cmocka.h. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* An agent that records orders as the core does: signed, decided, in a ledger if it has one. Included after decide_world.h, whose world the
- * orders are from. */
+/* An agent that records orders as the core does: signed, decided, in a ledger if it has one. Included after
+ * decide_world.h, whose world the orders are from. */
 
 #include "agent/core/record.h"
 #include "agent/util/clock.h"

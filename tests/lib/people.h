@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A small fleet for tests: alice with two keys, bob, carol and a bot, what their roles may order, and their signatures. Included after
- * cmocka.h; a stranger's key is there too and is in no trust root. */
+/* A small fleet for tests: alice with two keys, bob, carol and a bot, what their roles may order, and their signatures.
+ * Included after cmocka.h; a stranger's key is there too and is in no trust root. */
 
 #include <stdint.h>
 #include <string.h>
@@ -54,7 +54,8 @@ static inline void people_key(enum key k, uint8_t ret_secret[static crypto_sign_
         sshkey_from_raw(pub, ret);
 }
 
-/* What `by` (a set of keys) says of the payload. The type inside the signature may be another than the one on the envelope. */
+/* What `by` (a set of keys) says of the payload. The type inside the signature may be another than the one on the
+ * envelope. */
 static inline struct dsse people_sign(enum dsse_type type, enum dsse_type signed_type, const void *payload, size_t n,
                                       unsigned int by) {
         struct dsse d = { .type = type, .payload = memdup_array(payload, n, 1), .n_payload = n };

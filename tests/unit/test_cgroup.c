@@ -326,7 +326,8 @@ static void the_first_populated_cgroup_is_opened(void **state) {
         (void) b;
 }
 
-/* The limits' files are those of controllers that belong to the other hierarchy here; the arithmetic does not mind where the files are. */
+/* The limits' files are those of controllers that belong to the other hierarchy here; the arithmetic does not mind
+ * where the files are. */
 static void room_is_what_the_limits_leave(void **state) {
         static const struct {
                 const char *memory, *memory_max, *pids, *pids_max;

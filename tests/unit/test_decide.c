@@ -111,7 +111,8 @@ static void a_seen_command_is_a_duplicate_for_every_verb(void **state) {
         }
 }
 
-/* At-least-once transport may bring it late and with fewer signatures; the answer is the old one, never a new judgement. */
+/* At-least-once transport may bring it late and with fewer signatures; the answer is the old one, never a new
+ * judgement. */
 static void a_duplicate_stays_one_when_the_command_would_be_refused_by_now(void **state) {
         (void) state;
         ask();

@@ -288,7 +288,8 @@ static void the_hosts_own_patterns_protect_too(void **state) {
         expect_go(0);
 }
 
-/* Every mixture of what can be wrong with a host, for every verb. check_promises() holds for each; the answers are also foretold. */
+/* Every mixture of what can be wrong with a host, for every verb. check_promises() holds for each; the answers are also
+ * foretold. */
 static void no_state_of_the_host_disarms_a_stop_or_slips_a_release_through(void **state) {
         static const int64_t offsets[] = {
                 -100 * DAY, -SEEN_GRACE_MS, -DAY, -HOUR, -DECIDE_BEHIND_MS, 0, DECIDE_AHEAD_MS, HOUR, DAY, 400 * DAY,

@@ -94,7 +94,8 @@ static void dsse_parse_keeps_payload_bytes_that_are_no_text(void **state) {
         assert_int_equal(d.n_sigs, 0);
 }
 
-/* All strings "xy==" and "xyz=" over both alphabets: each byte string has one spelling, two where the alphabets differ. */
+/* All strings "xy==" and "xyz=" over both alphabets: each byte string has one spelling, two where the alphabets differ.
+ */
 static void dsse_parse_takes_one_spelling_of_bytes_per_alphabet(void **state) {
         static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_";
         char json[] = "{\"payload\":\"xy==\",\"payloadType\":\"application/vnd.in-toto+json\",\"signatures\":[]}";
@@ -327,7 +328,8 @@ static void dsse_verify_counts_a_key_listed_twice_once(void **state) {
         }
 }
 
-/* The answer is about the key, not about its name: a key whose id was made up does not lend that name to a signature. */
+/* The answer is about the key, not about its name: a key whose id was made up does not lend that name to a signature.
+ */
 static void dsse_verify_takes_no_authority_from_a_key_id(void **state) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_free_ char *data = NULL;

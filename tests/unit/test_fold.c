@@ -3,8 +3,8 @@
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
 
-/* What happened and what the ledger tells of it give the same memory: real orders, signed and decided, in a real ledger that is read again after
- * each of them. */
+/* What happened and what the ledger tells of it give the same memory: real orders, signed and decided, in a real ledger
+ * that is read again after each of them. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,7 +243,8 @@ static void what_the_ledger_did_not_take_is_in_memory_only(void **state) {
         assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
         assert_int_equal(record_lapse(&agent, &id), -ENODEV);
         assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
-        /* its end, which is recorded, has no beginning when it is read: that is no error, and the order is not taken any more */
+        /* its end, which is recorded, has no beginning when it is read: that is no error, and the order is not taken
+         * any more */
         agent.ledger = ledger;
         let_go(6, 3);
         ended(6, 3);

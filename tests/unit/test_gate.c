@@ -434,7 +434,8 @@ static void gate_is_confined(void **state) {
 }
 
 #ifdef __x86_64__
-/* Makes the running gate execute one system call, with whatever it has in its registers, and returns what the kernel answers. */
+/* Makes the running gate execute one system call, with whatever it has in its registers, and returns what the kernel
+ * answers. */
 static long inject(pid_t pid, long nr) {
         struct user_regs_struct saved, regs;
         int status;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: tests/lib/gate_rig.c agent/gate/limit.c agent/util/clock.c */
 
-/* The real freezed-gate under those who mean it ill. Nothing here measures speed (`make bench` does): a genuine order gets through, and the
- * gate neither grows nor works for a uid beyond its budget. */
+/* The real freezed-gate under those who mean it ill. Nothing here measures speed (`make bench` does): a genuine order
+ * gets through, and the gate neither grows nor works for a uid beyond its budget. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,8 @@
 /* LINK: agent/core/isolate.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
-/* Links and pins: what is read back is what the kernel has, whatever someone did to the pins; what is dropped is gone. */
+/* Links and pins: what is read back is what the kernel has, whatever someone did to the pins; what is dropped is gone.
+ */
 
 #include "lib/cage.h"
 

@@ -2,7 +2,8 @@
 /* LINK: agent/core/isolate.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
-/* What the packet programs make of packets that no socket here would send: the kernel runs the loaded programs on crafted bytes. */
+/* What the packet programs make of packets that no socket here would send: the kernel runs the loaded programs on
+ * crafted bytes. */
 
 #include "lib/cage.h"
 

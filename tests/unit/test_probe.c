@@ -2,8 +2,8 @@
 /* LINK: agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/isolate.c agent/core/sockets.c */
 /* LINK: agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 
-/* The self-test has to see what is there: with the whole hold it is blocked, without one hook exactly that hook's line changes, and nobody can
- * make it see what is not. */
+/* The self-test has to see what is there: with the whole hold it is blocked, without one hook exactly that hook's line
+ * changes, and nobody can make it see what is not. */
 
 #include "lib/cage.h"
 
@@ -175,7 +175,8 @@ static void entering_can_be_begun_before_it_is_waited_for(void **state) {
         check_all(&cage, PROBE_LEAK);
 }
 
-/* Enforcing destroys connections; what is spared goes on testing the packet hooks, also when the cgroups are within each other. */
+/* Enforcing destroys connections; what is spared goes on testing the packet hooks, also when the cgroups are within
+ * each other. */
 static void what_is_spared_still_tests(void **state) {
         struct cage below = cage_make("held/below");
         const uint64_t below_ids[] = { below.id };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Holds policy/PROTOCOL.md to the code. Its tables are what the X-macro tables say, and its example is made again from the seed and
- * taken apart again from the envelope. A part of the document is whatever stands between <!-- begin NAME --> and <!-- end NAME -->;
- * when a table differs, the test prints the one that belongs there. */
+/* Holds policy/PROTOCOL.md to the code. Its tables are what the X-macro tables say, and its example is made again from
+ * the seed and taken apart again from the envelope. A part of the document is whatever stands between <!-- begin NAME
+ * --> and <!-- end NAME -->; when a table differs, the test prints the one that belongs there. */
 
 #include <ctype.h>
 #include <setjmp.h>

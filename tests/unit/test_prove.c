@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
-/* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/sockets.c agent/core/systemd.c */
+/* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c
+ * agent/core/site.c agent/core/resolve.c */
+/* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/sockets.c
+ * agent/core/systemd.c */
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 
-/* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap, and nothing else is. */
+/* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap,
+ * and nothing else is. */
 
 #include "lib/cage.h"
 
@@ -183,7 +186,8 @@ static void what_is_missing_of_several_is_partial(void **state) {
         assert_int_equal(let_go(1), 0);
 }
 
-/* Both have sockets of the self-test in the one that lies deeper, and destroying for the one must not cost the other its test. */
+/* Both have sockets of the self-test in the one that lies deeper, and destroying for the one must not cost the other
+ * its test. */
 static void two_targets_within_each_other_are_both_tested(void **state) {
         struct cage below = cage_make("held/below");
         struct proven *p;

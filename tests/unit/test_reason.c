@@ -56,7 +56,8 @@ static void reason_texts_are_sentences_without_a_full_stop(void **state) {
         }
 }
 
-/* The exit code is what scripts see; that a note is success and a gap is 4 is what makes it mean the same as the state. */
+/* The exit code is what scripts see; that a note is success and a gap is 4 is what makes it mean the same as the state.
+ */
 static void reason_exit_codes_follow_the_kind(void **state) {
         (void) state;
         for (int i = 0; i < _REASON_MAX; i++)

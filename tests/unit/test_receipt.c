@@ -392,7 +392,8 @@ static void a_report_is_about_what_was_asked(void **state) {
         assert_int_equal(report_kind("\"nonce\":\"" NONCE "\""), RECEIPT_UNVERIFIED);
 }
 
-/* Only who signs after the question can repeat its nonce. The clock of the report says nothing about that, so it has no say. */
+/* Only who signs after the question can repeat its nonce. The clock of the report says nothing about that, so it has no
+ * say. */
 static void a_report_without_the_nonce_of_the_question_is_an_old_one(void **state) {
         static const char *const old[] = {
                 "\"nonce\":\"00112233445566778899aabbccddeefe\"",

@@ -296,8 +296,8 @@ static void a_key_file_with_anything_behind_it_is_refused(void **state) {
         scratch_bytes_done(&b);
 }
 
-/* Every byte of the blob matters: magic, names, check words, both copies of the public key, seed, padding. Only the comment and the value that
- * both check words have are free. */
+/* Every byte of the blob matters: magic, names, check words, both copies of the public key, seed, padding. Only the
+ * comment and the value that both check words have are free. */
 static void a_key_file_with_one_byte_changed_is_refused(void **state) {
         static const char head[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n",
                           tail[] = "\n-----END OPENSSH PRIVATE KEY-----\n";

@@ -10,7 +10,8 @@
 #include "policy/cleanup.h"
 #include "policy/sshkey.h"
 
-/* The public key of RFC 8032 section 7.1, TEST 1, as ssh-keygen writes it, and what `ssh-keygen -lf` says of that file. */
+/* The public key of RFC 8032 section 7.1, TEST 1, as ssh-keygen writes it, and what `ssh-keygen -lf` says of that file.
+ */
 #define LINE "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
 #define ID   "SHA256:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU8"
 static const uint8_t pub[32] = {
