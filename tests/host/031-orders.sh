@@ -83,6 +83,9 @@ for target in dbus.service dbus.socket systemd-journald.service systemd-logind.s
         order alice contain "$target" --severity P0
         is "nobody stops $target" "$ANSWER" "refused protected"
 done
+box_sh host 'ln -s /usr/lib/systemd/system/dbus.service /etc/systemd/system/harmless.service && systemctl daemon-reload'
+order alice contain harmless.service --severity P0
+is "nor by another name of it" "$ANSWER" "refused protected"
 is "and nothing was done" "$(touched)" ""
 mkdir "$(cgroup_of two)/dbus.service"
 order alice freeze two.service
