@@ -57,26 +57,30 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
         struct recorded *recorded;
         struct enforced *enforced;
         char text[33];
+        bool failed = false;
         const struct hold *h = hold_set_find(a->holds, id);
         _cleanup_json_ json_t *unfinished = unfinished_receipt(a, id);
         /* an order without outcome has no evidence either */
         const bool final = !unfinished && !(h && h->state == HOLD_PENDING && verb_info(h->verb)->snapshots);
         int r = record_recall(a, id, &recorded);
 
-        if (r == 0) {
-                recorded_add_flags(recorded, reason_bit(why));
+        if (r == 0)
                 r = enforce_apply(a, recorded, &enforced);
-        }
         if (r == 0)
                 r = prove(a, enforced, &proven);
         if (r == 0) {
+                /* what is not there was not put back */
+                failed = proven_state(proven) == HOLD_FAILED;
+                if (!failed)
+                        recorded_add_flags(recorded, reason_bit(why));
                 order_tell_systemd(a, proven);
                 r = order_conclude(a, proven, "recovery", final, &receipt, &envelope);
         }
         command_id_to_str(id, text);
-        if (r < 0)
+        if (r < 0 || failed)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover"),
-                          "A hold could not be put in force again: %s", strerror(-r));
+                          "A hold could not be put in force again: %s",
+                          r < 0 ? strerror(-r) : "nothing to hold is there");
         else
                 log_event(LOG_WARNING, MESSAGE_ID_RECOVERED,
                           LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",

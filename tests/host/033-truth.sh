@@ -171,6 +171,19 @@ health_exits "a host with a partial hold says so" 4
 release "$id"
 check "and is released" alive
 health_exits "after which it is healthy" 0
+
+# A hold is on a cgroup, and after a reboot there is none: the agent starts early and finds nobody to hold.
+contain "host rebooted"
+run mkdir /etc/systemd/system/beacon.service.d
+run sh -c 'printf "[Unit]\nAfter=freezed.service\n" >/etc/systemd/system/beacon.service.d/late.conf; systemctl -q enable beacon.service'
+box_crash host && box_boot host || exit
+check "host rebooted: the service runs" box_until 20 alive
+lost "host rebooted" "1 failed" not-running
+is "host rebooted: nobody says that anything was put back" "$(holds '[.receipt.state] + .receipt.flags') $(run journalctl -q -b -o json -u freezed.service | grep -c put.back)" "failed 0"
+health_exits "host rebooted: health says so too" 4
+put_back "host rebooted"
+let_go "host rebooted"
+
 run mv /etc/freezed/trust.json /root/away.json
 restart
 health_exits "a host without a trust root is not in order" 1
