@@ -33,9 +33,9 @@ $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard policy/*.c) $$(call linked,test
 	$(Q)mkdir -p $(@D) && $(CLANG) -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o $@ $^ $(test_libs)
 
 # The core with the fault seam in it, everything else of the build the same. Its rules are the core's own, so they are asked, each time.
-$(B)/fault/freezed: FORCE
-	$(Q)$(MAKE) --no-print-directory FAULT=1 B=$(B)/fault $@
-FORCE:
+.PHONY: $(B)/fault/freezed
+$(B)/fault/freezed:
+	$(Q)$(MAKE) --no-print-directory --silent FAULT=1 B=$(B)/fault $@
 
 fuzz: $(fuzzers)
 tests-build: all $(unit_tests) $(fuzz_replays) $(vector_tools) $(B)/fault/freezed
