@@ -29,13 +29,22 @@ static size_t count_permits(const struct agent *a, const struct command *c) {
         return a->local.n_permits + (c ? c->n_permits : 0);
 }
 
+/* Nobody who is put into a frozen cgroup comes out again, and the wait for it would be the order's. What the self-test
+ * has in there from before is as good as ever. */
+static bool may_enter(const struct agent *a, int cgroup_fd, uint64_t cgroup_id) {
+        struct cgroup_freezer now;
+
+        return cgroup_has_room(cgroup_fd) &&
+               (probe_has(a->probe, cgroup_id) || cgroup_freezer_read(cgroup_fd, &now) < 0 || !now.frozen);
+}
+
 void enforce_begin(struct agent *a, const struct command *c, const struct sites *sites) {
         const bool wanted = a->probe && verb_info(c->verb)->isolates;
 
         /* in one site, the first that can be held: the child does one thing at a time */
         for (size_t i = 0; wanted && i < sites->n; i++)
                 if (sites->v[i].fd >= 0) {
-                        if (cgroup_has_room(sites->v[i].fd))
+                        if (may_enter(a, sites->v[i].fd, sites->v[i].cgroup_id))
                                 probe_begin_enter(a->probe, sites->v[i].fd, sites->v[i].cgroup_id, count_permits(a, c));
                         break;
                 }
@@ -47,11 +56,12 @@ static void step_enter(struct agent *a, struct enforced *e, const struct site *s
         _cleanup_close_ int inner = -EBADF;
 
         out->probe_error = -EAGAIN;
-        if (!a->probe || !cgroup_has_room(s->fd))
+        if (!a->probe || !may_enter(a, s->fd, s->cgroup_id))
                 return;
         out->probe_error = probe_enter(a->probe, s->fd, s->cgroup_id, permits);
         /* A slice takes no process of its own; one of its cgroups does, and what is attached above it counts there. */
-        if (out->probe_error == -EBUSY && cgroup_open_populated(s->fd, &inner) == 0 && cgroup_has_room(inner))
+        if (out->probe_error == -EBUSY && cgroup_open_populated(s->fd, &inner) == 0 &&
+            may_enter(a, inner, s->cgroup_id))
                 out->probe_error = probe_enter(a->probe, inner, s->cgroup_id, permits);
 }
 

@@ -161,6 +161,13 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
         return p->entering ? finish_enter(p) : -EPIPE;
 }
 
+bool probe_has(const struct probe *p, uint64_t cgroup_id) {
+        for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
+                if (p->entered[k].cgroup_id == cgroup_id)
+                        return true;
+        return false;
+}
+
 size_t probe_inodes(const struct probe *p, uint64_t ret_spare[static PROBE_CGROUPS_MAX],
                     uint64_t ret_own[static PROBE_CGROUPS_MAX]) {
         size_t n = 0;

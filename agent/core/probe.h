@@ -68,6 +68,8 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
 /* Begins to enter and does not wait. probe_enter() of the same cgroup waits for it; so does whatever else is asked
  * first. */
 void probe_begin_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits);
+/* True when it has been entered. */
+bool probe_has(const struct probe *p, uint64_t cgroup_id);
 /* Inodes of what the self-test has in each cgroup: the socket that destroying has to spare, as it tests the packet
  * hooks alone, and the connection that is destroyed like the target's own but is none of them. Those of all cgroups,
  * because one may lie below another. Tells how many of each. */
