@@ -6,8 +6,8 @@
 # For each k of its effects between start and the end of a release, on a real host: it is started to be killed at its k-th effect, or
 # with that effect failing; it is sent a stop order; it comes back without fault; it is sent the same file again until it answers; then
 # two people release. After every step what it says is held against what the kernel says. Then the same for a core that is killed again
-# at each effect of putting right what its first death left, for the end of a lease, and for the very first start of a host. Three boxes
-# work at once.
+# at each effect of putting right what its first death left, for the end of a lease, for the release of one hold of two, and for the very
+# first start of a host. Three boxes work at once.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=$(realpath "${1:?usage: 010-core.sh BUILD}")
@@ -252,6 +252,29 @@ lapse() {
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
 }
 
+# beside LABEL N FAULT: the release of one hold under each fault, while another one keeps the unit. Not one instruction of it may run.
+beside() {
+        local label=$1 n=$2 fault=$3 k before
+        send "$label-stop-$((n + 1)).json"
+        before=$(box_beats "$HOST")/$(box_sunk "$HOST")
+        for k in $(seq "$n"); do
+                WRONG=() TRACE=
+                send "$label-stop-$k.json"
+                restart "${fault/K/$((N_START + k))}"
+                send "$label-go-$k.json"
+                # its programs, and whatever is left of the other's
+                frozen && [ "$(links)" -ge 8 ] || wrong "the other hold is not in force"
+                [[ $fault == kill:* ]] || kill_core
+                until_answered "$label-go-$k.json" released
+                is_held || wrong "released, the other hold is not in force"
+                query status
+                [ "$(said '[.report.holds[].state] | join(" ")')" = contained ] || wrong "released, its holds are $(said '.report.holds')"
+                [ "$(box_beats "$HOST")/$(box_sunk "$HOST")" = "$before" ] || wrong "it has run"
+                verdict
+        done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
+        send "$label-go-$((n + 1)).json"
+}
+
 has_ended() {
         query status
         [ "$(said '[.report.holds[] | select(.recorded != "releasing" and .lease_left_ms > 0)] | length')" = 0 ]
@@ -267,7 +290,7 @@ judge() {
         local line k=0
         while IFS= read -r line; do
                 k=$((k + 1))
-                is "$4 $k: never less than it says, and in the end released" "$line" ok
+                is "$4 $k: it says what is so, and ends as it has to" "$line" ok
         done <"$(box_dir "$1")/$2.verdicts"
         is "$2: every effect was tried" "$k" "$3"
 }
@@ -350,6 +373,7 @@ faulty_box two && faulty_box three || exit
 HOST=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew || exit
 HOST=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again || exit
 HOST=three && make_files "$N_END" lapse-kill --lease 2s && make_files "$N_END" lapse-fail --lease 2s || exit
+make_files $((N_END + 1)) beside-kill && make_files $((N_END + 1)) beside-fail || exit
 # in_box NAME COMMAND...
 in_box() {
         HOST=$1 RECEIPTS=$(box_dir "$1")/receipts
@@ -360,7 +384,10 @@ in_box() {
 one=$!
 (in_box two sweep kill "$N_ALL" kill:K && in_box two sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K) &
 two=$!
-(in_box three lapse lapse-kill "$N_END" kill:K && in_box three lapse lapse-fail "$N_END" fail:K) &
+(
+        in_box three lapse lapse-kill "$N_END" kill:K && in_box three lapse lapse-fail "$N_END" fail:K
+        in_box three beside beside-kill "$N_END" kill:K && in_box three beside beside-fail "$N_END" fail:K
+) &
 wait "$one" "$two" "$!"
 judge one fail "$N_ALL" "a failure of effect"
 judge two kill "$N_ALL" "death at effect"
@@ -368,6 +395,8 @@ judge two again "$N_AGAIN" "death in an order and again, while recovering from t
 judge one anew "$N_ANEW" "death in a release and again, while recovering from that, at effect"
 judge three lapse-kill "$N_END" "death at the end of a lease at effect"
 judge three lapse-fail "$N_END" "at the end of a lease a failure of effect"
+judge three beside-kill "$N_END" "one hold of two is released: death at effect"
+judge three beside-fail "$N_END" "one hold of two is released: a failure of effect"
 for HOST in one two three; do
         RECEIPTS=$(box_dir "$HOST")/receipts
         ledger_is_right
