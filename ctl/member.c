@@ -24,15 +24,6 @@ bool member_is_false(const json_t *o, const char *name) {
         return json_is_false(json_object_get(o, name));
 }
 
-bool member_has(const json_t *o, const char *array, const char *text) {
-        size_t i;
-        json_t *v;
-
-        json_array_foreach(json_object_get(o, array), i,
-                           v) if (json_is_string(v) && strcmp(json_string_value(v), text) == 0) return true;
-        return false;
-}
-
 reason_set member_reasons(const json_t *o, const char *array, size_t *ret_unknown) {
         reason_set set = 0;
         size_t i, unknown = 0;

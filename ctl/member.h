@@ -19,7 +19,5 @@ int64_t member_int(const json_t *o, const char *name, int64_t absent);
 bool member_is_true(const json_t *o, const char *name);
 /* True only for false: absent is not false. */
 bool member_is_false(const json_t *o, const char *name);
-/* True when the array has the text. */
-bool member_has(const json_t *o, const char *array, const char *text);
 /* The array's reasons as a set; *ret_unknown counts the entries that this version does not know. */
 reason_set member_reasons(const json_t *o, const char *array, size_t *ret_unknown);

@@ -40,7 +40,6 @@ struct set {
 struct isolate {
         char *pins;
         struct set spare, taken;
-        int load_error;
 };
 
 static void set_close(struct set *s) {
@@ -117,13 +116,7 @@ static int set_load(struct set *ret) {
 }
 
 int isolate_prepare(struct isolate *i) {
-        if (!i->spare.loaded)
-                i->load_error = set_load(&i->spare);
-        return i->load_error;
-}
-
-int isolate_ready(const struct isolate *i) {
-        return i->load_error;
+        return i->spare.loaded ? 0 : set_load(&i->spare);
 }
 
 static void fill_permit(const struct permit *p, struct isolate_permit *ret) {

@@ -46,7 +46,7 @@ struct isolate_link {
 
 struct isolate;
 
-/* pins: directory on a bpffs, made when missing. Returns 0 even where the kernel takes no programs: isolate_ready
+/* pins: directory on a bpffs, made when missing. Returns 0 even where the kernel takes no programs: isolate_prepare
  * tells. -ENOMEM. */
 int isolate_new(const char *pins, struct isolate **ret) _warn_unused_;
 void isolate_free(struct isolate *i);
@@ -55,8 +55,6 @@ void isolate_freep(struct isolate **i);
 /* Loads a spare set if there is none (7 ms measured); call it when idle so that an order finds one waiting. 0 or
  * -errno. */
 int isolate_prepare(struct isolate *i);
-/* 0 when a set is loaded, else the errno that loading ended with, negative. */
-int isolate_ready(const struct isolate *i);
 
 /* Takes the spare set (loading one if need be) for this hold and fixes its permits for good. 0 or -errno. */
 int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const struct permit *b,

@@ -29,7 +29,7 @@ static inline int box_begin(void **state) {
         local_defaults(&agent.local);
         agent.cgroup_root = strdup(cage_hierarchy());
         assert_int_equal(isolate_new(cage_pins(), &agent.isolate), 0);
-        assert_int_equal(isolate_ready(agent.isolate), 0);
+        assert_int_equal(isolate_prepare(agent.isolate), 0);
         assert_int_equal(probe_start(&agent.probe), 0);
         assert_int_equal(systemd_new(&agent.systemd), 0);
         cage = cage_make("held");

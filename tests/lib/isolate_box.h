@@ -19,7 +19,7 @@ static inline int box_begin(void **state) {
                 return r;
         cage = cage_make("held");
         assert_int_equal(isolate_new(cage_pins(), &isolate), 0);
-        assert_int_equal(isolate_ready(isolate), 0);
+        assert_int_equal(isolate_prepare(isolate), 0);
         return 0;
 }
 

@@ -470,7 +470,7 @@ static int without_privileges(void *userdata) {
         if (syscall(SYS_capset, &header, none) < 0 || isolate_new(cage_pins(), &i) < 0)
                 return 1;
         /* it says why, and what needs a set says it too */
-        if (isolate_ready(i) != -EPERM || isolate_begin(i, NULL, 0, NULL, 0) != -EPERM ||
+        if (isolate_prepare(i) != -EPERM || isolate_begin(i, NULL, 0, NULL, 0) != -EPERM ||
             isolate_attach(i, &hold_a, cage.fd, cage.id, ISOLATE_CALLS) != -ENODATA)
                 return 2;
         isolate_free(i);
