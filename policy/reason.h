@@ -52,6 +52,7 @@
         X(PROTECTED, "protected", REFUSE, 3,                                                                           \
           "The target is, contains or is contained by something that must keep running")                               \
         X(NO_TARGET, "no-such-target", REFUSE, 3, "The target does not exist on this host")                            \
+        X(AMBIGUOUS, "ambiguous-target", REFUSE, 3, "More than one thing on this host goes by that name")              \
         X(NOT_RUNNING, "not-running", REFUSE, 3, "The target exists but has no running process to hold")               \
         X(NO_CGROUP2, "no-cgroup2", REFUSE, 3, "This host has no unified cgroup hierarchy")                            \
         X(LIMIT, "limit", REFUSE, 3, "The host holds as many targets, holds or addresses as it can account for")       \
@@ -75,6 +76,12 @@
         X(SELFTEST_CUT, "selftest-cut", GAP, 4, "The self-test could not reach a permitted address")                   \
         X(SELFTEST_NOT_RUN, "selftest-not-run", GAP, 4, "The self-test could not be run inside the target")            \
         X(CGROUP_REPLACED, "cgroup-replaced", GAP, 4, "The held cgroup is gone or is not the one that was held")       \
+        X(RESTARTABLE, "restartable", GAP, 4, "The service manager could not be kept from starting the target anew")   \
+        X(MOVED_OUT, "moved-out", GAP, 4, "A process that was held is in another cgroup")                              \
+        X(ELSEWHERE, "elsewhere", GAP, 4, "Processes of the target run outside of what is held")                       \
+        X(UPLINK, "uplink-open", GAP, 4, "A network interface of the host carries no isolation program")               \
+        X(MANAGEMENT, "management-cut", GAP, 4,                                                                        \
+          "The management path did not answer, so the isolation of the host was taken back")                           \
         X(HELD_BY_OTHER, "held-by-other", NOTE, 0, "Another active hold still keeps the target contained")             \
         X(PERSISTS, "persists", GAP, 4, "What the release was to undo is still in force")                              \
         /* facts worth telling */                                                                                      \
@@ -87,6 +94,16 @@
           "The service manager could not be told that the unit is frozen")                                             \
         X(WATCHDOG, "unit-watchdog", NOTE, 0,                                                                          \
           "The unit has a watchdog; this service manager kills it when it expires")                                    \
+        X(UNGUARDED, "unguarded", NOTE, 0,                                                                             \
+          "This kernel runs no BPF LSM programs: root can signal, trace, move or thaw what is held, and is only seen") \
+        X(UNIX_PROXIES, "unix-proxies", NOTE, 0,                                                                       \
+          "What runs on can talk to other processes of this host over unix sockets")                                   \
+        X(UNWATCHED, "unwatched", NOTE, 0,                                                                             \
+          "This kernel tells of no cgroup events: the hold is looked after by the clock alone")                        \
+        X(PENDING_SIGNALS, "pending-signals", NOTE, 0,                                                                 \
+          "A fatal signal waits for a frozen process and ends it when it is thawed")                                   \
+        X(STILL_ISOLATED, "still-isolated", NOTE, 0, "The target runs again and is still cut off from the network")    \
+        X(SESSIONS, "sessions-left", NOTE, 0, "Login sessions were left running so that people can still get in")      \
         X(NO_EVIDENCE, "evidence-failed", NOTE, 0, "The snapshot could not be taken")                                  \
         X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")        \
         X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0,                                                                       \
@@ -107,13 +124,13 @@ enum reason {
                 _REASON_MAX,
 };
 
-_Static_assert(_REASON_MAX <= 64, "a set of reasons is one 64-bit word");
+_Static_assert(_REASON_MAX <= 128, "a set of reasons is one word of gcc's and clang's widest kind");
 
 /* A set of reasons. Receipts list its members in table order. */
-typedef uint64_t reason_set;
+typedef unsigned __int128 reason_set;
 
 static inline reason_set reason_bit(enum reason r) {
-        return r == REASON_NONE ? 0 : UINT64_C(1) << r;
+        return r == REASON_NONE ? 0 : (reason_set) 1 << r;
 }
 
 /* Outside the table (a corrupt byte, a newer peer) the text is that of INTERNAL, the kind REFUSE and the exit code

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/people.h"
+#include "lib/reasons.h"
 #include "policy/decide.h"
 
 #define MINUTE (60LL * 1000)
@@ -151,7 +152,7 @@ static inline void check_promises(void) {
         assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_REFUSE));
         assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_GAP));
         if (w.authorised) {
-                assert_int_equal(authorised_flags(w.authorised), w.d.flags);
+                assert_reasons(authorised_flags(w.authorised), w.d.flags);
                 assert_memory_equal(authorised_digest(w.authorised), w.digest, sizeof(w.digest));
                 assert_ptr_not_equal(authorised_command(w.authorised), w.parsed);
         }
@@ -183,7 +184,7 @@ static inline void expect_go(reason_set flags) {
         ask();
         assert_string_equal(reason_id(w.d.reason), "none");
         assert_int_equal(w.d.kind, DECISION_GO);
-        assert_int_equal(w.d.flags, flags);
+        assert_reasons(w.d.flags, flags);
 }
 
 static inline void expect_refused(enum reason reason) {

@@ -11,6 +11,7 @@
 
 #include "lib/decide_world.h"
 #include "lib/order_box.h"
+#include "lib/reasons.h"
 
 #include "agent/core/enforce.h"
 #include "agent/core/prove.h"
@@ -155,7 +156,7 @@ static inline struct proof look(uint32_t n) {
 
 static inline void check_state(struct proven *p, enum hold_state state, reason_set gaps) {
         assert_string_equal(hold_state_id(proven_state(p)), hold_state_id(state));
-        assert_int_equal(proven_gaps(p), gaps);
+        assert_reasons(proven_gaps(p), gaps);
         proven_free(p);
 }
 

@@ -9,6 +9,7 @@
 #include "lib/cage.h"
 
 #include "lib/enforce_box.h"
+#include "lib/reasons.h"
 
 static void containing_a_service_leaves_nothing_in_force_after_its_release(void **state) {
         int in = cage_socket(&cage, AF_INET, SOCK_STREAM, 0), out;
@@ -35,7 +36,7 @@ static void containing_a_service_leaves_nothing_in_force_after_its_release(void 
         assert_true(cage_says(&cage, "cgroup.events", "frozen 1"));
         assert_int_equal(attached(&cage), _ISOLATE_HOOK_MAX);
 
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         assert_true(cage_says(&cage, "cgroup.events", "frozen 0"));
         assert_int_equal(attached(&cage), 0);
         (void) close(in), (void) close(out);
@@ -53,10 +54,10 @@ static void isolating_leaves_it_running(void **state) {
         check_blocked(proven_site(p, 0));
         check_state(p, HOLD_HELD, 0);
         assert_true(cage_says(&cage, "cgroup.events", "frozen 0"));
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         /* who runs and may open packet sockets has a way out */
         check_state(stop(2, VERB_ISOLATE, &raw), HOLD_PARTIAL, GAP(PACKET_SOCKETS));
-        assert_int_equal(let_go(2), 0);
+        assert_reasons(let_go(2), 0);
 }
 
 static void freezing_leaves_the_network(void **state) {
@@ -76,7 +77,7 @@ static void freezing_leaves_the_network(void **state) {
         check_state(p, HOLD_HELD, 0);
         assert_int_equal(attached(&unit), 0);
         /* the manager, which there is none of, could not be told */
-        assert_int_equal(let_go(1), GAP(SYSTEMD_UNAWARE));
+        assert_reasons(let_go(1), GAP(SYSTEMD_UNAWARE));
         assert_true(cage_says(&unit, "cgroup.events", "frozen 0"));
 }
 
@@ -88,13 +89,13 @@ static void of_two_holds_each_stands_alone(void **state) {
         check_state(stop(1, VERB_CONTAIN, &cage), HOLD_HELD, 0);
         check_state(stop(2, VERB_CONTAIN, &cage), HOLD_HELD, 0);
         assert_int_equal(attached(&cage), 2 * _ISOLATE_HOOK_MAX);
-        assert_int_equal(let_go(1), GAP(HELD_BY_OTHER));
+        assert_reasons(let_go(1), GAP(HELD_BY_OTHER));
         assert_true(cage_says(&cage, "cgroup.events", "frozen 1"));
         p = look(2);
-        assert_int_equal(p.gaps, 0);
+        assert_reasons(p.gaps, 0);
         check_links(&p, _ISOLATE_HOOK_MAX);
         check_blocked(&p);
-        assert_int_equal(let_go(2), 0);
+        assert_reasons(let_go(2), 0);
         assert_true(cage_says(&cage, "cgroup.events", "frozen 0"));
         assert_int_equal(attached(&cage), 0);
 }
@@ -115,12 +116,12 @@ static void the_other_holds_self_test_stays_whatever_its_links_are(void **state)
 
         /* not by removing the pin: the kernel detaches that when it gets to it */
         assert_int_equal(bpf_link_detach(fd), 0);
-        assert_int_equal(let_go(1), GAP(HELD_BY_OTHER));
+        assert_reasons(let_go(1), GAP(HELD_BY_OTHER));
         p = look(2);
         assert_true(p.tested);
         assert_int_equal(p.selftest.open_datagram, PROBE_LEAK);
-        assert_int_equal(p.gaps, GAP(LINK_LOST) | GAP(SELFTEST_LEAK));
-        assert_int_equal(let_go(2), 0);
+        assert_reasons(p.gaps, GAP(LINK_LOST) | GAP(SELFTEST_LEAK));
+        assert_reasons(let_go(2), 0);
 }
 
 static void a_hold_that_only_isolates_does_not_thaw_and_one_that_freezes_does_not_detach(void **state) {
@@ -130,16 +131,16 @@ static void a_hold_that_only_isolates_does_not_thaw_and_one_that_freezes_does_no
         (void) cage_spawn(&cage, keep_no_raw, NULL);
         check_state(stop(1, VERB_ISOLATE, &cage), HOLD_HELD, 0);
         check_state(stop(2, VERB_CONTAIN, &cage), HOLD_HELD, 0);
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         p = look(2);
-        assert_int_equal(p.gaps, 0);
+        assert_reasons(p.gaps, 0);
         assert_true(p.frozen);
         check_state(stop(3, VERB_ISOLATE, &cage), HOLD_HELD, 0);
-        assert_int_equal(let_go(2), 0);
+        assert_reasons(let_go(2), 0);
         assert_true(cage_says(&cage, "cgroup.events", "frozen 0"));
         p = look(3);
-        assert_int_equal(p.gaps, 0);
-        assert_int_equal(let_go(3), 0);
+        assert_reasons(p.gaps, 0);
+        assert_reasons(let_go(3), 0);
         assert_int_equal(attached(&cage), 0);
 }
 
@@ -154,7 +155,7 @@ static void what_someone_else_froze_stays_frozen_and_is_not_entered(void **state
         assert_true(proven_site(p, 0)->frozen);
         /* nobody could go in to test it, and nobody who goes in would come out */
         check_state(p, HOLD_PARTIAL, GAP(SELFTEST_NOT_RUN));
-        assert_int_equal(let_go(1), GAP(HELD_BY_OTHER));
+        assert_reasons(let_go(1), GAP(HELD_BY_OTHER));
         assert_true(cage_says(&cage, "cgroup.events", "frozen 1"));
         assert_int_equal(attached(&cage), 0);
 }
@@ -168,10 +169,10 @@ static void what_lies_in_a_held_one_stays_held_and_nobody_waits(void **state) {
         check_state(stop(1, VERB_CONTAIN, &cage), HOLD_HELD, 0);
         check_state(stop(2, VERB_CONTAIN, &below), HOLD_PARTIAL, GAP(SELFTEST_NOT_RUN));
         start = clock_mono_us();
-        assert_int_equal(let_go(2), GAP(HELD_BY_OTHER));
+        assert_reasons(let_go(2), GAP(HELD_BY_OTHER));
         assert_true(clock_mono_us() - start < ENFORCE_FREEZE_US / 2);
         assert_true(cage_says(&below, "cgroup.events", "frozen 1"));
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         assert_true(cage_says(&below, "cgroup.events", "frozen 0"));
 }
 
@@ -192,14 +193,14 @@ static void a_hold_from_before_this_start_is_put_back(void **state) {
         assert_int_equal(isolate_new(cage_pins(), &again), 0);
         isolate_free(agent.isolate);
         agent.isolate = again;
-        assert_int_equal(look(1).gaps, GAP(LINK_LOST));
+        assert_reasons(look(1).gaps, GAP(LINK_LOST));
         assert_int_equal(record_recall(&agent, &one, &recorded), 0);
         assert_int_equal(enforce_apply(&agent, recorded, &enforced), 0);
         assert_int_equal(prove(&agent, enforced, &p), 0);
         check_links(proven_site(p, 0), _ISOLATE_HOOK_MAX);
         assert_false(proven_site(p, 0)->tested);
         check_state(p, HOLD_HELD, 0);
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
 }
 
 static void an_end_that_fails_is_no_end_and_is_finished_later(void **state) {
@@ -215,13 +216,13 @@ static void an_end_that_fails_is_no_end_and_is_finished_later(void **state) {
                 check_state(stop(k, VERB_CONTAIN, &cage), HOLD_HELD, 0);
                 (void) snprintf(setting, sizeof(setting), "fail:%u", k);
                 assert_int_equal(setenv("FREEZED_FAULT", setting, 1), 0);
-                assert_int_equal(let_go(k), GAP(PERSISTS));
+                assert_reasons(let_go(k), GAP(PERSISTS));
                 assert_int_equal(unsetenv("FREEZED_FAULT"), 0);
                 assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_RELEASING);
                 assert_true(cage_says(&cage, "cgroup.events", k == 1 ? "frozen 1" : "frozen 0"));
                 assert_in_range(attached(&cage), 0, k == 1 ? 0 : 1);
                 links_left += (unsigned) attached(&cage);
-                assert_int_equal(let_go(k), 0);
+                assert_reasons(let_go(k), 0);
                 assert_int_equal(attached(&cage), 0);
                 assert_true(cage_says(&cage, "cgroup.events", "frozen 0"));
         }
@@ -235,7 +236,7 @@ static void nothing_stays_open(void **state) {
         (void) cage_spawn(&cage, NULL, NULL);
         for (uint32_t n = 1; n <= 4; n++) {
                 check_state(stop(n, VERB_CONTAIN, &cage), HOLD_HELD, 0);
-                assert_int_equal(let_go(n), 0);
+                assert_reasons(let_go(n), 0);
                 assert_int_equal(isolate_prepare(agent.isolate), 0);
                 if (n == 1)
                         fds = wire_open_fds();

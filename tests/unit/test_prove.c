@@ -12,6 +12,7 @@
 #include <fcntl.h>
 
 #include "lib/enforce_box.h"
+#include "lib/reasons.h"
 
 static void what_is_undone_behind_its_back_is_seen(void **state) {
         const struct command_id one = id_of(1);
@@ -24,25 +25,25 @@ static void what_is_undone_behind_its_back_is_seen(void **state) {
         cage_freeze(&cage, false);
         p = look(1);
         assert_false(p.frozen);
-        assert_int_equal(p.gaps, GAP(NOT_FROZEN));
+        assert_reasons(p.gaps, GAP(NOT_FROZEN));
         cage_freeze(&cage, true);
-        assert_int_equal(look(1).gaps, 0);
+        assert_reasons(look(1).gaps, 0);
         command_id_to_str(&one, id);
         (void) snprintf(path, sizeof(path), "%s/%s/%llx_bind6", cage_pins(), id, (unsigned long long) cage.id);
         _cleanup_close_ int fd = bpf_obj_get(path);
 
         assert_int_equal(bpf_link_detach(fd), 0);
         p = look(1);
-        assert_int_equal(p.gaps, GAP(LINK_LOST));
+        assert_reasons(p.gaps, GAP(LINK_LOST));
         assert_int_equal(prove_fold(_HOLD_STATE_MAX, &p, VERB_CONTAIN), HOLD_PARTIAL);
         (void) close(cage.fd);
         cage_remove(&cage);
         cage = cage_make("held");
         p = look(1);
         assert_false(p.present);
-        assert_int_equal(p.gaps, GAP(CGROUP_REPLACED));
+        assert_reasons(p.gaps, GAP(CGROUP_REPLACED));
         assert_int_equal(prove_fold(_HOLD_STATE_MAX, &p, VERB_CONTAIN), HOLD_FAILED);
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
 }
 
 static void a_program_that_keeps_ours_off_is_named(void **state) {
@@ -62,7 +63,7 @@ static void a_program_that_keeps_ours_off_is_named(void **state) {
         assert_int_equal(proven_site(p, 0)->selftest.open_datagram, PROBE_LEAK);
         check_links(proven_site(p, 0), _ISOLATE_HOOK_MAX - 1);
         check_state(p, HOLD_PARTIAL, GAP(FOREIGN_BPF) | GAP(SELFTEST_LEAK));
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         assert_int_equal(bpf_prog_detach2(prog, cage.fd, BPF_CGROUP_INET_EGRESS), 0);
 }
 
@@ -79,7 +80,7 @@ static void a_socket_that_was_handed_in_is_told(void **state) {
         p = stop(1, VERB_CONTAIN, &cage);
         assert_int_equal(proven_site(p, 0)->sockets.destroyed, 2);
         check_state(p, HOLD_HELD, 0);
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         (void) close(fd), (void) close(peer), (void) close(datagram), (void) close(other);
 }
 
@@ -93,7 +94,7 @@ static void who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out(void **st
         p = stop(1, VERB_ISOLATE, &cage);
         assert_int_equal(proven_site(p, 0)->sockets.foreign, 1);
         check_state(p, HOLD_PARTIAL, GAP(FOREIGN_SOCKET));
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         (void) close(fd), (void) close(peer);
 }
 
@@ -107,12 +108,12 @@ static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
         p = stop(1, VERB_CONTAIN, &cage);
         assert_false(proven_site(p, 0)->tested);
         check_state(p, HOLD_PARTIAL, GAP(SELFTEST_NOT_RUN));
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         assert_int_equal(permit_net_from_str("127.0.0.1/32", &agent.local.permits[0]), 0);
         p = stop(2, VERB_CONTAIN, &cage);
         check_blocked(proven_site(p, 0));
         check_state(p, HOLD_HELD, 0);
-        assert_int_equal(let_go(2), 0);
+        assert_reasons(let_go(2), 0);
 }
 
 /* Connects again and again from beside. */
@@ -164,7 +165,7 @@ static void a_busy_listener_is_held_whole(void **state) {
                 assert_true(proven_site(p, 0)->sockets.destroyed > 1);
                 assert_int_equal(proven_site(p, 0)->sockets.listeners, 1);
                 check_state(p, HOLD_HELD, 0);
-                assert_int_equal(let_go(n), 0);
+                assert_reasons(let_go(n), 0);
                 (void) usleep(50 * 1000);
         }
 }
@@ -178,10 +179,10 @@ static void what_is_missing_of_several_is_partial(void **state) {
         order(VERB_CONTAIN);
         AIM(&cage, &empty);
         p = carry_out(1);
-        assert_int_equal(proven_site(p, 0)->gaps, 0);
-        assert_int_equal(proven_site(p, 1)->gaps, GAP(NOT_RUNNING));
+        assert_reasons(proven_site(p, 0)->gaps, 0);
+        assert_reasons(proven_site(p, 1)->gaps, GAP(NOT_RUNNING));
         check_state(p, HOLD_PARTIAL, GAP(NOT_RUNNING));
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
 }
 
 /* Both have sockets of the self-test in the one that lies deeper, and destroying for the one must not cost the other
@@ -198,7 +199,7 @@ static void two_targets_within_each_other_are_both_tested(void **state) {
         check_blocked(proven_site(p, 0));
         check_blocked(proven_site(p, 1));
         check_state(p, HOLD_HELD, 0);
-        assert_int_equal(let_go(1), 0);
+        assert_reasons(let_go(1), 0);
         assert_int_equal(attached(&below), 0);
 }
 

@@ -5,6 +5,7 @@
 /* From targets to cgroups that exist, and what must not be held: real cgroups, on a host whose PID 1 is not systemd. */
 
 #include "lib/cage.h"
+#include "lib/reasons.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -81,7 +82,7 @@ static void a_path_is_the_cgroup_there(void **state) {
         (void) cage_spawn(&b, NULL, NULL);
         assert_int_equal(resolve_path(&b), REASON_NONE);
         check_site(&b, false);
-        assert_int_equal(notes, 0);
+        assert_reasons(notes, 0);
         /* populated further down */
         assert_int_equal(resolve_path(&a), REASON_NONE);
         check_site(&a, false);
@@ -113,7 +114,7 @@ static void a_unit_is_found_by_its_name_where_nobody_can_be_asked(void **state) 
         (void) cage_spawn(&unit, NULL, NULL);
         assert_int_equal(resolve(target_of(TARGET_UNIT, "frtest.service")), REASON_NONE);
         check_site(&unit, false);
-        assert_int_equal(notes, reason_bit(REASON_NO_SYSTEMD));
+        assert_reasons(notes, reason_bit(REASON_NO_SYSTEMD));
         assert_int_equal(resolve(target_of(TARGET_SLICE, "frtest.slice")), REASON_NONE);
         check_site(&slice, false);
         /* and not guessed */
@@ -160,7 +161,7 @@ static void each_target_has_its_own_answer(void **state) {
                 assert_memory_equal(&sites.v[k].target, &targets[k], sizeof(targets[k]));
                 assert_int_equal(sites.v[k].missing, expected[k]);
         }
-        assert_int_equal(notes, reason_bit(REASON_NO_SYSTEMD));
+        assert_reasons(notes, reason_bit(REASON_NO_SYSTEMD));
         sites_done(&sites);
         assert_int_equal(wire_open_fds(), fds);
 }
