@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/core/keep.h"
 #include "agent/core/receipt.h"
 #include "agent/core/record.h"
 #include "agent/core/refusal.h"
@@ -132,6 +133,7 @@ int order_conclude(struct agent *a, struct proven *p, const char *of, bool final
                         return e;
         }
         log_outcome(p);
+        keep_update(a);
         *ret_receipt = TAKE_PTR(receipt);
         *ret = TAKE_PTR(envelope);
         return 0;

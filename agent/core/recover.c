@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/core/enforce.h"
+#include "agent/core/keep.h"
 #include "agent/core/lease.h"
 #include "agent/core/order.h"
 #include "agent/core/prove.h"
@@ -153,6 +154,7 @@ void recover_all(struct agent *a) {
                  * hangs */
                 alive();
         }
+        keep_update(a);
         systemd_rest(a->systemd);
         lease_arm(a);
 }

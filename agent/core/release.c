@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/core/enforce.h"
+#include "agent/core/keep.h"
 #include "agent/core/receipt.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -76,6 +77,7 @@ static int conclude(struct agent *a, const struct command_id *id, const char *of
                 return r;
         o.receipt = envelope;
         r = record_outcome(a, &o);
+        keep_update(a);
         if (r < 0) {
                 /* It is undone and cannot be taken back; the answer says that the record of it is missing. */
                 receipt_add_flag(receipt, REASON_LEDGER);
