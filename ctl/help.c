@@ -6,6 +6,8 @@
 
 #define NAME_SIZE 64U
 #define LINE_SIZE 192U
+/* of a terminal, less the comma and the newline that a line may begin and end with */
+#define SCREEN_COLUMNS 76
 
 static const char *const groups[_CTL_GROUP_MAX] = {
         [CTL_STOP] = "Stop",          [CTL_RESUME] = "Resume",         [CTL_LOOK] = "Look",
@@ -31,6 +33,21 @@ static const char *synopsis(const struct ctl_verb *v, char *ret, size_t n) {
         return ret;
 }
 
+/* One of each class that an order can name; holds have a line of their own. */
+static void print_targets(FILE *f) {
+        int column = fprintf(f, "\nTARGET  nginx.service");
+
+        for (enum target_class c = 0; c < TARGET_HOLD; c++) {
+                const char *example = target_class_example(c);
+
+                if (column + (int) strlen(example) > SCREEN_COLUMNS)
+                        column = fprintf(f, ",\n        %s", example);
+                else
+                        column += fprintf(f, ", %s", example);
+        }
+        fputc('\n', f);
+}
+
 void help_screen(FILE *f) {
         fputs("freezectl - stop a service, prove it, and let it go again when two people say so\n\n"
               "usage: freezectl VERB WORDS [OPTIONS]\n",
@@ -43,8 +60,8 @@ void help_screen(FILE *f) {
                                 fprintf(f, "  %-35s %s\n", synopsis(v, line, sizeof(line)), v->summary);
                 }
         }
-        fputs("\nTARGET  unit:nginx.service or nginx.service, slice:app.slice, cgroup:/path\n"
-              "HOLD    the 32 hex digits of a receipt\n"
+        print_targets(f);
+        fputs("HOLD    the 32 hex digits of a receipt\n"
               "Exit   ",
               f);
         for (size_t i = 0; i < ELEMENTSOF(exits); i++)

@@ -96,9 +96,8 @@ static int fill_lists(struct command *cmd, const struct options *o, char *const 
         for (; cmd->n_targets < n; cmd->n_targets++)
                 if (target_from_str(targets[cmd->n_targets], &cmd->targets[cmd->n_targets]) < 0)
                         return why_set(w, CTL_USAGE,
-                                       "\"%s\" is no target: unit:NAME.service, slice:NAME.slice, cgroup:/PATH, or a "
-                                       "bare unit "
-                                       "or slice name",
+                                       "\"%s\" is no target: unit:NAME.service, slice:NAME.slice, cgroup:/PATH, "
+                                       "container:ID, user:NAME, pid:N, host, or a bare unit or slice name",
                                        CLEAN(targets[cmd->n_targets]));
         for (; cmd->n_permits < o->permits.n; cmd->n_permits++)
                 if (parse_permit(o->permits.v[cmd->n_permits], &cmd->permits[cmd->n_permits]) < 0)

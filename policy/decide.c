@@ -276,6 +276,13 @@ static bool protects_path(const struct local *l, const char *path) {
         return false;
 }
 
+/* What the name alone can tell. Which cgroup a container, a user or a process means, the host has to find out first. */
+static bool (*const protectors[_TARGET_MAX])(const struct local *l, const char *name) = {
+        [TARGET_UNIT] = local_protects,
+        [TARGET_SLICE] = local_protects,
+        [TARGET_CGROUP] = protects_path,
+};
+
 static enum reason judge_local(struct judge *j) {
         if (j->cls != VERB_CLASS_STOP)
                 return REASON_NONE;
@@ -283,7 +290,7 @@ static enum reason judge_local(struct judge *j) {
         for (size_t i = 0; i < j->c->n_targets; i++) {
                 const struct target *t = &j->c->targets[i];
 
-                if (t->cls == TARGET_CGROUP ? protects_path(j->l, t->name) : local_protects(j->l, t->name))
+                if (protectors[t->cls] && protectors[t->cls](j->l, t->name))
                         return REASON_PROTECTED;
         }
 

@@ -6,7 +6,8 @@
 #include "policy/command.h"
 #include "policy/schema.h"
 
-#define UNIT_CHARS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-_.\\"
+#define ALNUM      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define UNIT_CHARS ALNUM ":-_.\\"
 
 static const struct {
         const char *suffix;
@@ -56,6 +57,46 @@ static bool is_cgroup(const char *name) {
         return p > name && *p == '\0' && schema_is_text(name, TARGET_NAME_MAX + 1);
 }
 
+static bool is_container(const char *name) {
+        return strspn(name, ALNUM) > 0 && strspn(name, ALNUM "_.+-") == strlen(name);
+}
+
+/* Decimal in its one spelling: no sign, no leading zero. */
+static bool number_from_str(const char *s, uint64_t max, uint64_t *ret) {
+        const size_t n = strspn(s, "0123456789");
+        uint64_t v;
+
+        if (n == 0 || n > 10 || s[n] != '\0' || (s[0] == '0' && n > 1))
+                return false;
+        v = strtoull(s, NULL, 10);
+        if (v > max)
+                return false;
+        *ret = v;
+        return true;
+}
+
+/* Names as useradd takes them, and the "." and the "$" at the end that other tools do. */
+static bool is_user(const char *name) {
+        const size_t n = strspn(name, ALNUM "_.-");
+        uint64_t uid;
+
+        if (number_from_str(name, UINT32_MAX - 1U, &uid)) /* the last one means "none" */
+                return true;
+        return n > 0 && !strchr("0123456789-.", name[0]) && (name[n] == '\0' || strcmp(name + n, "$") == 0);
+}
+
+static bool is_pid(const char *name) {
+        uint64_t pid;
+
+        return number_from_str(name, TARGET_PID_MAX, &pid) && pid > 0;
+}
+
+/* The host has no name: "host:" and whatever follows is no target. */
+static bool is_host(const char *name) {
+        (void) name;
+        return false;
+}
+
 static bool is_hold(const char *name) {
         struct command_id id;
 
@@ -63,10 +104,9 @@ static bool is_hold(const char *name) {
 }
 
 static bool (*const checks[_TARGET_MAX])(const char *name) = {
-        [TARGET_UNIT] = is_unit,
-        [TARGET_SLICE] = is_slice,
-        [TARGET_CGROUP] = is_cgroup,
-        [TARGET_HOLD] = is_hold,
+        [TARGET_UNIT] = is_unit,           [TARGET_SLICE] = is_slice, [TARGET_CGROUP] = is_cgroup,
+        [TARGET_CONTAINER] = is_container, [TARGET_USER] = is_user,   [TARGET_PID] = is_pid,
+        [TARGET_HOST] = is_host,           [TARGET_HOLD] = is_hold,
 };
 
 /* Divides "class:name"; without a colon the suffix decides. */
@@ -91,6 +131,10 @@ int target_from_str(const char *s, struct target *ret) {
         const char *name;
         size_t n;
 
+        if (strcmp(s, target_class_id(TARGET_HOST)) == 0) {
+                *ret = (struct target) { .cls = TARGET_HOST };
+                return 0;
+        }
         if (class_from_str(s, &t.cls, &name) < 0)
                 return -EINVAL;
         n = strnlen(name, sizeof(t.name));
@@ -101,6 +145,15 @@ int target_from_str(const char *s, struct target *ret) {
         return 0;
 }
 
+bool target_uid(const struct target *t, uint32_t *ret) {
+        uint64_t uid;
+
+        if (t->cls != TARGET_USER || !number_from_str(t->name, UINT32_MAX - 1U, &uid))
+                return false;
+        *ret = (uint32_t) uid;
+        return true;
+}
+
 void target_to_str(const struct target *t, char *ret, size_t n) {
-        (void) snprintf(ret, n, "%s:%s", target_class_id(t->cls), t->name);
+        (void) snprintf(ret, n, "%s%s%s", target_class_id(t->cls), t->cls == TARGET_HOST ? "" : ":", t->name);
 }

@@ -16,8 +16,10 @@ static const struct verb_info verbs[_VERB_MAX] = {
 #undef X
 };
 
-static const char *const target_classes[_TARGET_MAX] = {
-#define X(name, str) [TARGET_##name] = str,
+static const struct {
+        const char *id, *example;
+} target_classes[_TARGET_MAX] = {
+#define X(name, str, example_) [TARGET_##name] = { .id = str, .example = example_ },
         TARGET_TABLE(X)
 #undef X
 };
@@ -55,12 +57,16 @@ bool verb_from_id(const char *id, enum verb *ret) {
 }
 
 const char *target_class_id(enum target_class c) {
-        return target_classes[c];
+        return target_classes[c].id;
+}
+
+const char *target_class_example(enum target_class c) {
+        return target_classes[c].example;
 }
 
 bool target_class_from_id(const char *id, enum target_class *ret) {
         for (size_t i = 0; i < _TARGET_MAX; i++)
-                if (strcmp(target_classes[i], id) == 0) {
+                if (strcmp(target_classes[i].id, id) == 0) {
                         *ret = (enum target_class) i;
                         return true;
                 }

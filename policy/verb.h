@@ -38,16 +38,20 @@ struct verb_info {
         bool isolates, freezes, snapshots;
 };
 
-/* X(NAME, "id") : a target is written "id:name"; a bare "x.service", "x.scope" or "x.socket" is a unit and "x.slice" a
- * slice */
-#define TARGET_TABLE(X)     \
-        X(UNIT, "unit")     \
-        X(SLICE, "slice")   \
-        X(CGROUP, "cgroup") \
-        X(HOLD, "hold")
+/* X(NAME, "id", "an example") : a target is written "id:name", and `host`, which has no name, "host"; a bare
+ * "x.service", "x.scope" or "x.socket" is a unit and "x.slice" a slice */
+#define TARGET_TABLE(X)                                   \
+        X(UNIT, "unit", "unit:nginx.service")             \
+        X(SLICE, "slice", "slice:app.slice")              \
+        X(CGROUP, "cgroup", "cgroup:/path")               \
+        X(CONTAINER, "container", "container:9f2b1c40d7") \
+        X(USER, "user", "user:alice")                     \
+        X(PID, "pid", "pid:4711")                         \
+        X(HOST, "host", "host")                           \
+        X(HOLD, "hold", "hold:00112233445566778899aabbccddeeff")
 
 enum target_class {
-#define X(name, id) TARGET_##name,
+#define X(name, ...) TARGET_##name,
         TARGET_TABLE(X)
 #undef X
                 _TARGET_MAX,
@@ -72,6 +76,8 @@ const struct verb_info *verb_info(enum verb v);
 /* True and *ret set when the id is in the table. */
 bool verb_from_id(const char *id, enum verb *ret);
 const char *target_class_id(enum target_class c);
+/* A target of that class, for help and messages. */
+const char *target_class_example(enum target_class c);
 bool target_class_from_id(const char *id, enum target_class *ret);
 /* Always "P0".."P3". */
 const char *severity_id(enum severity s);

@@ -72,6 +72,9 @@ static int find_path(const struct resolver *r, struct site *s, reason_set *notes
         _cleanup_free_ char *cgroup = NULL;
         int e;
 
+        if (s->target.cls == TARGET_HOST || s->target.cls == TARGET_CONTAINER || s->target.cls == TARGET_USER ||
+            s->target.cls == TARGET_PID)
+                return REASON_NO_TARGET;
         if (s->target.cls == TARGET_CGROUP) {
                 s->path = strdup(s->target.name);
                 return s->path ? REASON_NONE : -ENOMEM;

@@ -43,7 +43,7 @@ void sites_close(struct sites *s) {
 }
 
 const char *site_unit(const struct site *s) {
-        return s->target.cls == TARGET_CGROUP ? NULL : s->target.name;
+        return s->target.cls == TARGET_UNIT || s->target.cls == TARGET_SLICE ? s->target.name : NULL;
 }
 
 const char *site_freezable_unit(const struct site *s) {

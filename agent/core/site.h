@@ -36,7 +36,7 @@ int site_open(struct site *s, const char *root) _warn_unused_;
 /* Closes the directories, which are only needed while something is done about the sites: what is held may be more than
  * may be open. */
 void sites_close(struct sites *s);
-/* Name of the unit, NULL for a plain cgroup. Borrowed. */
+/* Name of the unit, NULL for what is none. Borrowed. */
 const char *site_unit(const struct site *s);
 /* The same, and NULL for a slice: told that it is frozen or thawed, the service manager does so to each unit in it, and
  * those may be held by others. */

@@ -19,7 +19,7 @@ static void check_target(const struct target *t, bool of_hold) {
         char s[TARGET_STR_SIZE];
 
         CHECK((t->cls == TARGET_HOLD) == of_hold);
-        CHECK(strlen(t->name) > 0 && strlen(t->name) <= TARGET_NAME_MAX);
+        CHECK((t->name[0] == '\0') == (t->cls == TARGET_HOST) && strlen(t->name) <= TARGET_NAME_MAX);
         CHECK((strchr(t->name, '/') != NULL) == (t->cls == TARGET_CGROUP));
         CHECK(!strstr(t->name, "/../") && !strstr(t->name, "//") && strcmp(t->name, "/") != 0);
         for (const char *p = t->name; *p; p++)

@@ -249,7 +249,7 @@ static void command_targets_fit_the_verb(void **state) {
                 { contain, "targets", "[\"cgroup:/a/../b\"]", REASON_SCHEMA },
                 { contain, "targets", "[\"cgroup:/\"]", REASON_SCHEMA },
                 { contain, "targets", "[\"unit:a/../b.service\"]", REASON_SCHEMA },
-                { contain, "targets", "[\"container:a\"]", REASON_SCHEMA },
+                { contain, "targets", "[\"pod:a\"]", REASON_SCHEMA },
                 { contain, "targets", "[\"cgroup:/a\\u0085\"]", REASON_SCHEMA },
                 { contain, "targets", "[\"\"]", REASON_SCHEMA },
                 { release, "targets", "[\"hold:" HOLD_A "\",\"hold:" HOLD_B "\"]", REASON_NONE },

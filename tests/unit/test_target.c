@@ -40,6 +40,21 @@ static const struct {
           NULL },
         { "cgroup:/with space", NULL },
         { "cgroup:/a:b", NULL },
+        { "container:0123456789ab", NULL },
+        { "container:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", NULL },
+        { "container:web_1.prod+a-b", NULL },
+        { "container:x.service", NULL },
+        { "user:alice", NULL },
+        { "user:_apt", NULL },
+        { "user:systemd-network", NULL },
+        { "user:a.b", NULL },
+        { "user:machine$", NULL },
+        { "user:0", NULL },
+        { "user:1000", NULL },
+        { "user:4294967294", NULL },
+        { "pid:1", NULL },
+        { "pid:4194304", NULL },
+        { "host", NULL },
         { "hold:" ID, NULL },
 };
 
@@ -54,15 +69,18 @@ static const char *const refused[] = {
         "hold:",
         "Unit:nginx.service",
         "unit :nginx.service",
-        "container:abc",
-        "user:1000",
-        "host",
+        "pod:abc",
+        "HOST",
+        "hosts",
+        "host ",
+        "host:",
+        "host:web1",
         "nginx",
         "/a/b",
         ID,
         /* a class of the future is not a unit's name */
-        "container:x.service",
-        "user:1000.slice",
+        "pod:x.service",
+        "vm:1000.slice",
         "averylongclassname:x.service",
         ":x.service",
         /* one name, one class */
@@ -137,6 +155,50 @@ static const char *const refused[] = {
         "cgroup:/a\xff",
         "cgroup:/a\xc0\xae\xc0\xae/b",
         "cgroup:/a\xed\xa0\x80",
+        /* containers */
+        "container:",
+        "container:.",
+        "container:..",
+        "container:.a",
+        "container:-a",
+        "container:_a",
+        "container:a/b",
+        "container:/docker/abc",
+        "container:a b",
+        "container:a*",
+        "container:a:b",
+        "container:a\n",
+        "container:\xc3\xa4",
+        /* users */
+        "user:",
+        "user:01000",
+        "user:+1",
+        "user:-1",
+        "user:-alice",
+        "user:.alice",
+        "user:1000a",
+        "user:4294967295",
+        "user:4294967296",
+        "user:99999999999999999999",
+        "user:al ice",
+        "user:a/b",
+        "user:a:b",
+        "user:a$b",
+        "user:$",
+        "user:1000.slice",
+        "user:*",
+        /* processes */
+        "pid:",
+        "pid:0",
+        "pid:01",
+        "pid:-1",
+        "pid:+1",
+        "pid:0x10",
+        "pid:1.0",
+        "pid:4194305",
+        "pid:18446744073709551617",
+        "pid:1 ",
+        "pid:self",
         /* ids */
         "hold:0011",
         "hold:00112233445566778899AABBCCDDEEFF",
@@ -194,9 +256,8 @@ static void target_names_end_at_their_limit(void **state) {
         static const struct {
                 const char *cls, *prefix, *suffix;
         } rows[] = {
-                { "unit", "", ".service" },
-                { "slice", "", ".slice" },
-                { "cgroup", "/a/", "" },
+                { "unit", "", ".service" }, { "slice", "", ".slice" }, { "cgroup", "/a/", "" },
+                { "container", "a", "" },   { "user", "a", "" },
         };
         char s[TARGET_STR_SIZE];
         struct target t;
@@ -212,6 +273,31 @@ static void target_names_end_at_their_limit(void **state) {
         }
 }
 
+static void target_tells_a_uid_from_a_name(void **state) {
+        uint32_t uid = 7;
+        struct target t;
+
+        (void) state;
+        assert_int_equal(target_from_str("user:1000", &t), 0);
+        assert_true(target_uid(&t, &uid));
+        assert_int_equal(uid, 1000);
+        assert_int_equal(target_from_str("user:alice", &t), 0);
+        assert_false(target_uid(&t, &uid));
+        assert_int_equal(target_from_str("pid:1", &t), 0);
+        assert_false(target_uid(&t, &uid));
+        assert_int_equal(uid, 1000);
+}
+
+static void every_class_has_an_example_that_parses_as_one_of_it(void **state) {
+        struct target t;
+
+        (void) state;
+        for (size_t i = 0; i < _TARGET_MAX; i++) {
+                assert_int_equal(target_from_str(target_class_example((enum target_class) i), &t), 0);
+                assert_int_equal(t.cls, i);
+        }
+}
+
 static void target_str_size_holds_the_longest_class(void **state) {
         (void) state;
         for (size_t i = 0; i < _TARGET_MAX; i++)
@@ -224,6 +310,8 @@ int main(void) {
                 cmocka_unit_test(target_accepts_each_form_and_writes_it_with_its_class),
                 cmocka_unit_test(target_refuses_everything_else_and_touches_nothing),
                 cmocka_unit_test(target_names_end_at_their_limit),
+                cmocka_unit_test(target_tells_a_uid_from_a_name),
+                cmocka_unit_test(every_class_has_an_example_that_parses_as_one_of_it),
                 cmocka_unit_test(target_str_size_holds_the_longest_class),
         };
 

@@ -183,7 +183,7 @@ static const struct change changes[] = {
         { "rules.0.targets", "[]", REASON_SCHEMA },
         { "rules.0.targets", "[\"unit\",\"unit\"]", REASON_SCHEMA },
         { "rules.0.targets", "[\"Unit\"]", REASON_SCHEMA },
-        { "rules.0.targets", "[\"container\"]", REASON_SCHEMA },
+        { "rules.0.targets", "[\"pod\"]", REASON_SCHEMA },
         { "rules.0.targets", "[\"unit\",\"hold\"]", REASON_SCHEMA },
         { "rules.0.targets", "[\"hold\"]", REASON_SCHEMA },
         { "rules.2.max_lease_ms", "1", REASON_SCHEMA },

@@ -76,7 +76,7 @@ static void target_class_ids_lead_back_to_their_classes(void **state) {
                 assert_true(target_class_from_id(target_class_id((enum target_class) i), &c));
                 assert_int_equal(c, i);
         }
-        assert_false(target_class_from_id("container", &c));
+        assert_false(target_class_from_id("pod", &c));
         assert_false(target_class_from_id("Unit", &c));
         assert_false(target_class_from_id("", &c));
         assert_int_equal(c, _TARGET_MAX - 1);
