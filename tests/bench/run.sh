@@ -17,6 +17,8 @@ FLOOD_ROUNDS=50
 FLOOD_RATE=50000
 FLOOD_CONNECTIONS=16
 IDLE_S=60
+PACKET_ROUNDS=15
+PACKETS=200000
 
 say() { printf '  %-8s %s\n' BENCH "$1"; }
 fail() { echo "bench: $1" >&2; exit 1; }
@@ -28,7 +30,7 @@ build() {
         # shellcheck disable=SC2046
         gcc "${flags[@]}" -o "$B/bench/rounds" tests/bench/{rounds,orders,floor,peer}.c "$B"/policy/*.o "$B"/ctl/{sshprivkey,wire}.o \
                 $(pkg-config --cflags --libs libsodium jansson libbpf) &&
-                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c
+                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c && gcc "${flags[@]}" -o "$B/bench/packets" tests/bench/packets.c
 }
 
 unit() {
@@ -38,7 +40,7 @@ unit() {
 set_up() {
         local program n
         box_create host && box_install host "$B" && box_boot host || return
-        for program in rounds crowd flood; do
+        for program in rounds crowd flood packets; do
                 box_put host "$B/bench/$program" "/usr/local/bin/$program" 0755
         done
         # crowd-0 is who the others are connected to
@@ -57,6 +59,43 @@ rounds() {
         local series=$1 n=$2
         run rounds "crowd-$n.service" "system.slice/crowd-$n.service" "$3" bench /root/alice /root/bob "${@:4}" >"$tmp/part" || exit
         sed "s/^/$series /" "$tmp/part" >>"$tmp/samples"
+}
+
+# What one packet of an allowed flow costs: of a service that is isolated but for this flow, and of one that nobody holds.
+packet() { echo "packets $1 $(run packets "/sys/fs/cgroup/system.slice/packets-$2.service" "$PACKETS")" >>"$tmp/samples"; }
+
+packets_set_up() {
+        box_sh host 'for n in held plain listed; do printf "[Service]\nExecStart=sleep infinity\n" >/etc/systemd/system/packets-$n.service; done
+                printf "IPAddressDeny=any\nIPAddressAllow=localhost\n" >>/etc/systemd/system/packets-listed.service
+                systemctl daemon-reload && systemctl start packets-held packets-plain packets-listed' &&
+                box_sh host 'cat >/run/packets.nft' <<'NFT'
+table inet packets {
+        set allowed { type ipv4_addr; flags interval; elements = { 127.0.0.0/8 } }
+        chain in { type filter hook input priority 0; socket cgroupv2 level 2 "system.slice/packets-held.service" jump judge_in; }
+        chain out { type filter hook output priority 0; socket cgroupv2 level 2 "system.slice/packets-held.service" jump judge_out; }
+        chain judge_in { ip saddr @allowed accept; drop; }
+        chain judge_out { ip daddr @allowed accept; drop; }
+}
+NFT
+}
+
+packets() {
+        local hold
+        say "$PACKET_ROUNDS rounds of $PACKETS packets: nothing, nft, IPAddressDeny=, the agent"
+        packets_set_up || fail "the services for packets did not start"
+        for _ in $(seq "$PACKET_ROUNDS"); do
+                packet none held
+                packet ip_deny listed
+                run nft -f /run/packets.nft || fail "nft took no table"
+                packet nft held
+                packet nft_bystander plain
+                run nft delete table inet packets
+                hold=$(run freezectl isolate packets-held.service --permit 127.0.0.0/8 --key /root/alice --severity P0 --reason bench --json |
+                        jq -rs 'map(.receipt | values) | last | .id')
+                packet agent held
+                packet agent_bystander plain
+                run freezectl release "$hold" --key /root/alice --key /root/bob --reason bench --yes >/dev/null || fail "a hold was not released"
+        done
 }
 
 core_pid() { run systemctl show -P MainPID freezed.service; }
@@ -119,6 +158,7 @@ build || fail "the programs do not build"
 say "booting a host"
 set_up || fail "the host did not come up"
 containment
+packets
 flood
 idle
 fact load_before "$load"

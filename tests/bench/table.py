@@ -50,6 +50,15 @@ def containment(s):
         row("release by two", get("release"))
 
 
+def packets(s):
+    get = lambda name: s["packets", name]
+    print(f"\nOne packet of an allowed flow, {len(get('none'))} rounds           p50 ns   p99 ns")
+    row("nothing in its way", get("none"))
+    for name, label in (("agent", "held by the agent, permitted"), ("nft", "nft: socket cgroupv2 and a set"), ("ip_deny", "IPAddressDeny=any, Allow=localhost"),
+                        ("agent_bystander", "bystander of the agent"), ("nft_bystander", "bystander of nft")):
+        row("  " + label, get(name), f"{ratio(get(name), get('none')):.2f} x nothing")
+
+
 def flood(s, facts):
     quiet, flooded = s["quiet", "agent"], s["flood", "agent"]
     print(f"\nUnder forged commands, a service of 10, {len(flooded)} rounds  p50 us   p99 us")
@@ -79,6 +88,7 @@ def main():
     for name, *values in read(sys.argv[2]):
         facts[name].append(values)
     containment(samples)
+    packets(samples)
     flood(samples, facts)
     idle(facts)
     print(f"\nLoad of the machine: {facts['load_before'][0][0]} before, {facts['load_after'][0][0]} after")
