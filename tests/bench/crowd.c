@@ -2,10 +2,11 @@
 
 /* crowd PROCESSES: a service of so many processes that sleep, with a few sockets: one listener and one bound datagram
  * socket that all of them have, and connections to `crowd 0`, which are opened again when they are cut. `crowd 0` takes
- * connections and keeps them. */
+ * connections and keeps them. `crowd -N` is N processes that do nothing but fork children that end at once. */
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,13 +69,24 @@ static void stay(void) {
         }
 }
 
+static void breed(int processes) {
+        (void) signal(SIGCHLD, SIG_IGN);
+        for (int i = 1; i < processes && fork() != 0; i++)
+                ;
+        for (;;)
+                if (fork() == 0)
+                        _exit(0);
+}
+
 int main(int argc, char **argv) {
-        const int processes = argc == 2 ? atoi(argv[1]) : -1;
+        const int processes = argc == 2 ? atoi(argv[1]) : INT_MIN;
         struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
 
-        if (processes < 0)
+        if (processes == INT_MIN)
                 return 2;
+        if (processes < 0)
+                breed(-processes);
         if (processes == 0)
                 take();
         if (bind(tcp, (struct sockaddr *) &any, sizeof(any)) < 0 || listen(tcp, 16) < 0 ||

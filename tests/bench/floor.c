@@ -12,6 +12,11 @@
 #define FILE_SIZE (8 << 20)
 #define PROGS     8
 
+struct held {
+        int cgroup, events, freeze;
+        int links[PROGS];
+};
+
 struct floor {
         const struct orders_signers *signers;
         struct dsse order;
@@ -20,7 +25,9 @@ struct floor {
         char *record;
         size_t n_record;
         off_t at;
-        int file, cgroup, events, freeze;
+        int file;
+        struct held *held;
+        size_t n_held;
         struct isolate_bpf *skel;
 };
 
@@ -45,8 +52,8 @@ static int open_in(int dir, const char *name, int flags) {
         return fd;
 }
 
-struct floor *floor_new(const struct orders_signers *s, const char *envelope, const char *dir, const char *cgroup,
-                        size_t n_record) {
+struct floor *floor_new(const struct orders_signers *s, const char *envelope, const char *dir,
+                        const char *const *cgroups, size_t n_cgroups, size_t n_record) {
         struct floor *f = calloc(1, sizeof(*f));
         enum reason reason;
 
@@ -61,9 +68,14 @@ struct floor *floor_new(const struct orders_signers *s, const char *envelope, co
         f->record = malloc(n_record);
         memset(f->record, 'x', n_record);
         f->file = make_file(dir);
-        f->cgroup = open_in(AT_FDCWD, cgroup, O_RDONLY | O_DIRECTORY);
-        f->events = open_in(f->cgroup, "cgroup.events", O_RDONLY);
-        f->freeze = open_in(f->cgroup, "cgroup.freeze", O_WRONLY);
+        f->held = calloc(n_cgroups, sizeof(*f->held));
+        for (; f->held && f->n_held < n_cgroups; f->n_held++) {
+                struct held *h = &f->held[f->n_held];
+
+                h->cgroup = open_in(AT_FDCWD, cgroups[f->n_held], O_RDONLY | O_DIRECTORY);
+                h->events = open_in(h->cgroup, "cgroup.events", O_RDONLY);
+                h->freeze = open_in(h->cgroup, "cgroup.freeze", O_WRONLY);
+        }
         f->skel = isolate_bpf__open_and_load();
         if (!f->skel)
                 fail("the programs could not be loaded: %s", strerror(errno));
@@ -72,9 +84,12 @@ struct floor *floor_new(const struct orders_signers *s, const char *envelope, co
 
 void floor_free(struct floor *f) {
         isolate_bpf__destroy(f->skel);
-        (void) close(f->freeze);
-        (void) close(f->events);
-        (void) close(f->cgroup);
+        for (size_t i = 0; i < f->n_held; i++) {
+                (void) close(f->held[i].freeze);
+                (void) close(f->held[i].events);
+                (void) close(f->held[i].cgroup);
+        }
+        free(f->held);
         (void) close(f->file);
         free(f->record);
         free(f->pae);
@@ -90,7 +105,7 @@ static void append(struct floor *f) {
                 f->at = 0;
 }
 
-static void link_all(struct floor *f, int links[static PROGS]) {
+static void link_all(struct floor *f, struct held *h) {
         const struct {
                 struct bpf_program *prog;
                 enum bpf_attach_type type;
@@ -106,27 +121,31 @@ static void link_all(struct floor *f, int links[static PROGS]) {
         };
 
         for (size_t i = 0; i < PROGS; i++) {
-                links[i] = bpf_link_create(bpf_program__fd(all[i].prog), f->cgroup, all[i].type, NULL);
-                if (links[i] < 0)
+                h->links[i] = bpf_link_create(bpf_program__fd(all[i].prog), h->cgroup, all[i].type, NULL);
+                if (h->links[i] < 0)
                         fail("a program could not be attached: %s", strerror(errno));
         }
 }
 
-static void set_frozen(struct floor *f, bool frozen) {
-        const char *want = frozen ? "frozen 1" : "frozen 0";
-        char text[256];
-        ssize_t n;
+static void ask(struct floor *f, bool frozen) {
+        for (size_t i = 0; i < f->n_held; i++)
+                if (pwrite(f->held[i].freeze, frozen ? "1" : "0", 1, 0) != 1)
+                        fail("cgroup.freeze: %s", strerror(errno));
+}
 
-        if (pwrite(f->freeze, frozen ? "1" : "0", 1, 0) != 1)
-                fail("cgroup.freeze: %s", strerror(errno));
-        do {
-                n = pread(f->events, text, sizeof(text) - 1, 0);
-                text[MAX(n, (ssize_t) 0)] = 0;
-        } while (n > 0 && !strstr(text, want));
+static void wait_until(struct floor *f, const char *says) {
+        for (size_t i = 0; i < f->n_held; i++) {
+                char text[256];
+                ssize_t n;
+
+                do {
+                        n = pread(f->held[i].events, text, sizeof(text) - 1, 0);
+                        text[MAX(n, (ssize_t) 0)] = 0;
+                } while (n > 0 && !strstr(text, says));
+        }
 }
 
 void floor_round(struct floor *f, struct floor_times *ret) {
-        int links[PROGS];
         int64_t t[5];
 
         t[0] = now_us();
@@ -136,16 +155,20 @@ void floor_round(struct floor *f, struct floor_times *ret) {
         t[1] = now_us();
         append(f);
         t[2] = now_us();
-        link_all(f, links);
+        for (size_t i = 0; i < f->n_held; i++)
+                link_all(f, &f->held[i]);
         t[3] = now_us();
-        set_frozen(f, true);
+        ask(f, true);
+        wait_until(f, "frozen 1");
         t[4] = now_us();
         *ret = (struct floor_times) { .verify = t[1] - t[0],
                                       .record = t[2] - t[1],
                                       .links = t[3] - t[2],
                                       .freeze = t[4] - t[3],
                                       .total = t[4] - t[0] };
-        set_frozen(f, false);
-        for (size_t i = 0; i < PROGS; i++)
-                (void) close(links[i]);
+        ask(f, false);
+        wait_until(f, "frozen 0");
+        for (size_t i = 0; i < f->n_held; i++)
+                for (size_t k = 0; k < PROGS; k++)
+                        (void) close(f->held[i].links[k]);
 }

@@ -70,12 +70,12 @@ static char *sign(const struct orders_signers *s, const struct command *c, size_
         return envelope;
 }
 
-static struct command command_of(const struct orders_signers *s, enum verb verb, struct target *target) {
+static struct command command_of(const struct orders_signers *s, enum verb verb, struct target *targets, size_t n) {
         struct command c = { .verb = verb,
                              .to = COMMAND_TO_ALL,
                              .max_hosts = 1,
-                             .targets = target,
-                             .n_targets = 1,
+                             .targets = targets,
+                             .n_targets = n,
                              .severity = SEVERITY_P0 };
         struct timespec t;
 
@@ -88,14 +88,20 @@ static struct command command_of(const struct orders_signers *s, enum verb verb,
         return c;
 }
 
-struct orders_pair orders_sign(const struct orders_signers *s, const char *unit) {
-        struct target target = { .cls = TARGET_UNIT }, hold = { .cls = TARGET_HOLD };
+struct orders_pair orders_sign(const struct orders_signers *s, const char *const *units, size_t n) {
+        _cleanup_free_ struct target *targets = calloc(n, sizeof(*targets));
+        struct target hold = { .cls = TARGET_HOLD };
         struct command contain, release;
 
-        (void) snprintf(target.name, sizeof(target.name), "%s", unit);
-        contain = command_of(s, VERB_CONTAIN, &target);
+        if (!targets)
+                fail("out of memory");
+        for (size_t i = 0; i < n; i++) {
+                targets[i].cls = TARGET_UNIT;
+                (void) snprintf(targets[i].name, sizeof(targets[i].name), "%s", units[i]);
+        }
+        contain = command_of(s, VERB_CONTAIN, targets, n);
         command_id_to_str(&contain.id, hold.name);
-        release = command_of(s, VERB_RELEASE, &hold);
+        release = command_of(s, VERB_RELEASE, &hold, 1);
         return (struct orders_pair) { .contain = sign(s, &contain, 1), .release = sign(s, &release, 2) };
 }
 

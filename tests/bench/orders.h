@@ -24,8 +24,8 @@ struct orders_pair {
 
 /* Reads two OpenSSH key files without passphrase. Ends the program when one is not. */
 void orders_load(const char *fleet, const char *const files[static 2], struct orders_signers *ret);
-/* Signs a contain of the unit, by one person, and its release, by two. */
-struct orders_pair orders_sign(const struct orders_signers *s, const char *unit);
+/* Signs a contain of the units, by one person, and its release, by two. */
+struct orders_pair orders_sign(const struct orders_signers *s, const char *const *units, size_t n);
 void orders_pair_done(struct orders_pair *p);
 
 /* Connects to the gate. */

@@ -17,6 +17,9 @@ FLOOD_ROUNDS=50
 FLOOD_RATE=50000
 FLOOD_CONNECTIONS=16
 IDLE_S=60
+MANY=200
+MANY_ROUNDS=20
+FORK_ROUNDS=50
 PACKET_ROUNDS=15
 PACKETS=200000
 
@@ -44,7 +47,8 @@ set_up() {
                 box_put host "$B/bench/$program" "/usr/local/bin/$program" 0755
         done
         # crowd-0 is who the others are connected to
-        for n in 0 1 10 100; do unit "$n"; done
+        for n in 0 1 10 100 -8; do unit "$n"; done
+        box_sh host 'printf "[Service]\nExecStart=sleep infinity\n" >/etc/systemd/system/many@.service'
         run systemctl daemon-reload && run systemctl start crowd-0 crowd-1 crowd-10 crowd-100 || return
         box_sh host 'cd /root && for n in alice bob; do ssh-keygen -q -t ed25519 -N "" -C $n -f $n || exit; done
                 freezectl trust init --fleet bench --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json &&
@@ -57,8 +61,21 @@ set_up() {
 # rounds SERIES PROCESSES ROUNDS [alone]: adds its lines to the series
 rounds() {
         local series=$1 n=$2
-        run rounds "crowd-$n.service" "system.slice/crowd-$n.service" "$3" bench /root/alice /root/bob "${@:4}" >"$tmp/part" || exit
+        run rounds "crowd-$n.service" "system.slice/crowd-$n.service" 1 "$3" bench /root/alice /root/bob "${@:4}" >"$tmp/part" || exit
         sed "s/^/$series /" "$tmp/part" >>"$tmp/samples"
+}
+
+# One command over so many services, and one over a service that forks as fast as it can.
+crowds() {
+        say "$MANY_ROUNDS rounds of agent and floor for $MANY services in one command"
+        box_sh host 'systemctl start $(seq -f "many@%.0f" "$1")' "$MANY" || fail "$MANY services did not start"
+        run rounds "many@#.service" "system.slice/system-many.slice/many@#.service" "$MANY" "$MANY_ROUNDS" bench /root/alice /root/bob >"$tmp/part" || exit
+        sed "s/^/many /" "$tmp/part" >>"$tmp/samples"
+        run systemctl stop system-many.slice
+        say "$FORK_ROUNDS rounds of agent, floor and stock tools for a service that forks"
+        run systemctl start crowd--8 || fail "nothing forks"
+        rounds fork -8 "$FORK_ROUNDS"
+        run systemctl stop crowd--8
 }
 
 # What one packet of an allowed flow costs: of a service that is isolated but for this flow, and of one that nobody holds.
@@ -158,6 +175,7 @@ build || fail "the programs do not build"
 say "booting a host"
 set_up || fail "the host did not come up"
 containment
+crowds
 packets
 flood
 idle

@@ -33,20 +33,23 @@ def ratio(a, b):
 
 
 def containment(s):
-    for n in SIZES:
-        get = lambda name, series=f"n{n}": s[series, name]
+    services = [(f"n{n}", f"A service of {n} process{'es' if n > 1 else ''}") for n in SIZES]
+    for series, what in services + [("many", "Many services, one command"), ("fork", "A service that forks")]:
+        get = lambda name, series=series: s[series, name]
         agent, floor, tools = get("agent"), get("floor"), get("tools")
-        print(f"\nA service of {n} process{'es' if n > 1 else ''}, {len(agent)} rounds              p50 us   p99 us")
-        row("agent: command sent to proof heard", agent, f"{ratio(agent, floor):.1f} x floor; stock tools take {ratio(tools, agent):.1f} x as long")
+        print(f"\n{what + ', ' + str(len(agent)) + ' rounds':<40} {'p50 us':>8} {'p99 us':>8}")
+        beside = f"; stock tools take {ratio(tools, agent):.1f} x as long" if tools else ""
+        row("agent: command sent to proof heard", agent, f"{ratio(agent, floor):.1f} x floor{beside}")
         for phase in PHASES:
             if get("phase_" + phase):
                 row("  receipt: " + phase, get("phase_" + phase))
         row("floor", floor)
         for part in ("verify", "record", "links", "freeze"):
             row("  " + part, get("floor_" + part))
-        row("stock tools: nft -f, systemctl freeze", tools)
-        for part in ("nft", "freeze", "check"):
-            row("  " + part, get("tools_" + part))
+        if tools:
+            row("stock tools: nft -f, systemctl freeze", tools)
+            for part in ("nft", "freeze", "check"):
+                row("  " + part, get("tools_" + part))
         row("release by two", get("release"))
 
 
