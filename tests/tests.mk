@@ -21,7 +21,7 @@ policy_san = $(patsubst %.c,$(T)/%.o,$(wildcard policy/*.c))
 .SECONDEXPANSION:
 $(T)/unit/test_%: tests/unit/test_%.c $(policy_san) $$(addprefix $(T)/,$$(addsuffix .o,$$(basename $$(call linked,tests/unit/test_$$*.c)))) | $(skels)
 	$(call say,TEST,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -Itests -o $@ $(filter %.c %.o,$^) $(test_libs)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -Itests -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.o,$^) $(test_libs)
 $(T)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(policy_san) $$(addprefix $(T)/,$$(addsuffix .o,$$(basename $$(call linked,tests/fuzz/fuzz_$$*.c))))
 	$(call say,REPLAY,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -o $@ $(filter %.c %.o,$^) $(test_libs)

@@ -2,6 +2,7 @@
 #include "agent/core/enforce.h"
 
 #include "agent/core/cgroup.h"
+#include "agent/core/sweep.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -80,22 +81,17 @@ static void step_packets(struct agent *a, struct enforced *e, const struct site 
         note_attach(out, isolate_attach(a->isolate, recorded_id(e->recorded), s->fd, s->cgroup_id, ISOLATE_PACKETS));
 }
 
-static void step_destroy(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
-        _cleanup_free_ uint64_t *ids = NULL;
-        _cleanup_free_ pid_t *pids = NULL;
-        uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
-        struct sockets_scope scope = { .spare_inodes = spare, .own_inodes = own };
+static void destroy_sockets(struct agent *a, struct enforced *e) {
+        const struct sites *sites = recorded_sites(a, e->recorded);
+        _cleanup_free_ struct sockets_result *results = sites ? calloc(sites->n, sizeof(*results)) : NULL;
 
-        (void) e;
-        if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0 || cgroup_pids(s->fd, &pids, &scope.n_pids) < 0) {
-                out->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-                return;
+        if (results)
+                sweep_sites(a, sites, true, results);
+        for (size_t i = 0; i < e->n; i++) {
+                if (results)
+                        e->sites[i].sockets = results[i];
+                e->sites[i].gaps |= results ? results[i].gaps : reason_bit(REASON_SOCKETS_LEFT);
         }
-        scope.cgroup_ids = ids;
-        scope.pids = pids;
-        scope.n_inodes = a->probe ? probe_inodes(a->probe, spare, own) : 0;
-        sockets_destroy(&scope, true, &out->sockets);
-        out->gaps |= out->sockets.gaps;
 }
 
 /* The mark is for a start that finds no ledger: without it nothing would tell then whose freeze this is. */
@@ -128,7 +124,7 @@ static void isolate_sites(struct agent *a, struct enforced *e) {
         if (ready == 0)
                 for_each_site(a, e, step_calls);
         phases_stamp(p, PHASE_CALLS);
-        for_each_site(a, e, step_destroy);
+        destroy_sockets(a, e);
         phases_stamp(p, PHASE_DESTROY);
         if (ready == 0)
                 for_each_site(a, e, step_packets);

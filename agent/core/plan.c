@@ -43,7 +43,7 @@ static void add_radius(json_t *o, const struct site *s) {
         if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) == 0 && cgroup_pids(s->fd, &pids, &scope.n_pids) == 0) {
                 scope.cgroup_ids = ids;
                 scope.pids = pids;
-                sockets_destroy(&scope, false, &sockets);
+                sockets_destroy(&scope, 1, false, &sockets);
                 (void) json_object_set_new(o, "sockets",
                                            json_pack("{si si si}", "connections", (int) sockets.left, "listeners",
                                                      (int) sockets.listeners, "foreign", (int) sockets.foreign));

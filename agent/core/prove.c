@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/sweep.h"
 #include "agent/util/alive.h"
 #include "agent/util/io.h"
 
@@ -58,19 +59,9 @@ static void look_for_packet_sockets(struct proof *p) {
                         p->gaps |= reason_bit(REASON_PACKET_SOCKETS);
 }
 
-static void look_at_sockets(const struct site *s, const struct enforced_site *done, bool runs, struct proof *p,
-                            const struct probe *probe) {
-        _cleanup_free_ uint64_t *ids = NULL;
-        uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
-        struct sockets_scope scope = { .pids = p->pids, .n_pids = p->n_pids, .spare_inodes = spare, .own_inodes = own };
-
-        if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0) {
-                p->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-                return;
-        }
-        scope.cgroup_ids = ids;
-        scope.n_inodes = probe ? probe_inodes(probe, spare, own) : 0;
-        sockets_destroy(&scope, false, &p->sockets);
+static void judge_sockets(const struct sockets_result *now, const struct enforced_site *done, bool runs,
+                          struct proof *p) {
+        p->sockets = *now;
         if (done)
                 p->sockets.destroyed = done->sockets.destroyed;
         /* A destroyed socket is not listed any more, but whoever holds it and runs can connect it again, where our
@@ -121,10 +112,10 @@ static void self_test(struct agent *a, const struct hold *h, const struct site *
                         p->gaps |= reason_bit(REASON_SELFTEST_CUT);
 }
 
-void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done,
-                struct proof *ret) {
+/* What is attached, and who is there. */
+static void look_at(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done,
+                    struct proof *ret) {
         const struct verb_info *v = verb_info(h->verb);
-        struct cgroup_freezer freezer = { 0 };
 
         *ret = (struct proof) { 0 };
         if (s->missing != REASON_NONE) {
@@ -145,15 +136,52 @@ void prove_site(struct agent *a, const struct hold *h, struct site *s, const str
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (v->isolates && !v->freezes)
                 look_for_packet_sockets(ret);
-        if (v->isolates) {
-                look_at_sockets(s, done, !v->freezes, ret, a->probe);
-                self_test(a, h, s, done, ret);
+}
+
+static void look_at_sockets(struct agent *a, const struct hold *h, const struct sites *sites, const struct enforced *e,
+                            struct proof *ret) {
+        _cleanup_free_ struct sockets_result *now = calloc(sites->n, sizeof(*now));
+
+        if (now)
+                sweep_sites(a, sites, false, now);
+        for (size_t i = 0; i < sites->n; i++) {
+                if (!ret[i].present)
+                        continue;
+                if (now)
+                        judge_sockets(&now[i], e ? enforced_site(e, i) : NULL, !verb_info(h->verb)->freezes, &ret[i]);
+                else
+                        ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }
-        if (v->freezes) {
-                /* last, and after the pids: whoever was listed is covered by this reading */
-                ret->frozen = cgroup_freezer_read(s->fd, &freezer) == 0 && freezer.frozen && freezer.asked;
-                if (!ret->frozen)
-                        ret->gaps |= reason_bit(REASON_NOT_FROZEN);
+}
+
+static void read_freezer(const struct site *s, struct proof *p) {
+        struct cgroup_freezer freezer = { 0 };
+
+        /* last, and after the pids: whoever was listed is covered by this reading */
+        p->frozen = cgroup_freezer_read(s->fd, &freezer) == 0 && freezer.frozen && freezer.asked;
+        if (!p->frozen)
+                p->gaps |= reason_bit(REASON_NOT_FROZEN);
+}
+
+/* All sites at each step, because the sockets of all of them are looked at in one go. */
+static void prove_sites(struct agent *a, const struct hold *h, struct sites *sites, const struct enforced *e,
+                        struct proof *ret) {
+        const struct verb_info *v = verb_info(h->verb);
+
+        for (size_t i = 0; i < sites->n; i++) {
+                look_at(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
+                alive();
+        }
+        if (v->isolates)
+                look_at_sockets(a, h, sites, e, ret);
+        for (size_t i = 0; i < sites->n; i++) {
+                if (!ret[i].present)
+                        continue;
+                if (v->isolates)
+                        self_test(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
+                if (v->freezes)
+                        read_freezer(&sites->v[i], &ret[i]);
+                alive();
         }
 }
 
@@ -176,19 +204,18 @@ enum hold_state prove_fold(enum hold_state so_far, const struct proof *p, enum v
 
 enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, void *userdata, reason_set *ret_gaps) {
         struct sites *sites = held_find(&a->held, &h->id);
+        _cleanup_free_ struct proof *proofs = sites ? calloc(sites->n ? sites->n : 1, sizeof(*proofs)) : NULL;
         enum hold_state state = _HOLD_STATE_MAX;
         reason_set gaps = 0;
 
-        for (size_t i = 0; sites && i < sites->n; i++) {
-                struct proof p;
-
-                prove_site(a, h, &sites->v[i], NULL, &p);
-                state = prove_fold(state, &p, h->verb);
-                gaps |= p.gaps;
+        if (proofs)
+                prove_sites(a, h, sites, NULL, proofs);
+        for (size_t i = 0; proofs && i < sites->n; i++) {
+                state = prove_fold(state, &proofs[i], h->verb);
+                gaps |= proofs[i].gaps;
                 if (fn)
-                        fn(&sites->v[i], &p, h, userdata);
-                proof_done(&p);
-                alive();
+                        fn(&sites->v[i], &proofs[i], h, userdata);
+                proof_done(&proofs[i]);
         }
         if (sites)
                 sites_close(sites);
@@ -211,11 +238,13 @@ int prove(struct agent *a, struct enforced *e, struct proven **ret) {
         p->sites = calloc(sites && sites->n ? sites->n : 1, sizeof(*p->sites));
         if (!p->sites)
                 return -ENOMEM;
-        for (; h && sites && p->n < sites->n; p->n++) {
-                prove_site(a, h, &sites->v[p->n], enforced_site(e, p->n), &p->sites[p->n]);
-                p->state = prove_fold(p->state, &p->sites[p->n], h->verb);
-                p->gaps |= p->sites[p->n].gaps;
-                alive();
+        if (h && sites) {
+                prove_sites(a, h, sites, e, p->sites);
+                p->n = sites->n;
+        }
+        for (size_t i = 0; i < p->n; i++) {
+                p->state = prove_fold(p->state, &p->sites[i], h->verb);
+                p->gaps |= p->sites[i].gaps;
         }
         if (p->state == _HOLD_STATE_MAX)
                 p->state = HOLD_FAILED;

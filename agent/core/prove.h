@@ -36,13 +36,9 @@ enum hold_state proven_state(const struct proven *p);
 /* All sites' gaps together. */
 reason_set proven_gaps(const struct proven *p);
 
-/* The same reading for an active hold at any time, without a command: the proof of one site. Changes nothing but that
- * the self-test sends its own bytes. Owned by the caller, see proof_done. */
-void prove_site(struct agent *a, const struct hold *h, struct site *s, const struct enforced_site *done,
-                struct proof *ret);
 void proof_done(struct proof *p);
-/* All sites of an active hold, as they are now; fn, unless it is NULL, is given each proof. *ret_gaps: all gaps
- * together. */
+/* The same reading for all sites of an active hold at any time, without a command. Changes nothing but that the
+ * self-test sends its own bytes. fn, unless it is NULL, is given each site's proof. *ret_gaps: all gaps together. */
 typedef void (*prove_fn)(const struct site *s, const struct proof *p, const struct hold *h, void *userdata);
 enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, void *userdata, reason_set *ret_gaps);
 /* Folds one more site into a state; begin with _HOLD_STATE_MAX. */

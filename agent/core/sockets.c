@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/sockets.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
-#include <linux/kcmp.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "agent/core/descriptors.h"
 #include "agent/util/fault.h"
 
-#define NETNS_MAX 64U
 #define STATES_ALL                                                                                       \
         ((1U << TCP_ESTABLISHED) | (1U << TCP_SYN_SENT) | (1U << TCP_SYN_RECV) | (1U << TCP_FIN_WAIT1) | \
          (1U << TCP_FIN_WAIT2) | (1U << TCP_CLOSE) | (1U << TCP_CLOSE_WAIT) | (1U << TCP_LAST_ACK) |     \
@@ -36,169 +31,26 @@ static const struct {
         { SOCK_DIAG_BY_FAMILY, AF_INET6, IPPROTO_UDP },
 };
 
-struct inodes {
-        uint64_t *v;
+/* Sockets of several targets at once: who claims what, and what is found. */
+struct sweep {
+        const struct sockets_scope *scopes;
+        struct sockets_result *results;
         size_t n;
+        struct claims cgroups; /* cgroup id -> scope */
+        struct descriptors open;
 };
 
-/* What the target's threads have: sockets, and network namespaces. The first namespace is our own. */
-struct held {
-        struct inodes sockets;
-        struct stat netns[1 + NETNS_MAX];
-        int netns_fd[1 + NETNS_MAX];
-        size_t n_netns;
-        reason_set gaps;
+struct victim {
+        struct inet_diag_msg msg;
+        uint32_t scope;
 };
 
-/* One dump: what it looks for and what it found. */
+/* One dump of one kind. */
 struct dump {
-        const struct sockets_scope *scope;
-        const struct inodes *held;
-        uint8_t protocol;
-        struct inet_diag_msg *victims;
+        struct sweep *sweep;
+        struct victim *victims;
         size_t n_victims;
-        struct sockets_result *result;
 };
-
-static int compare_u64(const void *a, const void *b) {
-        const uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
-
-        return x < y ? -1 : x > y;
-}
-
-static bool has(const uint64_t *sorted, size_t n, uint64_t v) {
-        return n > 0 && bsearch(&v, sorted, n, sizeof(v), compare_u64);
-}
-
-static int add_inode(struct inodes *s, uint64_t inode) {
-        if ((s->n & (s->n - 1)) == 0) {
-                uint64_t *more = realloc(s->v, (s->n ? s->n * 2 : 1) * sizeof(*s->v));
-
-                if (!more)
-                        return -ENOMEM;
-                s->v = more;
-        }
-        s->v[s->n++] = inode;
-        return 0;
-}
-
-/* A thread that has ended meanwhile, or is a zombie, has nothing any more; whatever else cannot be read is a gap. */
-static bool is_gone(int error) {
-        return error == ENOENT || error == ESRCH;
-}
-
-/* task: /proc/PID/task/TID */
-static void add_sockets(const char *task, struct held *h) {
-        char path[64];
-        struct dirent *e;
-        DIR *d;
-
-        (void) snprintf(path, sizeof(path), "%s/fd", task);
-        d = opendir(path);
-        if (!d) {
-                h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
-                return;
-        }
-        while ((e = readdir(d))) {
-                char link[64];
-                unsigned long long inode;
-                ssize_t n;
-
-                if (e->d_name[0] == '.')
-                        continue;
-                n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
-                if (n <= 0) {
-                        h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
-                        continue;
-                }
-                link[n] = 0;
-                if (sscanf(link, "socket:[%llu]", &inode) == 1 && add_inode(&h->sockets, inode) < 0)
-                        h->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-        }
-        (void) closedir(d);
-}
-
-static void add_netns(const char *task, struct held *h) {
-        char path[64];
-        struct stat st;
-        int fd;
-
-        (void) snprintf(path, sizeof(path), "%s/ns/net", task);
-        if (stat(path, &st) < 0) {
-                h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_NETNS);
-                return;
-        }
-        for (size_t k = 0; k < h->n_netns; k++)
-                if (st.st_ino == h->netns[k].st_ino && st.st_dev == h->netns[k].st_dev)
-                        return;
-        fd = h->n_netns < ELEMENTSOF(h->netns) ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
-        if (fd < 0) {
-                h->gaps |= reason_bit(REASON_NETNS);
-                return;
-        }
-        h->netns[h->n_netns] = st;
-        h->netns_fd[h->n_netns++] = fd;
-}
-
-/* A thread can have descriptors and a namespace of its own, and run on after the first one of its process has ended. */
-static void add_threads(pid_t pid, struct held *h) {
-        char path[64];
-        struct dirent *e;
-        DIR *d;
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
-        d = opendir(path);
-        if (!d) {
-                h->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
-                return;
-        }
-        while ((e = readdir(d))) {
-                const pid_t tid = e->d_name[0] == '.' ? 0 : (pid_t) strtol(e->d_name, NULL, 10);
-
-                if (tid == 0)
-                        continue;
-                (void) snprintf(path, sizeof(path), "/proc/%d/task/%d", (int) pid, (int) tid);
-                add_netns(path, h);
-                /* 0: the same table; an error is not */
-                if (tid == pid || syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) != 0)
-                        add_sockets(path, h);
-        }
-        (void) closedir(d);
-}
-
-static void add_process(pid_t pid, struct held *h) {
-        char path[64];
-        struct stat st;
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
-        /* one entry more than an empty directory: most processes have one thread, and there are many of them */
-        if (stat(path, &st) < 0 || st.st_nlink != 3) {
-                add_threads(pid, h);
-                return;
-        }
-        (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
-        add_netns(path, h);
-        add_sockets(path, h);
-}
-
-static void held_read(const struct sockets_scope *s, struct held *ret) {
-        *ret = (struct held) { 0 };
-        add_netns("/proc/self", ret);
-        if (ret->n_netns == 0) {
-                ret->gaps |= reason_bit(REASON_NETNS);
-                ret->netns_fd[ret->n_netns++] = -EBADF;
-        }
-        for (size_t i = 0; i < s->n_pids; i++)
-                add_process(s->pids[i], ret);
-        if (ret->sockets.n > 0)
-                qsort(ret->sockets.v, ret->sockets.n, sizeof(*ret->sockets.v), compare_u64);
-}
-
-static void held_done(struct held *h) {
-        for (size_t k = 0; k < h->n_netns; k++)
-                closep(&h->netns_fd[k]);
-        free(h->sockets.v);
-}
 
 static int on_cgroup_attr(const struct nlattr *attr, void *data) {
         if (mnl_attr_get_type(attr) == INET_DIAG_CGROUP_ID && mnl_attr_validate(attr, MNL_TYPE_U64) >= 0)
@@ -213,38 +65,58 @@ static bool is_one_of(const uint64_t *inodes, size_t n, uint64_t inode) {
         return false;
 }
 
+/* A socket of one of the targets. */
+static int note_socket(struct dump *d, const struct inet_diag_msg *m, uint32_t scope, bool foreign) {
+        struct sockets_result *result = &d->sweep->results[scope];
+        const struct sockets_scope *s = &d->sweep->scopes[scope];
+
+        if (is_one_of(s->spare_inodes, s->n_inodes, m->idiag_inode))
+                return 0;
+        if (foreign)
+                result->foreign++;
+        if (m->idiag_state == TCP_LISTEN)
+                result->listeners++;
+        /* CLOSE: unconnected UDP, or a TCP socket that never was connected */
+        if (m->idiag_state == TCP_LISTEN || m->idiag_state == TCP_CLOSE)
+                return 0;
+        if ((d->n_victims & (d->n_victims - 1)) == 0) {
+                struct victim *more = realloc(d->victims, (d->n_victims ? d->n_victims * 2 : 1) * sizeof(*more));
+
+                if (!more)
+                        return -ENOMEM;
+                d->victims = more;
+        }
+        d->victims[d->n_victims++] = (struct victim) { .msg = *m, .scope = scope };
+        return 0;
+}
+
+static bool is_claimed_by(const struct claims *c, const struct claim *first, uint32_t group) {
+        for (const struct claim *i = first; i && i < c->v + c->n && i->key == first->key; i++)
+                if (i->group == group)
+                        return true;
+        return false;
+}
+
 static int on_socket(const struct nlmsghdr *nlh, void *data) {
         struct dump *d = data;
+        const struct claims *cgroups = &d->sweep->cgroups, *inodes = &d->sweep->open.sockets;
         const struct inet_diag_msg *m = mnl_nlmsg_get_payload(nlh);
+        const struct claim *made, *has;
         uint64_t cgroup = 0;
-        bool ours, open_here;
+        int r = 0;
 
         if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*m))
                 return MNL_CB_OK;
         (void) mnl_attr_parse(nlh, sizeof(*m), on_cgroup_attr, &cgroup);
-        ours = has(d->scope->cgroup_ids, d->scope->n_cgroup_ids, cgroup);
-        open_here = has(d->held->v, d->held->n, m->idiag_inode);
-        if ((!ours && !open_here) || is_one_of(d->scope->spare_inodes, d->scope->n_inodes, m->idiag_inode))
-                return MNL_CB_OK;
-        if (!ours)
-                d->result->foreign++;
-        if (m->idiag_state == TCP_LISTEN) {
-                d->result->listeners++;
-                return MNL_CB_OK;
-        }
-        if (m->idiag_state == TCP_CLOSE) /* unconnected UDP, or a TCP socket that never was connected */
-                return MNL_CB_OK;
-        if ((d->n_victims & (d->n_victims - 1)) == 0) {
-                struct inet_diag_msg *more = realloc(d->victims, (d->n_victims ? d->n_victims * 2 : 1) * sizeof(*more));
-
-                if (!more) {
-                        errno = ENOMEM;
-                        return MNL_CB_ERROR;
-                }
-                d->victims = more;
-        }
-        d->victims[d->n_victims++] = *m;
-        return MNL_CB_OK;
+        made = claims_find(cgroups, cgroup);
+        has = claims_find(inodes, m->idiag_inode);
+        for (const struct claim *i = made; i && i < cgroups->v + cgroups->n && i->key == cgroup && r == 0; i++)
+                r = note_socket(d, m, i->group, false);
+        for (const struct claim *i = has; i && i < inodes->v + inodes->n && i->key == m->idiag_inode && r == 0; i++)
+                if (!is_claimed_by(cgroups, made, i->group))
+                        r = note_socket(d, m, i->group, true);
+        errno = -r;
+        return r < 0 ? MNL_CB_ERROR : MNL_CB_OK;
 }
 
 static int receive(struct mnl_socket *nl, unsigned seq, mnl_cb_t cb, void *data) {
@@ -288,7 +160,6 @@ static int dump_kind(struct mnl_socket *nl, size_t kind, struct dump *d) {
         h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
         h->nlmsg_seq = 1;
         put_request(h, kind);
-        d->protocol = kinds[kind].protocol;
         if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
                 return -errno;
         return receive(nl, 1, on_socket, d);
@@ -322,12 +193,16 @@ static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct d
         if (r < 0)
                 return r;
         for (size_t i = 0; i < d->n_victims; i++) {
-                r = destroy ? destroy_one(nl, d->protocol, &d->victims[i]) : 0;
+                const struct victim *v = &d->victims[i];
+                const struct sockets_scope *s = &d->sweep->scopes[v->scope];
+                struct sockets_result *result = &d->sweep->results[v->scope];
+
+                r = destroy ? destroy_one(nl, kinds[kind].protocol, &v->msg) : 0;
                 if (destroy && r == 0)
-                        d->result->destroyed +=
-                                !is_one_of(d->scope->own_inodes, d->scope->n_inodes, d->victims[i].idiag_inode);
-                else if (r != -ENOENT) /* the RST of its other end, destroyed just before, was faster */
-                        d->result->left++;
+                        result->destroyed += !is_one_of(s->own_inodes, s->n_inodes, v->msg.idiag_inode);
+                else if (r !=
+                         -ENOENT) /* the RST of its other end, or the same socket under another target, was first */
+                        result->left++;
         }
         return 0;
 }
@@ -351,31 +226,63 @@ static struct mnl_socket *open_in(int netns, int home) {
         return nl;
 }
 
-static void sweep(int netns, int home, bool destroy, struct dump *d) {
-        struct mnl_socket *nl = open_in(netns, home);
+/* The namespace's sockets could not be listed or destroyed: whose processes use it have a gap. */
+static void note_netns(struct sweep *s, size_t netns, reason_set gap) {
+        const struct claims *users = &s->open.users;
+        const struct claim *first = claims_find(users, netns);
+
+        for (const struct claim *i = first; i && i < users->v + users->n && i->key == netns; i++)
+                s->results[i->group].gaps |= gap;
+        /* our own may have sockets of each target that nobody has open any more */
+        for (size_t k = 0; netns == 0 && k < s->n; k++)
+                s->results[k].gaps |= gap;
+}
+
+static void sweep_netns(struct sweep *s, size_t netns, bool destroy, struct dump *d) {
+        struct mnl_socket *nl = open_in(s->open.netns[netns].fd, s->open.netns[0].fd);
 
         if (!nl) {
-                d->result->gaps |= reason_bit(REASON_NETNS);
+                note_netns(s, netns, reason_bit(REASON_NETNS));
                 return;
         }
         for (size_t k = 0; k < ELEMENTSOF(kinds); k++)
                 if (sweep_kind(nl, k, destroy, d) < 0)
-                        d->result->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                        note_netns(s, netns, reason_bit(REASON_SOCKETS_LEFT));
         (void) mnl_socket_close(nl);
 }
 
-void sockets_destroy(const struct sockets_scope *scope, bool destroy, struct sockets_result *ret) {
-        struct held held;
-        struct dump d = { .scope = scope, .held = &held.sockets, .result = ret };
+static void gather(struct sweep *s) {
+        const int own = descriptors_begin(&s->open);
 
-        held_read(scope, &held);
-        *ret = (struct sockets_result) { .gaps = held.gaps };
-        for (size_t k = 0; k < held.n_netns; k++)
-                sweep(held.netns_fd[k], held.netns_fd[0], destroy, &d);
+        for (size_t i = 0; i < s->n; i++) {
+                const struct sockets_scope *scope = &s->scopes[i];
+                struct sockets_result *result = &s->results[i];
+
+                *result = (struct sockets_result) { .gaps = own < 0 ? reason_bit(REASON_NETNS) : 0 };
+                for (size_t k = 0; k < scope->n_cgroup_ids; k++)
+                        if (claims_add(&s->cgroups, scope->cgroup_ids[k], (uint32_t) i) < 0)
+                                result->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                result->gaps |= descriptors_add(&s->open, scope->pids, scope->n_pids, (uint32_t) i);
+        }
+        claims_sort(&s->cgroups);
+        claims_sort(&s->open.sockets);
+        claims_sort(&s->open.users);
+}
+
+void sockets_destroy(const struct sockets_scope *scopes, size_t n, bool destroy, struct sockets_result *ret) {
+        struct sweep s = { .scopes = scopes, .results = ret, .n = n };
+        struct dump d = { .sweep = &s };
+
+        gather(&s);
+        for (size_t k = 0; k < s.open.n_netns; k++)
+                sweep_netns(&s, k, destroy, &d);
+        for (size_t i = 0; i < n; i++) {
+                if (ret[i].left > 0)
+                        ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                if (ret[i].foreign > 0)
+                        ret[i].gaps |= reason_bit(REASON_FOREIGN_SOCKET);
+        }
         free(d.victims);
-        held_done(&held);
-        if (ret->left > 0)
-                ret->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-        if (ret->foreign > 0)
-                ret->gaps |= reason_bit(REASON_FOREIGN_SOCKET);
+        free(s.cgroups.v);
+        descriptors_done(&s.open);
 }

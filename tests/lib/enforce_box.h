@@ -142,15 +142,25 @@ static inline reason_set let_go(uint32_t n) {
         return r;
 }
 
-/* What is in force of a hold now, as status reads it. */
+static inline void keep_first(const struct site *s, const struct proof *p, const struct hold *h, void *userdata) {
+        struct proof *first = userdata;
+
+        (void) h;
+        (void) s;
+        if (first->n_pids == SIZE_MAX)
+                *first = *p;
+}
+
+/* What is in force at the first site of a hold now, as status reads it. */
 static inline struct proof look(uint32_t n) {
         const struct command_id id = id_of(n);
-        struct sites *sites = held_find(&agent.held, &id);
-        struct proof p;
+        struct proof p = { .n_pids = SIZE_MAX };
+        reason_set gaps;
 
-        assert_non_null(sites);
-        prove_site(&agent, hold_set_find(agent.holds, &id), &sites->v[0], NULL, &p);
-        proof_done(&p);
+        (void) prove_hold(&agent, hold_set_find(agent.holds, &id), keep_first, &p, &gaps);
+        p.pids = NULL;
+        for (size_t i = 0; i < held_find(&agent.held, &id)->n; i++)
+                (void) !site_open(&held_find(&agent.held, &id)->v[i], agent.cgroup_root);
         return p;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/isolate.c agent/core/sockets.c */
+/* LINK: agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/isolate.c agent/core/descriptors.c agent/core/sockets.c */
 /* LINK: agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 
 /* The self-test has to see what is there: with the whole hold it is blocked, without one hook exactly that hook's line
@@ -190,12 +190,12 @@ static void what_is_spared_still_tests(void **state) {
         enter(&below, 0);
         scope.n_inodes = probe_inodes(probe, spare, own);
         assert_int_equal(scope.n_inodes, 2);
-        sockets_destroy(&scope, true, &r);
+        sockets_destroy(&scope, 1, true, &r);
         /* their connections are gone, as is shown below, and are nobody's but the self-test's */
         assert_int_equal(r.destroyed, 0);
         scope.cgroup_ids = below_ids;
         scope.n_cgroup_ids = 1;
-        sockets_destroy(&scope, true, &r);
+        sockets_destroy(&scope, 1, true, &r);
         assert_int_equal(r.destroyed, 0);
         check(&cage, PROBE_LEAK, PROBE_BLOCKED, PROBE_LEAK, PROBE_LEAK);
         check(&below, PROBE_LEAK, PROBE_BLOCKED, PROBE_LEAK, PROBE_LEAK);
@@ -213,7 +213,7 @@ static void a_socket_that_is_dead_proves_nothing(void **state) {
 
         (void) state;
         enter(&cage, 0);
-        sockets_destroy(&scope, true, &r);
+        sockets_destroy(&scope, 1, true, &r);
         assert_int_equal(r.destroyed, 2);
         check(&cage, PROBE_LEAK, PROBE_BLOCKED, PROBE_NOT_RUN, PROBE_LEAK);
         hold(&hold_a, NULL, 0, true, true);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/sockets.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/core/descriptors.c agent/core/sockets.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
 /* Real connections of a cgroup, and of processes in it, are destroyed in every namespace; nothing beside them is. */
@@ -49,7 +49,7 @@ static struct sockets_result sweep(const struct cage *c, bool destroy) {
         _cleanup_(scope_done) struct scope s = scope_of(c);
         struct sockets_result r;
 
-        sockets_destroy(&s.s, destroy, &r);
+        sockets_destroy(&s.s, 1, destroy, &r);
         return r;
 }
 
@@ -242,9 +242,9 @@ static void the_spared_one_is_spared_and_the_self_tests_own_is_not_counted(void 
         s.s.spare_inodes = &spare;
         s.s.own_inodes = &own;
         s.s.n_inodes = 1;
-        sockets_destroy(&s.s, true, &r);
+        sockets_destroy(&s.s, 1, true, &r);
         check(r, 1, 0, 0, 0);
-        sockets_destroy(&s.s, false, &r);
+        sockets_destroy(&s.s, 1, false, &r);
         check(r, 0, 0, 0, 0);
         for (size_t k = 0; k < 3; k++) {
                 assert_int_equal(error_of(in[k]), k == 1 ? -EAGAIN : -ECONNABORTED);
@@ -452,7 +452,7 @@ static int sweep_without(void *userdata) {
 
         if (drop_capability(u->cap) < 0)
                 return 1;
-        sockets_destroy(u->scope, true, &r);
+        sockets_destroy(u->scope, 1, true, &r);
         return r.destroyed != u->destroyed ? 2 : r.left != u->left ? 3 : r.gaps != u->gaps ? 4 : 0;
 }
 
@@ -523,7 +523,7 @@ static void processes_that_are_gone_are_no_gap(void **state) {
 
         (void) state;
         cage_kill(pid);
-        sockets_destroy(&s.s, true, &r);
+        sockets_destroy(&s.s, 1, true, &r);
         check(r, 0, 0, 0, 0);
 }
 

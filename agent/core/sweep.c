@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/sweep.h"
+
+#include "agent/core/cgroup.h"
+#include "agent/util/alive.h"
+
+/* The open sites' scopes, one after another, and which site each is of. */
+struct sweep {
+        struct sockets_scope *scopes;
+        struct sockets_result *results;
+        size_t *site;
+        size_t n;
+        uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
+};
+
+static void sweep_done(struct sweep *w) {
+        for (size_t i = 0; i < w->n; i++) {
+                free((void *) w->scopes[i].cgroup_ids);
+                free((void *) w->scopes[i].pids);
+        }
+        free(w->scopes);
+        free(w->results);
+        free(w->site);
+}
+
+/* -errno when what belongs to the site cannot be told. */
+static int add_site(struct sweep *w, const struct site *s, size_t at) {
+        struct sockets_scope scope = w->scopes[w->n];
+        uint64_t *ids = NULL;
+        pid_t *pids = NULL;
+        int r = cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids);
+
+        if (r == 0)
+                r = cgroup_pids(s->fd, &pids, &scope.n_pids);
+        if (r < 0) {
+                free(ids);
+                return r;
+        }
+        scope.cgroup_ids = ids;
+        scope.pids = pids;
+        w->scopes[w->n] = scope;
+        w->site[w->n++] = at;
+        return 0;
+}
+
+void sweep_sites(const struct agent *a, const struct sites *s, bool destroy, struct sockets_result *ret) {
+        _cleanup_(sweep_done) struct sweep w = { .scopes = calloc(s->n, sizeof(*w.scopes)),
+                                                 .results = calloc(s->n, sizeof(*w.results)),
+                                                 .site = calloc(s->n, sizeof(*w.site)) };
+        const size_t n_inodes = a->probe ? probe_inodes(a->probe, w.spare, w.own) : 0;
+        const bool room = w.scopes && w.results && w.site;
+
+        for (size_t i = 0; i < s->n; i++) {
+                ret[i] = (struct sockets_result) { 0 };
+                if (s->v[i].fd < 0)
+                        continue;
+                if (room)
+                        w.scopes[w.n] = (struct sockets_scope) { .spare_inodes = w.spare,
+                                                                 .own_inodes = w.own,
+                                                                 .n_inodes = n_inodes };
+                if (!room || add_site(&w, &s->v[i], i) < 0)
+                        ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
+        }
+        alive();
+        if (w.n > 0)
+                sockets_destroy(w.scopes, w.n, destroy, w.results);
+        for (size_t k = 0; k < w.n; k++)
+                ret[w.site[k]] = w.results[k];
+        alive();
+}

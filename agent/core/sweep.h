@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Between the sites of a hold and their sockets: looks at those of all sites in one go, or destroys them. */
+
+#include "agent/core/agent.h"
+#include "agent/core/sockets.h"
+
+/* ret[s->n]; that of a site which is not open is all zero. Never fails: what could not be done is a gap. */
+void sweep_sites(const struct agent *a, const struct sites *s, bool destroy, struct sockets_result *ret);
