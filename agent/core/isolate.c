@@ -180,14 +180,14 @@ static void pin_path(const struct isolate *i, const struct command_id *hold, uin
         (void) snprintf(ret, n, "%s/%llx_%s", dir, (unsigned long long) cgroup_id, hooks[h].id);
 }
 
-static bool link_read(int fd, enum bpf_attach_type type, uint64_t cgroup_id, struct isolate_link *ret) {
+bool isolate_link_read(int fd, enum isolate_hook h, uint64_t cgroup_id, struct isolate_link *ret) {
         struct bpf_link_info info = { 0 };
         uint32_t size = sizeof(info);
 
         if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.type != BPF_LINK_TYPE_CGROUP)
                 return false;
         /* A link detached by force, or whose cgroup is gone, reports cgroup 0. */
-        if (info.cgroup.attach_type != type || info.cgroup.cgroup_id != cgroup_id)
+        if (info.cgroup.attach_type != hooks[h].type || info.cgroup.cgroup_id != cgroup_id)
                 return false;
         *ret = (struct isolate_link) { .link_id = info.id,
                                        .prog_id = info.prog_id,
@@ -195,38 +195,68 @@ static bool link_read(int fd, enum bpf_attach_type type, uint64_t cgroup_id, str
         return true;
 }
 
-static bool pin_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
-                     struct isolate_link *ret) {
+int isolate_open_link(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
+                      struct isolate_link *ret) {
         char path[PATH_MAX];
         _cleanup_close_ int fd = -EBADF;
 
         pin_path(i, hold, cgroup_id, h, path, sizeof(path));
         fd = bpf_obj_get(path);
-        return fd >= 0 && link_read(fd, hooks[h].type, cgroup_id, ret);
+        return fd >= 0 && isolate_link_read(fd, h, cgroup_id, ret) ? TAKE_FD(fd) : -ENODATA;
+}
+
+static bool pin_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
+                     struct isolate_link *ret) {
+        _cleanup_close_ int fd = isolate_open_link(i, hold, cgroup_id, h, ret);
+
+        return fd >= 0;
+}
+
+int isolate_pin(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, int link) {
+        char path[PATH_MAX], dir[PIN_DIR_MAX];
+        int r = fault_effect("link-pin");
+
+        pin_dir(i, hold, dir, sizeof(dir));
+        if (r == 0)
+                r = io_mkdirs(dir, 0700);
+        if (r < 0)
+                return r;
+        pin_path(i, hold, cgroup_id, h, path, sizeof(path));
+        (void) unlink(path); /* the pin of a link that no longer holds anything */
+        return bpf_obj_pin(link, path) < 0 ? -errno : 0;
+}
+
+int isolate_stat(const struct isolate *i, const struct command_id *hold, struct stat *ret) {
+        char dir[PIN_DIR_MAX];
+
+        pin_dir(i, hold, dir, sizeof(dir));
+        return stat(dir, ret) < 0 ? -errno : 0;
+}
+
+int isolate_attach_program(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
+                           enum isolate_hook h, int prog) {
+        _cleanup_close_ int fd = -EBADF;
+        int r = fault_effect("link-create");
+
+        if (r < 0)
+                return r;
+        fd = bpf_link_create(prog, cgroup_fd, hooks[h].type, NULL);
+        if (fd < 0)
+                /* the cgroup's exclusive (not MULTI) program is refused with EPERM, and we hold every privilege */
+                return errno == EPERM ? -EBUSY : -errno;
+        r = isolate_pin(i, hold, cgroup_id, h, fd);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 static int attach_one(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
                       enum isolate_hook h) {
-        char path[PATH_MAX];
         struct isolate_link there;
         _cleanup_close_ int fd = -EBADF;
-        int r;
 
         if (pin_read(i, hold, cgroup_id, h, &there))
                 return 0;
-        pin_path(i, hold, cgroup_id, h, path, sizeof(path));
-        (void) unlink(path); /* the pin of a link that no longer holds anything */
-        r = fault_effect("link-create");
-        if (r < 0)
-                return r;
-        fd = bpf_link_create(i->taken.prog[h], cgroup_fd, hooks[h].type, NULL);
-        if (fd < 0)
-                /* the cgroup's exclusive (not MULTI) program is refused with EPERM, and we hold every privilege */
-                return errno == EPERM ? -EBUSY : -errno;
-        r = fault_effect("link-pin");
-        if (r < 0)
-                return r;
-        return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+        fd = isolate_attach_program(i, hold, cgroup_fd, cgroup_id, h, i->taken.prog[h]);
+        return MIN(fd, 0);
 }
 
 int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,

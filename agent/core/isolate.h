@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "bpf/isolate_abi.h"
 #include "policy/cleanup.h"
@@ -78,6 +79,21 @@ bool isolate_marked(const struct isolate *i, const struct command_id *hold, uint
  * Never fails. */
 void isolate_read(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
                   struct isolate_link ret[static _ISOLATE_HOOK_MAX]);
+/* Opens the pinned link of one hook if it is attached to exactly this cgroup: an open link stays attached when its pin
+ * is removed. A descriptor that the caller owns, or -ENODATA. *ret is what isolate_link_read says of it. */
+int isolate_open_link(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
+                      struct isolate_link *ret) _warn_unused_;
+/* False when the open link is not attached to exactly this cgroup. */
+bool isolate_link_read(int link, enum isolate_hook h, uint64_t cgroup_id, struct isolate_link *ret);
+/* Attaches this very program, which is one of a set that was attached before, and pins the new link in the place of
+ * what is pinned there. A descriptor of the link that the caller owns, or -errno. */
+int isolate_attach_program(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
+                           enum isolate_hook h, int prog) _warn_unused_;
+/* Pins an open link in its place. 0 or -errno. */
+int isolate_pin(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h,
+                int link) _warn_unused_;
+/* The directory of the hold's pins. -errno. */
+int isolate_stat(const struct isolate *i, const struct command_id *hold, struct stat *ret) _warn_unused_;
 /* What the hold's programs counted on that cgroup. False when they are gone. */
 bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
                    struct isolate_counters *ret);

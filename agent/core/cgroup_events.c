@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/cgroup_events.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "agent/util/io.h"
+#include "bpf/cgroup_events.skel.h"
+
+struct cgroup_events {
+        char *pin;
+        struct cgroup_events_bpf *skel;
+        struct ring_buffer *ring;
+        struct bpf_link *fork_link;
+        /* of the read that is going on */
+        cgroup_events_fn fn;
+        void *userdata;
+        size_t left;
+};
+
+static int on_event(void *context, void *data, size_t size) {
+        struct cgroup_events *e = context;
+
+        if (size == sizeof(struct cgroup_event))
+                e->fn(data, e->userdata);
+        /* this one is read; other than 0 leaves the rest for later */
+        return --e->left == 0 ? -EAGAIN : 0;
+}
+
+static int pidns_inum(uint32_t *ret) {
+        struct stat st;
+
+        if (stat("/proc/self/ns/pid", &st) < 0)
+                return -errno;
+        *ret = (uint32_t) st.st_ino;
+        return 0;
+}
+
+/* The held processes of a predecessor, if they are of the same shape; else a new set. */
+static void reuse_held(struct cgroup_events *e) {
+        _cleanup_close_ int fd = bpf_obj_get(e->pin);
+        struct bpf_map_info info = { 0 };
+        uint32_t size = sizeof(info);
+
+        if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_MAP_TYPE_HASH &&
+            info.value_size == sizeof(struct cgroup_held) && info.max_entries == CGROUP_HELD_MAX &&
+            bpf_map__reuse_fd(e->skel->maps.cgroup_held, fd) == 0)
+                return;
+        (void) unlink(e->pin);
+}
+
+static int load(struct cgroup_events *e) {
+        int r;
+
+        e->skel = cgroup_events_bpf__open();
+        if (!e->skel)
+                return errno > 0 ? -errno : -ENOMEM;
+        r = pidns_inum((uint32_t *) &e->skel->rodata->pidns_inum);
+        if (r < 0)
+                return r;
+        reuse_held(e);
+        bpf_program__set_autoattach(e->skel->progs.watch_fork, false);
+        r = cgroup_events_bpf__load(e->skel);
+        return r < 0 ? r : cgroup_events_bpf__attach(e->skel);
+}
+
+int cgroup_events_new(const char *pin, struct cgroup_events **ret) {
+        _cleanup_(cgroup_events_freep) struct cgroup_events *e = calloc(1, sizeof(*e));
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        e->pin = strdup(pin);
+        if (!e->pin)
+                return -ENOMEM;
+        r = load(e);
+        if (r < 0)
+                return r;
+        e->ring = ring_buffer__new(bpf_map__fd(e->skel->maps.cgroup_ring), on_event, e, NULL);
+        if (!e->ring)
+                return -errno;
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
+void cgroup_events_free(struct cgroup_events *e) {
+        if (!e)
+                return;
+        (void) bpf_link__destroy(e->fork_link);
+        ring_buffer__free(e->ring);
+        cgroup_events_bpf__destroy(e->skel);
+        free(e->pin);
+        free(e);
+}
+
+void cgroup_events_freep(struct cgroup_events **e) {
+        cgroup_events_free(*e);
+}
+
+int cgroup_events_fd(const struct cgroup_events *e) {
+        return ring_buffer__epoll_fd(e->ring);
+}
+
+void cgroup_events_read(struct cgroup_events *e, size_t max, cgroup_events_fn fn, void *userdata) {
+        e->fn = fn;
+        e->userdata = userdata;
+        e->left = max;
+        (void) ring_buffer__consume(e->ring);
+}
+
+uint64_t cgroup_events_lost(const struct cgroup_events *e) {
+        const uint32_t zero = 0;
+        uint64_t n = 0;
+
+        (void) bpf_map_lookup_elem(bpf_map__fd(e->skel->maps.cgroup_lost), &zero, &n);
+        return n;
+}
+
+/* Leaves in a set of keys what is in the list, and puts the rest of the list in. */
+static void set_keys(struct bpf_map *map, const void *keys, size_t size, size_t n) {
+        const int fd = bpf_map__fd(map);
+        const uint8_t one = 1;
+        char key[sizeof(struct cgroup_name)], next[sizeof(struct cgroup_name)];
+        bool more = bpf_map_get_next_key(fd, NULL, next) == 0;
+
+        while (more) {
+                bool wanted = false;
+
+                memcpy(key, next, size);
+                more = bpf_map_get_next_key(fd, key, next) == 0;
+                for (size_t i = 0; i < n && !wanted; i++)
+                        wanted = memcmp((const char *) keys + i * size, key, size) == 0;
+                if (!wanted)
+                        (void) bpf_map_delete_elem(fd, key);
+        }
+        for (size_t i = 0; i < n; i++)
+                (void) bpf_map_update_elem(fd, (const char *) keys + i * size, &one, BPF_ANY);
+}
+
+void cgroup_events_set_frozen(struct cgroup_events *e, const uint64_t *ids, size_t n) {
+        set_keys(e->skel->maps.cgroup_frozen, ids, sizeof(*ids), n);
+}
+
+void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n) {
+        _cleanup_free_ struct cgroup_name *keys = calloc(n ? n : 1, sizeof(*keys));
+
+        for (size_t i = 0; keys && i < n; i++)
+                (void) strncpy(keys[i].s, names[i], sizeof(keys[i].s) - 1);
+        if (keys)
+                set_keys(e->skel->maps.cgroup_name, keys, sizeof(*keys), n);
+}
+
+void cgroup_events_follow_forks(struct cgroup_events *e, bool follow) {
+        if (follow && !e->fork_link) {
+                e->fork_link = bpf_program__attach(e->skel->progs.watch_fork);
+        } else if (!follow && e->fork_link) {
+                (void) bpf_link__destroy(e->fork_link);
+                e->fork_link = NULL;
+        }
+}
+
+/* Field 22 of /proc/PID/stat; 0 when there is no such process. */
+static uint64_t start_ticks(pid_t pid) {
+        _cleanup_free_ char *text = NULL;
+        char path[32], *at;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+        if (io_read_file(AT_FDCWD, path, 4096, &text, NULL) < 0)
+                return 0;
+        /* the second field is a name in parentheses, of the process's own choice */
+        at = strrchr(text, ')');
+        for (int field = 2; at && field < 22; field++)
+                at = strchr(at + 1, ' ');
+        return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+bool cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id) {
+        const int fd = bpf_map__fd(e->skel->maps.cgroup_held);
+        const uint32_t key = (uint32_t) pid;
+        struct cgroup_held was, now = { .start_ticks = start_ticks(pid), .cgroup_id = cgroup_id };
+
+        if (now.start_ticks == 0)
+                return false;
+        if (bpf_map_lookup_elem(fd, &key, &was) == 0 && was.start_ticks == now.start_ticks)
+                return true;
+        return bpf_map_update_elem(fd, &key, &now, BPF_ANY) == 0;
+}
+
+void cgroup_events_each_held(struct cgroup_events *e, cgroup_events_each_fn fn, void *userdata) {
+        const int fd = bpf_map__fd(e->skel->maps.cgroup_held);
+        struct cgroup_held h;
+        uint32_t key, next;
+        bool more = bpf_map_get_next_key(fd, NULL, &next) == 0;
+
+        /* ends also where the set is changed under it: keys come again then, and no more than there is room for */
+        for (size_t n = 0; more && n < CGROUP_HELD_MAX; n++) {
+                uint64_t at;
+
+                key = next;
+                more = bpf_map_get_next_key(fd, &key, &next) == 0;
+                if (bpf_map_lookup_elem(fd, &key, &h) < 0)
+                        continue;
+                at = h.cgroup_id;
+                if (start_ticks((pid_t) key) != h.start_ticks || !fn((pid_t) key, &at, userdata)) {
+                        (void) bpf_map_delete_elem(fd, &key);
+                } else if (h.cgroup_id != at) {
+                        h.cgroup_id = at;
+                        (void) bpf_map_update_elem(fd, &key, &h, BPF_EXIST);
+                }
+        }
+        /* the pin is there as long as there is something to remember */
+        if (bpf_map_get_next_key(fd, NULL, &next) == 0)
+                (void) bpf_obj_pin(fd, e->pin);
+        else
+                (void) unlink(e->pin);
+}
+
+uint64_t cgroup_events_held_at(const struct cgroup_events *e, pid_t pid) {
+        const uint32_t key = (uint32_t) pid;
+        struct cgroup_held h;
+
+        return bpf_map_lookup_elem(bpf_map__fd(e->skel->maps.cgroup_held), &key, &h) == 0 &&
+                               h.start_ticks == start_ticks(pid)
+                       ? h.cgroup_id
+                       : 0;
+}

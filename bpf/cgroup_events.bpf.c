@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+
+/* Tells the core of what happens to the cgroups and processes that it holds, at once. Raw tracepoints: they see and
+ * change nothing, so FAIL-OPEN in the sense that whatever they miss is found by the core's clock. Kernel floor 5.8
+ * (ring buffer) with BTF. None of the programs sleeps. All of it lies on the path of cgroup operations but watch_fork,
+ * which is attached only while something is held that can fork. */
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/cgroup_events_abi.h"
+
+/* the unified hierarchy, as in /proc/PID/cgroup */
+#define UNIFIED 0
+/* include/linux/pid_namespace.h */
+#define PIDNS_DEPTH_MAX 32
+/* what a tick of /proc/PID/stat is, whatever the kernel's HZ */
+#define TICK_NS 10000000ULL
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct kernfs_node {
+        __u64 id;
+        const char *name;
+};
+struct cgroup_root {
+        int hierarchy_id;
+};
+struct cgroup {
+        struct kernfs_node *kn;
+        struct cgroup_root *root;
+};
+struct ns_common {
+        unsigned int inum;
+};
+struct pid_namespace {
+        struct ns_common ns;
+};
+struct upid {
+        int nr;
+        struct pid_namespace *ns;
+};
+struct pid {
+        unsigned int level;
+        struct upid numbers[1];
+};
+struct task_struct {
+        int pid, tgid;
+        struct task_struct *group_leader;
+        struct pid *thread_pid;
+        __u64 start_boottime;
+};
+#pragma clang attribute pop
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* inode of the core's pid namespace; set before loading */
+const volatile __u32 pidns_inum = 0;
+
+struct {
+        __uint(type, BPF_MAP_TYPE_RINGBUF);
+        __uint(max_entries, CGROUP_RING_SIZE);
+} cgroup_ring SEC(".maps");
+
+/* events that found the ring full */
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, __u64);
+} cgroup_lost SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, CGROUP_FROZEN_MAX);
+        __type(key, __u64);
+        __type(value, __u8);
+} cgroup_frozen SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, CGROUP_NAMES_MAX);
+        __type(key, struct cgroup_name);
+        __type(value, __u8);
+} cgroup_name SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, CGROUP_HELD_MAX);
+        __type(key, __u32);
+        __type(value, struct cgroup_held);
+} cgroup_held SEC(".maps");
+
+static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u32 pid) {
+        struct cgroup_event *e = bpf_ringbuf_reserve(&cgroup_ring, sizeof(*e), 0);
+        __u32 zero = 0;
+        __u64 *lost;
+
+        if (!e) {
+                lost = bpf_map_lookup_elem(&cgroup_lost, &zero);
+                if (lost)
+                        __sync_fetch_and_add(lost, 1);
+                return;
+        }
+        e->at_ns = bpf_ktime_get_ns();
+        e->cgroup_id = cgroup_id;
+        e->kind = kind;
+        e->pid = pid;
+        bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline int is_unified(struct cgroup *c) {
+        return BPF_CORE_READ(c, root, hierarchy_id) == UNIFIED;
+}
+
+/* The process's id in the core's pid namespace; 0 when it has none there. */
+static __always_inline __u32 pid_seen_by_core(struct task_struct *leader) {
+        struct pid *p = BPF_CORE_READ(leader, thread_pid);
+        struct upid *numbers = __builtin_preserve_access_index(&p->numbers[0]);
+        const __u32 level = BPF_CORE_READ(p, level);
+
+        for (__u32 i = 0; i <= PIDNS_DEPTH_MAX && i <= level; i++) {
+                if (BPF_CORE_READ(numbers + i, ns, ns.inum) == pidns_inum)
+                        return BPF_CORE_READ(numbers + i, nr);
+        }
+        return 0;
+}
+
+static __always_inline __u64 start_ticks(struct task_struct *leader) {
+        return BPF_CORE_READ(leader, start_boottime) / TICK_NS;
+}
+
+static __always_inline struct cgroup_held *find_held(struct task_struct *task, __u32 *ret_pid) {
+        struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+        struct cgroup_held *h;
+
+        *ret_pid = pid_seen_by_core(leader);
+        h = *ret_pid ? bpf_map_lookup_elem(&cgroup_held, ret_pid) : NULL;
+        return h && h->start_ticks == start_ticks(leader) ? h : NULL;
+}
+
+SEC("raw_tp/cgroup_unfreeze")
+int BPF_PROG(watch_thaw, struct cgroup *cgroup) {
+        __u64 id = BPF_CORE_READ(cgroup, kn, id);
+
+        if (is_unified(cgroup) && bpf_map_lookup_elem(&cgroup_frozen, &id))
+                tell(CGROUP_THAWED, id, 0);
+        return 0;
+}
+
+SEC("raw_tp/cgroup_mkdir")
+int BPF_PROG(watch_make, struct cgroup *cgroup) {
+        struct cgroup_name name = {};
+
+        if (is_unified(cgroup) &&
+            bpf_probe_read_kernel_str(name.s, sizeof(name.s), BPF_CORE_READ(cgroup, kn, name)) > 0 &&
+            bpf_map_lookup_elem(&cgroup_name, &name))
+                tell(CGROUP_MADE, BPF_CORE_READ(cgroup, kn, id), 0);
+        return 0;
+}
+
+SEC("raw_tp/cgroup_attach_task")
+int BPF_PROG(watch_move, struct cgroup *to, const char *path, struct task_struct *task) {
+        __u32 pid;
+
+        (void) path;
+        if (is_unified(to) && find_held(task, &pid))
+                tell(CGROUP_MOVED, BPF_CORE_READ(to, kn, id), pid);
+        return 0;
+}
+
+SEC("raw_tp/sched_process_fork")
+int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) {
+        struct cgroup_held *h, of_child;
+        __u32 pid;
+
+        if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+                return 0;
+        h = find_held(parent, &pid);
+        if (!h)
+                return 0;
+        of_child.start_ticks = start_ticks(child);
+        of_child.cgroup_id = h->cgroup_id;
+        pid = pid_seen_by_core(child);
+        if (pid)
+                bpf_map_update_elem(&cgroup_held, &pid, &of_child, BPF_ANY);
+        return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+#pragma once
+
+/* Shared by the programs that tell of cgroup events and the core.
+ *
+ * What the core cares about is in three maps; an event that matches none of them costs one lookup and nothing else:
+ *
+ *   cgroup_frozen  id of a cgroup that has to be frozen            -> CGROUP_THAWED when it is thawed
+ *   cgroup_name    name of a cgroup that has to be held if it is   -> CGROUP_MADE when one of that name is made,
+ * anywhere; made: "nginx.service"                              the core looks whether it is the one cgroup_held process
+ * that has to stay where it is            -> CGROUP_MOVED when it is moved, anywhere
+ *
+ * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because
+ * ids are used again. Children of a process in cgroup_held are added by the kernel as they are forked, as long as the
+ * core has that program attached. */
+
+#include <linux/types.h>
+
+enum cgroup_event_kind {
+        CGROUP_THAWED = 1,
+        CGROUP_MADE,
+        CGROUP_MOVED,
+};
+
+struct cgroup_event {
+        __u64 at_ns;     /* CLOCK_MONOTONIC */
+        __u64 cgroup_id; /* thawed, made, or moved into */
+        __u32 kind;
+        __u32 pid; /* CGROUP_MOVED */
+};
+
+#define CGROUP_NAME_MAX 256
+struct cgroup_name {
+        char s[CGROUP_NAME_MAX]; /* zero to the end */
+};
+
+struct cgroup_held {
+        __u64 start_ticks; /* field 22 of /proc/PID/stat: 1/100 s since boot */
+        __u64 cgroup_id;   /* of the site */
+};
+
+#define CGROUP_FROZEN_MAX 32768
+#define CGROUP_NAMES_MAX  32768
+#define CGROUP_HELD_MAX   131072
+#define CGROUP_RING_SIZE  (64 * 1024)
+
+#ifdef __cplusplus
+#define cgroup_events_assert static_assert
+#else
+#define cgroup_events_assert _Static_assert
+#endif
+cgroup_events_assert(sizeof(struct cgroup_event) == 24, "cgroup_event has no padding");
+cgroup_events_assert(sizeof(struct cgroup_held) == 16, "cgroup_held has no padding");
