@@ -73,6 +73,14 @@ static void render_selftest(const struct page *p, const json_t *test) {
         }
 }
 
+/* One line for each string. */
+static void render_list(const struct page *p, const char *label, const json_t *list) {
+        size_t i;
+        json_t *v;
+
+        json_array_foreach(list, i, v) render_row(p, i == 0 ? label : NULL, "%s", CLEAN(json_string_value(v)));
+}
+
 static void render_target_gaps(const struct page *p, const char *label, const json_t *gaps) {
         size_t i;
         json_t *v;
@@ -96,6 +104,7 @@ static void render_radius(const struct page *p, const json_t *target) {
         if (*member_str(target, "missing"))
                 render_row(p, "MISSING", "%s: %s", CLEAN(member_str(target, "missing")),
                            reason_from_id(member_str(target, "missing"), &r) ? reason_text(r) : "");
+        render_list(p, "could be", json_object_get(target, "several"));
         json_array_foreach(json_object_get(target, "processes"), i, v) {
                 if (i == PIDS_SHOWN) {
                         render_row(p, NULL, "... and %" PRId64 " more",

@@ -48,6 +48,7 @@ static const char *const default_patterns[] = {
         "NetworkManager.service",
         "networking.service",
         "auditd.service",
+        "user-0.slice",
 };
 
 _Static_assert(ELEMENTSOF(default_patterns) <= LOCAL_PATTERNS_MAX, "the defaults fit");

@@ -116,42 +116,6 @@ static int walk_at(int dir, const char *path, const char *name, int depth, struc
         return r;
 }
 
-struct search {
-        const char *name;
-        char *found;
-};
-
-static int visit_search(int dir, const char *path, const char *name, struct walk *w) {
-        struct search *s = w->userdata;
-
-        (void) dir;
-        if (path[0] == 0 || strcmp(name, s->name) != 0)
-                return 0;
-        if (s->found)
-                return -ENOTUNIQ;
-        s->found = strdup(path);
-        return s->found ? 0 : -ENOMEM;
-}
-
-int cgroup_find(const char *root, const char *name, char **ret) {
-        _cleanup_close_ int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        struct search s = { .name = name };
-        struct walk w = { .visit = visit_search, .userdata = &s };
-        int r;
-
-        if (dir < 0)
-                return -errno;
-        r = walk_at(dir, "", "", 0, &w);
-        if (r == 0 && !s.found)
-                r = -ENOENT;
-        if (r < 0) {
-                free(s.found);
-                return r;
-        }
-        *ret = s.found;
-        return 0;
-}
-
 struct by_id {
         uint64_t id;
         int fd;

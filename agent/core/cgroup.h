@@ -21,9 +21,6 @@ int cgroup_root(char **ret) _warn_unused_;
 int cgroup_open(const char *root, const char *path, int *ret_fd, uint64_t *ret_id) _warn_unused_;
 /* The unified path of a process. *ret is malloc'ed. -ESRCH. */
 int cgroup_of_pid(pid_t pid, char **ret) _warn_unused_;
-/* Finds the one directory below the root that has this name, the way a service manager names a unit's cgroup. -ENOENT;
- * -ENOTUNIQ when there are several. *ret is malloc'ed. Walks the tree. */
-int cgroup_find(const char *root, const char *name, char **ret) _warn_unused_;
 /* The directory of the cgroup with this id. -ENOENT. Walks the tree. *ret_fd is owned by the caller. */
 int cgroup_open_id(const char *root, uint64_t id, int *ret_fd) _warn_unused_;
 

@@ -60,19 +60,14 @@ static int resolve(struct agent *a, const struct authorised *authorised, struct 
                    bool *ret_refused, const struct answer *to) {
         const struct command *c = authorised_command(authorised);
         const struct resolver resolver = agent_resolver(a);
-        struct decision d = { .kind = DECISION_REFUSED };
         int r = resolve_targets(&resolver, c->targets, c->n_targets, ret, notes);
 
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ret->n; i++)
                 order_inherit_was_frozen(a, &ret->v[i]);
-        d.reason = order_nothing_to_hold(ret);
-        *ret_refused = d.reason != REASON_NONE;
-        if (!*ret_refused)
-                return 0;
-        sites_done(ret);
-        return refusal_answer(a, c, authorised_digest(authorised), &d, to);
+        *ret_refused = order_nothing_to_hold(ret) != REASON_NONE;
+        return *ret_refused ? refusal_of_targets(a, authorised, ret, to) : 0;
 }
 
 void order_tell_systemd(struct agent *a, struct proven *p) {

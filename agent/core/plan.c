@@ -61,9 +61,9 @@ static json_t *site_json(struct agent *a, const struct site *s) {
         char name[TARGET_STR_SIZE];
         json_t *o;
 
-        target_to_str(&s->target, name, sizeof(name));
         if (s->missing != REASON_NONE)
-                return json_pack("{ss ss}", "target", name, "missing", reason_id(s->missing));
+                return receipt_missing_site(s);
+        target_to_str(&s->target, name, sizeof(name));
         o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", s->path, "cgroup_id", (json_int_t) s->cgroup_id,
                       "frozen_already", s->was_frozen, "watchdog_us",
                       (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
@@ -86,9 +86,7 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
         if (r < 0)
                 return r;
         if (sites.n > 0 && order_nothing_to_hold(&sites) != REASON_NONE)
-                return refusal_answer(
-                        a, c, authorised_digest(authorised),
-                        &(struct decision) { .kind = DECISION_REFUSED, .reason = order_nothing_to_hold(&sites) }, to);
+                return refusal_of_targets(a, authorised, &sites, to);
         for (size_t i = 0; i < sites.n; i++) {
                 (void) json_array_append_new(targets, site_json(a, &sites.v[i]));
                 alive();

@@ -133,6 +133,8 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         target_to_str(&s->target, name, sizeof(name));
         put(&o, "target", json_string(name));
         put(&o, "gaps", reasons_to_json(p->gaps, 0));
+        if (s->several.n > 0)
+                put(&o, "several", paths_to_json(&s->several));
         if (s->missing != REASON_NONE)
                 return o;
         put(&o, "cgroup", json_string(s->path));
@@ -145,6 +147,25 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         if (verb_info(h->verb)->isolates)
                 put_isolation(&o, p);
         return o;
+}
+
+json_t *receipt_missing_site(const struct site *s) {
+        char name[TARGET_STR_SIZE];
+        json_t *o;
+
+        target_to_str(&s->target, name, sizeof(name));
+        o = json_pack("{ss ss}", "target", name, "missing", reason_id(s->missing));
+        if (s->several.n > 0)
+                put(&o, "several", paths_to_json(&s->several));
+        return o;
+}
+
+json_t *receipt_missing(const struct sites *sites) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < sites->n; i++)
+                (void) json_array_append_new(array, receipt_missing_site(&sites->v[i]));
+        return array;
 }
 
 static json_t *phases_json(const struct phases *p) {

@@ -13,6 +13,10 @@ struct preserved;
 json_t *receipt_of_proof(struct agent *a, const struct proven *p);
 /* The members that describe one site as read back: used by receipts and by status. */
 json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h);
+/* Of a site that cannot be held: why, and what it could have meant. */
+json_t *receipt_missing_site(const struct site *s);
+/* Of all sites of an order that was refused because no target can be held. */
+json_t *receipt_missing(const struct sites *sites);
 /* The attached ones of a cgroup's hooks. */
 json_t *receipt_links(const struct isolate_link links[static _ISOLATE_HOOK_MAX]);
 /* A command that was refused. c and digest may be NULL. */

@@ -30,8 +30,19 @@ static bool may_record(struct refusals *m, const uint8_t *digest, enum reason re
         return true;
 }
 
-int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
-                   const struct answer *to) {
+static void record_it(struct agent *a, const struct command *c, const uint8_t *digest, enum reason reason) {
+        int r;
+
+        if (!digest || (c && c->plan) || !may_record(&a->refused, digest, reason))
+                return;
+        r = record_refusal(a, c ? &c->id : NULL, digest, reason);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "A refusal could not be recorded: %s",
+                          strerror(-r));
+}
+
+static int answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
+                  const struct sites *sites, const struct answer *to) {
         static struct log_limit limit = { .per_second = 5 };
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
@@ -43,17 +54,26 @@ int refusal_answer(struct agent *a, const struct command *c, const uint8_t *dige
                 command_id_to_str(&c->id, id);
         log_lossy(&limit, LOG_NOTICE, MESSAGE_ID_REFUSED, LOG_FIELDS(.command_id = id, .reason = reason_id(d->reason)),
                   "Refused: %s", reason_text(d->reason));
-        if (digest && !(c && c->plan) && may_record(&a->refused, digest, d->reason)) {
-                r = record_refusal(a, c ? &c->id : NULL, digest, d->reason);
-                if (r < 0)
-                        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "A refusal could not be recorded: %s",
-                                  strerror(-r));
-        }
+        record_it(a, c, digest, d->reason);
         receipt = receipt_of_refusal(a, c, digest, d);
+        if (receipt && sites && json_object_set_new(receipt, "targets", receipt_missing(sites)) < 0)
+                return -ENOMEM;
         r = receipt_seal(a, receipt, true, &envelope);
         if (r == 0)
                 link_answer(to, envelope, false);
         return r;
+}
+
+int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
+                   const struct answer *to) {
+        return answer(a, c, digest, d, NULL, to);
+}
+
+int refusal_of_targets(struct agent *a, const struct authorised *authorised, const struct sites *sites,
+                       const struct answer *to) {
+        const struct decision d = { .kind = DECISION_REFUSED, .reason = sites->v[0].missing };
+
+        return answer(a, authorised_command(authorised), authorised_digest(authorised), &d, sites, to);
 }
 
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) {

@@ -11,6 +11,9 @@
  * so many a minute: somebody with a trusted key must not be able to fill the ledger with nothing. 0 or -ENOMEM. */
 int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
                    const struct answer *to) _warn_unused_;
+/* The same for an order of which no target can be held: the receipt says of each why, and what it could have meant. */
+int refusal_of_targets(struct agent *a, const struct authorised *authorised, const struct sites *sites,
+                       const struct answer *to) _warn_unused_;
 /* Answers a command that was acted on before with its stored receipt. */
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest,
                       const struct answer *to) _warn_unused_;

@@ -4,7 +4,12 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/container.h"
+#include "agent/core/find.h"
+#include "agent/core/user.h"
 #include "agent/util/alive.h"
+
+#define PASSWD "/etc/passwd"
 
 /* True when b is a or lies below a. */
 static bool contains(const char *a, const char *b) {
@@ -37,6 +42,8 @@ static bool is_protected_path(const struct local *l, const char *path) {
 
         for (; part; part = next) {
                 next = strtok_r(NULL, "/", &state);
+                /* systemd puts a "_" before a name that the kernel could take for one of its own files */
+                part += *part == '_';
                 if ((!next || !ends_with(part, ".slice")) && local_protects(l, part))
                         return true;
                 if (ends_with(part, ".service") || ends_with(part, ".scope"))
@@ -67,18 +74,31 @@ static bool is_protected(const struct local *l, const struct site *s) {
                cgroup_each_path(s->fd, visit_protected, &i) != 0;
 }
 
-/* Tells the unified path that the target means. Returns a reason, or negative when the machine failed. */
-static int find_path(const struct resolver *r, struct site *s, reason_set *notes) {
+/* Each tells the unified path that a target of one class means. Returns a reason, or negative when the machine failed.
+ */
+typedef int (*path_fn)(const struct resolver *r, struct site *s, reason_set *notes);
+
+static int path_of_cgroup(const struct resolver *r, struct site *s, reason_set *notes) {
+        (void) r;
+        (void) notes;
+        s->path = strdup(s->target.name);
+        return s->path ? REASON_NONE : -ENOMEM;
+}
+
+static int look_for(const struct resolver *r, struct site *s, find_fn fits) {
+        const int e = find_cgroup(r->cgroup_root, fits, s->target.name, &s->path, &s->several);
+
+        return e == -ENOMEM ? e : e == -ENOTUNIQ ? REASON_AMBIGUOUS : e < 0 ? REASON_NO_TARGET : REASON_NONE;
+}
+
+static enum find_fit is_name(const char *name, const char *wanted) {
+        return strcmp(name, wanted) == 0 ? FIND_IS : FIND_NOT;
+}
+
+static int path_of_unit(const struct resolver *r, struct site *s, reason_set *notes) {
         _cleanup_free_ char *cgroup = NULL;
         int e;
 
-        if (s->target.cls == TARGET_HOST || s->target.cls == TARGET_CONTAINER || s->target.cls == TARGET_USER ||
-            s->target.cls == TARGET_PID)
-                return REASON_NO_TARGET;
-        if (s->target.cls == TARGET_CGROUP) {
-                s->path = strdup(s->target.name);
-                return s->path ? REASON_NONE : -ENOMEM;
-        }
         if (systemd_unit_cgroup_written(r->cgroup_root, s->target.name, &s->path) == 0)
                 return REASON_NONE;
         e = systemd_unit_cgroup(r->systemd, s->target.name, &cgroup);
@@ -86,8 +106,7 @@ static int find_path(const struct resolver *r, struct site *s, reason_set *notes
                 return REASON_NO_TARGET;
         if (e < 0) {
                 *notes |= reason_bit(REASON_NO_SYSTEMD);
-                e = cgroup_find(r->cgroup_root, s->target.name, &s->path);
-                return e == -ENOMEM ? e : e < 0 ? REASON_NO_TARGET : REASON_NONE;
+                return look_for(r, s, is_name);
         }
         if (cgroup[0] == 0)
                 return REASON_NOT_RUNNING;
@@ -95,17 +114,45 @@ static int find_path(const struct resolver *r, struct site *s, reason_set *notes
         return REASON_NONE;
 }
 
+static int path_of_container(const struct resolver *r, struct site *s, reason_set *notes) {
+        (void) notes;
+        return look_for(r, s, container_fits);
+}
+
+static int path_of_user(const struct resolver *r, struct site *s, reason_set *notes) {
+        uint32_t uid;
+
+        (void) r;
+        (void) notes;
+        if (user_uid(PASSWD, &s->target, &uid) < 0)
+                return REASON_NO_TARGET;
+        return user_cgroup(uid, &s->path) < 0 ? -ENOMEM : REASON_NONE;
+}
+
+static const struct {
+        path_fn path;
+        enum reason absent; /* what it means that there is no cgroup at that path */
+} classes[_TARGET_MAX] = {
+        [TARGET_UNIT] = { path_of_unit, REASON_NOT_RUNNING },
+        [TARGET_SLICE] = { path_of_unit, REASON_NOT_RUNNING },
+        [TARGET_CGROUP] = { path_of_cgroup, REASON_NO_TARGET },
+        [TARGET_CONTAINER] = { path_of_container, REASON_NOT_RUNNING },
+        [TARGET_USER] = { path_of_user, REASON_NOT_RUNNING },
+};
+
 static int find_site(const struct resolver *r, struct site *s, reason_set *notes) {
         struct cgroup_freezer state;
         int e;
 
         if (!r->cgroup_root)
                 return REASON_NO_CGROUP2;
-        e = find_path(r, s, notes);
+        if (!classes[s->target.cls].path)
+                return REASON_NO_TARGET;
+        e = classes[s->target.cls].path(r, s, notes);
         if (e != REASON_NONE)
                 return e;
         if (cgroup_open(r->cgroup_root, s->path, &s->fd, &s->cgroup_id) < 0)
-                return s->target.cls == TARGET_CGROUP ? REASON_NO_TARGET : REASON_NOT_RUNNING;
+                return classes[s->target.cls].absent;
         if (is_protected(r->local, s))
                 return REASON_PROTECTED;
         if (cgroup_freezer_read(s->fd, &state) < 0 || !state.populated)

@@ -7,6 +7,7 @@
 
 void site_done(struct site *s) {
         free(s->path);
+        paths_done(&s->several);
         closep(&s->fd);
         *s = SITE_NULL;
 }
@@ -43,11 +44,24 @@ void sites_close(struct sites *s) {
 }
 
 const char *site_unit(const struct site *s) {
-        return s->target.cls == TARGET_UNIT || s->target.cls == TARGET_SLICE ? s->target.name : NULL;
+        const bool by_name = s->target.cls == TARGET_UNIT || s->target.cls == TARGET_SLICE;
+        const char *last = s->path ? strrchr(s->path, '/') : NULL, *dot;
+
+        if (!last || !last[1])
+                return by_name ? s->target.name : NULL;
+        /* what an alias is an alias of; systemd puts a "_" before a name that looks like a file of the kernel's */
+        last += last[1] == '_' ? 2 : 1;
+        if (by_name)
+                return last;
+        dot = strrchr(last, '.');
+        return (s->target.cls == TARGET_CONTAINER || s->target.cls == TARGET_USER) && dot &&
+                               (strcmp(dot, ".scope") == 0 || strcmp(dot, ".slice") == 0)
+                       ? last
+                       : NULL;
 }
 
 const char *site_freezable_unit(const struct site *s) {
-        return s->target.cls == TARGET_SLICE ? NULL : site_unit(s);
+        return s->target.cls == TARGET_SLICE || s->target.cls == TARGET_USER ? NULL : site_unit(s);
 }
 
 json_t *sites_to_json(const struct sites *s) {

@@ -8,17 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/core/paths.h"
 #include "policy/cleanup.h"
 #include "policy/command.h"
 
 struct site {
         struct target target;
-        enum reason
-                missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, NOT_RUNNING, PROTECTED, NO_CGROUP2 */
-        char *path;      /* unified path, owned; NULL when missing */
+        enum reason missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, AMBIGUOUS, NOT_RUNNING, PROTECTED,
+                                NO_CGROUP2 */
+        char *path;          /* unified path, owned; NULL when missing */
         uint64_t cgroup_id;
-        int fd;          /* its directory, owned; -EBADF when it could not be opened or is gone */
-        bool was_frozen; /* by someone else, before any hold of ours: a release gives it back frozen */
+        int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
+        bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen */
+        struct paths several; /* what it could mean, when that is AMBIGUOUS; not recorded */
 };
 
 #define SITE_NULL ((struct site) { .fd = -EBADF })
@@ -36,7 +38,8 @@ int site_open(struct site *s, const char *root) _warn_unused_;
 /* Closes the directories, which are only needed while something is done about the sites: what is held may be more than
  * may be open. */
 void sites_close(struct sites *s);
-/* Name of the unit, NULL for what is none. Borrowed. */
+/* Name of the unit as its cgroup has it, whatever alias of it was ordered; of a container or a user the scope or slice
+ * that it is; NULL for what is none. Borrowed. */
 const char *site_unit(const struct site *s);
 /* The same, and NULL for a slice: told that it is frozen or thawed, the service manager does so to each unit in it, and
  * those may be held by others. */

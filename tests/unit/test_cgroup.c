@@ -93,24 +93,6 @@ static void a_process_is_found_where_it_is(void **state) {
         assert_null(none);
 }
 
-static void a_name_is_found_once_or_not_at_all(void **state) {
-        struct cage a = cage_make("freezed-find-a"), deep = cage_make("freezed-find-a/freezed-find-b");
-        _cleanup_free_ char *path = NULL, *below = NULL, *none = NULL;
-
-        (void) state;
-        assert_int_equal(cgroup_find(cage_hierarchy(), "freezed-find-a", &path), 0);
-        assert_string_equal(path, a.path);
-        assert_int_equal(cgroup_find(cage_hierarchy(), "freezed-find-b", &below), 0);
-        assert_string_equal(below, deep.path);
-        assert_int_equal(cgroup_find(cage_hierarchy(), "freezed-find", &none), -ENOENT);
-        assert_int_equal(cgroup_find(cage_hierarchy(), "", &none), -ENOENT);
-        assert_int_equal(cgroup_find(cage_hierarchy(), "freezed-find-a/freezed-find-b", &none), -ENOENT);
-        (void) cage_make("freezed-find-b");
-        assert_int_equal(cgroup_find(cage_hierarchy(), "freezed-find-b", &none), -ENOTUNIQ);
-        assert_null(none);
-        assert_int_equal(cgroup_find("/nowhere", "x", &none), -ENOENT);
-}
-
 static bool lists(const pid_t *pids, size_t n, pid_t pid) {
         size_t times = 0;
 
@@ -368,13 +350,10 @@ static void nothing_stays_open(void **state) {
         for (int i = 0; i < 3; i++) {
                 _cleanup_free_ pid_t *pids = NULL;
                 _cleanup_free_ uint64_t *ids = NULL;
-                _cleanup_free_ char *path = NULL, *none = NULL;
                 _cleanup_close_ int fd = -EBADF;
 
                 assert_int_equal(cgroup_pids(a.fd, &pids, &n), 0);
                 assert_int_equal(cgroup_ids(a.fd, &ids, &n), 0);
-                assert_int_equal(cgroup_find(cage_hierarchy(), "b", &path), 0);
-                assert_int_equal(cgroup_find(cage_hierarchy(), "none", &none), -ENOENT);
                 assert_int_equal(cgroup_open_populated(a.fd, &fd), 0);
                 assert_int_equal(cgroup_each_path(a.fd, stop_at_c, NULL), 0);
                 assert_int_equal(cgroup_freezer_wait(a.fd, false, 0), 0);
@@ -388,7 +367,6 @@ int main(void) {
                 CAGE_CASE(without_a_mount_there_is_no_root),
                 CAGE_CASE(opening_tells_the_id),
                 CAGE_CASE(a_process_is_found_where_it_is),
-                CAGE_CASE(a_name_is_found_once_or_not_at_all),
                 CAGE_CASE(processes_of_cgroups_below_are_listed),
                 CAGE_CASE(more_processes_than_one_reading_gives_are_listed),
                 CAGE_CASE(ids_are_sorted_and_all_there),

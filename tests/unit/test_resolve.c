@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
 /* LINK: agent/core/resolve.c agent/core/site.c agent/core/systemd.c agent/core/cgroup.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 
@@ -120,8 +121,46 @@ static void a_unit_is_found_by_its_name_where_nobody_can_be_asked(void **state) 
         /* and not guessed */
         twin = cage_make("frtest.service");
         (void) cage_spawn(&twin, NULL, NULL);
-        assert_int_equal(resolve(target_of(TARGET_UNIT, "frtest.service")), REASON_NO_TARGET);
+        assert_int_equal(resolve(target_of(TARGET_UNIT, "frtest.service")), REASON_AMBIGUOUS);
+        assert_int_equal(site.several.n, 2);
         assert_int_equal(resolve_path(&twin), REASON_NONE);
+}
+
+#define ID "5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d"
+
+static void a_container_is_its_cgroup_and_two_are_named(void **state) {
+        struct cage one = cage_make("docker-" ID ".scope"), two;
+        char twin[700];
+
+        (void) state;
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, ID)), REASON_NOT_RUNNING);
+        (void) cage_spawn(&one, NULL, NULL);
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, ID)), REASON_NONE);
+        check_site(&one, false);
+        assert_string_equal(site_unit(&site), "docker-" ID ".scope");
+        assert_string_equal(site_freezable_unit(&site), "docker-" ID ".scope");
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, "5eedf00d5eed")), REASON_NONE);
+        check_site(&one, false);
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, "5eedf00d5eee")), REASON_NO_TARGET);
+
+        two = cage_make(ID);
+        (void) cage_spawn(&two, NULL, NULL);
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, ID)), REASON_AMBIGUOUS);
+        assert_int_equal(site.several.n, 2);
+        (void) snprintf(twin, sizeof(twin), "%s", site.several.v[0]);
+        assert_true(strcmp(twin, one.path) == 0 || strcmp(twin, two.path) == 0);
+        /* and what it is once there is but one is no longer what it could be */
+        cage_remove(&one);
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, ID)), REASON_NONE);
+        assert_int_equal(site.several.n, 0);
+        check_site(&two, false);
+        assert_null(site_unit(&site));
+}
+
+static void a_user_without_a_session_has_nothing_to_hold(void **state) {
+        (void) state;
+        assert_int_equal(resolve(target_of(TARGET_USER, "4000000000")), REASON_NOT_RUNNING);
+        assert_int_equal(resolve(target_of(TARGET_USER, "freezed-nobody")), REASON_NO_TARGET);
 }
 
 static void a_cgroup_made_anew_is_found_anew(void **state) {
@@ -204,6 +243,12 @@ static void protected_names_are_protected_and_what_holds_them(void **state) {
         assert_int_equal(of_tree(TREE("x.slice", "x.slice/mine-1.service"), "x.slice/mine-1.service"),
                          REASON_PROTECTED);
         assert_int_equal(of_tree(TREE("ssh.service"), "ssh.service"), REASON_NONE);
+}
+
+static void an_escaped_name_protects_as_much(void **state) {
+        (void) state;
+        local = (struct local) { .n_patterns = 1, .patterns = { "cpu.service" } };
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/_cpu.service"), "x.slice/_cpu.service"), REASON_PROTECTED);
 }
 
 static void a_part_of_a_protected_unit_is_it(void **state) {
@@ -322,6 +367,9 @@ int main(void) {
                 CASE(a_path_is_the_cgroup_there),
                 CASE(what_is_not_there_or_empty_is_said_to_be),
                 CASE(a_unit_is_found_by_its_name_where_nobody_can_be_asked),
+                CASE(a_container_is_its_cgroup_and_two_are_named),
+                CASE(a_user_without_a_session_has_nothing_to_hold),
+                CASE(an_escaped_name_protects_as_much),
                 CASE(a_cgroup_made_anew_is_found_anew),
                 CASE(each_target_has_its_own_answer),
                 CASE(protected_names_are_protected_and_what_holds_them),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/paths.c */
 /* LINK: agent/core/site.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 
 /* Sites as they are recorded and read back, and the list of what is held. */
@@ -59,6 +60,36 @@ static void what_is_written_is_read_back(void **state) {
                         assert_string_equal(after.v[k].path, v[k].path);
                 else
                         assert_null(after.v[k].path);
+        }
+}
+
+static void a_site_has_the_unit_that_its_cgroup_is(void **state) {
+        static const struct {
+                const char *target, *path, *unit, *freezable;
+        } rows[] = {
+                { "unit:nginx.service", "/system.slice/nginx.service", "nginx.service", "nginx.service" },
+                { "unit:nginx.service", NULL, "nginx.service", "nginx.service" },
+                /* an alias, and a name that systemd escapes */
+                { "unit:sshd.service", "/system.slice/ssh.service", "ssh.service", "ssh.service" },
+                { "unit:cpu.service", "/system.slice/_cpu.service", "cpu.service", "cpu.service" },
+                { "slice:app.slice", "/app.slice", "app.slice", NULL },
+                { "slice:-.slice", "/", "-.slice", NULL },
+                { "user:alice", "/user.slice/user-1000.slice", "user-1000.slice", NULL },
+                { "user:alice", NULL, NULL, NULL },
+                { "container:web", "/user.slice/crun-web.scope", "crun-web.scope", "crun-web.scope" },
+                { "container:web", "/crun/web", NULL, NULL },
+                { "cgroup:/a/x.service", "/a/x.service", NULL, NULL },
+                { "pid:7", "/system.slice/x.service/freezed-0", NULL, NULL },
+                { "host", "/", NULL, NULL },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(site_done) struct site s = site_of(rows[i].target, rows[i].path, 1);
+                const char *unit = site_unit(&s), *freezable = site_freezable_unit(&s);
+
+                assert_string_equal(unit ? unit : "", rows[i].unit ? rows[i].unit : "");
+                assert_string_equal(freezable ? freezable : "", rows[i].freezable ? rows[i].freezable : "");
         }
 }
 
@@ -193,6 +224,7 @@ static void the_list_finds_replaces_and_forgets(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 cmocka_unit_test(what_is_written_is_read_back),
+                cmocka_unit_test(a_site_has_the_unit_that_its_cgroup_is),
                 cmocka_unit_test(no_sites_are_read_as_none),
                 cmocka_unit_test(what_no_version_wrote_is_refused),
                 cmocka_unit_test(a_path_that_json_cannot_hold_is_not_written_as_another),

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/find.c agent/core/container.c agent/core/paths.c agent/core/cgroup.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
+
+/* Containers by the layouts of the runtimes, and names that somebody inside gives: real cgroups, one process in each.
+ */
+
+#include "lib/cage.h"
+
+#include "agent/core/container.h"
+
+#define ID_A "aaaaaa1111111111111111111111111111111111111111111111111111111111"
+#define ID_B "aaaaaa2222222222222222222222222222222222222222222222222222222222"
+#define ID_C "cccccc3333333333333333333333333333333333333333333333333333333333"
+
+static struct paths several;
+static char *found;
+
+static void forget(void) {
+        free(TAKE_PTR(found));
+        paths_done(&several);
+}
+
+static int end(void **state) {
+        forget();
+        return cage_end(state);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, cage_begin, end)
+
+/* Every folder on the way, a process in the last one. */
+static struct cage grow(const char *path) {
+        struct cage c = { .fd = -EBADF };
+        char part[512];
+
+        for (const char *p = path; p; p = strchr(p + 1, '/')) {
+                const char *next = strchr(p + 1, '/');
+                const size_t n = next ? (size_t) (next - path) : strlen(path);
+                char dir[1200];
+
+                memcpy(part, path, n);
+                part[n] = 0;
+                (void) snprintf(dir, sizeof(dir), "%s/%s", cage_top()->dir, part);
+                if (access(dir, F_OK) < 0)
+                        c = cage_make(part);
+        }
+        return c;
+}
+
+static struct cage populate(const char *path) {
+        struct cage c = grow(path);
+
+        (void) cage_spawn(&c, NULL, NULL);
+        return c;
+}
+
+static int find(const char *wanted) {
+        forget();
+        return find_cgroup(cage_top()->dir, container_fits, wanted, &found, &several);
+}
+
+/* The container that is found is the one at this path below top. */
+static void finds(const char *wanted, const char *path) {
+        const int r = find(wanted);
+
+        if (r < 0)
+                fail_msg("%s: %s", wanted, strerror(-r));
+        assert_string_equal(found + 1, path);
+        assert_int_equal(several.n, 0);
+}
+
+static void each_layout_is_known(void **state) {
+        static const char *const by_id[] = {
+                "system.slice/docker-" ID_A ".scope",
+                "machine.slice/libpod-" ID_A ".scope",
+                "user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID_A ".scope",
+                "system.slice/nerdctl-" ID_A ".scope",
+                "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0_1.slice/cri-containerd-" ID_A ".scope",
+                "kubepods.slice/kubepods-pod0.slice/crio-" ID_A ".scope",
+                "docker/" ID_A,
+                "libpod_parent/libpod-" ID_A,
+                "kubepods/besteffort/pod0-1/" ID_A,
+                "kubepods/pod0-1/crio-" ID_A,
+                "own/parent/" ID_A,
+        };
+        static const char *const by_name[] = {
+                "user.slice/crun-web.scope", "system.slice/runc-web.scope", "crun/web", "default/web", "web",
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(by_id); i++) {
+                struct cage c = populate(by_id[i]);
+
+                finds(ID_A, by_id[i]);
+                finds("aaaaaa111111", by_id[i]);
+                finds("aaaaaa", by_id[i]);
+                assert_int_equal(find("aaaaa"), -ENOENT);
+                assert_int_equal(find("aaaaaa2"), -ENOENT);
+                assert_int_equal(find("AAAAAA"), -ENOENT);
+                cage_remove(&c);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(by_name); i++) {
+                struct cage c = populate(by_name[i]);
+
+                finds("web", by_name[i]);
+                assert_int_equal(find("we"), -ENOENT);
+                assert_int_equal(find("web1"), -ENOENT);
+                cage_remove(&c);
+        }
+}
+
+static void what_looks_after_a_container_is_not_it(void **state) {
+        (void) state;
+        (void) populate("machine.slice/libpod-conmon-" ID_A ".scope");
+        (void) populate("system.slice/crio-conmon-" ID_C ".scope");
+        (void) populate("system.slice/containerd.service");
+        assert_int_equal(find(ID_A), -ENOENT);
+        assert_int_equal(find("cccccc"), -ENOENT);
+        assert_int_equal(find("containerd.service"), -ENOENT);
+        (void) populate("machine.slice/libpod-" ID_A ".scope/container");
+        finds(ID_A, "machine.slice/libpod-" ID_A ".scope");
+}
+
+static void folders_and_units_are_no_containers(void **state) {
+        (void) state;
+        (void) populate("docker/" ID_A);
+        (void) populate("kubepods/pod1/" ID_C);
+        (void) populate("system.slice/x.service");
+        assert_int_equal(find("docker"), -ENOENT);
+        assert_int_equal(find("kubepods"), -ENOENT);
+        assert_int_equal(find("system.slice"), -ENOENT);
+        assert_int_equal(find("x.service"), -ENOENT);
+}
+
+static void two_that_begin_alike_are_named_and_neither_is_chosen(void **state) {
+        (void) state;
+        (void) populate("docker/" ID_A);
+        (void) populate("system.slice/deep.slice/docker-" ID_B ".scope");
+        assert_int_equal(find("aaaaaa"), -ENOTUNIQ);
+        assert_null(found);
+        assert_int_equal(several.n, 2);
+        finds("aaaaaa1", "docker/" ID_A);
+        finds(ID_B, "system.slice/deep.slice/docker-" ID_B ".scope");
+        /* a name that is one's in full is no longer the beginning of another's */
+        (void) populate("aaaaaa");
+        finds("aaaaaa", "aaaaaa");
+}
+
+static void a_name_planted_inside_a_unit_shields_nobody(void **state) {
+        static const char *const real[] = {
+                "system.slice/docker-" ID_A ".scope",
+                "docker/" ID_A,
+                "user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID_A ".scope",
+        };
+
+        (void) state;
+        (void) populate("system.slice/evil.service/docker-" ID_A ".scope");
+        (void) populate("system.slice/evil.service/" ID_A);
+        (void) populate("docker/" ID_C "/docker-" ID_A ".scope");
+        (void) populate("user.slice/user-1000.slice/user@1000.service/app.slice/x.service/" ID_A);
+        for (size_t i = 0; i < ELEMENTSOF(real); i++) {
+                struct cage c = populate(real[i]);
+
+                finds(ID_A, real[i]);
+                finds("aaaaaa1", real[i]);
+                cage_remove(&c);
+        }
+}
+
+static void what_a_container_plants_in_itself_is_further_down(void **state) {
+        const char *inner = "system.slice/nested.service/docker-" ID_A ".scope";
+
+        (void) state;
+        (void) populate(inner);
+        (void) populate("system.slice/nested.service/docker-" ID_A ".scope/" ID_A);
+        (void) populate("system.slice/nested.service/docker-" ID_A ".scope/docker-" ID_A ".scope");
+        finds(ID_A, inner);
+        /* beside it is an equal */
+        (void) populate("system.slice/nested.service/docker-" ID_B ".scope");
+        assert_int_equal(find("aaaaaa"), -ENOTUNIQ);
+        finds("aaaaaa1", inner);
+}
+
+static void a_prefix_is_not_diverted_by_a_full_name_inside(void **state) {
+        (void) state;
+        (void) populate("docker/" ID_A);
+        (void) populate("system.slice/evil.service/aaaaaa");
+        finds("aaaaaa", "docker/" ID_A);
+}
+
+static void a_dead_one_does_not_count_beside_a_living_one(void **state) {
+        (void) state;
+        (void) grow("docker/" ID_A);
+        finds("aaaaaa", "docker/" ID_A);
+        (void) populate("system.slice/docker-" ID_B ".scope");
+        finds("aaaaaa", "system.slice/docker-" ID_B ".scope");
+}
+
+static void many_are_not_all_named(void **state) {
+        _cleanup_json_ json_t *json = NULL;
+        char path[96];
+
+        (void) state;
+        (void) grow("docker");
+        for (unsigned i = 0; i < PATHS_MAX + 3; i++) {
+                (void) snprintf(path, sizeof(path), "docker/aaaaaa%058u", i);
+                (void) cage_make(path);
+        }
+        assert_int_equal(find("aaaaaa"), -ENOTUNIQ);
+        assert_int_equal(several.n, PATHS_MAX);
+        json = paths_to_json(&several);
+        assert_int_equal(json_array_size(json), PATHS_MAX + 1);
+        assert_string_equal(json_string_value(json_array_get(json, PATHS_MAX)), "and 3 more");
+}
+
+static void nothing_is_found_where_there_is_nothing(void **state) {
+        const size_t fds = wire_open_fds();
+
+        (void) state;
+        assert_int_equal(find(ID_A), -ENOENT);
+        assert_int_equal(find_cgroup("/nowhere", container_fits, ID_A, &found, &several), -ENOENT);
+        assert_int_equal(wire_open_fds(), fds);
+}
+
+int main(void) {
+        const struct CMUnitTest cases[] = {
+                CASE(each_layout_is_known),
+                CASE(what_looks_after_a_container_is_not_it),
+                CASE(folders_and_units_are_no_containers),
+                CASE(two_that_begin_alike_are_named_and_neither_is_chosen),
+                CASE(a_name_planted_inside_a_unit_shields_nobody),
+                CASE(what_a_container_plants_in_itself_is_further_down),
+                CASE(a_prefix_is_not_diverted_by_a_full_name_inside),
+                CASE(a_dead_one_does_not_count_beside_a_living_one),
+                CASE(many_are_not_all_named),
+                CASE(nothing_is_found_where_there_is_nothing),
+        };
+
+        return CAGE_MAIN(cases);
+}
