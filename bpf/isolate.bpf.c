@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 
-/* Cuts a cgroup off from the network: new connections, unconnected sends and binds are refused with EPERM at once,
- * packets of any socket that belongs to the cgroup are dropped both ways, except to and from the permitted addresses.
- * FAIL-CLOSED: whatever cannot be read or understood is not permitted. Kernel floor 5.7 (cgroup links). None of the
- * programs sleeps. */
+/* Cuts a cgroup off from the network: new connections, unconnected sends, binds and sockets of uncommon kinds are
+ * refused with EPERM at once, packets of any socket that belongs to the cgroup are dropped both ways, except to and
+ * from the permitted addresses. FAIL-CLOSED: whatever cannot be read or understood is not permitted. Kernel floor 5.7
+ * (cgroup links). None of the programs sleeps. */
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -16,8 +16,11 @@
 
 #include "bpf/isolate_abi.h"
 
-#define PASS            1
-#define DENY            0
+#define PASS 1
+#define DENY 0
+/* asm/socket.h has them for user space only */
+#define SOCK_STREAM     1
+#define SOCK_DGRAM      2
 #define FRAGMENT_OFFSET 0x1fff
 #define IP_WORDS        (sizeof(struct iphdr) / 4)
 
@@ -86,6 +89,20 @@ static __always_inline int refuse(void) {
         if (c)
                 c->refused++;
         return DENY;
+}
+
+/* What is left without it could only send what the packet hooks drop: this takes the tools away. MPTCP is among them
+ * because its further paths are opened by the kernel, at the peer's word. A kernel's own socket (kern) is not seen. */
+SEC("cgroup/sock_create")
+int isolate_create(struct bpf_sock *ctx) {
+        __u32 zero = 0;
+        const struct isolate_policy *policy = bpf_map_lookup_elem(&isolate_policy, &zero);
+
+        if (ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP)
+                return PASS;
+        if (ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP)
+                return PASS;
+        return policy && policy->any_protocol ? PASS : refuse();
 }
 
 static __always_inline int judge_call4(struct bpf_sock_addr *ctx) {

@@ -14,6 +14,9 @@
  *   { 10.0.0.5/32, tcp, 443 }                         segments to 10.0.0.5:443 and back from there
  *   { fd00::/8, any protocol, any port }              everything to and from that network
  *
+ * Sockets other than of TCP and UDP (raw, ping, SCTP, MPTCP, ...) can be made only where a permit is for any protocol:
+ * no other permit could be meant for them. Those that exist are the packet hooks' part.
+ *
  * The port is always the remote one. Loopback is not special: a proxy on 127.0.0.1 is a way out.
  */
 
@@ -33,12 +36,13 @@ struct isolate_permit {
 
 struct isolate_policy {
         __u32 n;
+        __u32 any_protocol; /* a permit is for every protocol: sockets of any kind can be made */
         struct isolate_permit permit[ISOLATE_PERMITS_MAX];
 };
 
 /* Per CPU, one entry: what the hooks decided since the hold began. */
 struct isolate_counters {
-        __u64 refused;                 /* connect, sendmsg and bind calls */
+        __u64 refused;                 /* socket, connect, sendmsg and bind calls */
         __u64 dropped_out, dropped_in; /* packets */
         __u64 passed_out, passed_in;
 };

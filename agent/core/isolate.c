@@ -94,10 +94,11 @@ static int set_load(struct set *ret) {
         if (!skel)
                 return errno > 0 ? -errno : -EIO;
         const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
-                [ISOLATE_CONNECT4] = skel->progs.isolate_connect4, [ISOLATE_CONNECT6] = skel->progs.isolate_connect6,
-                [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4, [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6,
-                [ISOLATE_BIND4] = skel->progs.isolate_bind4,       [ISOLATE_BIND6] = skel->progs.isolate_bind6,
-                [ISOLATE_EGRESS] = skel->progs.isolate_egress,     [ISOLATE_INGRESS] = skel->progs.isolate_ingress,
+                [ISOLATE_CREATE] = skel->progs.isolate_create,     [ISOLATE_CONNECT4] = skel->progs.isolate_connect4,
+                [ISOLATE_CONNECT6] = skel->progs.isolate_connect6, [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4,
+                [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6, [ISOLATE_BIND4] = skel->progs.isolate_bind4,
+                [ISOLATE_BIND6] = skel->progs.isolate_bind6,       [ISOLATE_EGRESS] = skel->progs.isolate_egress,
+                [ISOLATE_INGRESS] = skel->progs.isolate_ingress,
         };
         for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
                 s.prog[h] = fcntl(bpf_program__fd(progs[h]), F_DUPFD_CLOEXEC, 3);
@@ -148,6 +149,8 @@ int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const s
                 fill_permit(&a[k], &policy.permit[k]);
         for (size_t k = 0; k < n_b; k++)
                 fill_permit(&b[k], &policy.permit[n_a + k]);
+        for (size_t k = 0; k < policy.n; k++)
+                policy.any_protocol |= policy.permit[k].proto_mask == 0;
         if ((policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0) ||
             bpf_map_freeze(i->spare.policy) < 0) {
                 r = -errno;

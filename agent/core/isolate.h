@@ -17,14 +17,15 @@
 
 /* X(NAME, "id", kernel attach type, phase): first calls are refused and nothing comes in, so that no connection is made
  * any more; then the existing sockets are destroyed, while their RST can still leave; then nothing goes out. */
-#define ISOLATE_HOOK_TABLE(X)                                    \
-        X(CONNECT4, "connect4", BPF_CGROUP_INET4_CONNECT, CALLS) \
-        X(CONNECT6, "connect6", BPF_CGROUP_INET6_CONNECT, CALLS) \
-        X(SENDMSG4, "sendmsg4", BPF_CGROUP_UDP4_SENDMSG, CALLS)  \
-        X(SENDMSG6, "sendmsg6", BPF_CGROUP_UDP6_SENDMSG, CALLS)  \
-        X(BIND4, "bind4", BPF_CGROUP_INET4_BIND, CALLS)          \
-        X(BIND6, "bind6", BPF_CGROUP_INET6_BIND, CALLS)          \
-        X(EGRESS, "egress", BPF_CGROUP_INET_EGRESS, PACKETS)     \
+#define ISOLATE_HOOK_TABLE(X)                                        \
+        X(CREATE, "sock_create", BPF_CGROUP_INET_SOCK_CREATE, CALLS) \
+        X(CONNECT4, "connect4", BPF_CGROUP_INET4_CONNECT, CALLS)     \
+        X(CONNECT6, "connect6", BPF_CGROUP_INET6_CONNECT, CALLS)     \
+        X(SENDMSG4, "sendmsg4", BPF_CGROUP_UDP4_SENDMSG, CALLS)      \
+        X(SENDMSG6, "sendmsg6", BPF_CGROUP_UDP6_SENDMSG, CALLS)      \
+        X(BIND4, "bind4", BPF_CGROUP_INET4_BIND, CALLS)              \
+        X(BIND6, "bind6", BPF_CGROUP_INET6_BIND, CALLS)              \
+        X(EGRESS, "egress", BPF_CGROUP_INET_EGRESS, PACKETS)         \
         X(INGRESS, "ingress", BPF_CGROUP_INET_INGRESS, CALLS)
 
 enum isolate_phase {
