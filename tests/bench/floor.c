@@ -10,11 +10,12 @@
 #include "bpf/isolate.skel.h"
 
 #define FILE_SIZE (8 << 20)
-#define PROGS     8
+#define PROGS_MAX 16
 
 struct held {
         int cgroup, events, freeze;
-        int links[PROGS];
+        int links[PROGS_MAX];
+        size_t n_links;
 };
 
 struct floor {
@@ -106,24 +107,16 @@ static void append(struct floor *f) {
 }
 
 static void link_all(struct floor *f, struct held *h) {
-        const struct {
-                struct bpf_program *prog;
-                enum bpf_attach_type type;
-        } all[PROGS] = {
-                { f->skel->progs.isolate_connect4, BPF_CGROUP_INET4_CONNECT },
-                { f->skel->progs.isolate_connect6, BPF_CGROUP_INET6_CONNECT },
-                { f->skel->progs.isolate_sendmsg4, BPF_CGROUP_UDP4_SENDMSG },
-                { f->skel->progs.isolate_sendmsg6, BPF_CGROUP_UDP6_SENDMSG },
-                { f->skel->progs.isolate_bind4, BPF_CGROUP_INET4_BIND },
-                { f->skel->progs.isolate_bind6, BPF_CGROUP_INET6_BIND },
-                { f->skel->progs.isolate_egress, BPF_CGROUP_INET_EGRESS },
-                { f->skel->progs.isolate_ingress, BPF_CGROUP_INET_INGRESS },
-        };
+        struct bpf_program *prog;
 
-        for (size_t i = 0; i < PROGS; i++) {
-                h->links[i] = bpf_link_create(bpf_program__fd(all[i].prog), h->cgroup, all[i].type, NULL);
-                if (h->links[i] < 0)
+        h->n_links = 0;
+        bpf_object__for_each_program(prog, f->skel->obj) {
+                const int link = bpf_link_create(bpf_program__fd(prog), h->cgroup,
+                                                 bpf_program__expected_attach_type(prog), NULL);
+
+                if (link < 0 || h->n_links == ELEMENTSOF(h->links))
                         fail("a program could not be attached: %s", strerror(errno));
+                h->links[h->n_links++] = link;
         }
 }
 
@@ -169,6 +162,6 @@ void floor_round(struct floor *f, struct floor_times *ret) {
         ask(f, false);
         wait_until(f, "frozen 0");
         for (size_t i = 0; i < f->n_held; i++)
-                for (size_t k = 0; k < PROGS; k++)
+                for (size_t k = 0; k < f->held[i].n_links; k++)
                         (void) close(f->held[i].links[k]);
 }
