@@ -75,13 +75,13 @@ with_keys() {
 
 # The last receipt counts; a refusal by the gate is no receipt; else it is whatever freezectl said.
 order_said() {
-        { read -r ANSWER; read -r ID; read -r RECEIPT; } < <(box_run host jq -rs '(map(.receipt | values) | last // {}) as $r | map(.refused | values) as $gate |
+        { read -r ANSWER; read -r ID; read -r RECEIPT; } < <(jq -rs '(map(.receipt | values) | last // {}) as $r | map(.refused | values) as $gate |
                 if $r.state then ([$r.state] + $r.reasons | join(" ")) else "refused \($gate[0] // empty)" end, $r.id, ($r | tojson)' <<<"$1" 2>/dev/null)
         ANSWER=${ANSWER:-$1}
 }
 
 receipt() {
-        box_run host jq -r "$1" <<<"$RECEIPT"
+        jq -r "$1" <<<"$RECEIPT"
 }
 
 order() {
@@ -98,7 +98,7 @@ order_file() {
         local file=$2
         with_keys "$1"
         shift 2
-        ID=$(box_run host freezectl "$@" "${KEYS[@]}" --reason test --yes --out "$file" --json </dev/null | box_run host jq -r .summary.id)
+        ID=$(box_run host freezectl "$@" "${KEYS[@]}" --reason test --yes --out "$file" --json </dev/null | jq -r .summary.id)
 }
 
 look() {
