@@ -18,7 +18,9 @@
 
 #define PASS 1
 #define DENY 0
-/* asm/socket.h has them for user space only */
+/* the C library has them */
+#define AF_INET         2
+#define AF_INET6        10
 #define SOCK_STREAM     1
 #define SOCK_DGRAM      2
 #define FRAGMENT_OFFSET 0x1fff
@@ -38,9 +40,12 @@ struct {
         __type(value, struct isolate_counters);
 } isolate_count SEC(".maps");
 
+#include "bpf/attempts.bpf.h"
+
 struct remote {
         __be32 addr[4];
-        __u16 port; /* 0: unknown, matches only a permit for any port */
+        __u16 port;   /* 0: unknown, matches only a permit for any port */
+        __be16 local; /* only told, never judged */
         __u8 proto;
 };
 
@@ -83,89 +88,117 @@ static __always_inline void set_v4(struct remote *r, __be32 addr) {
         r->addr[3] = addr;
 }
 
-static __always_inline int refuse(void) {
+static __always_inline int refuse(struct isolate_attempt *a) {
         struct isolate_counters *c = counters();
 
         if (c)
                 c->refused++;
+        tell_call(a);
         return DENY;
 }
 
 /* What is left without it could only send what the packet hooks drop: this takes the tools away. MPTCP is among them
- * because its further paths are opened by the kernel, at the peer's word. A kernel's own socket (kern) is not seen. */
+ * because its further paths are opened by the kernel, at the peer's word. A kernel's own socket is not seen. */
 SEC("cgroup/sock_create")
 int isolate_create(struct bpf_sock *ctx) {
         __u32 zero = 0;
         const struct isolate_policy *policy = bpf_map_lookup_elem(&isolate_policy, &zero);
+        struct isolate_attempt a = { .hook = ISOLATE_CREATE };
 
         if (ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP)
                 return PASS;
         if (ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP)
                 return PASS;
-        return policy && policy->any_protocol ? PASS : refuse();
+        if (policy && policy->any_protocol)
+                return PASS;
+        a.family = ctx->family;
+        a.type = ctx->type;
+        a.proto = ctx->protocol;
+        return refuse(&a);
 }
 
-static __always_inline int judge_call4(struct bpf_sock_addr *ctx) {
+static __always_inline int judge_call(struct bpf_sock_addr *ctx, const struct remote *r, __u8 hook) {
+        struct isolate_attempt a = { .hook = hook };
+
+        if (permitted(r) == PASS)
+                return PASS;
+        __builtin_memcpy(a.addr, r->addr, sizeof(a.addr));
+        a.port = r->port;
+        a.proto = ctx->protocol;
+        a.family = ctx->family;
+        a.type = ctx->type;
+        return refuse(&a);
+}
+
+static __always_inline int judge_call4(struct bpf_sock_addr *ctx, __u8 hook) {
         struct remote r = { .port = bpf_ntohs((__u16) ctx->user_port), .proto = ctx->protocol };
 
         set_v4(&r, ctx->user_ip4);
-        return permitted(&r) == PASS ? PASS : refuse();
+        return judge_call(ctx, &r, hook);
 }
 
-static __always_inline int judge_call6(struct bpf_sock_addr *ctx) {
+static __always_inline int judge_call6(struct bpf_sock_addr *ctx, __u8 hook) {
         struct remote r = { .port = bpf_ntohs((__u16) ctx->user_port), .proto = ctx->protocol };
 
         r.addr[0] = ctx->user_ip6[0];
         r.addr[1] = ctx->user_ip6[1];
         r.addr[2] = ctx->user_ip6[2];
         r.addr[3] = ctx->user_ip6[3];
-        return permitted(&r) == PASS ? PASS : refuse();
+        return judge_call(ctx, &r, hook);
 }
 
 SEC("cgroup/connect4")
 int isolate_connect4(struct bpf_sock_addr *ctx) {
-        return judge_call4(ctx);
+        return judge_call4(ctx, ISOLATE_CONNECT4);
 }
 
 SEC("cgroup/connect6")
 int isolate_connect6(struct bpf_sock_addr *ctx) {
-        return judge_call6(ctx);
+        return judge_call6(ctx, ISOLATE_CONNECT6);
 }
 
 /* Sees only sends that name a destination; connected sockets are the packet hooks' part. */
 SEC("cgroup/sendmsg4")
 int isolate_sendmsg4(struct bpf_sock_addr *ctx) {
-        return judge_call4(ctx);
+        return judge_call4(ctx, ISOLATE_SENDMSG4);
 }
 
 SEC("cgroup/sendmsg6")
 int isolate_sendmsg6(struct bpf_sock_addr *ctx) {
-        return judge_call6(ctx);
+        return judge_call6(ctx, ISOLATE_SENDMSG6);
 }
 
 /* No new listener while held, whoever it is for. */
+static __always_inline int judge_bind(struct bpf_sock_addr *ctx, __u8 hook) {
+        struct isolate_attempt a = { .hook = hook };
+
+        a.local_port = bpf_ntohs((__u16) ctx->user_port);
+        a.proto = ctx->protocol;
+        a.family = ctx->family;
+        a.type = ctx->type;
+        return refuse(&a);
+}
+
 SEC("cgroup/bind4")
 int isolate_bind4(struct bpf_sock_addr *ctx) {
-        (void) ctx;
-        return refuse();
+        return judge_bind(ctx, ISOLATE_BIND4);
 }
 
 SEC("cgroup/bind6")
 int isolate_bind6(struct bpf_sock_addr *ctx) {
-        (void) ctx;
-        return refuse();
+        return judge_bind(ctx, ISOLATE_BIND6);
 }
 
-/* The remote port, which stands first in the TCP and UDP header on the way in and second on the way out. 0 for anything
- * else. */
-static __always_inline __u16 remote_port(struct __sk_buff *skb, __u32 offset, __u8 proto, int out) {
+/* The remote port stands first in the TCP and UDP header on the way in and second on the way out. */
+static __always_inline void read_ports(struct __sk_buff *skb, __u32 offset, int out, struct remote *r) {
         __be16 ports[2];
 
-        if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
-                return 0;
+        if (r->proto != IPPROTO_TCP && r->proto != IPPROTO_UDP)
+                return;
         if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
-                return 0;
-        return bpf_ntohs(ports[out ? 1 : 0]);
+                return;
+        r->port = bpf_ntohs(ports[out ? 1 : 0]);
+        r->local = ports[out ? 0 : 1];
 }
 
 static __always_inline int read_v4(struct __sk_buff *skb, int out, struct remote *ret) {
@@ -181,7 +214,7 @@ static __always_inline int read_v4(struct __sk_buff *skb, int out, struct remote
         ret->proto = ip.protocol;
         /* A later fragment has no ports: it passes only where every port does. */
         if (!(bpf_ntohs(ip.frag_off) & FRAGMENT_OFFSET))
-                ret->port = remote_port(skb, sizeof(ip), ip.protocol, out);
+                read_ports(skb, sizeof(ip), out, ret);
         return 1;
 }
 
@@ -193,19 +226,33 @@ static __always_inline int read_v6(struct __sk_buff *skb, int out, struct remote
         __builtin_memcpy(ret->addr, out ? &ip.daddr : &ip.saddr, sizeof(ret->addr));
         /* Extension headers are not walked: such a packet passes only where every protocol and port does. */
         ret->proto = ip.nexthdr;
-        ret->port = remote_port(skb, sizeof(ip), ip.nexthdr, out);
+        read_ports(skb, sizeof(ip), out, ret);
         return 1;
+}
+
+static __always_inline void tell_packet(struct __sk_buff *skb, const struct remote *r, int out, __u8 family) {
+        struct isolate_attempt a = { .hook = out ? ISOLATE_EGRESS : ISOLATE_INGRESS, .family = family };
+
+        if (!isolate_telling.ring)
+                return;
+        __builtin_memcpy(a.addr, r->addr, sizeof(a.addr));
+        a.proto = r->proto;
+        a.port = r->port;
+        a.local_port = bpf_ntohs(r->local);
+        a.cgroup_id = bpf_skb_cgroup_id(skb);
+        tell(&a);
 }
 
 static __always_inline int judge_packet(struct __sk_buff *skb, int out) {
         struct isolate_counters *c = counters();
         struct remote r = {};
         int verdict = DENY, known = 0;
+        __u8 family = 0;
 
         if (skb->protocol == bpf_htons(ETH_P_IP))
-                known = read_v4(skb, out, &r);
+                known = read_v4(skb, out, &r), family = AF_INET;
         else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-                known = read_v6(skb, out, &r);
+                known = read_v6(skb, out, &r), family = AF_INET6;
         if (known)
                 verdict = permitted(&r);
         if (c) {
@@ -214,6 +261,8 @@ static __always_inline int judge_packet(struct __sk_buff *skb, int out) {
                 else
                         *(out ? &c->dropped_out : &c->dropped_in) += 1;
         }
+        if (verdict == DENY)
+                tell_packet(skb, &r, out, family);
         return verdict;
 }
 

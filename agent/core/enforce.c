@@ -116,8 +116,8 @@ static void wait_frozen(struct agent *a, struct enforced *e) {
 static void isolate_sites(struct agent *a, struct enforced *e) {
         const struct hold *h = hold_set_find(a->holds, recorded_id(e->recorded));
         struct phases *p = recorded_phases(e->recorded);
-        const int ready = isolate_begin(a->isolate, a->local.permits, a->local.n_permits, h ? h->permits : NULL,
-                                        h ? h->n_permits : 0);
+        const int ready = isolate_begin(a->isolate, recorded_id(e->recorded), a->local.permits, a->local.n_permits,
+                                        h ? h->permits : NULL, h ? h->n_permits : 0);
 
         for_each_site(a, e, step_enter);
         phases_stamp(p, PHASE_ENTER);

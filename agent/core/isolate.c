@@ -9,9 +9,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "agent/core/isolate_set.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
-#include "bpf/isolate.skel.h"
 
 struct hook_conf {
         const char *id;
@@ -29,27 +29,14 @@ static const struct hook_conf hooks[_ISOLATE_HOOK_MAX] = {
 #define PIN_DIR_MAX 512
 /* PINS/<32 hex>/<cgroup id>_freeze is the mark; no hook has that id */
 #define MARK "_freeze"
-
-/* A loaded set: the file descriptors keep it alive, the skeleton itself is freed after loading. */
-struct set {
-        int prog[_ISOLATE_HOOK_MAX];
-        int policy;
-        bool loaded;
-};
+/* PINS/attempts; no hold has that id */
+#define RING "attempts"
 
 struct isolate {
         char *pins;
-        struct set spare, taken;
+        int ring; /* -EBADF: none, sets only count */
+        struct isolate_set spare, taken;
 };
-
-static void set_close(struct set *s) {
-        if (!s->loaded)
-                return;
-        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
-                (void) close(s->prog[h]);
-        (void) close(s->policy);
-        s->loaded = false;
-}
 
 static int drop_message(enum libbpf_print_level level, const char *format, va_list args) {
         (void) level;
@@ -58,16 +45,25 @@ static int drop_message(enum libbpf_print_level level, const char *format, va_li
         return 0;
 }
 
+static int open_ring(const char *pins) {
+        char path[PIN_DIR_MAX];
+
+        (void) snprintf(path, sizeof(path), "%s/" RING, pins);
+        return io_mkdirs(pins, 0700) < 0 ? -EBADF : isolate_ring_open(path);
+}
+
 int isolate_new(const char *pins, struct isolate **ret) {
         _cleanup_(isolate_freep) struct isolate *i = calloc(1, sizeof(*i));
 
         if (!i)
                 return -ENOMEM;
+        i->ring = -EBADF;
         i->pins = strdup(pins);
         if (!i->pins)
                 return -ENOMEM;
         /* libbpf prints to stderr; the errno is what we report */
         (void) libbpf_set_print(drop_message);
+        i->ring = open_ring(pins);
         (void) isolate_prepare(i);
         *ret = TAKE_PTR(i);
         return 0;
@@ -76,8 +72,9 @@ int isolate_new(const char *pins, struct isolate **ret) {
 void isolate_free(struct isolate *i) {
         if (!i)
                 return;
-        set_close(&i->spare);
-        set_close(&i->taken);
+        isolate_set_close(&i->spare);
+        isolate_set_close(&i->taken);
+        closep(&i->ring);
         free(i->pins);
         free(i);
 }
@@ -86,38 +83,12 @@ void isolate_freep(struct isolate **i) {
         isolate_free(*i);
 }
 
-static int set_load(struct set *ret) {
-        struct isolate_bpf *skel = isolate_bpf__open_and_load();
-        struct set s = { .loaded = true };
-        int r = 0;
-
-        if (!skel)
-                return errno > 0 ? -errno : -EIO;
-        const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
-                [ISOLATE_CREATE] = skel->progs.isolate_create,     [ISOLATE_CONNECT4] = skel->progs.isolate_connect4,
-                [ISOLATE_CONNECT6] = skel->progs.isolate_connect6, [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4,
-                [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6, [ISOLATE_BIND4] = skel->progs.isolate_bind4,
-                [ISOLATE_BIND6] = skel->progs.isolate_bind6,       [ISOLATE_EGRESS] = skel->progs.isolate_egress,
-                [ISOLATE_INGRESS] = skel->progs.isolate_ingress,
-        };
-        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
-                s.prog[h] = fcntl(bpf_program__fd(progs[h]), F_DUPFD_CLOEXEC, 3);
-                if (s.prog[h] < 0 && r == 0)
-                        r = -errno;
-        }
-        s.policy = fcntl(bpf_map__fd(skel->maps.isolate_policy), F_DUPFD_CLOEXEC, 3);
-        if (s.policy < 0 && r == 0)
-                r = -errno;
-        isolate_bpf__destroy(skel);
-        if (r < 0)
-                set_close(&s);
-        else
-                *ret = s;
-        return r;
+int isolate_ring(const struct isolate *i) {
+        return i->ring;
 }
 
 int isolate_prepare(struct isolate *i) {
-        return i->spare.loaded ? 0 : set_load(&i->spare);
+        return i->spare.loaded ? 0 : isolate_set_load(i->ring, &i->spare);
 }
 
 static void fill_permit(const struct permit *p, struct isolate_permit *ret) {
@@ -135,9 +106,9 @@ static void fill_permit(const struct permit *p, struct isolate_permit *ret) {
         memcpy(ret->mask, mask, sizeof(ret->mask));
 }
 
-int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const struct permit *b, size_t n_b) {
+int isolate_begin(struct isolate *i, const struct command_id *hold, const struct permit *a, size_t n_a,
+                  const struct permit *b, size_t n_b) {
         struct isolate_policy policy = { .n = (uint32_t) (n_a + n_b) };
-        const uint32_t zero = 0;
         int r;
 
         if (n_a + n_b > ISOLATE_PERMITS_MAX)
@@ -151,21 +122,21 @@ int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const s
                 fill_permit(&b[k], &policy.permit[n_a + k]);
         for (size_t k = 0; k < policy.n; k++)
                 policy.any_protocol |= policy.permit[k].proto_mask == 0;
-        if ((policy.n > 0 && bpf_map_update_elem(i->spare.policy, &zero, &policy, BPF_ANY) < 0) ||
-            bpf_map_freeze(i->spare.policy) < 0) {
-                r = -errno;
+        memcpy(policy.hold, hold->b, sizeof(policy.hold));
+        r = isolate_set_fix(&i->spare, &policy);
+        if (r < 0) {
                 /* FAIL-CLOSED: with these permits in it, it may not become the set of a hold that permits nothing */
-                set_close(&i->spare);
+                isolate_set_close(&i->spare);
                 return r;
         }
-        set_close(&i->taken);
+        isolate_set_close(&i->taken);
         i->taken = i->spare;
-        i->spare = (struct set) { 0 };
+        i->spare = (struct isolate_set) { 0 };
         return 0;
 }
 
 void isolate_end(struct isolate *i) {
-        set_close(&i->taken);
+        isolate_set_close(&i->taken);
 }
 
 static void pin_dir(const struct isolate *i, const struct command_id *hold, char *ret, size_t n) {

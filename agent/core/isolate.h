@@ -2,7 +2,7 @@
 #pragma once
 
 /* The isolation programs of bpf/isolate.bpf.c: loaded ahead of need, attached by cgroup link, pinned so that they
- * outlive the agent. The only user of the generated skeleton.
+ * outlive the agent.
  *
  * Pins: PINS/<hold id>/<cgroup id in hex>_<hook> (bpffs takes no dot in a name). A pin proves nothing (a detached link
  * keeps its pin): isolate_read asks the kernel which cgroup each link is attached to. */
@@ -15,29 +15,9 @@
 #include "policy/cleanup.h"
 #include "policy/command.h"
 
-/* X(NAME, "id", kernel attach type, phase): first calls are refused and nothing comes in, so that no connection is made
- * any more; then the existing sockets are destroyed, while their RST can still leave; then nothing goes out. */
-#define ISOLATE_HOOK_TABLE(X)                                        \
-        X(CREATE, "sock_create", BPF_CGROUP_INET_SOCK_CREATE, CALLS) \
-        X(CONNECT4, "connect4", BPF_CGROUP_INET4_CONNECT, CALLS)     \
-        X(CONNECT6, "connect6", BPF_CGROUP_INET6_CONNECT, CALLS)     \
-        X(SENDMSG4, "sendmsg4", BPF_CGROUP_UDP4_SENDMSG, CALLS)      \
-        X(SENDMSG6, "sendmsg6", BPF_CGROUP_UDP6_SENDMSG, CALLS)      \
-        X(BIND4, "bind4", BPF_CGROUP_INET4_BIND, CALLS)              \
-        X(BIND6, "bind6", BPF_CGROUP_INET6_BIND, CALLS)              \
-        X(EGRESS, "egress", BPF_CGROUP_INET_EGRESS, PACKETS)         \
-        X(INGRESS, "ingress", BPF_CGROUP_INET_INGRESS, CALLS)
-
 enum isolate_phase {
         ISOLATE_CALLS,
         ISOLATE_PACKETS,
-};
-
-enum isolate_hook {
-#define X(name, ...) ISOLATE_##name,
-        ISOLATE_HOOK_TABLE(X)
-#undef X
-                _ISOLATE_HOOK_MAX,
 };
 
 /* What the kernel says about one hook of one held cgroup. link_id 0: not attached. */
@@ -54,13 +34,17 @@ int isolate_new(const char *pins, struct isolate **ret) _warn_unused_;
 void isolate_free(struct isolate *i);
 void isolate_freep(struct isolate **i);
 
+/* Where sets tell what they refused (isolate_abi.h), shared by all and pinned as PINS/attempts. Borrowed; negative when
+ * there is none and sets only count. */
+int isolate_ring(const struct isolate *i);
+
 /* Loads a spare set if there is none (7 ms measured); call it when idle so that an order finds one waiting. 0 or
  * -errno. */
 int isolate_prepare(struct isolate *i);
 
 /* Takes the spare set (loading one if need be) for this hold and fixes its permits for good. 0 or -errno. */
-int isolate_begin(struct isolate *i, const struct permit *a, size_t n_a, const struct permit *b,
-                  size_t n_b) _warn_unused_;
+int isolate_begin(struct isolate *i, const struct command_id *hold, const struct permit *a, size_t n_a,
+                  const struct permit *b, size_t n_b) _warn_unused_;
 /* Attaches and pins the hooks of one phase to one cgroup. Goes on after a failure; the first -errno is returned, and
  * -EPERM from a cgroup that carries a foreign exclusive program comes back as -EBUSY. An already attached, pinned hook
  * is left as it is. */

@@ -66,7 +66,7 @@ static int scratch_open(const struct agent *a, int *ret_own, uint64_t *ret_id) {
 static void try_hooks(struct agent *a, json_t *array, int fd, uint64_t id) {
         struct isolate_link links[_ISOLATE_HOOK_MAX] = { 0 };
         const struct command_id nobody = { { 0 } };
-        int begun = isolate_begin(a->isolate, NULL, 0, NULL, 0), r = begun;
+        int begun = isolate_begin(a->isolate, &nobody, NULL, 0, NULL, 0), r = begun;
 
         if (begun == 0) {
                 r = isolate_attach(a->isolate, &nobody, fd, id, ISOLATE_CALLS);

@@ -127,7 +127,8 @@ still() {
         sleep 0.3
         [ "$(beats heart)" = "$n" ]
 }
-held() { frozen && [ "$(links)" -eq 8 ] && still; }
+hooks=$(grep -cE "^ +X\([A-Z0-9]+, \".*(CALLS|PACKETS)\)" bpf/isolate_abi.h)
+held() { frozen && [ "$(links)" -eq "$hooks" ] && still; }
 free() { ! frozen && [ "$(links)" -eq 0 ] && alive heart; }
 nothing_left() { [ -z "$(ls -A "$T/bpf/freezed")" ] && ! bpftool cgroup tree "$CG" | grep isolate_; }
 

@@ -38,7 +38,7 @@ static inline struct permit permit_of(const char *net, uint16_t port, uint8_t pr
 }
 
 static inline void hold(const struct command_id *id, const struct permit *p, size_t n, bool calls, bool packets) {
-        assert_int_equal(isolate_begin(isolate, p, n, NULL, 0), 0);
+        assert_int_equal(isolate_begin(isolate, id, p, n, NULL, 0), 0);
         if (calls)
                 assert_int_equal(isolate_attach(isolate, id, cage.fd, cage.id, ISOLATE_CALLS), 0);
         if (packets)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/isolate.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/core/isolate_set.c */
 /* LINK: tests/lib/cage.c */
 
 /* What each hook stops, and what it does not: real sockets of a held cgroup beside twins of none. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/isolate.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/core/isolate_set.c */
 /* LINK: tests/lib/cage.c */
 
 /* Links and pins: what is read back is what the kernel has, whatever someone did to the pins; what is dropped is gone.
@@ -142,7 +143,7 @@ static void a_hold_of_many_cgroups_is_dropped_whole(void **state) {
         struct cage c[MANY];
 
         (void) state;
-        assert_int_equal(isolate_begin(isolate, NULL, 0, NULL, 0), 0);
+        assert_int_equal(isolate_begin(isolate, &hold_a, NULL, 0, NULL, 0), 0);
         for (size_t k = 0; k < MANY; k++) {
                 char name[16];
 
@@ -203,7 +204,7 @@ static void exchanged_pins_are_seen(void **state) {
         assert_false(sees(&hold_a, ISOLATE_EGRESS));
         assert_false(sees(&hold_a, ISOLATE_BIND4));
         /* the right hook at another cgroup */
-        assert_int_equal(isolate_begin(isolate, NULL, 0, NULL, 0), 0);
+        assert_int_equal(isolate_begin(isolate, &hold_a, NULL, 0, NULL, 0), 0);
         assert_int_equal(isolate_attach(isolate, &hold_b, other.fd, other.id, ISOLATE_PACKETS), 0);
         isolate_end(isolate);
         pin_of(&hold_b, other.id, ISOLATE_EGRESS, b);
@@ -232,7 +233,7 @@ static void a_cgroup_made_anew_is_not_the_held_one(void **state) {
 static int hold_and_die(void *userdata) {
         isolate_free(TAKE_PTR(isolate));
         (void) userdata;
-        if (isolate_new(cage_pins(), &isolate) < 0 || isolate_begin(isolate, NULL, 0, NULL, 0) < 0 ||
+        if (isolate_new(cage_pins(), &isolate) < 0 || isolate_begin(isolate, &hold_a, NULL, 0, NULL, 0) < 0 ||
             isolate_attach(isolate, &hold_a, cage.fd, cage.id, ISOLATE_CALLS) < 0 ||
             isolate_attach(isolate, &hold_a, cage.fd, cage.id, ISOLATE_PACKETS) < 0)
                 return 1;
@@ -309,7 +310,7 @@ static void an_exclusive_program_of_someone_else_is_named(void **state) {
 
         (void) state;
         assert_int_equal(bpf_prog_attach(prog, cage.fd, BPF_CGROUP_INET_EGRESS, 0), 0);
-        assert_int_equal(isolate_begin(isolate, NULL, 0, NULL, 0), 0);
+        assert_int_equal(isolate_begin(isolate, &hold_a, NULL, 0, NULL, 0), 0);
         assert_int_equal(isolate_attach(isolate, &hold_a, cage.fd, cage.id, ISOLATE_CALLS), 0);
         assert_int_equal(isolate_attach(isolate, &hold_a, cage.fd, cage.id, ISOLATE_PACKETS), -EBUSY);
         /* the rest is in force all the same */
@@ -349,7 +350,7 @@ static void a_failing_step_leaves_no_link_unpinned(void **state) {
                 char setting[16];
                 int r;
 
-                assert_int_equal(isolate_begin(isolate, NULL, 0, NULL, 0), 0);
+                assert_int_equal(isolate_begin(isolate, &hold_a, NULL, 0, NULL, 0), 0);
                 (void) snprintf(setting, sizeof(setting), "fail:%u", k);
                 assert_int_equal(setenv("FREEZED_FAULT", setting, 1), 0);
                 r = isolate_attach(isolate, &hold_a, cage.fd, cage.id, ISOLATE_CALLS);
@@ -470,7 +471,7 @@ static int without_privileges(void *userdata) {
         if (syscall(SYS_capset, &header, none) < 0 || isolate_new(cage_pins(), &i) < 0)
                 return 1;
         /* it says why, and what needs a set says it too */
-        if (isolate_prepare(i) != -EPERM || isolate_begin(i, NULL, 0, NULL, 0) != -EPERM ||
+        if (isolate_prepare(i) != -EPERM || isolate_begin(i, &hold_a, NULL, 0, NULL, 0) != -EPERM ||
             isolate_attach(i, &hold_a, cage.fd, cage.id, ISOLATE_CALLS) != -ENODATA)
                 return 2;
         isolate_free(i);
@@ -489,7 +490,7 @@ static void pins_that_are_not_on_a_bpffs_hold_nothing(void **state) {
         (void) state;
         scratch_make(&dir);
         assert_int_equal(isolate_new(dir.path, &i), 0);
-        assert_int_equal(isolate_begin(i, NULL, 0, NULL, 0), 0);
+        assert_int_equal(isolate_begin(i, &hold_a, NULL, 0, NULL, 0), 0);
         assert_true(isolate_attach(i, &hold_a, cage.fd, cage.id, ISOLATE_CALLS) < 0);
         isolate_free(i);
         assert_int_equal(attached_at_all(&cage), 0);

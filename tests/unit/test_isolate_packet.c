@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/isolate.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/core/isolate_set.c */
 /* LINK: tests/lib/cage.c */
 
 /* What the packet programs make of packets that no socket here would send: the kernel runs the loaded programs on
@@ -268,11 +269,11 @@ static void every_entry_counts_up_to_the_last(void **state) {
         assert_true(out4(V4(.dst = "10.9.0.0")));
         assert_true(out4(V4(.dst = "10.9.0.127")));
         assert_false(out4(V4(.dst = "10.9.0.128")));
-        assert_int_equal(isolate_begin(isolate, p, ISOLATE_PERMITS_MAX + 1, NULL, 0), -E2BIG);
-        assert_int_equal(isolate_begin(isolate, p, ISOLATE_PERMITS_MAX, p, 1), -E2BIG);
+        assert_int_equal(isolate_begin(isolate, &hold_a, p, ISOLATE_PERMITS_MAX + 1, NULL, 0), -E2BIG);
+        assert_int_equal(isolate_begin(isolate, &hold_a, p, ISOLATE_PERMITS_MAX, p, 1), -E2BIG);
         /* both lists, in one */
         assert_int_equal(isolate_drop(isolate, &hold_a), 0);
-        assert_int_equal(isolate_begin(isolate, &p[1], 1, &p[2], 1), 0);
+        assert_int_equal(isolate_begin(isolate, &hold_a, &p[1], 1, &p[2], 1), 0);
         assert_int_equal(isolate_attach(isolate, &hold_a, cage.fd, cage.id, ISOLATE_PACKETS), 0);
         isolate_end(isolate);
         assert_false(out4(V4(.dst = "10.9.0.0")));

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/isolate_set.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/isolate.skel.h"
+
+/* PROC_PID_INIT_INO of linux/proc_ns.h: the first process namespace's, in which the kernel numbers by itself */
+#define PIDNS_FIRST 0xEFFFFFFCU
+
+static bool is_ring(int fd) {
+        struct bpf_map_info info = { 0 };
+        uint32_t size = sizeof(info);
+
+        return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_MAP_TYPE_RINGBUF &&
+               info.max_entries == ISOLATE_RING_SIZE;
+}
+
+int isolate_ring_open(const char *path) {
+        _cleanup_close_ int fd = bpf_obj_get(path);
+
+        if (fd >= 0)
+                return is_ring(fd) ? TAKE_FD(fd) : -EEXIST;
+        if (errno != ENOENT)
+                return -errno;
+        fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "isolate_ring", 0, 0, ISOLATE_RING_SIZE, NULL);
+        if (fd < 0 || bpf_obj_pin(fd, path) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+static void fill_telling(bool ring, struct isolate_telling *ret) {
+        const uint64_t cpus = (uint64_t) MAX(libbpf_num_possible_cpus(), 1);
+        struct stat st;
+
+        *ret = (struct isolate_telling) {
+                .interval_ns = 1000000000ULL * cpus / ISOLATE_TELL_PER_S,
+                .burst = MAX(ISOLATE_TELL_BURST / cpus, 4U),
+                .ring = ring,
+        };
+        if (getrandom(&ret->seed, sizeof(ret->seed), 0) != sizeof(ret->seed))
+                ret->seed = 1;
+        if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != PIDNS_FIRST) {
+                ret->pidns_dev = st.st_dev;
+                ret->pidns_ino = st.st_ino;
+        }
+}
+
+static int take_fds(const struct isolate_bpf *skel, struct isolate_set *ret) {
+        const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
+                [ISOLATE_CREATE] = skel->progs.isolate_create,     [ISOLATE_CONNECT4] = skel->progs.isolate_connect4,
+                [ISOLATE_CONNECT6] = skel->progs.isolate_connect6, [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4,
+                [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6, [ISOLATE_BIND4] = skel->progs.isolate_bind4,
+                [ISOLATE_BIND6] = skel->progs.isolate_bind6,       [ISOLATE_EGRESS] = skel->progs.isolate_egress,
+                [ISOLATE_INGRESS] = skel->progs.isolate_ingress,
+        };
+        struct isolate_set s = { .loaded = true };
+        int r = 0;
+
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
+                s.prog[h] = fcntl(bpf_program__fd(progs[h]), F_DUPFD_CLOEXEC, 3);
+                if (s.prog[h] < 0 && r == 0)
+                        r = -errno;
+        }
+        s.policy = fcntl(bpf_map__fd(skel->maps.isolate_policy), F_DUPFD_CLOEXEC, 3);
+        if (s.policy < 0 && r == 0)
+                r = -errno;
+        if (r < 0)
+                isolate_set_close(&s);
+        else
+                *ret = s;
+        return r;
+}
+
+static int load(int ring, struct isolate_set *ret) {
+        struct isolate_bpf *skel = isolate_bpf__open();
+        int r;
+
+        if (!skel)
+                return errno > 0 ? -errno : -EIO;
+        fill_telling(ring >= 0, (struct isolate_telling *) &skel->rodata->isolate_telling);
+        r = ring >= 0 ? bpf_map__reuse_fd(skel->maps.isolate_ring, ring)
+                      : bpf_map__set_autocreate(skel->maps.isolate_ring, false);
+        if (r == 0)
+                r = isolate_bpf__load(skel);
+        if (r == 0)
+                r = take_fds(skel, ret);
+        isolate_bpf__destroy(skel);
+        return r;
+}
+
+int isolate_set_load(int ring, struct isolate_set *ret) {
+        int r = ring >= 0 ? load(ring, ret) : -EBADF;
+
+        return r < 0 ? load(-EBADF, ret) : 0;
+}
+
+int isolate_set_fix(struct isolate_set *s, const struct isolate_policy *policy) {
+        const uint32_t zero = 0;
+
+        return bpf_map_update_elem(s->policy, &zero, policy, BPF_ANY) < 0 || bpf_map_freeze(s->policy) < 0 ? -errno : 0;
+}
+
+void isolate_set_close(struct isolate_set *s) {
+        if (!s->loaded)
+                return;
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                closep(&s->prog[h]);
+        closep(&s->policy);
+        s->loaded = false;
+}
