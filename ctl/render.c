@@ -43,6 +43,7 @@ static const char *const advice[_REASON_MAX] = {
         [REASON_ID_REUSED] = "order it again: a new order gets an id of its own",
         [REASON_PROTECTED] = "hold the services inside it one by one; `freezectl plan` tells without changing anything",
         [REASON_NO_TARGET] = "check the name: systemctl list-units --all, systemd-cgls",
+        [REASON_NOT_SEPARABLE] = "hold the unit or the cgroup that it is in",
         [REASON_AMBIGUOUS] = "give the full id, or the cgroup as cgroup:/path (systemd-cgls)",
         [REASON_NOT_RUNNING] = "there is nothing to hold; if it may come back: systemctl mask --runtime it",
         [REASON_LIMIT] = "release what is no longer needed",

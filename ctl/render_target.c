@@ -81,6 +81,14 @@ static void render_list(const struct page *p, const char *label, const json_t *l
         json_array_foreach(list, i, v) render_row(p, i == 0 ? label : NULL, "%s", CLEAN(json_string_value(v)));
 }
 
+static void render_elsewhere(const struct page *p, const json_t *elsewhere) {
+        const int64_t n = member_int(elsewhere, "processes", 0);
+
+        if (n > 0)
+                render_row(p, "ELSEWHERE", "%" PRId64 " process%s outside of what is held, in", n, n == 1 ? "" : "es");
+        render_list(p, NULL, json_object_get(elsewhere, "cgroups"));
+}
+
 static void render_target_gaps(const struct page *p, const char *label, const json_t *gaps) {
         size_t i;
         json_t *v;
@@ -149,6 +157,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
                            member_int(sockets, "destroyed", 0), member_int(sockets, "left", 0),
                            member_int(sockets, "foreign", 0));
         render_selftest(p, json_object_get(target, "selftest"));
+        render_elsewhere(p, json_object_get(target, "elsewhere"));
         render_target_gaps(p, "GAP", json_object_get(target, "gaps"));
         render_radius(p, target);
 }

@@ -108,6 +108,7 @@
         X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")        \
         X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0,                                                                       \
           "The ledger does not know this hold; an order for it will be refused if it comes")                           \
+        X(NOT_SEPARABLE, "not-separable", REFUSE, 3, "The process cannot be given a cgroup of its own")                \
         X(SILENT, "silent", REFUSE, 5, "No answer came in time")
 
 enum reason_kind {

@@ -21,8 +21,10 @@ bool agent_ledger_ok(const struct agent *a) {
         return a->ledger && ledger_ok(a->ledger);
 }
 
-struct resolver agent_resolver(const struct agent *a) {
-        return (struct resolver) { .cgroup_root = a->cgroup_root, .systemd = a->systemd, .local = &a->local };
+struct resolver agent_resolver(const struct agent *a, const struct command_id *hold) {
+        return (struct resolver) {
+                .cgroup_root = a->cgroup_root, .systemd = a->systemd, .local = &a->local, .hold = hold
+        };
 }
 
 void agent_tick(struct agent *a) {

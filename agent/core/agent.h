@@ -88,7 +88,8 @@ void agent_freep(struct agent **a);
 void agent_reload(struct agent *a);
 
 bool agent_ledger_ok(const struct agent *a);
-struct resolver agent_resolver(const struct agent *a);
+/* hold: see struct resolver. */
+struct resolver agent_resolver(const struct agent *a, const struct command_id *hold);
 /* Has the next set of programs loaded and the ledger's next segment made as soon as nothing else is to be done. */
 void agent_idle_work(struct agent *a);
 /* Lets time pass for leases and held times. */

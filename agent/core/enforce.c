@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/enforce.h"
 
+#include "agent/core/branch.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
@@ -146,6 +147,7 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
         e->sites = calloc(e->n ? e->n : 1, sizeof(*e->sites));
         if (!e->sites)
                 return -ENOMEM;
+        branch_make(a, recorded_id(r), sites);
         for (size_t i = 0; i < e->n; i++)
                 e->sites[i].fresh = recorded_command(r) != NULL;
         for (size_t i = 0; i < e->n; i++)
@@ -236,12 +238,16 @@ static bool frozen_by_orphan(const struct agent *a, const struct command_id *but
         return isolate_each(a->isolate, find_orphan, &o) < 0 || o.found;
 }
 
+bool enforce_frozen_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
+        return held_by_other(a, hold, cgroup_id, freezes) || frozen_by_orphan(a, hold, cgroup_id);
+}
+
 static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit,
                         reason_set *ret) {
         struct cgroup_freezer now;
         bool above;
 
-        if (held_by_other(a, hold, cgroup_id, freezes) || frozen_by_orphan(a, hold, cgroup_id)) {
+        if (enforce_frozen_by_other(a, hold, cgroup_id)) {
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
                 return;
         }
@@ -322,4 +328,6 @@ void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *re
                 return;
         if (isolate_drop(a->isolate, hold) < 0)
                 *ret |= reason_bit(REASON_PERSISTS);
+        else if (!(*ret & reason_bit(REASON_PERSISTS)))
+                branch_unmake(a, hold, sites);
 }

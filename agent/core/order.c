@@ -32,6 +32,9 @@ static int find_forgotten(const struct command_id *hold, void *userdata) {
 void order_inherit_was_frozen(const struct agent *a, struct site *s) {
         struct forgotten forgotten = { .a = a, .cgroup_id = s->cgroup_id };
 
+        if (s->target.cls == TARGET_PID) /* what its hold holds is made for it */
+                return;
+
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *h = hold_set_at(a->holds, i);
                 const struct sites *sites = verb_info(h->verb)->freezes ? held_find(&a->held, &h->id) : NULL;
@@ -59,7 +62,8 @@ enum reason order_nothing_to_hold(const struct sites *s) {
 static int resolve(struct agent *a, const struct authorised *authorised, struct sites *ret, reason_set *notes,
                    bool *ret_refused, const struct answer *to) {
         const struct command *c = authorised_command(authorised);
-        const struct resolver resolver = agent_resolver(a);
+        const bool holds = verb_info(c->verb)->cls == VERB_CLASS_STOP;
+        const struct resolver resolver = agent_resolver(a, holds ? &c->id : NULL);
         int r = resolve_targets(&resolver, c->targets, c->n_targets, ret, notes);
 
         if (r < 0)

@@ -74,7 +74,7 @@ static json_t *site_json(struct agent *a, const struct site *s) {
 
 int plan_answer(struct agent *a, const struct authorised *authorised, const struct answer *to) {
         const struct command *c = authorised_command(authorised);
-        const struct resolver resolver = agent_resolver(a);
+        const struct resolver resolver = agent_resolver(a, NULL);
         _cleanup_(sites_done) struct sites sites = { 0 };
         _cleanup_json_ json_t *receipt = NULL, *targets = json_array();
         _cleanup_free_ char *envelope = NULL;

@@ -23,6 +23,7 @@ struct proven {
 void proof_done(struct proof *p) {
         free(p->pids);
         p->pids = NULL;
+        elsewhere_done(&p->elsewhere);
 }
 
 static void read_links(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done,
@@ -138,6 +139,12 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 look_for_packet_sockets(ret);
 }
 
+static void look_elsewhere(const struct site *s, const struct sites *sites, struct proof *p) {
+        /* FAIL-CLOSED: who cannot be looked for may be there */
+        if (elsewhere_look(s, sites, &p->elsewhere) < 0 || p->elsewhere.processes > 0)
+                p->gaps |= reason_bit(REASON_ELSEWHERE);
+}
+
 static void look_at_sockets(struct agent *a, const struct hold *h, const struct sites *sites, const struct enforced *e,
                             struct proof *ret) {
         _cleanup_free_ struct sockets_result *now = calloc(sites->n, sizeof(*now));
@@ -170,6 +177,7 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
 
         for (size_t i = 0; i < sites->n; i++) {
                 look_at(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
+                look_elsewhere(&sites->v[i], sites, &ret[i]);
                 alive();
         }
         if (v->isolates)

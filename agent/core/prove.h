@@ -4,6 +4,7 @@
 /* Sixth stage: enforce -> PROVE -> preserve. Reads back from the kernel what is in force at each site and tries to get
  * out of it. What a receipt or a status says about a hold comes from here and from nowhere else. */
 
+#include "agent/core/elsewhere.h"
 #include "agent/core/enforce.h"
 
 /* What the kernel says about one site of one hold, now. */
@@ -18,7 +19,8 @@ struct proof {
         struct probe_report selftest;
         struct permit permits[PROBE_PERMITS_MAX]; /* what selftest.permits[] are about */
         bool tested;
-        reason_set gaps; /* of kind GAP, and the reason of a missing site */
+        struct elsewhere elsewhere; /* owned */
+        reason_set gaps;            /* of kind GAP, and the reason of a missing site */
 };
 
 struct proven;

@@ -135,6 +135,8 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         put(&o, "gaps", reasons_to_json(p->gaps, 0));
         if (s->several.n > 0)
                 put(&o, "several", paths_to_json(&s->several));
+        if (p->elsewhere.processes > 0)
+                put(&o, "elsewhere", elsewhere_to_json(&p->elsewhere));
         if (s->missing != REASON_NONE)
                 return o;
         put(&o, "cgroup", json_string(s->path));

@@ -23,7 +23,7 @@
 /* Opens the sites. Those whose cgroup is gone are looked for again, and where that is found is recorded before anything
  * is done there. */
 static void find_sites(struct agent *a, const struct command_id *hold, struct sites *sites) {
-        const struct resolver resolver = agent_resolver(a);
+        const struct resolver resolver = agent_resolver(a, hold);
         bool moved = false;
 
         for (size_t i = 0; i < sites->n; i++) {

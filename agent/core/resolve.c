@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "agent/core/branch_path.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/container.h"
 #include "agent/core/find.h"
+#include "agent/core/resolve_pid.h"
 #include "agent/core/user.h"
 #include "agent/util/alive.h"
 
@@ -36,7 +38,7 @@ static bool ends_with(const char *s, const char *suffix) {
 /* True when the path is a protected unit or lies in one: dbus.service/worker is dbus. A slice counts only as itself,
  * because everything lies in system.slice. What a unit has below itself is its own affair: a container has a
  * dbus.service too, and whoever may make a cgroup in his own service could by a name have it spared. */
-static bool is_protected_path(const struct local *l, const char *path) {
+bool resolve_is_protected_path(const struct local *l, const char *path) {
         _cleanup_free_ char *copy = strdup(path);
         char *state = NULL, *next, *part = copy ? strtok_r(copy, "/", &state) : NULL;
 
@@ -63,15 +65,15 @@ static int visit_protected(const char *path, void *userdata) {
 
         if (asprintf(&full, "%s%s", strcmp(i->path, "/") == 0 ? "" : i->path, path) < 0)
                 return -ENOMEM;
-        return is_protected_path(i->local, full);
+        return resolve_is_protected_path(i->local, full);
 }
 
 /* What must never stop: PID 1, ourselves, and what the policy names; being it, holding it or being part of it. */
-static bool is_protected(const struct local *l, const struct site *s) {
-        struct inside i = { .local = l, .path = s->path };
+bool resolve_is_protected(const struct local *l, const char *path, int fd) {
+        struct inside i = { .local = l, .path = path };
 
-        return is_protected_path(l, s->path) || holds_process(s->path, 1) || holds_process(s->path, getpid()) ||
-               cgroup_each_path(s->fd, visit_protected, &i) != 0;
+        return resolve_is_protected_path(l, path) || holds_process(path, 1) || holds_process(path, getpid()) ||
+               cgroup_each_path(fd, visit_protected, &i) != 0;
 }
 
 /* Each tells the unified path that a target of one class means. Returns a reason, or negative when the machine failed.
@@ -146,6 +148,8 @@ static int find_site(const struct resolver *r, struct site *s, reason_set *notes
 
         if (!r->cgroup_root)
                 return REASON_NO_CGROUP2;
+        if (s->target.cls == TARGET_PID)
+                return resolve_pid(r, s);
         if (!classes[s->target.cls].path)
                 return REASON_NO_TARGET;
         e = classes[s->target.cls].path(r, s, notes);
@@ -153,7 +157,7 @@ static int find_site(const struct resolver *r, struct site *s, reason_set *notes
                 return e;
         if (cgroup_open(r->cgroup_root, s->path, &s->fd, &s->cgroup_id) < 0)
                 return classes[s->target.cls].absent;
-        if (is_protected(r->local, s))
+        if (resolve_is_protected(r->local, s->path, s->fd))
                 return REASON_PROTECTED;
         if (cgroup_freezer_read(s->fd, &state) < 0 || !state.populated)
                 return REASON_NOT_RUNNING;
@@ -166,6 +170,10 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
         int e;
 
         found.target = s->target;
+        found.born = s->born;
+        found.was_frozen = s->was_frozen;
+        if (s->path && branch_path_is(s->path) && !(found.path = strdup(s->path)))
+                return -ENOMEM;
         e = find_site(r, &found, ret_notes);
         if (e < 0) {
                 site_done(&found);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
 #include "agent/core/cgroup.h"
 
 void site_done(struct site *s) {
@@ -64,6 +66,28 @@ const char *site_freezable_unit(const struct site *s) {
         return s->target.cls == TARGET_SLICE || s->target.cls == TARGET_USER ? NULL : site_unit(s);
 }
 
+static void put_birth(json_t *o, const struct birth *b) {
+        char boot[2 * sizeof(b->boot) + 1];
+
+        (void) json_object_set_new(o, "born", json_integer((json_int_t) b->ticks));
+        (void) json_object_set_new(o, "boot",
+                                   json_string(sodium_bin2hex(boot, sizeof(boot), b->boot, sizeof(b->boot))));
+}
+
+static int birth_from_json(const json_t *o, struct birth *ret) {
+        const char *boot = NULL;
+        json_int_t ticks = 0;
+        size_t n = 0;
+
+        if (json_unpack((json_t *) o, "{s?I s?s}", "born", &ticks, "boot", &boot) < 0 || (ticks > 0) != (boot != NULL))
+                return -EBADMSG;
+        if (boot && (sodium_hex2bin(ret->boot, sizeof(ret->boot), boot, strlen(boot), NULL, &n, NULL) != 0 ||
+                     n != sizeof(ret->boot)))
+                return -EBADMSG;
+        ret->ticks = (uint64_t) ticks;
+        return 0;
+}
+
 json_t *sites_to_json(const struct sites *s) {
         json_t *array = json_array();
 
@@ -78,6 +102,8 @@ json_t *sites_to_json(const struct sites *s) {
                 else
                         one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id",
                                         (json_int_t) t->cgroup_id, "was_frozen", t->was_frozen);
+                if (one && t->missing == REASON_NONE && t->born.ticks > 0)
+                        put_birth(one, &t->born);
                 if (json_array_append_new(array, one) < 0) {
                         json_decref(array);
                         array = NULL;
@@ -94,8 +120,8 @@ static int site_from_json(const json_t *o, struct site *ret) {
 
         if (json_unpack((json_t *) o, "{ss s?s s?s s?I s?b}", "target", &target, "missing", &missing, "cgroup", &path,
                         "cgroup_id", &id, "was_frozen", &was_frozen) < 0 ||
-            target_from_str(target, &s.target) < 0 || (missing && !reason_from_id(missing, &s.missing)) ||
-            (!missing && !path))
+            birth_from_json(o, &s.born) < 0 || target_from_str(target, &s.target) < 0 ||
+            (missing && !reason_from_id(missing, &s.missing)) || (!missing && !path))
                 return -EBADMSG;
         if (path) {
                 s.path = strdup(path);

@@ -12,6 +12,12 @@
 #include "policy/cleanup.h"
 #include "policy/command.h"
 
+/* Which of all processes that ever had a number. */
+struct birth {
+        uint64_t ticks; /* since the boot, as /proc/PID/stat has it; 0: none */
+        uint8_t boot[16];
+};
+
 struct site {
         struct target target;
         enum reason missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, AMBIGUOUS, NOT_RUNNING, PROTECTED,
@@ -19,7 +25,9 @@ struct site {
         char *path;          /* unified path, owned; NULL when missing */
         uint64_t cgroup_id;
         int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
-        bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen */
+        struct birth born;    /* of a PID that can be held; else zero */
+        bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen. Of a PID: the
+                                 cgroup that it is taken out of */
         struct paths several; /* what it could mean, when that is AMBIGUOUS; not recorded */
 };
 
@@ -45,7 +53,8 @@ const char *site_unit(const struct site *s);
  * those may be held by others. */
 const char *site_freezable_unit(const struct site *s);
 
-/* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */
+/* {"target","cgroup","cgroup_id","was_frozen"}, of a PID with "born" and "boot" too, or {"target","missing"}; new
+ * reference, NULL when out of memory. */
 json_t *sites_to_json(const struct sites *s);
 /* The reverse, without opening anything. -EBADMSG, -ENOMEM. */
 int sites_from_json(const json_t *array, struct sites *ret) _warn_unused_;

@@ -64,9 +64,9 @@ static inline void keep_no_raw(void *userdata) {
 }
 
 static inline struct sites resolve_all(void) {
-        const struct resolver resolver = { .cgroup_root = agent.cgroup_root,
-                                           .systemd = agent.systemd,
-                                           .local = &agent.local };
+        const struct resolver resolver = {
+                .cgroup_root = agent.cgroup_root, .systemd = agent.systemd, .local = &agent.local, .hold = &w.c.id
+        };
         struct sites sites;
         reason_set notes = 0;
 

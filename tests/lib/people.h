@@ -43,7 +43,7 @@ enum role {
 };
 
 #define ALL_SEVERITIES ((1U << _SEVERITY_MAX) - 1)
-#define ALL_PLACES     (1U << TARGET_UNIT | 1U << TARGET_SLICE | 1U << TARGET_CGROUP)
+#define ALL_PLACES     (((1U << _TARGET_MAX) - 1) & ~ONLY_HOLDS)
 #define ONLY_HOLDS     (1U << TARGET_HOLD)
 #define BOT_LEASE_MS   (15LL * 60 * 1000)
 

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "agent/util/io.h"
+
+#define TEXT_MAX 16384U
+/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000U
+/* longer than any chain of parents that is not made to be long; who makes one is not lost, but named as elsewhere */
+#define PARENTS_MAX 4096
+
+static int read_text(pid_t pid, const char *file, char **ret) {
+        char path[48];
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/%s", (int) pid, file);
+        r = io_read_file(AT_FDCWD, path, TEXT_MAX, ret, NULL);
+        return r == -ENOENT ? -ESRCH : r;
+}
+
+int process_read(pid_t pid, struct process *ret) {
+        _cleanup_free_ char *text = NULL;
+        const char *rest;
+        unsigned flags;
+        uint64_t start;
+        int parent, r = read_text(pid, "stat", &text);
+        char state;
+
+        if (r < 0)
+                return r;
+        /* the name is in parentheses and may hold any character, a parenthesis too */
+        rest = strrchr(text, ')');
+        if (!rest || sscanf(rest, ") %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
+                            &state, &parent, &flags, &start) != 4)
+                return -EBADMSG;
+        *ret = (struct process) { .parent = parent,
+                                  .start = start,
+                                  .dead = state == 'Z' || state == 'X',
+                                  .kernel = (flags & PF_KTHREAD) != 0 };
+        return 0;
+}
+
+bool process_descends(pid_t pid, pid_t from) {
+        struct process p;
+
+        for (int i = 0; i < PARENTS_MAX && pid > 0; i++) {
+                if (pid == from)
+                        return true;
+                if (process_read(pid, &p) < 0)
+                        return false;
+                pid = p.parent;
+        }
+        return false;
+}
+
+bool process_has_uid(pid_t pid, uint32_t uid) {
+        _cleanup_free_ char *text = NULL;
+        uint32_t ids[4];
+        const char *line;
+
+        if (read_text(pid, "status", &text) < 0)
+                return false;
+        line = strstr(text, "\nUid:");
+        if (!line || sscanf(line, "\nUid: %u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
+                return false;
+        return ids[0] == uid || ids[1] == uid || ids[2] == uid || ids[3] == uid;
+}
+
+int process_each(int (*fn)(pid_t pid, void *userdata), void *userdata) {
+        DIR *d = opendir("/proc");
+        struct dirent *e;
+        int r = 0;
+
+        if (!d)
+                return -errno;
+        while (r == 0 && (e = readdir(d)))
+                if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+                        r = fn((pid_t) strtol(e->d_name, NULL, 10), userdata);
+        (void) closedir(d);
+        return r;
+}

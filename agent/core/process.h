@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One process as /proc tells of it: enough to know it again, and whose it is. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "policy/cleanup.h"
+
+struct process {
+        pid_t parent;
+        uint64_t start; /* in ticks since the boot; a number that is given again has another */
+        bool dead;      /* a zombie */
+        bool kernel;    /* a thread of the kernel's */
+};
+
+/* -ESRCH when there is none of that number, -errno. */
+int process_read(pid_t pid, struct process *ret) _warn_unused_;
+/* True when it is the other one or was born below it. One whose parents have died between them is nobody's child any
+ * more. */
+bool process_descends(pid_t pid, pid_t from);
+/* True when it has the uid as its real, effective, saved or file system one. */
+bool process_has_uid(pid_t pid, uint32_t uid);
+/* Calls fn with each, until it returns other than 0, which is then returned. -errno. */
+int process_each(int (*fn)(pid_t pid, void *userdata), void *userdata) _warn_unused_;
