@@ -45,6 +45,8 @@ void render_receipt(const struct page *p, const struct receipt *r);
 void render_told(const struct page *p, const json_t *told, const char *host, int code);
 /* One of a receipt's or a hold's targets. */
 void render_target(const struct page *p, const json_t *target, const char *verb);
+/* What the processes of a hold tried while they were held. */
+void render_tried(const struct page *p, const json_t *tried);
 /* Names of the targets, "beacon.service, +2 more". */
 void render_target_names(const json_t *targets, char *ret, size_t n);
 

@@ -48,6 +48,7 @@ static void render_hold(const struct page *p, const json_t *hold) {
                 render_row(p, "recorded", "%s, which the kernel does not bear out now", CLEAN(recorded));
         json_array_foreach(json_object_get(hold, "targets"), i, t) if (json_is_object(t))
                 render_target(p, t, member_str(hold, "verb"));
+        render_tried(p, json_object_get(hold, "tried"));
         render_reasons(p, hold, "reasons");
         fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
 }

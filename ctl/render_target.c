@@ -136,6 +136,16 @@ static void render_radius(const struct page *p, const json_t *target) {
         render_target_gaps(p, "warning", json_object_get(target, "warnings"));
 }
 
+static void render_counted(const struct page *p, const json_t *c) {
+        if (!json_is_object(c))
+                return;
+        render_row(p, "counted",
+                   "%" PRId64 " calls refused, packets dropped: %" PRId64 " out, %" PRId64 " in; passed: %" PRId64
+                   " out, %" PRId64 " in",
+                   member_int(c, "refused", 0), member_int(c, "dropped_out", 0), member_int(c, "dropped_in", 0),
+                   member_int(c, "passed_out", 0), member_int(c, "passed_in", 0));
+}
+
 void render_target(const struct page *p, const json_t *target, const char *verb) {
         const json_t *sockets = json_object_get(target, "sockets");
         int64_t cgroup_id = member_int(target, "cgroup_id", 0);
@@ -158,6 +168,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
                            member_int(sockets, "foreign", 0));
         render_selftest(p, json_object_get(target, "selftest"));
         render_elsewhere(p, json_object_get(target, "elsewhere"));
+        render_counted(p, json_object_get(target, "counted"));
         render_target_gaps(p, "GAP", json_object_get(target, "gaps"));
         render_radius(p, target);
 }

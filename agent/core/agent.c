@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "agent/core/attempts.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/fold.h"
 #include "agent/util/clock.h"
@@ -169,6 +170,7 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
                 log_file("cgroup2", reason_text(REASON_NO_CGROUP2));
         agent_reload(a);
         agent_tick(a);
+        attempts_start(a);
         *ret = TAKE_PTR(a);
         return 0;
 }
@@ -178,10 +180,14 @@ void agent_free(struct agent *a) {
                 return;
         a->lapse_timer = sd_event_source_disable_unref(a->lapse_timer);
         a->idle = sd_event_source_disable_unref(a->idle);
+        if (a->holds)
+                attempts_stop(a);
+        attempts_free(a->attempts);
         probe_free(a->probe);
         systemd_free(a->systemd);
         isolate_free(a->isolate);
         held_list_done(&a->held);
+        tried_list_done(&a->tried);
         hold_set_free(a->holds);
         ledger_free(a->ledger);
         hostkey_free(a->key);

@@ -16,12 +16,14 @@
 #include "agent/core/resolve.h"
 #include "agent/core/site.h"
 #include "agent/core/systemd.h"
+#include "agent/core/tried.h"
 #include "policy/hold.h"
 #include "policy/local.h"
 #include "policy/trust.h"
 
 #define AGENT_VERSION "0.1.0"
 
+struct attempts;
 struct snapshot;
 
 struct config {
@@ -56,12 +58,14 @@ struct agent {
         struct ledger *ledger; /* NULL when it could not even be opened */
         struct hold_set *holds;
         struct held_list held;
+        struct tried_list tried;
         struct trust *trust;      /* NULL: none that could be accepted */
         uint8_t trust_digest[32]; /* of its file */
         struct local local;
         const char *policy_state; /* "file", "default"; "broken": what was in force before still is */
         char *cgroup_root;        /* NULL: no unified hierarchy */
         struct isolate *isolate;
+        struct attempts *attempts; /* NULL: the kernel tells of none */
         struct probe *probe;
         struct systemd *systemd;
         struct snapshot *snapshots; /* being taken */

@@ -40,6 +40,14 @@ static void drop_receipts(json_t *payload) {
         json_array_foreach(json_object_get(payload, "holds"), i, h)(void) json_object_del(h, "receipt");
 }
 
+/* What was tried stays in the ledger. */
+static void drop_tried(json_t *payload) {
+        json_t *h;
+        size_t i;
+
+        json_array_foreach(json_object_get(payload, "holds"), i, h)(void) json_object_del(h, "tried");
+}
+
 static void shorten_good(json_t *payload) {
         json_t *h;
         size_t i;
@@ -68,7 +76,7 @@ static void drop_names(json_t *payload) {
         }
 }
 
-static void (*const steps[])(json_t *payload) = { drop_receipts, shorten_good, shorten_all, drop_names };
+static void (*const steps[])(json_t *payload) = { drop_receipts, drop_tried, shorten_good, shorten_all, drop_names };
 
 /* Takes as many from the end of the list as their share of what is too much, and one more. */
 static int omit(json_t *payload, size_t size, size_t max) {

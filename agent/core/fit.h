@@ -2,10 +2,10 @@
 #pragma once
 
 /* A receipt or report that is larger than an envelope may be would be lost on its way, and the gate's connection with
- * it. So what is too large is told shorter, the least important first: stored receipts of holds, then the details of
- * targets at which everything is in force, then those of the others, then names of targets, and at last whole members
- * of the list. States, reasons and gaps of what is listed stay. "shortened" says that something was left out, "omitted"
- * how many members of the list. */
+ * it. So what is too large is told shorter, the least important first: stored receipts of holds, then what was tried,
+ * then the details of targets at which everything is in force, then those of the others, then names of targets, and at
+ * last whole members of the list. States, reasons and gaps of what is listed stay. "shortened" says that something was
+ * left out, "omitted" how many members of the list. */
 
 #include <stddef.h>
 

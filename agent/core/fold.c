@@ -163,6 +163,20 @@ static int replay_sites(struct agent *a, const json_t *body) {
         return r < 0 ? r : held_put(&a->held, &hold, &sites);
 }
 
+/* What a hold that is over tried is in the ledger and nowhere else. */
+static int replay_attempts(struct agent *a, const json_t *body) {
+        const char *text = json_string_value(json_object_get(body, "id"));
+        struct command_id hold;
+        struct tried_hold *t;
+
+        if (!text || command_id_from_str(text, &hold) < 0)
+                return -EBADMSG;
+        if (!hold_set_find(a->holds, &hold))
+                return -ENOENT;
+        t = tried_list_put(&a->tried, &hold);
+        return t ? tried_restore(&t->tried, body) : -ENOMEM;
+}
+
 /* The floor goes on with CLOCK_BOOTTIME while it is the same boot; time that passed while the host was off is not
  * known. */
 static void replay_floor(struct agent *a, int64_t floor_ms, const uint8_t boot[static 16], int64_t boot_ms) {
@@ -199,6 +213,8 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
                 r = replay_lapse(a, body);
         else if (strcmp(kind, "sites") == 0)
                 r = replay_sites(a, body);
+        else if (strcmp(kind, "attempts") == 0)
+                r = replay_attempts(a, body);
         else
                 r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 ? 0 : -EBADMSG;
         /* A hold that was made while the ledger could take no order has an outcome and no beginning. */

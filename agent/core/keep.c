@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/keep.h"
 
+#include "agent/core/attempts.h"
+
 void keep_update(struct agent *a) {
-        (void) a;
+        attempts_update(a);
 }

@@ -161,6 +161,10 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
         return p->entering ? finish_enter(p) : -EPIPE;
 }
 
+pid_t probe_pid(const struct probe *p) {
+        return p->pid;
+}
+
 bool probe_has(const struct probe *p, uint64_t cgroup_id) {
         for (size_t k = 0; k < PROBE_CGROUPS_MAX; k++)
                 if (p->entered[k].cgroup_id == cgroup_id)

@@ -68,6 +68,8 @@ int probe_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_per
 /* Begins to enter and does not wait. probe_enter() of the same cgroup waits for it; so does whatever else is asked
  * first. */
 void probe_begin_enter(struct probe *p, int cgroup_fd, uint64_t cgroup_id, size_t n_permits);
+/* The child. */
+pid_t probe_pid(const struct probe *p);
 /* True when it has been entered. */
 bool probe_has(const struct probe *p, uint64_t cgroup_id);
 /* Inodes of what the self-test has in each cgroup: the socket that destroying has to spare, as it tests the packet

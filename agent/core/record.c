@@ -231,6 +231,19 @@ int record_sites(struct agent *agent, const struct command_id *hold) {
                      : -ENOENT;
 }
 
+int record_attempts(struct agent *agent, const struct command_id *hold, json_t *o) {
+        const struct hold *h = hold_set_find(agent->holds, hold);
+        char id[33];
+
+        command_id_to_str(hold, id);
+        if (o && (json_object_set_new(o, "id", json_string(id)) < 0 ||
+                  json_object_set_new(o, "incident", json_string(h ? h->incident : "")) < 0)) {
+                json_decref(o);
+                o = NULL;
+        }
+        return append(agent, "attempts", o, NULL);
+}
+
 int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32],
                    enum reason reason) {
         char text[33] = "", hex[65];

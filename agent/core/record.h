@@ -11,6 +11,7 @@
  *   outcome   what became of an order, a lapse or a snapshot: state, reasons, and the receipt as it was sent
  *   lapse     a lease ended
  *   sites     the targets of a hold were found in other cgroups than before
+ *   attempts  what the processes of a hold tried while they were held
  *   refusal   a command with a valid signature was refused */
 
 #include "agent/core/agent.h"
@@ -89,6 +90,8 @@ int record_lapse(struct agent *agent, const struct command_id *hold) _warn_unuse
 /* Where an active hold's targets are now. Before anything is done there: whoever finds a cgroup frozen later has to
  * know whether it was by us. */
 int record_sites(struct agent *agent, const struct command_id *hold) _warn_unused_;
+/* o: what tried_to_json says; taken over in every case, NULL included. */
+int record_attempts(struct agent *agent, const struct command_id *hold, json_t *o) _warn_unused_;
 int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32],
                    enum reason reason) _warn_unused_;
 int record_start(struct agent *agent) _warn_unused_;

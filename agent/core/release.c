@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/core/attempts.h"
 #include "agent/core/enforce.h"
 #include "agent/core/keep.h"
 #include "agent/core/receipt.h"
@@ -51,6 +52,7 @@ static void undo_one(struct agent *a, const struct command_id *id, const char *w
         reason_set reasons = 0;
 
         enforce_undo(a, id, &reasons);
+        attempts_settle(a, id);
         if (!h)
                 reasons |= reason_bit(REASON_UNKNOWN_HOLD);
         else if (!(reasons & reason_bit(REASON_PERSISTS)))

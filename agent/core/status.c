@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/core/attempts.h"
 #include "agent/core/fit.h"
 #include "agent/core/layers.h"
 #include "agent/core/receipt.h"
@@ -53,7 +54,7 @@ static void add_target(const struct site *s, const struct proof *p, const struct
 }
 
 static json_t *hold_json(struct agent *a, const struct hold *h) {
-        json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id);
+        json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id), *tried = attempts_to_json(a, &h->id);
         reason_set gaps;
         const enum hold_state state = prove_hold(a, h, add_target, targets, &gaps);
         char id[33];
@@ -65,6 +66,9 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
                       (json_int_t) h->made_ms, "held_ms", (json_int_t) h->held_ms);
         if (o && h->lease_left_ms != INT64_MAX)
                 (void) json_object_set_new(o, "lease_left_ms", json_integer(MAX(h->lease_left_ms, 0)));
+        if (o && tried)
+                (void) json_object_set(o, "tried", tried);
+        json_decref(tried);
         if (o && receipt)
                 (void) json_object_set(o, "receipt", receipt);
         json_decref(receipt);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/paths.c */
 /* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
+/* LINK: agent/core/tried.c */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_report.c ctl/render_order.c ctl/render_trust.c */
+/* LINK: ctl/render_tried.c */
 /* LINK: ctl/receipt.c ctl/hosts.c ctl/trustfile.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 #include <setjmp.h>
 #include <stdarg.h>
