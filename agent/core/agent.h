@@ -25,6 +25,8 @@
 
 struct attempts;
 struct snapshot;
+struct cgroup_events;
+struct watch;
 
 struct config {
         const char *trust, *policy; /* files */
@@ -69,6 +71,8 @@ struct agent {
         struct probe *probe;
         struct systemd *systemd;
         struct snapshot *snapshots; /* being taken */
+        struct watch *watch;
+        struct cgroup_events *events; /* NULL: the kernel does not tell of any */
         sd_event_source *lapse_timer, *idle;
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */
