@@ -100,7 +100,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
 /* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it
  * says is held, and of which nothing is in force in the very same boot, was let go of by two people rather than lost,
  * and nobody could release it again while the ledger is as it is. Status shows the difference. */
-static bool was_released(const struct agent *a, const struct hold *h, enum hold_state state) {
+static bool was_released(struct agent *a, const struct hold *h, enum hold_state state) {
         char text[33];
 
         if (state != HOLD_FAILED || agent_ledger_ok(a) || !a->same_boot)
@@ -108,6 +108,7 @@ static bool was_released(const struct agent *a, const struct hold *h, enum hold_
         command_id_to_str(&h->id, text);
         log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(REASON_LEDGER)),
                   "The damaged ledger tells of a hold of which nothing is in force; it is not put back");
+        held_doubt(&a->held, &h->id);
         return true;
 }
 
