@@ -125,7 +125,7 @@ static void on_made(struct watch *w, const struct cgroup_event *e) {
         for (size_t i = 0; i < w->n_sites; i++) {
                 struct watched *s = &w->sites[i];
 
-                if (s->cgroup_id != e->cgroup_id && watched_accepts(w->agent, s, path))
+                if (s->cgroup_id != e->cgroup_id && watched_accepts(w->agent, s, path, fd))
                         take(w, s, fcntl(fd, F_DUPFD_CLOEXEC, 3), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
         }
 }
@@ -217,14 +217,13 @@ static void sweep(struct watch *w, int64_t now) {
 
 /* Units can come back at another path, and where the kernel tells of nothing, at all. */
 static void seek(struct watch *w, int64_t now) {
-        const struct resolver resolver = agent_resolver(w->agent);
-
         if (now < w->seek_us)
                 return;
         w->seek_us = now + (w->agent->events ? SEEK_US : LOOK_MAX_US);
         for (size_t i = 0; i < w->n_sites; i++) {
                 struct watched *s = &w->sites[i];
                 const struct sites *sites = held_find(&w->agent->held, &s->hold);
+                const struct resolver resolver = agent_resolver(w->agent, &s->hold);
                 struct site found = SITE_NULL;
                 reason_set notes = 0;
 

@@ -107,14 +107,19 @@ static struct site *site_of(struct agent *a, const struct watched *w) {
         return sites && w->index < sites->n ? &sites->v[w->index] : NULL;
 }
 
-bool watched_accepts(struct agent *a, const struct watched *w, const char *path) {
+bool watched_accepts(struct agent *a, const struct watched *w, const char *path, int fd) {
         const struct site *s = site_of(a, w);
+        bool same;
 
         if (!s || strcmp(base_name(path), w->name) != 0)
                 return false;
-        if (w->path && strcmp(path, w->path) == 0)
+        same = w->path && strcmp(path, w->path) == 0;
+        /* what was held before could be */
+        if (same && s->missing == REASON_NONE)
                 return true;
-        return watched_is_gone(w) && site_unit(s) && strcmp(site_unit(s), w->name) == 0 && lies_in_slices(path);
+        if (!watched_is_gone(w) || resolve_is_protected(&a->local, path, fd))
+                return false;
+        return same || (site_unit(s) && strcmp(site_unit(s), w->name) == 0 && lies_in_slices(path));
 }
 
 /* With the programs of the cgroup that is gone, or, where there never was one, with a set of their own. */
