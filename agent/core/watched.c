@@ -129,7 +129,7 @@ static int isolate_anew(struct agent *a, struct watched *w, int fd, uint64_t cgr
 
         if (r != -ENODATA || !h)
                 return r;
-        r = isolate_begin(a->isolate, a->local.permits, a->local.n_permits, h->permits, h->n_permits);
+        r = isolate_begin(a->isolate, &w->hold, a->local.permits, a->local.n_permits, h->permits, h->n_permits);
         if (r == 0)
                 r = isolate_attach(a->isolate, &w->hold, fd, cgroup_id, ISOLATE_CALLS);
         if (r == 0)
