@@ -67,14 +67,14 @@ static int trouble(struct ctl *c, int r) {
         return why_errno(&c->why, r, "%s", path);
 }
 
-/* Told at once: whether the harm has stopped should not wait for the evidence. */
+/* Told at once: whether the harm has stopped should not wait for the service manager or the evidence. */
 static void tell_progress(const struct ctl *c, const struct receipt *r) {
         const struct page p = { stderr, false };
 
         if (c->opt.json)
                 return;
         render_headline(&p, r);
-        fputs("  evidence is still being collected ...\n", stderr);
+        fputs("  the final receipt is still to come ...\n", stderr);
 }
 
 int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {

@@ -24,9 +24,8 @@
 #define AGENT_VERSION "0.1.0"
 
 struct attempts;
+struct fence;
 struct snapshot;
-struct cgroup_events;
-struct watch;
 
 struct config {
         const char *trust, *policy; /* files */
@@ -70,9 +69,8 @@ struct agent {
         struct attempts *attempts; /* NULL: the kernel tells of none */
         struct probe *probe;
         struct systemd *systemd;
+        struct fence *fence;
         struct snapshot *snapshots; /* being taken */
-        struct watch *watch;
-        struct cgroup_events *events; /* NULL: the kernel does not tell of any */
         sd_event_source *lapse_timer, *idle;
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */

@@ -273,7 +273,7 @@ static bool is_gone(int r) {
         return r == -ENOENT || r == -ESTALE || r == -ENODEV;
 }
 
-static void undo_site(struct agent *a, const struct hold *h, struct site *s, reason_set *ret) {
+static void thaw_site(struct agent *a, const struct hold *h, struct site *s, reason_set *ret) {
         int r;
 
         if (s->missing != REASON_NONE)
@@ -288,12 +288,10 @@ static void undo_site(struct agent *a, const struct hold *h, struct site *s, rea
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
         else if (verb_info(h->verb)->freezes)
                 thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_freezable_unit(s), ret);
-        if (a->probe && verb_info(h->verb)->isolates && !held_by_other(a, &h->id, s->cgroup_id, isolates))
-                probe_leave(a->probe, s->cgroup_id);
 }
 
 /* A hold that the ledger does not know: what it held is told by its pins alone. */
-static void undo_orphan(struct agent *a, const struct command_id *hold, reason_set *ret) {
+static void thaw_orphan(struct agent *a, const struct command_id *hold, reason_set *ret) {
         uint64_t ids[COMMAND_TARGETS_MAX];
         const size_t n = isolate_cgroups(a->isolate, hold, ids, ELEMENTSOF(ids));
 
@@ -311,18 +309,28 @@ static void undo_orphan(struct agent *a, const struct command_id *hold, reason_s
         }
 }
 
-void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *ret) {
+void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *ret) {
         const struct hold *h = hold_set_find(a->holds, hold);
         struct sites *sites = held_find(&a->held, hold);
 
         for (size_t i = 0; h && sites && i < sites->n; i++) {
-                undo_site(a, h, &sites->v[i], ret);
+                thaw_site(a, h, &sites->v[i], ret);
                 alive();
         }
         if (sites)
                 sites_close(sites);
         if (!h)
-                undo_orphan(a, hold, ret);
+                thaw_orphan(a, hold, ret);
+}
+
+void enforce_lift(struct agent *a, const struct command_id *hold, reason_set *ret) {
+        const struct hold *h = hold_set_find(a->holds, hold);
+        const struct sites *sites = held_find(&a->held, hold);
+
+        for (size_t i = 0; a->probe && h && sites && i < sites->n; i++)
+                if (sites->v[i].missing == REASON_NONE && verb_info(h->verb)->isolates &&
+                    !held_by_other(a, hold, sites->v[i].cgroup_id, isolates))
+                        probe_leave(a->probe, sites->v[i].cgroup_id);
         /* its pins are all that tells which cgroups to thaw: they stay for the next try */
         if (!h && *ret & reason_bit(REASON_PERSISTS))
                 return;

@@ -40,7 +40,9 @@ const struct enforced_site *enforced_site(const struct enforced *e, size_t site)
 
 /* True when a hold other than this one freezes the very same cgroup. */
 bool enforce_frozen_by_other(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id);
-/* Undoes one hold that is RELEASING, or that only its pins still tell of (the ledger was lost): thaws what no other
- * active hold freezes, while it is still isolated, then detaches this hold's programs and checks that they are gone.
- * *ret gets PERSISTS when something is still in force, HELD_BY_OTHER when another hold keeps a site. */
-void enforce_undo(struct agent *a, const struct command_id *hold, reason_set *ret);
+/* The two halves of undoing one hold that is RELEASING, or that only its pins still tell of (the ledger was lost):
+ * thaws what no other active hold freezes; then detaches this hold's programs and checks that they are gone. In between
+ * the target runs and is still isolated. *ret gets PERSISTS when something is still in force, HELD_BY_OTHER when
+ * another hold keeps a site. */
+void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *ret);
+void enforce_lift(struct agent *a, const struct command_id *hold, reason_set *ret);

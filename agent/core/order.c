@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "agent/core/keep.h"
+#include "agent/core/fence.h"
 #include "agent/core/receipt.h"
 #include "agent/core/record.h"
 #include "agent/core/refusal.h"
 #include "agent/core/snapshot.h"
-#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
@@ -22,11 +22,9 @@ struct forgotten {
 static int find_forgotten(const struct command_id *hold, void *userdata) {
         struct forgotten *f = userdata;
         uint64_t ids[COMMAND_TARGETS_MAX];
-        const bool active = hold_set_find(f->a->holds, hold);
-        const size_t n = active ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
+        const size_t n =
+                hold_set_find(f->a->holds, hold) ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
 
-        /* one that froze it, and died before it could record that this is where its target is now */
-        f->found |= active && isolate_marked(f->a->isolate, hold, f->cgroup_id);
         for (size_t i = 0; i < n; i++)
                 f->found |= ids[i] == f->cgroup_id;
         return 0;
@@ -118,6 +116,8 @@ int order_conclude(struct agent *a, struct proven *p, const char *of, bool final
                              .settle = true,
                              .state = proven_state(p),
                              .reasons = proven_gaps(p) | recorded_flags(r) };
+        const struct hold *h = hold_set_find(a->holds, o.id);
+        const bool news = !h || h->state != o.state;
         int e = receipt_seal(a, receipt, final, &envelope);
 
         if (sites)
@@ -134,11 +134,92 @@ int order_conclude(struct agent *a, struct proven *p, const char *of, bool final
                 if (e < 0)
                         return e;
         }
-        log_outcome(p);
+        if (news)
+                log_outcome(p);
         keep_update(a);
         *ret_receipt = TAKE_PTR(receipt);
         *ret = TAKE_PTR(envelope);
         return 0;
+}
+
+/* An order that the kernel has carried out, while systemd is being told. */
+struct fencing {
+        struct agent *agent;
+        struct proven *proven;
+        json_t *receipt; /* the first one */
+        struct answer to;
+};
+
+static void fencing_free(void *userdata) {
+        struct fencing *f = userdata;
+
+        proven_free(f->proven);
+        json_decref(f->receipt);
+        free(f);
+}
+
+/* The hold ended before systemd was told of it, so there is nothing left to prove or to preserve. */
+static int answer_overtaken(struct fencing *f, const struct command_id *id, bool snapshots) {
+        struct outcome o = { .id = id, .of = "order" };
+        _cleanup_free_ char *envelope = NULL;
+        int r;
+
+        receipt_catch_up(f->agent, id, &f->receipt);
+        if (snapshots)
+                receipt_add_flag(f->receipt, REASON_NO_EVIDENCE);
+        r = receipt_seal(f->agent, f->receipt, true, &envelope);
+        if (r < 0)
+                return r;
+        o.receipt = envelope;
+        if (record_outcome(f->agent, &o) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record", .reason = reason_id(REASON_LEDGER)),
+                          "The ledger cannot record the last receipt of an order whose hold is over");
+        link_answer(&f->to, envelope, false);
+        return 0;
+}
+
+static int answer_fenced(struct fencing *f, const struct command_id *id, bool told) {
+        const struct hold *h = hold_set_find(f->agent->holds, id);
+        const bool snapshots = verb_info(recorded_verb(proven_recorded(f->proven)))->snapshots;
+        _cleanup_json_ json_t *receipt = NULL;
+        _cleanup_free_ char *envelope = NULL;
+        int r;
+
+        if (!h || h->state == HOLD_RELEASING)
+                return answer_overtaken(f, id, snapshots);
+        prove_fences(f->agent, f->proven, told);
+        r = order_conclude(f->agent, f->proven, "order", !snapshots, &receipt, &envelope);
+        if (r == 0 && snapshots)
+                return snapshot_of_hold(f->agent, id, receipt, &f->to);
+        if (r == 0)
+                link_answer(&f->to, envelope, false);
+        return r;
+}
+
+static void on_fenced(int r, void *userdata) {
+        struct fencing *f = userdata;
+        const struct command_id id = *recorded_id(proven_recorded(f->proven));
+
+        if (answer_fenced(f, &id, r == 0) < 0)
+                link_refuse(&f->to, REASON_INTERNAL);
+        systemd_rest(f->agent->systemd);
+        fencing_free(f);
+}
+
+/* One after the other: systemd is told in a tenth of a second, and the snapshot's receipt tells of that as well. What
+ * is in a frozen process's memory does not go away meanwhile. */
+static int order_fence(struct agent *a, struct proven **proven, json_t *receipt, const struct answer *to) {
+        struct fencing *f = malloc(sizeof(*f));
+        int r;
+
+        if (!f)
+                return -ENOMEM;
+        *f = (struct fencing) { .agent = a, .proven = TAKE_PTR(*proven), .receipt = json_incref(receipt), .to = *to };
+        fence_raise(a, recorded_id(proven_recorded(f->proven)));
+        r = fence_tell(a, on_fenced, fencing_free, f);
+        if (r < 0)
+                fencing_free(f);
+        return r;
 }
 
 int order_stop(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
@@ -151,7 +232,7 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
         struct recorded *recorded;
         struct enforced *enforced;
         reason_set notes = 0;
-        bool refused;
+        bool refused, more;
         int r = resolve(a, authorised, &sites, &notes, &refused, to);
 
         if (r < 0 || refused) {
@@ -163,18 +244,21 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
         r = record_order(a, authorised, d, &sites, p, &recorded);
         if (r < 0)
                 return r;
-        recorded_add_flags(recorded, notes | watch_notes(a));
+        recorded_add_flags(recorded, notes);
         r = enforce_apply(a, recorded, &enforced);
         if (r == 0)
                 r = prove(a, enforced, &proven);
         if (r < 0)
                 return r;
         order_tell_systemd(a, proven);
-        r = order_conclude(a, proven, "order", !snapshots, &receipt, &envelope);
+        more = snapshots || proven_awaits_fence(proven);
+        r = order_conclude(a, proven, "order", !more, &receipt, &envelope);
         if (r < 0)
                 return r;
         a->counters.holds++;
-        link_answer(to, envelope, snapshots);
+        link_answer(to, envelope, more);
+        if (proven_awaits_fence(proven))
+                return order_fence(a, &proven, receipt, to);
         return snapshots ? snapshot_of_hold(a, recorded_id(proven_recorded(proven)), receipt, to) : 0;
 }
 

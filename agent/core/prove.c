@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
-#include "agent/core/strays.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
 #include "agent/util/io.h"
@@ -136,8 +135,6 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
         else if (ret->n_pids == 0)
                 /* whoever was held has died, or is somewhere else */
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
-        if (strays_any(a->events, s))
-                ret->gaps |= reason_bit(REASON_MOVED_OUT);
         if (v->isolates && !v->freezes)
                 look_for_packet_sockets(ret);
 }
@@ -173,6 +170,20 @@ static void read_freezer(const struct site *s, struct proof *p) {
                 p->gaps |= reason_bit(REASON_NOT_FROZEN);
 }
 
+static void note_fence(struct proof *p, enum fence_state state) {
+        p->fence = state;
+        if (state == FENCE_OPEN)
+                p->gaps |= reason_bit(REASON_RESTARTABLE);
+}
+
+/* For an order that just came systemd is told only when the kernel has been asked. */
+static void look_at_fence(struct agent *a, const struct site *s, const struct enforced_site *done, struct proof *p) {
+        if (done && done->fresh)
+                p->fence = fence_applies(s) ? FENCE_PENDING : FENCE_NONE;
+        else
+                note_fence(p, fence_read(a, s));
+}
+
 /* All sites at each step, because the sockets of all of them are looked at in one go. */
 static void prove_sites(struct agent *a, const struct hold *h, struct sites *sites, const struct enforced *e,
                         struct proof *ret) {
@@ -181,6 +192,7 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
         for (size_t i = 0; i < sites->n; i++) {
                 look_at(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
                 look_elsewhere(&sites->v[i], sites, &ret[i]);
+                look_at_fence(a, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
                 alive();
         }
         if (v->isolates)
@@ -198,6 +210,10 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
 
 static bool has_anything(const struct proof *p, enum verb verb) {
         if (verb_info(verb)->freezes && p->frozen)
+                return true;
+        /* Nothing of it runs, and nothing of it is started: that is what there is to hold after a reboot. It is not
+         * `contained`, which promises the kernel's word for somebody who is there. */
+        if (p->n_pids == 0 && p->fence == FENCE_STANDS)
                 return true;
         for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
                 if (p->links[k].link_id != 0)
@@ -234,6 +250,17 @@ enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, v
         return state == _HOLD_STATE_MAX ? HOLD_FAILED : state;
 }
 
+static void fold_sites(struct proven *p, const struct hold *h) {
+        p->state = _HOLD_STATE_MAX;
+        p->gaps = 0;
+        for (size_t i = 0; i < p->n; i++) {
+                p->state = prove_fold(p->state, &p->sites[i], h->verb);
+                p->gaps |= p->sites[i].gaps;
+        }
+        if (p->state == _HOLD_STATE_MAX)
+                p->state = HOLD_FAILED;
+}
+
 int prove(struct agent *a, struct enforced *e, struct proven **ret) {
         _cleanup_(proven_freep) struct proven *p = calloc(1, sizeof(*p));
         struct recorded *r = enforced_recorded(e);
@@ -245,7 +272,6 @@ int prove(struct agent *a, struct enforced *e, struct proven **ret) {
                 return -ENOMEM;
         }
         p->enforced = e;
-        p->state = _HOLD_STATE_MAX;
         p->sites = calloc(sites && sites->n ? sites->n : 1, sizeof(*p->sites));
         if (!p->sites)
                 return -ENOMEM;
@@ -253,15 +279,36 @@ int prove(struct agent *a, struct enforced *e, struct proven **ret) {
                 prove_sites(a, h, sites, e, p->sites);
                 p->n = sites->n;
         }
-        for (size_t i = 0; i < p->n; i++) {
-                p->state = prove_fold(p->state, &p->sites[i], h->verb);
-                p->gaps |= p->sites[i].gaps;
-        }
-        if (p->state == _HOLD_STATE_MAX)
-                p->state = HOLD_FAILED;
+        fold_sites(p, h);
         phases_stamp(recorded_phases(r), PHASE_PROVE);
         *ret = TAKE_PTR(p);
         return 0;
+}
+
+bool proven_nobody(const struct proven *p) {
+        for (size_t i = 0; i < p->n; i++)
+                if (p->sites[i].n_pids > 0)
+                        return false;
+        return true;
+}
+
+bool proven_awaits_fence(const struct proven *p) {
+        for (size_t i = 0; i < p->n; i++)
+                if (p->sites[i].fence == FENCE_PENDING)
+                        return true;
+        return false;
+}
+
+void prove_fences(struct agent *a, struct proven *p, bool told) {
+        const struct recorded *r = proven_recorded(p);
+        const struct hold *h = hold_set_find(a->holds, recorded_id(r));
+        const struct sites *sites = recorded_sites(a, r);
+
+        for (size_t i = 0; h && sites && i < MIN(p->n, sites->n); i++)
+                if (p->sites[i].fence == FENCE_PENDING)
+                        note_fence(&p->sites[i], told ? fence_read(a, &sites->v[i]) : FENCE_OPEN);
+        if (h)
+                fold_sites(p, h);
 }
 
 void proven_free(struct proven *p) {

@@ -6,6 +6,7 @@
 
 #include "agent/core/elsewhere.h"
 #include "agent/core/enforce.h"
+#include "agent/core/fence.h"
 
 /* What the kernel says about one site of one hold, now. */
 struct proof {
@@ -20,7 +21,8 @@ struct proof {
         struct permit permits[PROBE_PERMITS_MAX]; /* what selftest.permits[] are about */
         bool tested;
         struct elsewhere elsewhere; /* owned */
-        reason_set gaps;            /* of kind GAP, and the reason of a missing site */
+        enum fence_state fence;
+        reason_set gaps; /* of kind GAP, and the reason of a missing site */
 };
 
 struct proven;
@@ -37,6 +39,14 @@ const struct proof *proven_site(const struct proven *p, size_t site);
 enum hold_state proven_state(const struct proven *p);
 /* All sites' gaps together. */
 reason_set proven_gaps(const struct proven *p);
+
+/* Nobody is there to be held, at any site. */
+bool proven_nobody(const struct proven *p);
+/* The kernel holds it first, and systemd is told after that: true when some site waits for it. */
+bool proven_awaits_fence(const struct proven *p);
+/* systemd was told: asks it whether the fences that were pending stand, and folds what it says into state and gaps. Not
+ * asked when it did not answer that either. */
+void prove_fences(struct agent *a, struct proven *p, bool told);
 
 void proof_done(struct proof *p);
 /* The same reading for all sites of an active hold at any time, without a command. Changes nothing but that the

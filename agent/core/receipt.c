@@ -7,7 +7,6 @@
 #include "agent/core/fit.h"
 #include "agent/core/preserved.h"
 #include "agent/core/report_json.h"
-#include "agent/core/watch.h"
 #include "agent/util/clock.h"
 #include "policy/schema.h"
 
@@ -138,6 +137,8 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
                 put(&o, "several", paths_to_json(&s->several));
         if (p->elsewhere.processes > 0)
                 put(&o, "elsewhere", elsewhere_to_json(&p->elsewhere));
+        if (p->fence != FENCE_NONE)
+                put(&o, "fence", json_string(fence_state_id(p->fence)));
         if (s->missing != REASON_NONE)
                 return o;
         put(&o, "cgroup", json_string(s->path));
@@ -185,7 +186,7 @@ json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
         struct recorded *r = proven_recorded(p);
         const struct hold *h = hold_set_find(a->holds, recorded_id(r));
         const struct sites *sites = recorded_sites(a, r);
-        json_t *o, *array = json_array(), *repaired;
+        json_t *o, *array = json_array();
 
         if (!h || !sites) {
                 json_decref(array);
@@ -197,9 +198,6 @@ json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
                 (void) json_array_append_new(array, receipt_site(&sites->v[i], proven_site(p, i), h));
         put(&o, "targets", array);
         put(&o, "phases_us", phases_json(recorded_phases(r)));
-        repaired = watch_hold_to_json(a, &h->id);
-        if (repaired)
-                put(&o, "repaired", repaired);
         put(&o, "incident", json_string(h->incident));
         put(&o, "severity", json_string(severity_id(h->severity)));
         if (h->lease_left_ms != INT64_MAX)
@@ -238,6 +236,24 @@ void receipt_add_flag(json_t *receipt, enum reason reason) {
 
         json_array_foreach(flags, i, v) if (strcmp(json_string_value(v), reason_id(reason)) == 0) return;
         (void) json_array_append_new(flags, json_string(reason_id(reason)));
+}
+
+void receipt_catch_up(struct agent *a, const struct command_id *id, json_t **receipt) {
+        const struct hold *h = hold_set_find(a->holds, id);
+        _cleanup_json_ json_t *last = NULL;
+
+        if (h && h->state != HOLD_RELEASING)
+                return;
+        last = record_receipt(a, id);
+        if (json_object_get(last, "holds")) {
+                json_decref(*receipt);
+                *receipt = TAKE_PTR(last);
+                return;
+        }
+        (void) json_object_set_new(*receipt, "state", json_string(hold_state_id(h ? HOLD_RELEASING : HOLD_RELEASED)));
+        (void) json_object_set_new(*receipt, "reasons", json_array());
+        (void) json_object_del(*receipt, "targets");
+        (void) json_object_del(*receipt, "lease_ms");
 }
 
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) {

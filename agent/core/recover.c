@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "agent/core/enforce.h"
+#include "agent/core/fence.h"
 #include "agent/core/keep.h"
 #include "agent/core/lease.h"
 #include "agent/core/order.h"
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
 #include "agent/core/snapshot.h"
-#include "agent/core/strays.h"
-#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
@@ -20,7 +19,7 @@
  */
 #define MENDABLE                                                                                          \
         (reason_bit(REASON_NOT_FROZEN) | reason_bit(REASON_LINK_LOST) | reason_bit(REASON_SOCKETS_LEFT) | \
-         reason_bit(REASON_CGROUP_REPLACED))
+         reason_bit(REASON_CGROUP_REPLACED) | reason_bit(REASON_RESTARTABLE))
 
 /* Opens the sites. Those whose cgroup is gone are looked for again, and where that is found is recorded before anything
  * is done there. */
@@ -32,13 +31,7 @@ static void find_sites(struct agent *a, const struct command_id *hold, struct si
                 struct site *s = &sites->v[i];
                 reason_set notes = 0;
 
-                if (site_open(s, a->cgroup_root) == 0)
-                        continue;
-                if (strays_bring_back(a->events, a->cgroup_root, s)) {
-                        moved = true;
-                        continue;
-                }
-                if (resolve_again(&resolver, s, &notes) < 0)
+                if (site_open(s, a->cgroup_root) == 0 || resolve_again(&resolver, s, &notes) < 0)
                         continue;
                 order_inherit_was_frozen(a, s);
                 moved |= s->missing == REASON_NONE;
@@ -59,7 +52,7 @@ static json_t *unfinished_receipt(struct agent *a, const struct command_id *id) 
         return NULL;
 }
 
-static void enforce_again(struct agent *a, const struct command_id *id, enum reason why, const char *message_id) {
+static void enforce_again(struct agent *a, const struct command_id *id, enum reason why) {
         _cleanup_(proven_freep) struct proven *proven = NULL;
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
@@ -79,10 +72,9 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                 r = prove(a, enforced, &proven);
         if (r == 0) {
                 /* what is not there was not put back */
-                failed = proven_state(proven) == HOLD_FAILED;
+                failed = proven_state(proven) == HOLD_FAILED || proven_nobody(proven);
                 if (!failed)
                         recorded_add_flags(recorded, reason_bit(why));
-                recorded_add_flags(recorded, watch_notes(a));
                 order_tell_systemd(a, proven);
                 r = order_conclude(a, proven, "recovery", final, &receipt, &envelope);
         }
@@ -92,7 +84,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                           "A hold could not be put in force again: %s",
                           r < 0 ? strerror(-r) : "nothing to hold is there");
         else
-                log_event(LOG_WARNING, message_id,
+                log_event(LOG_WARNING, MESSAGE_ID_RECOVERED,
                           LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",
                           reason_text(why));
 }
@@ -100,7 +92,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
 /* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it
  * says is held, and of which nothing is in force in the very same boot, was let go of by two people rather than lost,
  * and nobody could release it again while the ledger is as it is. Status shows the difference. */
-static bool was_released(struct agent *a, const struct hold *h, enum hold_state state) {
+static bool was_released(const struct agent *a, const struct hold *h, enum hold_state state) {
         char text[33];
 
         if (state != HOLD_FAILED || agent_ledger_ok(a) || !a->same_boot)
@@ -108,7 +100,6 @@ static bool was_released(struct agent *a, const struct hold *h, enum hold_state 
         command_id_to_str(&h->id, text);
         log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(REASON_LEDGER)),
                   "The damaged ledger tells of a hold of which nothing is in force; it is not put back");
-        held_doubt(&a->held, &h->id);
         return true;
 }
 
@@ -145,18 +136,7 @@ static void recover_one(struct agent *a, const struct command_id *id) {
         find_sites(a, id, sites); /* they were closed */
         if (!pending)
                 a->counters.reinforced++;
-        enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED, MESSAGE_ID_RECOVERED);
-}
-
-void recover_hold(struct agent *a, const struct command_id *id) {
-        const struct hold *h = hold_set_find(a->holds, id);
-        struct sites *sites = held_find(&a->held, id);
-
-        if (!h || !sites || h->state == HOLD_RELEASING)
-                return;
-        find_sites(a, id, sites);
-        a->counters.reinforced++;
-        enforce_again(a, id, REASON_REINFORCED, MESSAGE_ID_REPAIRED);
+        enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED);
 }
 
 void recover_all(struct agent *a) {
@@ -165,6 +145,7 @@ void recover_all(struct agent *a) {
 
         if (!ids)
                 return;
+        fence_restore(a);
         /* the set changes under the work */
         for (size_t i = 0; i < n; i++)
                 ids[i] = hold_set_at(a->holds, i)->id;

@@ -3,67 +3,13 @@
 
 #include <string.h>
 
-#include "agent/core/attempts.h"
-#include "agent/core/enforce.h"
+#include "agent/core/ending.h"
 #include "agent/core/keep.h"
+#include "agent/core/lease.h"
 #include "agent/core/receipt.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
-
-/* What one release or lapse did, hold by hold. */
-struct undone {
-        struct command_id *ended;
-        size_t n_ended;
-        reason_set reasons;
-        json_t *holds;
-};
-
-static void undone_done(struct undone *u) {
-        free(u->ended);
-        json_decref(u->holds);
-}
-
-static int undone_init(struct undone *u, size_t n) {
-        *u = (struct undone) { .ended = calloc(n, sizeof(*u->ended)), .holds = json_array() };
-        return u->ended && u->holds ? 0 : -ENOMEM;
-}
-
-static json_t *hold_json(const struct command_id *id, const char *was, const char *state, const struct hold *h) {
-        json_t *o, *targets = json_array();
-        char text[33];
-
-        command_id_to_str(id, text);
-        for (size_t i = 0; h && i < h->n_targets; i++) {
-                char name[TARGET_STR_SIZE];
-
-                target_to_str(&h->targets[i], name, sizeof(name));
-                (void) json_array_append_new(targets, json_string(name));
-        }
-        o = json_pack("{ss ss ss so}", "id", text, "was", was, "state", state, "targets", targets);
-        if (o && h)
-                (void) json_object_set_new(o, "held_ms", json_integer(h->held_ms));
-        return o;
-}
-
-/* was: the hold's state before it was being released; NULL when the hold is not known here. */
-static void undo_one(struct agent *a, const struct command_id *id, const char *was, struct undone *u) {
-        const struct hold *h = hold_set_find(a->holds, id);
-        reason_set reasons = 0;
-
-        enforce_undo(a, id, &reasons);
-        attempts_settle(a, id);
-        if (!h)
-                reasons |= reason_bit(REASON_UNKNOWN_HOLD);
-        else if (!(reasons & reason_bit(REASON_PERSISTS)))
-                u->ended[u->n_ended++] = *id;
-        u->reasons |= reasons;
-        (void) json_array_append_new(u->holds, hold_json(id, was ? was : "unknown",
-                                                         reasons & reason_bit(REASON_PERSISTS) ? "releasing"
-                                                         : h && h->lapsing                     ? "lapsed"
-                                                                                               : "released",
-                                                         h));
-}
 
 /* Seals the receipt, records it and gives it back. */
 static int conclude(struct agent *a, const struct command_id *id, const char *of, struct undone *u, json_t *receipt,
@@ -96,65 +42,101 @@ static const char *state_of(const struct undone *u, const char *done) {
         return u->reasons & reason_bit(REASON_PERSISTS) ? "partial" : done;
 }
 
-int release_holds(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
-                  const struct answer *to) {
-        _cleanup_(undone_done) struct undone u = { 0 };
-        _cleanup_(recorded_freep) struct recorded *recorded = NULL;
-        _cleanup_(sites_done) struct sites none = { 0 };
-        _cleanup_free_ const char **was = NULL;
+/* A release that is being carried out. */
+struct releasing {
+        struct recorded *recorded;
+        struct answer to;
+};
+
+static void releasing_free(void *userdata) {
+        struct releasing *x = userdata;
+
+        recorded_free(x->recorded);
+        free(x);
+}
+
+static int answer_release(struct agent *a, struct undone *u, const char *done, struct recorded *recorded,
+                          const struct answer *to) {
+        const struct command *c = recorded_command(recorded);
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
-        const struct command_id *holds;
-        const struct command *c;
         char id[33];
-        size_t n;
         int r;
 
-        holds = authorised_holds(authorised, &n);
-        was = calloc(n, sizeof(*was));
-        if (!was || undone_init(&u, n) < 0) {
-                authorised_free(authorised);
-                return -ENOMEM;
-        }
-        for (size_t i = 0; i < n; i++) {
-                const struct hold *h = hold_set_find(a->holds, &holds[i]);
-
-                was[i] = h ? hold_state_id(h->state) : NULL;
-        }
-        r = record_order(a, authorised, d, &none, p, &recorded);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++)
-                undo_one(a, &holds[i], was[i], &u);
         phases_stamp(recorded_phases(recorded), PHASE_UNDO);
-        c = recorded_command(recorded);
-        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, state_of(&u, "released"),
-                                u.reasons | recorded_flags(recorded));
-        r = conclude(a, &c->id, "order", &u, receipt, &envelope);
+        receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, state_of(u, done),
+                                u->reasons | recorded_flags(recorded));
+        r = conclude(a, &c->id, "order", u, receipt, &envelope);
         if (r < 0)
                 return r;
         a->counters.releases++;
         command_id_to_str(&c->id, id);
         log_event(LOG_NOTICE, MESSAGE_ID_RELEASED, LOG_FIELDS(.command_id = id, .stage = "release"),
-                  "Released %zu of %zu holds", u.n_ended, n);
+                  "Released %zu of %zu holds", u->n_ended, json_array_size(u->holds));
         link_answer(to, envelope, false);
         return 0;
+}
+
+static void on_released(struct agent *a, struct undone *u, void *userdata) {
+        struct releasing *x = userdata;
+
+        if (answer_release(a, u, "released", x->recorded, &x->to) < 0)
+                link_refuse(&x->to, REASON_INTERNAL);
+        lease_arm(a);
+        systemd_rest(a->systemd);
+        releasing_free(x);
+}
+
+/* The holds that the command names, as they are before it is recorded. */
+static struct ending_hold *holds_of(const struct agent *a, const struct authorised *authorised, size_t *ret_n) {
+        const struct command_id *ids = authorised_holds(authorised, ret_n);
+        struct ending_hold *holds = calloc(*ret_n ? *ret_n : 1, sizeof(*holds));
+
+        for (size_t i = 0; holds && i < *ret_n; i++) {
+                const struct hold *h = hold_set_find(a->holds, &ids[i]);
+
+                holds[i] = (struct ending_hold) { .id = ids[i], .was = h ? hold_state_id(h->state) : NULL };
+        }
+        return holds;
+}
+
+int release_holds(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
+                  const struct answer *to) {
+        _cleanup_(sites_done) struct sites none = { 0 };
+        _cleanup_free_ struct ending_hold *holds = NULL;
+        struct releasing *x = malloc(sizeof(*x));
+        size_t n;
+        int r;
+
+        holds = holds_of(a, authorised, &n);
+        if (!holds || !x) {
+                authorised_free(authorised);
+                free(x);
+                return -ENOMEM;
+        }
+        *x = (struct releasing) { .to = *to };
+        r = record_order(a, authorised, d, &none, p, &x->recorded);
+        if (r == 0)
+                r = ending_begin(a, holds, n, on_released, releasing_free, x);
+        if (r < 0)
+                releasing_free(x);
+        return r;
 }
 
 int release_extend(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
                    const struct answer *to) {
         _cleanup_(recorded_freep) struct recorded *recorded = NULL;
         _cleanup_(sites_done) struct sites none = { 0 };
-        _cleanup_(undone_done) struct undone u = { 0 };
+        _cleanup_(undone_done) struct undone u = { .holds = json_array() };
+        _cleanup_free_ struct ending_hold *holds = NULL;
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
-        const struct command_id *holds;
         const struct command *c;
         size_t n;
         int r;
 
-        holds = authorised_holds(authorised, &n);
-        if (undone_init(&u, n) < 0) {
+        holds = holds_of(a, authorised, &n);
+        if (!holds || !u.holds) {
                 authorised_free(authorised);
                 return -ENOMEM;
         }
@@ -163,8 +145,8 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
                 return r;
         c = recorded_command(recorded);
         for (size_t i = 0; i < n; i++) {
-                const struct hold *h = hold_set_find(a->holds, &holds[i]);
-                json_t *o = hold_json(&holds[i], h ? hold_state_id(h->state) : "unknown", "extended", h);
+                const struct hold *h = hold_set_find(a->holds, &holds[i].id);
+                json_t *o = ending_hold_json(&holds[i], "extended", h);
 
                 if (o && h && h->lease_left_ms != INT64_MAX)
                         (void) json_object_set_new(o, "lease_left_ms", json_integer(h->lease_left_ms));
@@ -179,55 +161,87 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
         return 0;
 }
 
-/* The hold, and with it every other that the same release is ending: one release has one receipt, which tells of all of
- * them. */
-static int undo_together(struct agent *a, const struct hold *h, struct undone *u) {
-        const size_t n = hold_set_count(a->holds);
-        const struct command_id hold = h->id, releaser = h->releaser;
-        const bool lapsing = h->lapsing;
-        int r = undone_init(u, n);
+/* A hold that ends without a command that waits for it. */
+struct finishing {
+        struct command_id hold;
+        struct command_id id; /* under which its receipt will be asked for */
+        const char *of;
+        reason_set notes;
+        bool lapsed;
+        enum verb verb;
+        int64_t held_ms;
+};
 
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                const struct hold *other = hold_set_at(a->holds, i);
-
-                if (command_id_equal(&other->id, &hold) ||
-                    (!lapsing && other->state == HOLD_RELEASING && !other->lapsing &&
-                     command_id_equal(&other->releaser, &releaser)))
-                        undo_one(a, &other->id, "releasing", u);
-        }
-        return r;
-}
-
-/* Undoes a RELEASING hold for which nobody waits, and stores the receipt under the id that will be asked for. */
-static void finish(struct agent *a, const struct command_id *hold, const char *of, reason_set notes) {
-        _cleanup_(undone_done) struct undone u = { 0 };
-        _cleanup_json_ json_t *receipt = NULL;
-        _cleanup_free_ char *envelope = NULL;
-        const struct hold *h = hold_set_find(a->holds, hold);
-        const bool lapsed = h && h->lapsing;
-        const struct command_id id = h && !lapsed ? h->releaser : *hold;
-        const struct seen *seen = hold_set_seen(a->holds, &id);
+static void log_finished(const struct finishing *x, const struct undone *u, int r) {
         char text[33];
-        int r;
 
-        command_id_to_str(hold, text);
-        r = h ? undo_together(a, h, &u) : -ENOENT;
-        if (r == 0) {
-                receipt = receipt_plain(a, &id, seen ? seen->digest : NULL,
-                                        verb_info(lapsed ? h->verb : VERB_RELEASE)->id,
-                                        state_of(&u, lapsed ? "lapsed" : "released"), u.reasons | notes);
-                if (receipt && lapsed)
-                        (void) json_object_set_new(receipt, "held_ms", json_integer(h->held_ms));
-                r = conclude(a, &id, of, &u, receipt, &envelope);
-        }
+        command_id_to_str(&x->hold, text);
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "release"),
                           "The end of a hold could not be recorded: %s", strerror(-r));
         else
-                log_event(LOG_NOTICE, lapsed ? MESSAGE_ID_LAPSED : MESSAGE_ID_RELEASED,
+                log_event(LOG_NOTICE, x->lapsed ? MESSAGE_ID_LAPSED : MESSAGE_ID_RELEASED,
                           LOG_FIELDS(.hold = text, .stage = "release"), "%s",
-                          u.reasons & reason_bit(REASON_PERSISTS) ? "The hold could not be undone in full"
-                                                                  : "The hold is over");
+                          u->reasons & reason_bit(REASON_PERSISTS) ? "The hold could not be undone in full"
+                                                                   : "The hold is over");
+}
+
+static void on_finished(struct agent *a, struct undone *u, void *userdata) {
+        struct finishing *x = userdata;
+        const struct seen *seen = hold_set_seen(a->holds, &x->id);
+        _cleanup_json_ json_t *receipt = NULL;
+        _cleanup_free_ char *envelope = NULL;
+        int r;
+
+        receipt = receipt_plain(a, &x->id, seen ? seen->digest : NULL, verb_info(x->verb)->id,
+                                state_of(u, x->lapsed ? "lapsed" : "released"), u->reasons | x->notes);
+        if (receipt && x->lapsed)
+                (void) json_object_set_new(receipt, "held_ms", json_integer(x->held_ms));
+        r = conclude(a, &x->id, x->of, u, receipt, &envelope);
+        log_finished(x, u, r);
+        lease_arm(a);
+        systemd_rest(a->systemd);
+        free(x);
+}
+
+/* The hold, and with it every other that the same release is ending: one release has one receipt, which tells of all of
+ * them. */
+static size_t gather_together(struct agent *a, const struct hold *h, struct ending_hold *ret) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *other = hold_set_at(a->holds, i);
+
+                if (other == h || (!h->lapsing && other->state == HOLD_RELEASING && !other->lapsing &&
+                                   command_id_equal(&other->releaser, &h->releaser)))
+                        ret[n++] = (struct ending_hold) { .id = other->id, .was = "releasing" };
+        }
+        return n;
+}
+
+/* Undoes a RELEASING hold for which nobody waits, and stores the receipt under the id that will be asked for. */
+static void finish(struct agent *a, const struct command_id *hold, const char *of, reason_set notes) {
+        const struct hold *h = hold_set_find(a->holds, hold);
+        _cleanup_free_ struct ending_hold *holds = calloc(hold_set_count(a->holds) + 1, sizeof(*holds));
+        struct finishing *x = malloc(sizeof(*x));
+        int r = h ? 0 : -ENOENT;
+
+        if (!holds || !x)
+                r = -ENOMEM;
+        if (r == 0) {
+                *x = (struct finishing) { .hold = *hold,
+                                          .id = h->lapsing ? *hold : h->releaser,
+                                          .of = of,
+                                          .notes = notes,
+                                          .lapsed = h->lapsing,
+                                          .verb = h->lapsing ? h->verb : VERB_RELEASE,
+                                          .held_ms = h->held_ms };
+                r = ending_begin(a, holds, gather_together(a, h, holds), on_finished, free, x);
+        }
+        if (r < 0) {
+                log_finished(&(struct finishing) { .hold = *hold }, NULL, r);
+                free(x);
+        }
 }
 
 void release_lapsed(struct agent *a, const struct command_id *hold) {

@@ -24,26 +24,6 @@ struct snapshot {
         json_t *receipt;
 };
 
-/* A hold can end while its evidence is collected. Its receipt, issued again, must not say then that it is held, nor
- * take the place of the one that tells of a lapse. */
-static void catch_up(struct snapshot *s) {
-        const struct hold *h = hold_set_find(s->agent->holds, &s->id);
-        _cleanup_json_ json_t *last = NULL;
-
-        if (!s->of_hold || (h && h->state != HOLD_RELEASING))
-                return;
-        last = record_receipt(s->agent, &s->id);
-        if (json_object_get(last, "holds")) {
-                json_decref(s->receipt);
-                s->receipt = TAKE_PTR(last);
-                return;
-        }
-        (void) json_object_set_new(s->receipt, "state", json_string(hold_state_id(h ? HOLD_RELEASING : HOLD_RELEASED)));
-        (void) json_object_set_new(s->receipt, "reasons", json_array());
-        (void) json_object_del(s->receipt, "targets");
-        (void) json_object_del(s->receipt, "lease_ms");
-}
-
 static void snapshot_free(struct snapshot *s) {
         preserve_free(s->preserve);
         json_decref(s->receipt);
@@ -97,7 +77,8 @@ static void conclude(struct snapshot *s) {
 static void on_preserved(const struct preserved *p, void *userdata) {
         struct snapshot *s = userdata;
 
-        catch_up(s);
+        if (s->of_hold)
+                receipt_catch_up(s->agent, &s->id, &s->receipt);
         if (receipt_add_evidence(s->receipt, p) < 0 || p->state == PRESERVE_FAILED)
                 receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
         else if (p->holes > 0 || p->state != PRESERVE_COMPLETE)

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "agent/core/attempts.h"
+#include "agent/core/fence.h"
 #include "agent/core/fit.h"
 #include "agent/core/layers.h"
 #include "agent/core/receipt.h"
 #include "agent/core/report_json.h"
-#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
@@ -58,7 +58,6 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
         json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id), *tried = attempts_to_json(a, &h->id);
         reason_set gaps;
         const enum hold_state state = prove_hold(a, h, add_target, targets, &gaps);
-        json_t *repaired = watch_hold_to_json(a, &h->id);
         char id[33];
 
         command_id_to_str(&h->id, id);
@@ -73,25 +72,57 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
         json_decref(tried);
         if (o && receipt)
                 (void) json_object_set(o, "receipt", receipt);
-        if (o && repaired)
-                (void) json_object_set_new(o, "repaired", repaired);
         json_decref(receipt);
         return o;
 }
 
 /* Programs that are in force and that nobody remembers having ordered: pins of a hold that the ledger does not know. */
 struct orphans {
-        const struct agent *a;
+        struct agent *a;
         json_t *(*describe)(const struct agent *a, const struct command_id *hold);
         json_t *array;
 };
+
+/* The orphan's entry, made when it is the first thing that is found of it. Borrowed. */
+static json_t *orphan_entry(const struct orphans *x, const struct command_id *hold) {
+        json_t *one;
+        char id[33];
+        size_t i;
+
+        command_id_to_str(hold, id);
+        json_array_foreach(x->array, i, one) {
+                const json_t *its = json_is_object(one) ? json_object_get(one, "id") : one;
+
+                if (strcmp(json_string_value(its), id) == 0)
+                        return one;
+        }
+        one = x->describe(x->a, hold);
+        return json_array_append_new(x->array, one) < 0 ? NULL : one;
+}
 
 static int add_orphan(const struct command_id *hold, void *userdata) {
         struct orphans *x = userdata;
 
         if (!hold_set_find(x->a->holds, hold))
-                (void) json_array_append_new(x->array, x->describe(x->a, hold));
+                (void) orphan_entry(x, hold);
         return 0;
+}
+
+/* A unit that systemd does not start because of such a hold. */
+static int add_fence(const struct command_id *hold, const char *unit, void *userdata) {
+        json_t *targets = json_object_get(orphan_entry(userdata, hold), "targets");
+        _cleanup_free_ char *name = NULL;
+
+        if (targets && asprintf(&name, "%s:%s", target_class_id(TARGET_UNIT), unit) >= 0)
+                (void) json_array_append_new(
+                        targets, json_pack("{ss s[s]}", "target", name, "gaps", reason_id(REASON_UNKNOWN_HOLD)));
+        return 0;
+}
+
+static int each_orphan(struct orphans *x) {
+        int r = isolate_each(x->a->isolate, add_orphan, x);
+
+        return r < 0 ? r : fence_each_orphan(x->a, add_fence, x);
 }
 
 static json_t *orphan_id(const struct agent *a, const struct command_id *hold) {
@@ -142,7 +173,7 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
                 if (!one || command_id_equal(&h->id, &only))
                         (void) json_array_append_new(holds, hold_json(a, h));
         }
-        if (!one && isolate_each(a->isolate, add_orphan, &orphans) < 0)
+        if (!one && each_orphan(&orphans) < 0)
                 (void) json_array_append_new(holds, json_pack("{ss ss s[s]}", "id", "unreadable", "state",
                                                               hold_state_id(HOLD_PARTIAL), "reasons",
                                                               reason_id(REASON_INTERNAL)));
@@ -197,7 +228,7 @@ static json_t *holds_json(struct agent *a) {
 
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
                 in_full += prove_hold(a, hold_set_at(a->holds, i), NULL, NULL, &gaps) == HOLD_HELD;
-        if (isolate_each(a->isolate, add_orphan, &x) < 0)
+        if (each_orphan(&x) < 0)
                 (void) json_array_append_new(x.array, json_string("unreadable"));
         return json_pack("{sI sI so}", "active", (json_int_t) hold_set_count(a->holds), "partial",
                          (json_int_t) (hold_set_count(a->holds) - in_full), "orphans", x.array);
@@ -218,15 +249,15 @@ int health_answer(struct agent *a, const struct frame *f, const struct answer *t
 
         if (r == 0)
                 /* o: the update takes every reference over, whether it succeeds or not */
-                r = json_object_update_new(
-                        report,
-                        json_pack("{so so so so so so so so so so}", "agent", agent_json(a), "layers",
-                                  layers_to_json(a), "trust", trust_json(a), "policy",
-                                  json_pack("{ss}", "state", a->policy_state), "ledger", ledger_json(a), "clock",
-                                  json_pack("{sb sI}", "synced", clock_synced(), "floor_ms",
-                                            (json_int_t) floor_now(&a->floor)),
-                                  "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
-                                  holds_json(a), "counters", counters_json(a), "watch", watch_to_json(a)));
+                r = json_object_update_new(report, json_pack("{so so so so so so so so so}", "agent", agent_json(a),
+                                                             "layers", layers_to_json(a), "trust", trust_json(a),
+                                                             "policy", json_pack("{ss}", "state", a->policy_state),
+                                                             "ledger", ledger_json(a), "clock",
+                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms",
+                                                                       (json_int_t) floor_now(&a->floor)),
+                                                             "systemd",
+                                                             json_pack("{si}", "version", systemd_version(a->systemd)),
+                                                             "holds", holds_json(a), "counters", counters_json(a)));
         if (r < 0) {
                 json_decref(report);
                 report = NULL;

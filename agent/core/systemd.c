@@ -205,3 +205,82 @@ int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
         return answered(s, sd_bus_call_method(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager",
                                               frozen ? "FreezeUnit" : "ThawUnit", NULL, NULL, "s", name));
 }
+
+static int read_bool(struct systemd *s, const char *path, const char *name, bool *ret) {
+        int value = 0;
+        int r = answered(s, sd_bus_get_property_trivial(s->bus, DESTINATION, path, DESTINATION ".Unit", name, NULL, 'b',
+                                                        &value));
+
+        if (r >= 0)
+                *ret = value;
+        return r;
+}
+
+static int read_drop_ins(struct systemd *s, const char *path, const char *file, bool *ret) {
+        char **paths = NULL;
+        int r = answered(s, sd_bus_get_property_strv(s->bus, DESTINATION, path, DESTINATION ".Unit", "DropInPaths",
+                                                     NULL, &paths));
+
+        for (size_t i = 0; r >= 0 && paths && paths[i]; i++) {
+                const char *slash = strrchr(paths[i], '/');
+
+                *ret |= slash && strcmp(slash + 1, file) == 0;
+        }
+        for (size_t i = 0; paths && paths[i]; i++)
+                free(paths[i]);
+        free(paths);
+        return r;
+}
+
+/* Conditions and Asserts are lists of (type, trigger, negate, parameter, last result). */
+static int read_never(struct systemd *s, const char *path, const char *list, const char *type, bool *ret) {
+        sd_bus_message *m = NULL;
+        const char *is, *parameter;
+        int trigger, negate;
+        int r = answered(
+                s, sd_bus_get_property(s->bus, DESTINATION, path, DESTINATION ".Unit", list, NULL, &m, "a(sbbsi)"));
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "(sbbsi)");
+        while (r >= 0 && (r = sd_bus_message_read(m, "(sbbsi)", &is, &trigger, &negate, &parameter, NULL)) > 0)
+                *ret |= strcmp(is, type) == 0 && !trigger && negate && strcmp(parameter, "/") == 0;
+        (void) sd_bus_message_unref(m);
+        return r;
+}
+
+static int read_restart(struct systemd *s, const char *path, bool *ret_never) {
+        _cleanup_free_ char *restart = NULL;
+        int r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, path, DESTINATION ".Service", "Restart",
+                                                       NULL, &restart));
+
+        if (r >= 0)
+                *ret_never = strcmp(restart, "no") == 0;
+        return r;
+}
+
+int systemd_unit_fence(struct systemd *s, const char *name, const char *file, struct systemd_fence *ret) {
+        const char *interface = interface_of(name);
+        _cleanup_free_ char *path = NULL;
+        bool start = false, stop = false, condition = false, once = true;
+        struct systemd_fence f = { 0 };
+        int r = interface ? connect_greeted(s) : -EINVAL;
+
+        if (r >= 0)
+                r = unit_path(name, &path);
+        if (r >= 0)
+                r = read_drop_ins(s, path, file, &f.has_file);
+        if (r >= 0)
+                r = read_bool(s, path, "RefuseManualStart", &start);
+        if (r >= 0)
+                r = read_bool(s, path, "RefuseManualStop", &stop);
+        if (r >= 0)
+                r = read_never(s, path, "Conditions", "ConditionPathExists", &condition);
+        if (r >= 0 && strcmp(interface, DESTINATION ".Service") == 0)
+                r = read_restart(s, path, &once);
+        if (r < 0)
+                return r;
+        f.refuses = start && stop;
+        f.never = condition && once;
+        *ret = f;
+        return 0;
+}

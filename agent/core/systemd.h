@@ -39,3 +39,13 @@ int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) 
 uint64_t systemd_unit_watchdog(struct systemd *s, const char *name);
 /* Makes the manager's own view agree with a freeze or thaw that the kernel has already made. */
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) _warn_unused_;
+
+/* What the manager has in force of a unit's fence (fencefile.h). */
+struct systemd_fence {
+        bool has_file; /* it read a drop-in of that name */
+        bool refuses;  /* to start and to stop it by hand */
+        bool never;    /* what would start it otherwise finds that its condition does not hold, and Restart= is off */
+};
+
+/* -ETIMEDOUT, -errno. A unit without a file can have a drop-in. */
+int systemd_unit_fence(struct systemd *s, const char *name, const char *file, struct systemd_fence *ret) _warn_unused_;

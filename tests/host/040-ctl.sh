@@ -269,7 +269,7 @@ exits "a state that is not known is not success" 1 "${order[@]}"
 rm -f contain-*.json
 liar '{"but":{"final":false}}' '{"sleep":0.2}' '{"but":{"evidence":{"state":"complete","folder":"/x","objects":3,"holes":0,"bytes":9}}}'
 exits "the final receipt follows the preliminary one" 0 "${order[@]}"
-says "which was told at once" 'evidence is still being collected'
+says "which was told at once" 'the final receipt is still to come'
 says "and has the evidence" 'complete: 3 objects'
 liar '{"but":{"final":false}}' '{"sleep":3}'
 exits "containment without its evidence is not the whole of it" 4 "${order[@]}"

@@ -134,7 +134,8 @@ static inline reason_set let_go(uint32_t n) {
         assert_non_null(h);
         if (h->state != HOLD_RELEASING)
                 assert_int_equal(hold_set_release(agent.holds, &id, &by), 0);
-        enforce_undo(&agent, &id, &r);
+        enforce_thaw(&agent, &id, &r);
+        enforce_lift(&agent, &id, &r);
         if (!(r & GAP(PERSISTS))) {
                 assert_int_equal(hold_set_end(agent.holds, &id), 0);
                 held_remove(&agent.held, &id);

@@ -21,7 +21,7 @@
 
 HOST=host
 # how many programs isolate a cgroup
-HOOKS=$(grep -cE '^ +X\([A-Z0-9]+, ".*(CALLS|PACKETS)\)' bpf/isolate_abi.h)
+HOOKS=$(grep -c 'SEC("cgroup' bpf/isolate.bpf.c)
 UNIT=beacon.service
 INCIDENT=SA-20261120-030
 
@@ -108,7 +108,7 @@ core_is_up() {
 nothing_left() {
         local cgroup
         cgroup=$(box_cgroup "$HOST")
-        [ -z "$(run ls -A /sys/fs/bpf/freezed)" ] && ! bpftool cgroup tree "$cgroup" 2>/dev/null | grep isolate_ &&
+        [ -z "$(run ls -A -I attempts /sys/fs/bpf/freezed)" ] && ! bpftool cgroup tree "$cgroup" 2>/dev/null | grep isolate_ &&
                 ! grep -rlx --include=cgroup.events 'frozen 1' "$cgroup"
 }
 

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/ending.h"
+
+#include <string.h>
+
+#include "agent/core/attempts.h"
+#include "agent/core/cgroup.h"
+#include "agent/core/enforce.h"
+#include "agent/core/fence.h"
+#include "agent/core/pending.h"
+#include "agent/util/alive.h"
+
+/* a service of thousands is not listed one by one */
+#define SIGNALLED_LISTED 32U
+
+struct one {
+        struct ending_hold hold;
+        json_t *thawed; /* per site: what was found before, and later after */
+        reason_set reasons;
+};
+
+struct ending {
+        struct agent *agent;
+        struct one *v;
+        size_t n;
+        ending_fn fn;
+        void (*drop)(void *userdata);
+        void *userdata;
+};
+
+void undone_done(struct undone *u) {
+        free(u->ended);
+        json_decref(u->holds);
+        *u = (struct undone) { 0 };
+}
+
+static void ending_free(struct ending *e) {
+        for (size_t i = 0; i < e->n; i++)
+                json_decref(e->v[i].thawed);
+        free(e->v);
+        free(e);
+}
+
+json_t *ending_hold_json(const struct ending_hold *hold, const char *state, const struct hold *h) {
+        json_t *o, *targets = json_array();
+        char text[33];
+
+        command_id_to_str(&hold->id, text);
+        for (size_t i = 0; h && i < h->n_targets; i++) {
+                char name[TARGET_STR_SIZE];
+
+                target_to_str(&h->targets[i], name, sizeof(name));
+                (void) json_array_append_new(targets, json_string(name));
+        }
+        o = json_pack("{ss ss ss so}", "id", text, "was", hold->was ? hold->was : "unknown", "state", state, "targets",
+                      targets);
+        if (o && h)
+                (void) json_object_set_new(o, "held_ms", json_integer(h->held_ms));
+        return o;
+}
+
+/* The numbers of the signals in the mask. */
+static json_t *signals_json(uint64_t mask) {
+        json_t *array = json_array();
+
+        for (int sig = 1; sig <= 64; sig++)
+                if (mask >> (sig - 1) & 1)
+                        (void) json_array_append_new(array, json_integer(sig));
+        return array;
+}
+
+static json_t *signalled_json(const pid_t *pids, size_t n, reason_set *reasons) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < n; i++) {
+                const uint64_t fatal = pending_fatal(pids[i]);
+
+                if (fatal == 0)
+                        continue;
+                *reasons |= reason_bit(REASON_PENDING_SIGNALS);
+                if (json_array_size(array) < SIGNALLED_LISTED)
+                        (void) json_array_append_new(
+                                array, json_pack("{si so}", "pid", (int) pids[i], "signals", signals_json(fatal)));
+        }
+        return array;
+}
+
+/* What the isolation programs have refused and dropped there so far. */
+static json_int_t stopped_so_far(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
+        struct isolate_counters c = { 0 };
+
+        (void) isolate_count(a->isolate, hold, cgroup_id, &c);
+        return (json_int_t) (c.refused + c.dropped_out);
+}
+
+/* Who is there, and what waits for them. */
+static void look_before(struct agent *a, struct one *x) {
+        struct sites *sites = held_find(&a->held, &x->hold.id);
+
+        for (size_t i = 0; sites && i < sites->n; i++) {
+                struct site *s = &sites->v[i];
+                _cleanup_free_ pid_t *pids = NULL;
+                char name[TARGET_STR_SIZE];
+                size_t n = 0;
+
+                if (s->missing != REASON_NONE || site_open(s, a->cgroup_root) < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
+                        continue;
+                target_to_str(&s->target, name, sizeof(name));
+                (void) json_array_append_new(x->thawed,
+                                             json_pack("{ss sI sI sI so}", "target", name, "cgroup_id",
+                                                       (json_int_t) s->cgroup_id, "processes", (json_int_t) n,
+                                                       "stopped", stopped_so_far(a, &x->hold.id, s->cgroup_id),
+                                                       "signalled", signalled_json(pids, n, &x->reasons)));
+                alive();
+        }
+        if (sites)
+                sites_close(sites);
+}
+
+static json_t *find_look(const struct one *x, uint64_t cgroup_id) {
+        json_t *o;
+        size_t i;
+
+        json_array_foreach(x->thawed, i,
+                           o) if ((uint64_t) json_integer_value(json_object_get(o, "cgroup_id")) == cgroup_id) return o;
+        return NULL;
+}
+
+/* Who survived, and what they tried to send since they were thawed. */
+static void look_after(struct agent *a, struct one *x) {
+        struct sites *sites = held_find(&a->held, &x->hold.id);
+
+        for (size_t i = 0; sites && i < sites->n; i++) {
+                struct site *s = &sites->v[i];
+                json_t *o = s->missing == REASON_NONE ? find_look(x, s->cgroup_id) : NULL;
+                _cleanup_free_ pid_t *pids = NULL;
+                size_t n = 0;
+
+                if (!o)
+                        continue;
+                /* none that can be seen is none */
+                if (site_open(s, a->cgroup_root) < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
+                        n = 0;
+                (void) json_object_set_new(o, "survived", json_integer((json_int_t) n));
+                (void) json_object_set_new(o, "stopped",
+                                           json_integer(stopped_so_far(a, &x->hold.id, s->cgroup_id) -
+                                                        json_integer_value(json_object_get(o, "stopped"))));
+        }
+        if (sites)
+                sites_close(sites);
+}
+
+static int undone_init(struct undone *u, size_t n) {
+        *u = (struct undone) { .ended = calloc(n ? n : 1, sizeof(*u->ended)), .holds = json_array() };
+        if (u->ended && u->holds)
+                return 0;
+        undone_done(u);
+        return -ENOMEM;
+}
+
+static void list(struct undone *u, struct one *x, const char *state, const struct hold *h) {
+        json_t *o = ending_hold_json(&x->hold, state, h);
+
+        if (o && json_array_size(x->thawed) > 0)
+                (void) json_object_set(o, "thawed", x->thawed);
+        (void) json_array_append_new(u->holds, o);
+        u->reasons |= x->reasons;
+}
+
+/* systemd says itself what it still has of a hold's fences; whoever reads the receipt will start the unit next. */
+static bool still_fenced(struct agent *a, const struct command_id *hold) {
+        const struct sites *sites = held_find(&a->held, hold);
+
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (fence_lingers(a, &sites->v[i]))
+                        return true;
+        return false;
+}
+
+static void end_one(struct agent *a, struct one *x, bool told, struct undone *u) {
+        const struct hold *h = hold_set_find(a->holds, &x->hold.id);
+
+        look_after(a, x);
+        enforce_lift(a, &x->hold.id, &x->reasons);
+        attempts_settle(a, &x->hold.id);
+        if (!told || still_fenced(a, &x->hold.id))
+                x->reasons |= reason_bit(REASON_PERSISTS);
+        /* one that was known and is not any more was ended meanwhile by another command */
+        if (!h && !x->hold.was)
+                x->reasons |= reason_bit(REASON_UNKNOWN_HOLD);
+        else if (h && !(x->reasons & reason_bit(REASON_PERSISTS)))
+                u->ended[u->n_ended++] = x->hold.id;
+        list(u, x, x->reasons & reason_bit(REASON_PERSISTS) ? "releasing" : h && h->lapsing ? "lapsed" : "released", h);
+}
+
+static void on_told(int r, void *userdata) {
+        struct ending *e = userdata;
+        struct undone u;
+
+        /* FAIL-CLOSED: without memory it stays RELEASING, and is tried again */
+        if (undone_init(&u, e->n) < 0) {
+                e->drop(e->userdata);
+        } else {
+                for (size_t i = 0; i < e->n; i++) {
+                        end_one(e->agent, &e->v[i], r == 0, &u);
+                        alive();
+                }
+                e->fn(e->agent, &u, e->userdata);
+                undone_done(&u);
+        }
+        ending_free(e);
+}
+
+static void on_dropped(void *userdata) {
+        struct ending *e = userdata;
+
+        e->drop(e->userdata);
+        ending_free(e);
+}
+
+static struct ending *ending_new(struct agent *a, const struct ending_hold *holds, size_t n) {
+        struct ending *e = calloc(1, sizeof(*e));
+
+        if (e)
+                e->v = calloc(n ? n : 1, sizeof(*e->v));
+        if (!e || !e->v) {
+                free(e);
+                return NULL;
+        }
+        e->agent = a;
+        for (; e->n < n; e->n++)
+                e->v[e->n] = (struct one) { .hold = holds[e->n], .thawed = json_array() };
+        return e;
+}
+
+int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, ending_fn fn, void (*drop)(void *userdata),
+                 void *userdata) {
+        struct ending *e = ending_new(a, holds, n);
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        e->fn = fn;
+        e->drop = drop;
+        e->userdata = userdata;
+        for (size_t i = 0; i < n; i++) {
+                look_before(a, &e->v[i]);
+                enforce_thaw(a, &holds[i].id, &e->v[i].reasons);
+                (void) fence_drop(a, &holds[i].id);
+        }
+        r = fence_tell(a, on_told, on_dropped, e);
+        if (r < 0)
+                ending_free(e);
+        return r;
+}
+
+int ending_step(struct agent *a, const struct ending_hold *holds, size_t n, struct undone *ret) {
+        struct ending *e = ending_new(a, holds, n);
+        int r = e ? undone_init(ret, n) : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                const struct hold *h = hold_set_find(a->holds, &holds[i].id);
+
+                look_before(a, &e->v[i]);
+                enforce_thaw(a, &holds[i].id, &e->v[i].reasons);
+                look_after(a, &e->v[i]);
+                list(ret, &e->v[i], h ? hold_state_id(h->state) : "unknown", h);
+        }
+        if (e)
+                ending_free(e);
+        return r;
+}
