@@ -22,8 +22,9 @@ from_inside() {
         box_sh host 'echo $$ >"/sys/fs/cgroup/$1/cgroup.procs" && shift && echo $$ && exec python3 "$@"' "${SERVICE_CGROUP[$name]}" "$@"
 }
 
-# tried FILTER: what jq finds among what the hold's processes tried
-tried() { run freezectl status "$HOLD" --json | run jq -rc "select(.report) | .report.holds[0].tried // {} | $1"; }
+# of_hold FILTER: what jq finds in the hold's status; tried FILTER: among what its processes tried
+of_hold() { run freezectl status "$HOLD" --json | run jq -rc "select(.report) | .report.holds[] | select(.id == \"$HOLD\") | $1"; }
+tried() { of_hold ".tried // {} | $1"; }
 of_comm() { tried "[.attempts[] | select(.comm == \"$1\") | \"\(.hook) \(.proto) \(.address) \(.port) \(.pid) \(.count)\"] | sort | join(\", \")"; }
 
 # What the ledger says, record by record.
@@ -116,11 +117,11 @@ header EPERM
 mptcp EPERM
 listener EPERM
 hostile EPERM"
-all="bind4 tcp  4444 $PID 1, connect4 tcp 10.77.0.1 443 $PID 1, connect4 tcp 10.77.0.1 444 $PID 1, connect4 tcp 10.77.0.1 445 $PID 1, connect4 tcp 127.0.0.1 8080 $PID 1, \
-connect4 udp 10.77.0.1 54 $PID 1, connect6 tcp fd77::1 443 $PID 1, sendmsg4 udp 10.77.0.1 53 $PID 1, sendmsg6 udp fd77::1 53 $PID 1, sock_create icmp  0 $PID 1, \
+all="bind4 tcp  4444 $PID 1, connect4 tcp 10.77.0.1 443 $PID 1, connect4 tcp 10.77.0.1 445 $PID 1, connect4 tcp 127.0.0.1 8080 $PID 1, \
+connect4 udp 10.77.0.1 54 $PID 1, connect6 tcp 10.77.0.1 444 $PID 1, connect6 tcp fd77::1 443 $PID 1, sendmsg4 udp 10.77.0.1 53 $PID 1, sendmsg6 udp fd77::1 53 $PID 1, sock_create icmp  0 $PID 1, \
 sock_create mptcp  0 $PID 1, sock_create raw  0 $PID 1"
 is "each is in its status, with who it was" "$(of_comm leak)" "$all"
-is "a name that would recolour a terminal is escaped" "$(tried '[.attempts[] | select(.port == 666) | .comm] | join(",")')" '\x1b[31m\xff\\'
+is "a name that would recolour a terminal is escaped" "$(tried '[.attempts[] | select(.port == 666) | .comm] | join(",")')" '\x1b[31m\xff\x5c'
 seen=$(run freezectl status "$HOLD")
 like "people see it in a table" "$seen" "1 x connect, tcp to 10.77.0.1:443 by leak \\($PID\\)"
 like "and IPv6 as it is written" "$seen" "1 x connect, tcp to \\[fd77::1\\]:443 by leak"
@@ -129,7 +130,7 @@ refute "with no control character in it" grep -q $'\033' <<<"$seen"
 like "and what the programs counted" "$seen" "counted +[0-9]+ calls refused, packets dropped: [0-9]+ out"
 is "another hold has nothing of it" "$(HOLD=$QUIET of_comm leak)" ""
 check "it is in the ledger before long" box_until 5 is_recorded 'select(.attempts[] | .comm == "leak" and .port == 443)'
-is "with its incident" "$(recorded .incident | sort -u)" "$(run freezectl status "$HOLD" --json | run jq -c 'select(.report) | .report.holds[0].incident')"
+is "with its incident" "$(recorded .incident | sort -u)" "\"$(of_hold .incident)\""
 
 run systemctl restart freezed.service
 check "the agent is up again" box_until 10 agent_is_up
@@ -154,8 +155,7 @@ room=$(run freezectl health --json | run jq 'select(.report) | .report.ledger.ro
 ticks=$(agent_ticks)
 from_inside flooder /root/flood.py flood 5 >/dev/null
 ticks=$(($(agent_ticks) - ticks))
-sent=$(tried '[.attempts[].count] | add + .[0]' 2>/dev/null)
-refused=$(run freezectl status "$HOLD" --json | run jq 'select(.report) | .report.holds[0].targets[0].counted.refused')
+refused=$(of_hold .targets[0].counted.refused)
 echo "# $refused calls refused in 5 s; agent: $ticks ticks of 10 ms, $(($(rss) - memory)) KiB more; ledger: $((room - $(run freezectl health --json | run jq 'select(.report) | .report.ledger.room'))) bytes"
 check "a flood of calls is refused ($refused)" [ "$refused" -gt 100000 ]
 check "and costs the agent less than 3% of one processor" [ "$ticks" -lt 15 ]
@@ -166,7 +166,7 @@ from_inside flooder /root/flood.py flood 1.5 >/dev/null
 sleep 1.2
 from_inside flooder /root/leak.py >/dev/null
 is "the table stays small" "$(tried '.attempts | length <= 64')" true
-counted=$(run freezectl status "$HOLD" --json | run jq 'select(.report) | .report.holds[0] | (.tried | ([.attempts[] | select(.hook != "egress" and .hook != "ingress") | .count] | add) + .others + .missed) as $t | .targets[0].counted.refused as $r | $t * 100 / $r | floor')
+counted=$(of_hold '(.tried | ([.attempts[] | select(.hook != "egress" and .hook != "ingress") | .count] | add) + .others + .missed) as $t | .targets[0].counted.refused as $r | $t * 100 / $r | floor')
 check "and accounts for all but the last of it ($counted%)" [ "$counted" -ge 90 ]
 
 done_testing
