@@ -136,6 +136,17 @@ static void render_radius(const struct page *p, const json_t *target) {
         render_target_gaps(p, "warning", json_object_get(target, "warnings"));
 }
 
+/* Whom to ask, and where to look. */
+static void render_foreign(const struct page *p, const json_t *foreign) {
+        size_t i;
+        json_t *f;
+
+        json_array_foreach(foreign, i, f)
+                render_row(p, i == 0 ? "FOREIGN" : NULL, "program %" PRId64 " \"%s\" on %s keeps ours off %s",
+                           member_int(f, "prog_id", 0), CLEAN(member_str(f, "name")), CLEAN(member_str(f, "cgroup")),
+                           CLEAN(member_str(f, "hook")));
+}
+
 static void render_counted(const struct page *p, const json_t *c) {
         if (!json_is_object(c))
                 return;
@@ -169,6 +180,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
         render_selftest(p, json_object_get(target, "selftest"));
         render_elsewhere(p, json_object_get(target, "elsewhere"));
         render_counted(p, json_object_get(target, "counted"));
+        render_foreign(p, json_object_get(target, "foreign"));
         render_target_gaps(p, "GAP", json_object_get(target, "gaps"));
         render_radius(p, target);
 }

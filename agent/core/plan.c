@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/foreign.h"
 #include "agent/core/layers.h"
 #include "agent/core/order.h"
 #include "agent/core/receipt.h"
@@ -56,7 +57,22 @@ static void add_radius(json_t *o, const struct site *s) {
         (void) json_object_set_new(o, "processes_total", json_integer((json_int_t) scope.n_pids));
 }
 
-static json_t *site_json(struct agent *a, const struct site *s) {
+/* Before anything is done: whose programs would keep ours off. */
+static void add_foreign(json_t *o, const struct agent *a, const struct site *s) {
+        struct foreign_list foreign;
+        json_t *warnings = json_object_get(o, "warnings");
+
+        foreign_find(a->cgroup_root, s->path, &foreign);
+        if (foreign.n > 0) {
+                (void) json_object_set_new(o, "foreign", foreign_to_json(&foreign));
+                if (!warnings && json_object_set_new(o, "warnings", json_array()) == 0)
+                        warnings = json_object_get(o, "warnings");
+                (void) json_array_append_new(warnings, json_string(reason_id(REASON_FOREIGN_BPF)));
+        }
+        foreign_list_done(&foreign);
+}
+
+static json_t *site_json(struct agent *a, const struct site *s, enum verb verb) {
         const char *unit = site_unit(s);
         char name[TARGET_STR_SIZE];
         json_t *o;
@@ -69,6 +85,8 @@ static json_t *site_json(struct agent *a, const struct site *s) {
                       (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
         if (o)
                 add_radius(o, s);
+        if (o && verb_info(verb)->isolates)
+                add_foreign(o, a, s);
         return o;
 }
 
@@ -88,7 +106,7 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
         if (sites.n > 0 && order_nothing_to_hold(&sites) != REASON_NONE)
                 return refusal_of_targets(a, authorised, &sites, to);
         for (size_t i = 0; i < sites.n; i++) {
-                (void) json_array_append_new(targets, site_json(a, &sites.v[i]));
+                (void) json_array_append_new(targets, site_json(a, &sites.v[i], c->verb));
                 alive();
         }
         receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned",

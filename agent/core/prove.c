@@ -23,20 +23,34 @@ struct proven {
 void proof_done(struct proof *p) {
         free(p->pids);
         p->pids = NULL;
+        foreign_list_done(&p->foreign);
         elsewhere_done(&p->elsewhere);
+}
+
+/* Why the hook has no program of ours. Enforcing knows when somebody's was in the way and is gone by now; what no order
+ * of now attached was there and is no more. */
+static enum reason why_missing(const struct proof *p, enum isolate_hook h, const struct enforced_site *done) {
+        for (size_t k = 0; k < p->foreign.n; k++)
+                if (p->foreign.v[k].hook == h)
+                        return REASON_FOREIGN_BPF;
+        if (done && done->gaps & reason_bit(REASON_FOREIGN_BPF))
+                return REASON_FOREIGN_BPF;
+        return done ? REASON_NO_BPF : REASON_LINK_LOST;
 }
 
 static void read_links(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done,
                        struct proof *p) {
+        bool missing = false;
+
         isolate_read(a->isolate, &h->id, s->cgroup_id, p->links);
         (void) isolate_count(a->isolate, &h->id, s->cgroup_id, &p->counted);
         for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
+                missing |= p->links[k].link_id == 0;
+        if (missing)
+                foreign_find(a->cgroup_root, s->path, &p->foreign);
+        for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
                 if (p->links[k].link_id == 0)
-                        /* enforcing knows why it could not be attached; otherwise it was and is no more */
-                        p->gaps |= done && (done->gaps & reason_bit(REASON_FOREIGN_BPF))
-                                           ? reason_bit(REASON_FOREIGN_BPF)
-                                   : done ? reason_bit(REASON_NO_BPF)
-                                          : reason_bit(REASON_LINK_LOST);
+                        p->gaps |= reason_bit(why_missing(p, k, done));
 }
 
 /* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. */

@@ -7,6 +7,7 @@
 #include "agent/core/elsewhere.h"
 #include "agent/core/enforce.h"
 #include "agent/core/fence.h"
+#include "agent/core/foreign.h"
 
 /* What the kernel says about one site of one hold, now. */
 struct proof {
@@ -16,6 +17,7 @@ struct proof {
         bool frozen;
         struct isolate_link links[_ISOLATE_HOOK_MAX];
         struct isolate_counters counted;
+        struct foreign_list foreign;   /* what keeps our programs off, where one is not attached */
         struct sockets_result sockets; /* as enforcing left them; `left` and `foreign` are counted anew */
         struct probe_report selftest;
         struct permit permits[PROBE_PERMITS_MAX]; /* what selftest.permits[] are about */

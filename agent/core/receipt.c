@@ -113,6 +113,8 @@ static json_t *pids_json(const struct proof *p) {
 
 static void put_isolation(json_t **o, const struct proof *p) {
         put(o, "links", receipt_links(p->links));
+        if (p->foreign.n > 0)
+                put(o, "foreign", foreign_to_json(&p->foreign));
         put(o, "sockets",
             json_pack("{sI sI sI sI}", "destroyed", (json_int_t) p->sockets.destroyed, "left",
                       (json_int_t) p->sockets.left, "foreign", (json_int_t) p->sockets.foreign, "listeners",
