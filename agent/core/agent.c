@@ -9,8 +9,10 @@
 
 #include "agent/core/attempts.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/cgroup_events.h"
 #include "agent/core/fence.h"
 #include "agent/core/fold.h"
+#include "agent/core/watch.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
 #include "agent/util/log.h"
@@ -173,6 +175,9 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
                 log_file("cgroup2", reason_text(REASON_NO_CGROUP2));
         agent_reload(a);
         agent_tick(a);
+        r = watch_new(a, &a->watch);
+        if (r < 0)
+                return r;
         attempts_start(a);
         *ret = TAKE_PTR(a);
         return 0;
@@ -186,6 +191,8 @@ void agent_free(struct agent *a) {
         if (a->holds)
                 attempts_stop(a);
         attempts_free(a->attempts);
+        watch_free(a->watch);
+        cgroup_events_free(a->events);
         fence_free(a->fence);
         probe_free(a->probe);
         systemd_free(a->systemd);

@@ -26,6 +26,8 @@
 struct attempts;
 struct fence;
 struct snapshot;
+struct cgroup_events;
+struct watch;
 
 struct config {
         const char *trust, *policy; /* files */
@@ -71,6 +73,8 @@ struct agent {
         struct systemd *systemd;
         struct fence *fence;
         struct snapshot *snapshots; /* being taken */
+        struct watch *watch;
+        struct cgroup_events *events; /* NULL: the kernel does not tell of any */
         sd_event_source *lapse_timer, *idle;
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */

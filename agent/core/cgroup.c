@@ -148,6 +148,45 @@ int cgroup_open_id(const char *root, uint64_t id, int *ret_fd) {
         return 0;
 }
 
+/* include/linux/exportfs.h: the handle of a kernfs node is its id */
+#define FILEID_KERNFS 0xfe
+
+int cgroup_open_told(const char *root, uint64_t id, int *ret_fd, char **ret_path) {
+        char link[32], full[PATH_MAX], buf[sizeof(struct file_handle) + sizeof(id)] __attribute__((aligned(8)));
+        struct file_handle *handle = (struct file_handle *) buf;
+        _cleanup_close_ int mount = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -EBADF;
+        const size_t n_root = strlen(root);
+        uint64_t found;
+        ssize_t n;
+        int r;
+
+        *handle = (struct file_handle) { .handle_bytes = sizeof(id), .handle_type = FILEID_KERNFS };
+        memcpy(handle->f_handle, &id, sizeof(id));
+        if (mount < 0)
+                return -errno;
+        fd = open_by_handle_at(mount, handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ESTALE ? -ENOENT : -errno;
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, full, sizeof(full) - 1);
+        if (n < 0)
+                return -errno;
+        full[n] = 0;
+        /* one outside of our cgroup namespace has a path that means something else here, or nothing */
+        if (strncmp(full, root, n_root) != 0)
+                return -ENOENT;
+        closep(&fd);
+        fd = -EBADF;
+        r = cgroup_open(root, full + n_root, &fd, &found);
+        if (r < 0 || found != id)
+                return r < 0 ? r : -ENOENT;
+        *ret_path = strdup(full + n_root);
+        if (!*ret_path)
+                return -ENOMEM;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 struct gather {
         void *items;
         size_t n, size;

@@ -24,6 +24,10 @@ int cgroup_of_pid(pid_t pid, char **ret) _warn_unused_;
 /* The directory of the cgroup with this id. -ENOENT. Walks the tree. *ret_fd is owned by the caller. */
 int cgroup_open_id(const char *root, uint64_t id, int *ret_fd) _warn_unused_;
 
+/* The same without a walk, and its path: for an id that the kernel has just told. -ENOENT; -EPERM where handles are
+ * refused. *ret_path is malloc'ed. */
+int cgroup_open_told(const char *root, uint64_t id, int *ret_fd, char **ret_path) _warn_unused_;
+
 /* All process ids of the cgroup and its descendants. *ret is malloc'ed (NULL when there are none). -EOPNOTSUPP for a
  * threaded cgroup, which has only threads; -ELOOP for one that is nested too deep to be walked; -errno. */
 int cgroup_pids(int fd, pid_t **ret, size_t *ret_n) _warn_unused_;

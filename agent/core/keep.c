@@ -2,7 +2,9 @@
 #include "agent/core/keep.h"
 
 #include "agent/core/attempts.h"
+#include "agent/core/watch.h"
 
 void keep_update(struct agent *a) {
+        watch_update(a);
         attempts_update(a);
 }

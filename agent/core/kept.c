@@ -3,19 +3,27 @@
 
 #include <bpf/bpf.h>
 
+static void open_hook(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
+                      enum isolate_hook h) {
+        struct isolate_link link;
+        int fd = isolate_open_link(i, hold, cgroup_id, h, &link);
+
+        if (fd < 0)
+                return;
+        closep(&k->link[h]);
+        closep(&k->prog[h]);
+        k->link[h] = fd;
+        k->prog[h] = bpf_prog_get_fd_by_id(link.prog_id);
+        k->prog_id[h] = link.prog_id;
+}
+
 void kept_open(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        *k = KEPT_NULL;
         /* first: what is unpinned after this is seen to be */
         if (isolate_stat(i, hold, &k->pins) < 0)
                 k->pins = (struct stat) { 0 };
-        for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++) {
-                struct isolate_link link = { 0 };
-
-                k->prog[h] = -EBADF;
-                k->link[h] = isolate_open_link(i, hold, cgroup_id, h, &link);
-                if (k->link[h] >= 0)
-                        k->prog[h] = bpf_prog_get_fd_by_id(link.prog_id);
-                k->prog_id[h] = link.prog_id;
-        }
+        for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                open_hook(k, i, hold, cgroup_id, h);
 }
 
 void kept_close(struct kept *k) {
@@ -45,6 +53,17 @@ static bool is_same(const struct stat *a, const struct stat *b) {
                a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+void kept_adopt(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                if (!is_attached(k, h, cgroup_id))
+                        open_hook(k, i, hold, cgroup_id, h);
+}
+
+/* A hook that was not attached to begin with is told of by every proof, and not lost. */
+static bool is_lost(const struct kept *k, enum isolate_hook h, uint64_t cgroup_id) {
+        return k->prog_id[h] != 0 && !is_attached(k, h, cgroup_id);
+}
+
 /* One call as long as nothing in the directory changed, and it is the same. */
 static bool lost_pins(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
         struct stat now;
@@ -54,7 +73,7 @@ static bool lost_pins(struct kept *k, const struct isolate *i, const struct comm
         if (is_same(&now, &k->pins))
                 return false;
         for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
-                if (!is_pinned(k, i, hold, cgroup_id, h))
+                if (k->link[h] >= 0 && !is_pinned(k, i, hold, cgroup_id, h))
                         return true;
         k->pins = now;
         return false;
@@ -64,7 +83,7 @@ bool kept_look(struct kept *k, const struct isolate *i, const struct command_id 
                struct kept_loss *ret) {
         *ret = (struct kept_loss) { 0 };
         for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++) {
-                ret->link[h] = !is_attached(k, h, cgroup_id);
+                ret->link[h] = is_lost(k, h, cgroup_id);
                 ret->any_link |= ret->link[h];
         }
         ret->pins = lost_pins(k, i, hold, cgroup_id);
@@ -95,7 +114,7 @@ int kept_mend(struct kept *k, struct isolate *i, const struct command_id *hold, 
         for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++) {
                 int r = loss->link[h] ? attach(k, i, hold, cgroup_fd, cgroup_id, h) : 0;
 
-                if (r == 0 && !is_pinned(k, i, hold, cgroup_id, h))
+                if (r == 0 && k->link[h] >= 0 && !is_pinned(k, i, hold, cgroup_id, h))
                         r = isolate_pin(i, hold, cgroup_id, h, k->link[h]);
                 if (r < 0 && first == 0)
                         first = r;

@@ -13,6 +13,10 @@ struct kept {
         struct stat pins; /* of their directory, when all were there */
 };
 
+#define KEPT_NONE \
+        { [0 ... _ISOLATE_HOOK_MAX - 1] = -EBADF }
+#define KEPT_NULL ((struct kept) { .link = KEPT_NONE, .prog = KEPT_NONE })
+
 /* What is not as it was. */
 struct kept_loss {
         bool link[_ISOLATE_HOOK_MAX]; /* detached, or another program was put in the place of ours */
@@ -22,7 +26,9 @@ struct kept_loss {
 /* Opens what is attached now. */
 void kept_open(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
 void kept_close(struct kept *k);
-/* True when something is lost. Notes what the pins look like when none is. */
+/* Someone else has enforced the hold meanwhile: opens what is attached in the place of what is not. */
+void kept_adopt(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
+/* True when something is lost of what was there when it was opened. Notes what the pins look like when none is. */
 bool kept_look(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
                struct kept_loss *ret);
 /* Puts back what is lost. 0 or the first -errno, after having tried all. -ENODATA when there is a hook that was not

@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/watch.h"
 
 #define SCRATCH "freezed-layers"
 
@@ -26,7 +27,6 @@ static const struct {
         { "vsock", "AF_VSOCK has no cgroup hook" },
         { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's" },
         { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target" },
-        { "restart", "a unit that is started again gets a new cgroup: status shows it as replaced" },
         { "signals", "a frozen process can still be killed from outside" },
 };
 
@@ -140,6 +140,7 @@ json_t *layers_to_json(struct agent *a) {
                 add(array, "scratch-cgroup", scratch, NULL);
         }
         add(array, "destroy-sockets", try_destroy(), NULL);
+        add(array, "cgroup-events", watch_error(a), NULL);
         add(array, "selftest", a->probe ? 0 : -ENODEV, NULL);
         add(array, "landlock", try_landlock(), NULL);
         for (size_t k = 0; k < ELEMENTSOF(uncovered); k++)

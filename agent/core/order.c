@@ -9,6 +9,7 @@
 #include "agent/core/record.h"
 #include "agent/core/refusal.h"
 #include "agent/core/snapshot.h"
+#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
@@ -22,9 +23,11 @@ struct forgotten {
 static int find_forgotten(const struct command_id *hold, void *userdata) {
         struct forgotten *f = userdata;
         uint64_t ids[COMMAND_TARGETS_MAX];
-        const size_t n =
-                hold_set_find(f->a->holds, hold) ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
+        const bool active = hold_set_find(f->a->holds, hold);
+        const size_t n = active ? 0 : isolate_cgroups(f->a->isolate, hold, ids, ELEMENTSOF(ids));
 
+        /* one that froze it, and died before it could record that this is where its target is now */
+        f->found |= active && isolate_marked(f->a->isolate, hold, f->cgroup_id);
         for (size_t i = 0; i < n; i++)
                 f->found |= ids[i] == f->cgroup_id;
         return 0;
@@ -244,7 +247,7 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
         r = record_order(a, authorised, d, &sites, p, &recorded);
         if (r < 0)
                 return r;
-        recorded_add_flags(recorded, notes);
+        recorded_add_flags(recorded, notes | watch_notes(a));
         r = enforce_apply(a, recorded, &enforced);
         if (r == 0)
                 r = prove(a, enforced, &proven);

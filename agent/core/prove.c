@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/strays.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
 #include "agent/util/io.h"
@@ -149,6 +150,8 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
         else if (ret->n_pids == 0)
                 /* whoever was held has died, or is somewhere else */
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
+        if (strays_any(a->events, s))
+                ret->gaps |= reason_bit(REASON_MOVED_OUT);
         if (v->isolates && !v->freezes)
                 look_for_packet_sockets(ret);
 }

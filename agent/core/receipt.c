@@ -7,6 +7,7 @@
 #include "agent/core/fit.h"
 #include "agent/core/preserved.h"
 #include "agent/core/report_json.h"
+#include "agent/core/watch.h"
 #include "agent/util/clock.h"
 #include "policy/schema.h"
 
@@ -188,7 +189,7 @@ json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
         struct recorded *r = proven_recorded(p);
         const struct hold *h = hold_set_find(a->holds, recorded_id(r));
         const struct sites *sites = recorded_sites(a, r);
-        json_t *o, *array = json_array();
+        json_t *o, *array = json_array(), *repaired;
 
         if (!h || !sites) {
                 json_decref(array);
@@ -200,6 +201,9 @@ json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
                 (void) json_array_append_new(array, receipt_site(&sites->v[i], proven_site(p, i), h));
         put(&o, "targets", array);
         put(&o, "phases_us", phases_json(recorded_phases(r)));
+        repaired = watch_hold_to_json(a, &h->id);
+        if (repaired)
+                put(&o, "repaired", repaired);
         put(&o, "incident", json_string(h->incident));
         put(&o, "severity", json_string(severity_id(h->severity)));
         if (h->lease_left_ms != INT64_MAX)

@@ -11,6 +11,8 @@
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
 #include "agent/core/snapshot.h"
+#include "agent/core/strays.h"
+#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
@@ -31,7 +33,13 @@ static void find_sites(struct agent *a, const struct command_id *hold, struct si
                 struct site *s = &sites->v[i];
                 reason_set notes = 0;
 
-                if (site_open(s, a->cgroup_root) == 0 || resolve_again(&resolver, s, &notes) < 0)
+                if (site_open(s, a->cgroup_root) == 0)
+                        continue;
+                if (strays_bring_back(a->events, a->cgroup_root, s)) {
+                        moved = true;
+                        continue;
+                }
+                if (resolve_again(&resolver, s, &notes) < 0)
                         continue;
                 order_inherit_was_frozen(a, s);
                 moved |= s->missing == REASON_NONE;
@@ -52,7 +60,7 @@ static json_t *unfinished_receipt(struct agent *a, const struct command_id *id) 
         return NULL;
 }
 
-static void enforce_again(struct agent *a, const struct command_id *id, enum reason why) {
+static void enforce_again(struct agent *a, const struct command_id *id, enum reason why, const char *message_id) {
         _cleanup_(proven_freep) struct proven *proven = NULL;
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
@@ -75,6 +83,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                 failed = proven_state(proven) == HOLD_FAILED || proven_nobody(proven);
                 if (!failed)
                         recorded_add_flags(recorded, reason_bit(why));
+                recorded_add_flags(recorded, watch_notes(a));
                 order_tell_systemd(a, proven);
                 r = order_conclude(a, proven, "recovery", final, &receipt, &envelope);
         }
@@ -84,7 +93,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                           "A hold could not be put in force again: %s",
                           r < 0 ? strerror(-r) : "nothing to hold is there");
         else
-                log_event(LOG_WARNING, MESSAGE_ID_RECOVERED,
+                log_event(LOG_WARNING, message_id,
                           LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",
                           reason_text(why));
 }
@@ -92,7 +101,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
 /* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it
  * says is held, and of which nothing is in force in the very same boot, was let go of by two people rather than lost,
  * and nobody could release it again while the ledger is as it is. Status shows the difference. */
-static bool was_released(const struct agent *a, const struct hold *h, enum hold_state state) {
+static bool was_released(struct agent *a, const struct hold *h, enum hold_state state) {
         char text[33];
 
         if (state != HOLD_FAILED || agent_ledger_ok(a) || !a->same_boot)
@@ -100,6 +109,7 @@ static bool was_released(const struct agent *a, const struct hold *h, enum hold_
         command_id_to_str(&h->id, text);
         log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(REASON_LEDGER)),
                   "The damaged ledger tells of a hold of which nothing is in force; it is not put back");
+        held_doubt(&a->held, &h->id);
         return true;
 }
 
@@ -136,7 +146,18 @@ static void recover_one(struct agent *a, const struct command_id *id) {
         find_sites(a, id, sites); /* they were closed */
         if (!pending)
                 a->counters.reinforced++;
-        enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED);
+        enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED, MESSAGE_ID_RECOVERED);
+}
+
+void recover_hold(struct agent *a, const struct command_id *id) {
+        const struct hold *h = hold_set_find(a->holds, id);
+        struct sites *sites = held_find(&a->held, id);
+
+        if (!h || !sites || h->state == HOLD_RELEASING)
+                return;
+        find_sites(a, id, sites);
+        a->counters.reinforced++;
+        enforce_again(a, id, REASON_REINFORCED, MESSAGE_ID_REPAIRED);
 }
 
 void recover_all(struct agent *a) {

@@ -8,5 +8,8 @@
 
 #include "agent/core/agent.h"
 
+/* While the agent runs: part of the hold had been undone and was put back in the kernel, or cannot be. Enforces all of
+ * it, proves it, records the outcome. Blocks as an order does. */
+void recover_hold(struct agent *a, const struct command_id *id);
 /* Logs what it did. Blocks for as long as enforcing does. */
 void recover_all(struct agent *a);

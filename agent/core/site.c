@@ -193,6 +193,19 @@ struct sites *held_find(const struct held_list *l, const struct command_id *id) 
         return h ? &h->sites : NULL;
 }
 
+void held_doubt(struct held_list *l, const struct command_id *id) {
+        struct held *h = find(l, id);
+
+        if (h)
+                h->doubtful = true;
+}
+
+bool held_is_doubtful(const struct held_list *l, const struct command_id *id) {
+        const struct held *h = find(l, id);
+
+        return h && h->doubtful;
+}
+
 void held_remove(struct held_list *l, const struct command_id *id) {
         struct held *h = find(l, id);
 

@@ -63,6 +63,7 @@ int sites_from_json(const json_t *array, struct sites *ret) _warn_unused_;
 struct held {
         struct command_id id;
         struct sites sites;
+        bool doubtful; /* a damaged ledger tells of it, and nothing of it was in force: it is not put in force */
 };
 
 struct held_list {
@@ -74,4 +75,6 @@ void held_list_done(struct held_list *l);
 /* Takes the sites over (also on failure). Replaces what the hold had. -ENOMEM. */
 int held_put(struct held_list *l, const struct command_id *id, struct sites *sites) _warn_unused_;
 struct sites *held_find(const struct held_list *l, const struct command_id *id);
+void held_doubt(struct held_list *l, const struct command_id *id);
+bool held_is_doubtful(const struct held_list *l, const struct command_id *id);
 void held_remove(struct held_list *l, const struct command_id *id);

@@ -12,6 +12,7 @@
 #include "agent/core/layers.h"
 #include "agent/core/receipt.h"
 #include "agent/core/report_json.h"
+#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
@@ -58,6 +59,7 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
         json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id), *tried = attempts_to_json(a, &h->id);
         reason_set gaps;
         const enum hold_state state = prove_hold(a, h, add_target, targets, &gaps);
+        json_t *repaired = watch_hold_to_json(a, &h->id);
         char id[33];
 
         command_id_to_str(&h->id, id);
@@ -72,6 +74,8 @@ static json_t *hold_json(struct agent *a, const struct hold *h) {
         json_decref(tried);
         if (o && receipt)
                 (void) json_object_set(o, "receipt", receipt);
+        if (o && repaired)
+                (void) json_object_set_new(o, "repaired", repaired);
         json_decref(receipt);
         return o;
 }
@@ -249,15 +253,15 @@ int health_answer(struct agent *a, const struct frame *f, const struct answer *t
 
         if (r == 0)
                 /* o: the update takes every reference over, whether it succeeds or not */
-                r = json_object_update_new(report, json_pack("{so so so so so so so so so}", "agent", agent_json(a),
-                                                             "layers", layers_to_json(a), "trust", trust_json(a),
-                                                             "policy", json_pack("{ss}", "state", a->policy_state),
-                                                             "ledger", ledger_json(a), "clock",
-                                                             json_pack("{sb sI}", "synced", clock_synced(), "floor_ms",
-                                                                       (json_int_t) floor_now(&a->floor)),
-                                                             "systemd",
-                                                             json_pack("{si}", "version", systemd_version(a->systemd)),
-                                                             "holds", holds_json(a), "counters", counters_json(a)));
+                r = json_object_update_new(
+                        report,
+                        json_pack("{so so so so so so so so so so}", "agent", agent_json(a), "layers",
+                                  layers_to_json(a), "trust", trust_json(a), "policy",
+                                  json_pack("{ss}", "state", a->policy_state), "ledger", ledger_json(a), "clock",
+                                  json_pack("{sb sI}", "synced", clock_synced(), "floor_ms",
+                                            (json_int_t) floor_now(&a->floor)),
+                                  "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
+                                  holds_json(a), "counters", counters_json(a), "watch", watch_to_json(a)));
         if (r < 0) {
                 json_decref(report);
                 report = NULL;

@@ -16,7 +16,7 @@
 static struct timespec now(clockid_t id) {
         struct timespec ts = { 0 };
 
-        /* Cannot fail for the three clocks below: every kernel that runs BPF links has them. */
+        /* Cannot fail for the clocks below: every kernel that runs BPF links has them. */
         (void) clock_gettime(id, &ts);
         return ts;
 }
@@ -37,6 +37,12 @@ int64_t clock_boot_ms(void) {
 
 int64_t clock_mono_us(void) {
         struct timespec ts = now(CLOCK_MONOTONIC);
+
+        return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t clock_cpu_us(void) {
+        struct timespec ts = now(CLOCK_THREAD_CPUTIME_ID);
 
         return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }

@@ -11,6 +11,8 @@ int64_t clock_wall_ms(void);
 int64_t clock_boot_ms(void);
 /* CLOCK_MONOTONIC, for latencies. */
 int64_t clock_mono_us(void);
+/* What this thread has used of a processor; for what something costs, whoever else runs. */
+int64_t clock_cpu_us(void);
 /* True when the kernel says that something disciplines the wall clock (no STA_UNSYNC). */
 bool clock_synced(void);
 /* This boot's id; all zero when /proc does not tell. */

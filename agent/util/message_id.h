@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* MESSAGE_ID= of the six events that someone watches the journal for. They are published: alert rules and
+/* MESSAGE_ID= of the seven events that someone watches the journal for. They are published: alert rules and
  * packaging/catalog/freezed.catalog key on them, so a value is never changed or given a second meaning. Every entry
  * names its command in COMMAND_ID= or its hold in HOLD=, and what went against it in REASON=. */
 
@@ -17,3 +17,5 @@
 #define MESSAGE_ID_LAPSED "3bcf55ab8c0c499eb229b661ed65f0fc"
 /* The agent found a hold in the ledger that was not in force, and put it in force again. */
 #define MESSAGE_ID_RECOVERED "7e1aca112f16480db6df3fb7ae3d17d3"
+/* Someone undid part of a hold while the agent was there; it was put back. */
+#define MESSAGE_ID_REPAIRED "5b0e8f6a9d3c4c7e8a1f2d6b7c90e415"

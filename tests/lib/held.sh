@@ -21,7 +21,7 @@
 
 HOST=host
 # how many programs isolate a cgroup
-HOOKS=$(grep -c 'SEC("cgroup' bpf/isolate.bpf.c)
+HOOKS=$(grep -cE '^ +X\([A-Z0-9]+, ".*(CALLS|PACKETS)\)' bpf/isolate_abi.h)
 UNIT=beacon.service
 INCIDENT=SA-20261120-030
 

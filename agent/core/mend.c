@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/mend.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "agent/core/cgroup.h"
+#include "agent/core/strays.h"
+#include "agent/util/alive.h"
+#include "agent/util/clock.h"
+
+/* A look takes this share of one processor at most, and is taken no more often and no more rarely than that. */
+#define LOOK_SHARE  200
+#define LOOK_MIN_US (20LL * 1000)
+#define LOOK_MAX_US (1000LL * 1000)
+/* who is where costs more to find out than what is in force, and the kernel tells of moves */
+#define SWEEP_MIN_US (1000LL * 1000)
+/* the service manager is asked for a unit whose cgroup is gone; the kernel tells of a new one */
+#define SEEK_US (5000LL * 1000)
+/* a service that is started again is let come up before what became of its hold is recorded */
+#define SETTLE_US (1000LL * 1000)
+
+/* r of the step: 0 nothing was to be done, 1 done, -errno. */
+static void note(struct watch *w, const struct watched *s, enum repair what, int r, int64_t since_us) {
+        const int64_t now = clock_mono_us();
+        struct followed *f = r == 0 ? NULL : followed_get(&w->holds, &s->hold);
+
+        if (!f)
+                return;
+        if (r > 0) {
+                tally_add(&w->tally, what, now - since_us);
+                tally_add(&f->tally, what, now - since_us);
+        } else {
+                w->tally.failed++;
+                f->tally.failed++;
+        }
+        followed_want(f, now, what == REPAIR_REPLACED ? SETTLE_US : 0);
+}
+
+void mend_ask(struct watch *w) {
+        _cleanup_free_ uint64_t *ids = calloc(w->n_sites ? w->n_sites : 1, sizeof(*ids));
+        _cleanup_free_ const char **names = calloc(w->n_sites ? w->n_sites : 1, sizeof(*names));
+        size_t n = 0;
+
+        if (!w->agent->events || !ids || !names)
+                return;
+        for (size_t i = 0; i < w->n_sites; i++) {
+                names[i] = w->sites[i].name;
+                if (w->sites[i].freezes && w->sites[i].cgroup_id != 0)
+                        ids[n++] = w->sites[i].cgroup_id;
+        }
+        cgroup_events_set_frozen(w->agent->events, ids, n);
+        cgroup_events_set_names(w->agent->events, names, w->n_sites);
+        cgroup_events_follow_forks(w->agent->events, w->n_sites > 0);
+}
+
+void mend_hold(struct watch *w, const struct watched *s) {
+        _cleanup_free_ pid_t *pids = NULL;
+        size_t n;
+
+        if (!w->agent->events || s->fd < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++)
+                (void) cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id);
+}
+
+/* Takes fd. */
+static void take(struct watch *w, struct watched *s, int fd, uint64_t cgroup_id, const char *path, int64_t since_us) {
+        const uint64_t was = s->cgroup_id;
+        const int r = watched_take(w->agent, s, fd, cgroup_id, path);
+        struct followed *f;
+
+        note(w, s, REPAIR_REPLACED, r < 0 ? r : 1, since_us);
+        f = followed_find(&w->holds, &s->hold);
+        if (f)
+                f->moved = true;
+        strays_retag(w->agent->events, was, cgroup_id);
+        s->good_us = clock_mono_us();
+        mend_ask(w);
+        mend_hold(w, s);
+}
+
+static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
+        for (size_t i = 0; i < w->n_sites; i++)
+                if (cgroup_id != 0 && w->sites[i].cgroup_id == cgroup_id)
+                        return &w->sites[i];
+        return NULL;
+}
+
+static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t since_us) {
+        int r = 0;
+
+        if (!s->path || !strays_is_outside(pid, s->path))
+                return;
+        if (watched_is_gone(s)) {
+                uint64_t id;
+                int fd;
+
+                r = strays_make_again(w->agent->cgroup_root, s->path, &fd, &id);
+                if (r == 0) {
+                        _cleanup_free_ char *path = strdup(s->path);
+
+                        take(w, s, fd, id, path ? path : s->path, since_us);
+                }
+        }
+        if (r == 0)
+                r = strays_put_back(w->agent->cgroup_root, s->path, s->fd, pid);
+        note(w, s, REPAIR_MOVED, r < 0 ? r : 1, since_us);
+        /* what it forked outside was told of by nobody */
+        w->sweep_us = 0;
+}
+
+static void on_thawed(struct watch *w, const struct cgroup_event *e) {
+        for (size_t i = 0; i < w->n_sites; i++)
+                if (w->sites[i].cgroup_id == e->cgroup_id)
+                        note(w, &w->sites[i], REPAIR_THAW, watched_freeze(&w->sites[i]), (int64_t) (e->at_ns / 1000));
+}
+
+static void on_made(struct watch *w, const struct cgroup_event *e) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+
+        if (cgroup_open_told(w->agent->cgroup_root, e->cgroup_id, &fd, &path) < 0)
+                return;
+        for (size_t i = 0; i < w->n_sites; i++) {
+                struct watched *s = &w->sites[i];
+
+                if (s->cgroup_id != e->cgroup_id && watched_accepts(w->agent, s, path, fd))
+                        take(w, s, fcntl(fd, F_DUPFD_CLOEXEC, 3), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
+        }
+}
+
+static void on_moved(struct watch *w, const struct cgroup_event *e) {
+        struct watched *s = find_site(w, cgroup_events_held_at(w->agent->events, (pid_t) e->pid));
+
+        if (s)
+                put_back(w, s, (pid_t) e->pid, (int64_t) (e->at_ns / 1000));
+}
+
+void mend_event(const struct cgroup_event *e, void *userdata) {
+        static void (*const handlers[])(struct watch * w, const struct cgroup_event *e) = {
+                [CGROUP_THAWED] = on_thawed,
+                [CGROUP_MADE] = on_made,
+                [CGROUP_MOVED] = on_moved,
+        };
+        struct watch *w = userdata;
+
+        w->n_events++;
+        if (e->kind < ELEMENTSOF(handlers) && handlers[e->kind])
+                handlers[e->kind](w, e);
+}
+
+/* Its cgroup is gone: where the kernel did not tell of a new one, it is at the same path. */
+static void look_for(struct watch *w, struct watched *s) {
+        _cleanup_free_ char *path = s->path ? strdup(s->path) : NULL;
+        struct followed *f;
+        uint64_t id;
+        int fd;
+
+        if (path && cgroup_open(w->agent->cgroup_root, path, &fd, &id) == 0) {
+                take(w, s, fd, id, path, s->good_us);
+                return;
+        }
+        f = s->gone ? NULL : followed_get(&w->holds, &s->hold);
+        if (f)
+                followed_want(f, clock_mono_us(), SETTLE_US);
+        s->gone = true;
+}
+
+static void look_at(struct watch *w, struct watched *s) {
+        const int64_t since = s->good_us;
+        bool pins = false;
+        int isolated, frozen;
+
+        if (watched_is_gone(s)) {
+                look_for(w, s);
+                return;
+        }
+        isolated = watched_isolate(w->agent, s, &pins);
+        note(w, s, pins ? REPAIR_PIN : REPAIR_LINK, isolated, since);
+        frozen = watched_freeze(s);
+        note(w, s, REPAIR_THAW, frozen, since);
+        if (isolated >= 0 && frozen >= 0)
+                s->good_us = clock_mono_us();
+}
+
+static bool is_known(pid_t pid, uint64_t *cgroup_id, void *userdata) {
+        (void) pid;
+        return find_site(userdata, *cgroup_id);
+}
+
+static bool sweep_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
+        struct watch *w = userdata;
+        struct watched *s = find_site(w, *cgroup_id);
+
+        if (s)
+                put_back(w, s, pid, s->good_us);
+        return s;
+}
+
+void mend_forget(struct watch *w) {
+        if (w->agent->events)
+                cgroup_events_each_held(w->agent->events, is_known, w);
+}
+
+static void sweep(struct watch *w, int64_t now) {
+        const int64_t spent = clock_cpu_us();
+
+        if (!w->agent->events || now < w->sweep_us)
+                return;
+        for (size_t i = 0; i < w->n_sites; i++)
+                mend_hold(w, &w->sites[i]);
+        w->sweep_us = now + w->sweep_every_us;
+        cgroup_events_each_held(w->agent->events, sweep_one, w);
+        w->sweep_every_us = MAX(SWEEP_MIN_US, (clock_cpu_us() - spent) * LOOK_SHARE);
+}
+
+/* Units can come back at another path, and where the kernel tells of nothing, at all. */
+static void seek(struct watch *w, int64_t now) {
+        if (now < w->seek_us)
+                return;
+        w->seek_us = now + (w->agent->events ? SEEK_US : LOOK_MAX_US);
+        for (size_t i = 0; i < w->n_sites; i++) {
+                struct watched *s = &w->sites[i];
+                const struct sites *sites = held_find(&w->agent->held, &s->hold);
+                const struct resolver resolver = agent_resolver(w->agent, &s->hold);
+                struct site found = SITE_NULL;
+                reason_set notes = 0;
+
+                if (!sites || s->index >= sites->n || !watched_is_gone(s))
+                        continue;
+                found.target = sites->v[s->index].target;
+                if (resolve_again(&resolver, &found, &notes) == 0 && found.missing == REASON_NONE)
+                        take(w, s, TAKE_FD(found.fd), found.cgroup_id, found.path, s->good_us);
+                site_done(&found);
+                alive();
+        }
+}
+
+void mend_look(struct watch *w) {
+        const int64_t start = clock_mono_us(), spent = clock_cpu_us();
+
+        for (size_t i = 0; i < w->n_sites; i++)
+                look_at(w, &w->sites[i]);
+        w->n_looks++;
+        w->every_us = MIN(MAX((clock_cpu_us() - spent) * LOOK_SHARE, LOOK_MIN_US), LOOK_MAX_US);
+        if (w->agent->events && cgroup_events_lost(w->agent->events) != w->lost) {
+                w->lost = cgroup_events_lost(w->agent->events);
+                w->sweep_us = 0;
+        }
+        sweep(w, start);
+        seek(w, start);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the watch does about an event and in a look by the clock: finds what was undone, puts it back in the kernel, and
+ * counts it. Only watch.c uses this; records are made there. */
+
+#include "agent/core/agent.h"
+#include "agent/core/cgroup_events.h"
+#include "agent/core/followed.h"
+#include "agent/core/watched.h"
+
+struct watch {
+        struct agent *agent;
+        int error; /* why the kernel does not tell of events */
+        struct watched *sites;
+        size_t n_sites;
+        struct followed_list holds;
+        sd_event_source *ring, *timer;
+        int64_t every_us, sweep_every_us, sweep_us, seek_us; /* how often, and CLOCK_MONOTONIC of the next time */
+        uint64_t n_events, n_looks, lost;
+        struct tally tally;
+};
+
+/* Tells the kernel what to tell of. */
+void mend_ask(struct watch *w);
+/* Who is in the site now is held there. */
+void mend_hold(struct watch *w, const struct watched *s);
+/* Who was held at what is not a site any more is not held. */
+void mend_forget(struct watch *w);
+
+/* A cgroup_events_fn; w is the watch. */
+void mend_event(const struct cgroup_event *e, void *w);
+/* All sites, and how often to look from now on. */
+void mend_look(struct watch *w);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What was put in force stays in force. Every site of every hold is looked at when the kernel tells of an event there,
+ * and by the clock; what someone undid is put back at once, in the kernel first, then counted, and then proven and
+ * recorded as a recovery of the hold. Whoever undoes it in a loop is answered each time, but recorded ever more rarely,
+ * and never before a command that waits.
+ *
+ *   thawed                       frozen again
+ *   link detached or exchanged   the same program attached again
+ *   pin removed                  pinned again; the link held on, because it is open here
+ *   process moved out            moved back; its children as well
+ *   cgroup made again            isolated and frozen while it is still empty, and the hold's site from then on
+ *
+ * Without events (no BTF, no raw tracepoints) there is the clock alone, and moves are not seen: REASON_UNWATCHED. */
+
+#include <jansson.h>
+
+#include "agent/core/agent.h"
+
+/* Never fails but for -ENOMEM: what the kernel does not give is noted. */
+int watch_new(struct agent *a, struct watch **ret) _warn_unused_;
+void watch_free(struct watch *w);
+/* Watches what is held now; see keep_update. Without holds nothing wakes up. */
+void watch_update(struct agent *a);
+
+/* Why there are no events; 0 when there are. */
+int watch_error(const struct agent *a);
+/* UNWATCHED, or nothing. */
+reason_set watch_notes(const struct agent *a);
+/* {"source":"kernel"|"clock","events","lost","checks","every_us","repairs",...}, see tally.h. New reference, NULL when
+ * out of memory. */
+json_t *watch_to_json(const struct agent *a);
+/* What was put back of one hold since this agent started; NULL when nothing was. */
+json_t *watch_hold_to_json(const struct agent *a, const struct command_id *hold);
