@@ -136,6 +136,19 @@ static void render_radius(const struct page *p, const json_t *target) {
         render_target_gaps(p, "warning", json_object_get(target, "warnings"));
 }
 
+/* Why a freeze is not over, for whoever has to decide what to do about it. */
+static void render_unfrozen(const struct page *p, const json_t *unfrozen) {
+        size_t i;
+        json_t *u;
+
+        json_array_foreach(unfrozen, i, u) {
+                const char *wchan = member_str(u, "wchan");
+                render_row(p, i == 0 ? "NOT FROZEN" : NULL, "%" PRId64 " %s: state %s%s%s", member_int(u, "pid", 0),
+                           CLEAN(member_str(u, "comm")), CLEAN(member_str(u, "state")), *wchan ? ", waits in " : "",
+                           CLEAN(wchan));
+        }
+}
+
 /* Whom to ask, and where to look. */
 static void render_foreign(const struct page *p, const json_t *foreign) {
         size_t i;
@@ -172,6 +185,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
                 render_row(p, "frozen", "yes, as the kernel says");
         else if (member_is_false(target, "frozen"))
                 render_row(p, "frozen", "%s, as the kernel says", freezes ? "NO" : "no");
+        render_unfrozen(p, json_object_get(target, "unfrozen"));
         render_links(p, json_object_get(target, "links"));
         if (json_object_get(sockets, "destroyed"))
                 render_row(p, "connections", "%" PRId64 " destroyed, %" PRId64 " left, %" PRId64 " of other cgroups",

@@ -183,8 +183,10 @@ static void read_freezer(const struct site *s, struct proof *p) {
 
         /* last, and after the pids: whoever was listed is covered by this reading */
         p->frozen = cgroup_freezer_read(s->fd, &freezer) == 0 && freezer.frozen && freezer.asked;
-        if (!p->frozen)
+        if (!p->frozen) {
                 p->gaps |= reason_bit(REASON_NOT_FROZEN);
+                unfrozen_find(p->pids, p->n_pids, &p->unfrozen);
+        }
 }
 
 static void note_fence(struct proof *p, enum fence_state state) {

@@ -8,6 +8,7 @@
 #include "agent/core/enforce.h"
 #include "agent/core/fence.h"
 #include "agent/core/foreign.h"
+#include "agent/core/unfrozen.h"
 
 /* What the kernel says about one site of one hold, now. */
 struct proof {
@@ -15,6 +16,7 @@ struct proof {
         size_t n_pids;
         bool present; /* the recorded cgroup exists */
         bool frozen;
+        struct unfrozen_list unfrozen; /* when it is not: on whom the freeze waits */
         struct isolate_link links[_ISOLATE_HOOK_MAX];
         struct isolate_counters counted;
         struct foreign_list foreign;   /* what keeps our programs off, where one is not attached */

@@ -151,6 +151,8 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         put(&o, "pids_total", json_integer((json_int_t) p->n_pids));
         if (verb_info(h->verb)->freezes)
                 put(&o, "frozen", json_boolean(p->frozen));
+        if (p->unfrozen.n > 0)
+                put(&o, "unfrozen", unfrozen_to_json(&p->unfrozen));
         if (verb_info(h->verb)->isolates)
                 put_isolation(&o, p);
         return o;

@@ -3,7 +3,7 @@
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */
 /* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
 /* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
-/* LINK: agent/core/foreign.c */
+/* LINK: agent/core/foreign.c agent/core/unfrozen.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/descriptors.c agent/core/sockets.c agent/core/sweep.c agent/core/systemd.c */
 /* LINK: agent/core/isolate_set.c */
