@@ -310,102 +310,6 @@ static void echo_requests_are_refused(void **state) {
         assert_int_equal(wire_sendto(in, &to, echo, sizeof(echo)), -EPERM);
 }
 
-/* MSG_FASTOPEN connects and sends in one call; MPTCP makes sockets of its own for its paths. */
-static void connecting_in_other_ways_is_no_way_out(void **state) {
-        union wire_addr to;
-        _cleanup_close_ int listener = wire_listen("10.0.0.1", SOCK_STREAM, &to);
-        _cleanup_close_ int fast = cage_socket(&cage, AF_INET, SOCK_STREAM, 0);
-        _cleanup_close_ int peer = -EBADF;
-        int multi = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-
-        (void) state;
-        if (multi >= 0) {
-                (void) close(multi);
-                multi = cage_socket(&cage, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-        }
-        hold(&hold_a, NULL, 0, true, true);
-        assert_int_equal(sendto(fast, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, &to.sa, sizeof(to.v4)), -1);
-        assert_int_equal(errno, EPERM);
-        if (multi >= 0) {
-                (void) wire_connect(multi, &to);
-                (void) close(multi);
-        }
-        wire_settle();
-        peer = accept(listener, NULL, NULL);
-        assert_int_equal(peer, -1);
-}
-
-/* Kinds of sockets, and whether one is needed to do what a permit for TCP or UDP allows. */
-static const struct kind {
-        int family, type, protocol;
-        bool common;
-} kinds[] = {
-        { AF_INET, SOCK_STREAM, 0, true },
-        { AF_INET6, SOCK_STREAM, IPPROTO_TCP, true },
-        { AF_INET, SOCK_DGRAM, 0, true },
-        { AF_INET6, SOCK_DGRAM, IPPROTO_UDP, true },
-        { AF_INET, SOCK_RAW, IPPROTO_RAW, false },
-        { AF_INET, SOCK_RAW, IPPROTO_TCP, false },
-        { AF_INET, SOCK_RAW, IPPROTO_UDP, false },
-        { AF_INET6, SOCK_RAW, IPPROTO_RAW, false },
-        { AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, false },
-        { AF_INET, SOCK_DGRAM, IPPROTO_ICMP, false },
-        { AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, false },
-        { AF_INET, SOCK_STREAM, IPPROTO_MPTCP, false },
-        { AF_INET6, SOCK_STREAM, IPPROTO_MPTCP, false },
-        { AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP, false },
-        { AF_INET, SOCK_DGRAM, 115 /* L2TP */, false },
-};
-
-static int make_kind(void *userdata) {
-        const struct kind *k = userdata;
-        int fd = socket(k->family, k->type, k->protocol);
-
-        return fd >= 0 ? 0 : errno;
-}
-
-/* Kinds that this kernel does not have, or that root alone may not have, are no way out in the first place. */
-static unsigned each_kind_is(bool refused) {
-        unsigned n = 0;
-
-        for (size_t k = 0; k < ELEMENTSOF(kinds); k++) {
-                struct kind kind = kinds[k];
-                const int twin = make_kind(&kind);
-
-                assert_int_equal(cage_call(&cage, make_kind, &kind),
-                                 twin == 0 && refused && !kind.common ? EPERM : twin);
-                n += twin == 0;
-        }
-        return n;
-}
-
-static void only_tcp_and_udp_sockets_can_be_made(void **state) {
-        const struct permit tcp = permit_of("10.0.0.1/32", 443, IPPROTO_TCP), any = permit_of("10.0.0.1/32", 0, 0);
-        struct isolate_counters c;
-
-        (void) state;
-        assert_true(each_kind_is(false) >= 9);
-        hold(&hold_a, NULL, 0, true, false);
-        assert_true(each_kind_is(true) >= 9);
-        assert_int_equal(isolate_drop(isolate, &hold_a), 0);
-        hold(&hold_a, &tcp, 1, true, true);
-        assert_true(each_kind_is(true) >= 9);
-        assert_true(isolate_count(isolate, &hold_a, cage.id, &c));
-        assert_true(c.refused >= 5);
-        assert_int_equal(isolate_drop(isolate, &hold_a), 0);
-        hold(&hold_a, &any, 1, true, true);
-        assert_true(each_kind_is(false) >= 9);
-}
-
-static void other_kinds_are_refused_by_their_own_hook(void **state) {
-        (void) state;
-        hold_without(ISOLATE_CREATE);
-        (void) each_kind_is(false);
-        assert_int_equal(isolate_drop(isolate, &hold_a), 0);
-        hold_with_only(ISOLATE_CREATE);
-        (void) each_kind_is(true);
-}
-
 static bool reaches(const char *ip, int type) {
         union wire_addr to;
         _cleanup_close_ int listener = wire_listen(ip, type, &to);
@@ -527,9 +431,6 @@ int main(void) {
                 CASE(a_listener_in_there_does_not_answer),
                 CASE(raw_sockets_are_cut_both_ways),
                 CASE(echo_requests_are_refused),
-                CASE(connecting_in_other_ways_is_no_way_out),
-                CASE(only_tcp_and_udp_sockets_can_be_made),
-                CASE(other_kinds_are_refused_by_their_own_hook),
                 CASE(a_permitted_address_is_reached_and_answers),
                 CASE(a_permitted_port_is_the_remote_one),
                 CASE(of_two_holds_both_have_to_allow),
