@@ -155,6 +155,8 @@ static int open_needed(struct agent *a) {
                 r = fence_new(a->event, "/etc/systemd/system", "/run/systemd/system", &a->fence);
         if (r == 0)
                 r = isolate_new(a->config.pins, &a->isolate);
+        if (r == 0)
+                r = guard_new(a->config.pins, a->config.state, &a->guard);
         return r;
 }
 
@@ -196,6 +198,7 @@ void agent_free(struct agent *a) {
         fence_free(a->fence);
         probe_free(a->probe);
         systemd_free(a->systemd);
+        guard_free(a->guard);
         isolate_free(a->isolate);
         held_list_done(&a->held);
         tried_list_done(&a->tried);

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "agent/core/floor.h"
+#include "agent/core/guard.h"
 #include "agent/core/hostkey.h"
 #include "agent/core/isolate.h"
 #include "agent/core/ledger.h"
@@ -69,6 +70,7 @@ struct agent {
         char *cgroup_root;        /* NULL: no unified hierarchy */
         struct isolate *isolate;
         struct attempts *attempts; /* NULL: the kernel tells of none */
+        struct guard *guard;
         struct probe *probe;
         struct systemd *systemd;
         struct fence *fence;

@@ -155,6 +155,10 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
                         e->sites[i].try_permits = true;
                         break;
                 }
+        /* before anything is done to them, so that there is no moment in which they are held and not guarded */
+        guard_update(a);
+        if (!guard_is_live(a->guard))
+                recorded_add_flags(r, reason_bit(REASON_UNGUARDED));
         /* not earlier: PID 1 would be in the self-test's way */
         if (v->freezes)
                 systemd_begin(a->systemd);
@@ -313,6 +317,7 @@ void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *re
         const struct hold *h = hold_set_find(a->holds, hold);
         struct sites *sites = held_find(&a->held, hold);
 
+        guard_lift(a, hold);
         for (size_t i = 0; h && sites && i < sites->n; i++) {
                 thaw_site(a, h, &sites->v[i], ret);
                 alive();

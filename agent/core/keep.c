@@ -5,6 +5,7 @@
 #include "agent/core/watch.h"
 
 void keep_update(struct agent *a) {
+        guard_update(a);
         watch_update(a);
         attempts_update(a);
 }

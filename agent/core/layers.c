@@ -21,13 +21,14 @@
 /* What no program of this version sees. */
 static const struct {
         const char *id, *why;
+        bool guarded; /* where the guard is live */
 } uncovered[] = {
         { "packet-sockets",
-          "AF_PACKET and AF_XDP sockets bypass cgroup programs; a process that can make one needs CAP_NET_RAW" },
-        { "vsock", "AF_VSOCK has no cgroup hook" },
-        { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's" },
-        { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target" },
-        { "signals", "a frozen process can still be killed from outside" },
+          "AF_PACKET and AF_XDP sockets bypass cgroup programs; a process that can make one needs CAP_NET_RAW", true },
+        { "vsock", "AF_VSOCK has no cgroup hook", true },
+        { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's", false },
+        { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target", true },
+        { "signals", "a frozen process can still be killed from outside", true },
 };
 
 static void add(json_t *array, const char *id, int error, const char *why) {
@@ -36,6 +37,13 @@ static void add(json_t *array, const char *id, int error, const char *why) {
         if (o && error != 0)
                 (void) json_object_set_new(o, "why", json_string(why ? why : strerror(-error)));
         (void) json_array_append_new(array, o);
+}
+
+static void add_guard(const char *id, int error, void *userdata) {
+        add(userdata, id, error,
+            error == -ENODATA ? "attached, but the kernel does not run it"
+            : error == -EXDEV ? "the agent does not run as freezed.service"
+                              : NULL);
 }
 
 /* A cgroup below our own; the programs attached to it run for nobody. */
@@ -143,8 +151,10 @@ json_t *layers_to_json(struct agent *a) {
         add(array, "cgroup-events", watch_error(a), NULL);
         add(array, "selftest", a->probe ? 0 : -ENODEV, NULL);
         add(array, "landlock", try_landlock(), NULL);
+        guard_each_layer(a->guard, add_guard, array);
         for (size_t k = 0; k < ELEMENTSOF(uncovered); k++)
-                add(array, uncovered[k].id, -EOPNOTSUPP, uncovered[k].why);
+                if (!uncovered[k].guarded || !guard_is_live(a->guard))
+                        add(array, uncovered[k].id, -EOPNOTSUPP, uncovered[k].why);
         if (own >= 0)
                 (void) unlinkat(own, SCRATCH, AT_REMOVEDIR);
         return array;

@@ -90,8 +90,10 @@ void order_tell_systemd(struct agent *a, struct proven *p) {
 
                 if (!unit || !proof || !proof->frozen)
                         continue;
+                guard_let_manager(a, sites->v[i].cgroup_id, true);
                 if (systemd_unit_frozen(a->systemd, unit, true) < 0)
                         recorded_add_flags(r, reason_bit(REASON_SYSTEMD_UNAWARE));
+                guard_let_manager(a, sites->v[i].cgroup_id, false);
                 if (systemd_unit_watchdog(a->systemd, unit) > 0)
                         recorded_add_flags(r, reason_bit(REASON_WATCHDOG));
                 alive();

@@ -152,7 +152,7 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (strays_any(a->events, s))
                 ret->gaps |= reason_bit(REASON_MOVED_OUT);
-        if (v->isolates && !v->freezes)
+        if (v->isolates && !v->freezes && !guard_is_live(a->guard))
                 look_for_packet_sockets(ret);
 }
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The programs of bpf/guard.bpf.c, where the kernel runs BPF LSM: with them not even root lets go of what is held, but
+ * through the core. Elsewhere there is no guard, and health and receipts say so.
+ *
+ * They are attached for as long as the core runs and do nothing while nothing is held. With the first hold they are
+ * pinned under PINS/guard, maps and all, and outlive the core; the next core puts its own in their place one by one, so
+ * that there is no moment without. With the last hold the pins go.
+ *
+ * Who is the core is told by its cgroup, /freezed.slice/freezed.service: a core that runs elsewhere attaches nothing,
+ * or it would lock itself out. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/guard_abi.h"
+#include "policy/cleanup.h"
+#include "policy/command.h"
+
+struct agent;
+struct guard;
+
+/* Loads, attaches and tries every program. Returns 0 also where there is none to be had: guard_is_live tells. state:
+ * the directory with ledger and evidence. -ENOMEM. */
+int guard_new(const char *pins, const char *state, struct guard **ret) _warn_unused_;
+void guard_free(struct guard *g);
+void guard_freep(struct guard **g);
+
+/* True when every program is attached and was seen to refuse. */
+bool guard_is_live(const struct guard *g);
+/* The guard as a whole and, where its programs could be loaded, each of them, with why it guards nothing: 0, or a
+ * negative errno; -ENODATA for one that is attached and does not run, -EXDEV for a core that runs elsewhere. */
+void guard_each_layer(const struct guard *g, void (*fn)(const char *id, int error, void *userdata), void *userdata);
+
+/* Makes what is guarded agree with the holds of the agent and their sites. To be called before anything is frozen, and
+ * after anything else that changes them. */
+void guard_update(struct agent *a);
+/* The same, but for one hold: before it is undone. */
+void guard_lift(struct agent *a, const struct command_id *hold);
+/* Lets PID 1 freeze the unit's cgroup for itself, which is how it learns of it; and no longer. */
+void guard_let_manager(struct agent *a, uint64_t cgroup_id, bool may);

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+
+/* Keeps what is held from being let go by anyone but the core, root included: BPF LSM programs, on kernels that run
+ * them. While nothing is held each of them is a load and a branch. What another security module refused stays refused;
+ * whoever and whatever is not held and not the core's own passes. None of the programs sleeps. Kernel floor 5.17.
+ *
+ * FAIL-CLOSED: what should be known about a held task or about the core's own and cannot be read is refused.
+ *
+ * What root can do all the same: load a kernel module, kexec, write to /dev/mem or to the disk below the file system,
+ * reboot, take over PID 1 or a process of the core that it had prepared before the first hold, have the memory of the
+ * host run out. */
+
+#include "bpf/guard_find.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Sockets of an isolated service: the network families that the isolation programs see, and what stays on the host. A
+ * task that left its cgroup, or came into one that has no program yet, is seen by none of them. */
+static __always_inline bool may_use(const struct found *f, int family, int protocol) {
+        if (family == AF_UNIX)
+                return true;
+        if (f->flags & (GUARD_MOVED | GUARD_INHERITED))
+                return false;
+        return family == AF_INET || family == AF_INET6 || (family == AF_NETLINK && protocol == NETLINK_ROUTE);
+}
+
+static __always_inline bool stopped(const struct found *f) {
+        return f->flags & GUARD_ISOLATED || (f->flags & GUARD_FROZEN && f->flags & (GUARD_MOVED | GUARD_INHERITED));
+}
+
+SEC("lsm/socket_create")
+int BPF_PROG(guard_socket_create, int family, int type, int protocol, int kern, int ret) {
+        struct found f;
+
+        ENTER(GUARD_SOCKET);
+        if (kern)
+                return 0;
+        f = found_current();
+        return stopped(&f) && !may_use(&f, family, protocol) ? deny(GUARD_SOCKET) : 0;
+}
+
+/* Who is at the other end of a unix socket. What belongs to the service manager has a name; a connection that was
+ * accepted has the name of the socket that listened. */
+static __always_inline bool is_log_or_notify(struct sock *peer) {
+        struct unix_address *addr = BPF_CORE_READ((struct unix_sock *) peer, addr);
+        char path[32] = {};
+
+        if (!addr || bpf_probe_read_kernel_str(path, sizeof(path),
+                                               (void *) addr + bpf_core_field_offset(struct unix_address, name) +
+                                                       bpf_core_field_offset(struct sockaddr_un, sun_path)) < 0)
+                return false;
+        return bpf_strncmp(path, sizeof(path), "/run/systemd/journal/stdout") == 0 ||
+               bpf_strncmp(path, sizeof(path), "/run/systemd/journal/socket") == 0 ||
+               bpf_strncmp(path, sizeof(path), "/run/systemd/journal/dev-log") == 0 ||
+               bpf_strncmp(path, sizeof(path), "/run/systemd/notify") == 0;
+}
+
+/* Another process's socket, as made by it. */
+static __always_inline bool may_talk_to(struct sock *peer) {
+        struct cgroup *cgroup = BPF_CORE_READ(peer, sk_cgrp_data.cgroup);
+        struct found f = found_at(cgroup);
+
+        return f.flags & GUARD_ISOLATED || (place_of(cgroup) == PLACE_MANAGER && is_log_or_notify(peer));
+}
+
+SEC("lsm/unix_stream_connect")
+int BPF_PROG(guard_unix_stream_connect, struct sock *sock, struct sock *other, struct sock *newsk, int ret) {
+        struct found f;
+
+        ENTER(GUARD_STREAM);
+        f = found_current();
+        return stopped(&f) && !may_talk_to(other) ? deny(GUARD_STREAM) : 0;
+}
+
+SEC("lsm/unix_may_send")
+int BPF_PROG(guard_unix_may_send, struct socket *sock, struct socket *other, int ret) {
+        struct found f;
+
+        ENTER(GUARD_DATAGRAM);
+        f = found_current();
+        return stopped(&f) && !may_talk_to(other->sk) ? deny(GUARD_DATAGRAM) : 0;
+}
+
+static __always_inline bool is_isolated(struct pid *pid) {
+        struct hlist_node *first = BPF_CORE_READ(pid, tasks[1].first);
+        struct task_struct *task;
+
+        if (!first)
+                return false;
+        task = (void *) first - bpf_core_field_offset(struct task_struct, pid_links) - sizeof(void *) * 2;
+        return found_at(BPF_CORE_READ(task, cgroups, dfl_cgrp)).flags & GUARD_ISOLATED;
+}
+
+/* A stream that is connected already. Both its ends belong to the cgroup of whoever connected, or made the pair; only
+ * the pid of the other party tells who that was. */
+static __always_inline bool may_go_on(struct sock *sk) {
+        struct sock *peer = BPF_CORE_READ((struct unix_sock *) sk, peer);
+        struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+
+        if (!peer)
+                return true;
+        return pid && (is_isolated(pid) || (BPF_CORE_READ(pid, numbers[0].nr) == 1 && is_log_or_notify(peer)));
+}
+
+SEC("lsm/socket_sendmsg")
+int BPF_PROG(guard_socket_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret) {
+        struct found f;
+        int family;
+
+        ENTER(GUARD_SENDMSG);
+        f = found_current();
+        if (!stopped(&f) || !sock->sk)
+                return 0;
+        family = sock->sk->__sk_common.skc_family;
+        if (!may_use(&f, family, sock->sk->sk_protocol))
+                return deny(GUARD_SENDMSG);
+        return family == AF_UNIX && sock->type != SOCK_DGRAM && !may_go_on(sock->sk) ? deny(GUARD_SENDMSG) : 0;
+}
+
+SEC("lsm/socket_connect")
+int BPF_PROG(guard_socket_connect, struct socket *sock, struct sockaddr *address, int size, int ret) {
+        struct found f;
+
+        ENTER(GUARD_CONNECT);
+        f = found_current();
+        return stopped(&f) && sock->sk && !may_use(&f, sock->sk->__sk_common.skc_family, sock->sk->sk_protocol)
+                       ? deny(GUARD_CONNECT)
+                       : 0;
+}
+
+/* With these, root in the service has the kernel carry its bytes: packet sockets, tunnels, routes, rules, other
+ * programs, modules, the hardware. NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_BOOT, PERFMON, BPF. */
+#define CARRIES (1ULL << 12 | 1ULL << 13 | 1ULL << 16 | 1ULL << 17 | 1ULL << 22 | 1ULL << 38 | 1ULL << 39)
+
+SEC("lsm/capable")
+int BPF_PROG(guard_capable, const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts, int ret) {
+        struct found f;
+
+        ENTER(GUARD_CAPABLE);
+        if (cap < 0 || cap > 63 || !(CARRIES >> cap & 1))
+                return 0;
+        f = found_current();
+        return stopped(&f) ? deny(GUARD_CAPABLE) : 0;
+}
+
+SEC("lsm/task_kill")
+int BPF_PROG(guard_task_kill, struct task_struct *task, struct kernel_siginfo *info, int sig, const struct cred *cred,
+             int ret) {
+        struct found f;
+
+        ENTER(GUARD_SIGNAL);
+        if (sig == 0)
+                return 0;
+        if (place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT)
+                return is_agent() || is_manager() ? 0 : deny(GUARD_SIGNAL);
+        f = found_task(task);
+        return f.flags & GUARD_FROZEN && !is_agent() ? deny(GUARD_SIGNAL) : 0;
+}
+
+/* Looking is not touching: what ps and ss read passes. */
+SEC("lsm/ptrace_access_check")
+int BPF_PROG(guard_ptrace_access_check, struct task_struct *task, unsigned int mode, int ret) {
+        struct found f, mine;
+
+        ENTER(GUARD_TRACE);
+        if (!(mode & PTRACE_ATTACH))
+                return 0;
+        if (place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT)
+                return is_agent() ? 0 : deny(GUARD_TRACE);
+        f = found_task(task);
+        if (!(f.flags & HELD))
+                return 0;
+        mine = found_current();
+        return mine.cgroup_id == f.cgroup_id || is_agent() ? 0 : deny(GUARD_TRACE);
+}
+
+SEC("lsm/bprm_check_security")
+int BPF_PROG(guard_bprm_check_security, struct linux_binprm *bprm, int ret) {
+        struct found f;
+
+        ENTER(GUARD_EXEC);
+        f = found_current();
+        return f.flags & GUARD_FROZEN ? deny(GUARD_EXEC) : 0;
+}
+
+/* Born elsewhere than its parent is a way to leave. */
+SEC("lsm/task_alloc")
+int BPF_PROG(guard_task_alloc, struct task_struct *task, unsigned long flags, int ret) {
+        struct found f;
+
+        ENTER(GUARD_CLONE);
+        if (!(flags & CLONE_INTO_CGROUP))
+                return 0;
+        f = found_current();
+        return f.flags ? deny(GUARD_CLONE) : 0;
+}
+
+static __always_inline bool read_write_args(const char **ret_buf, __u64 *ret_n) {
+        struct pt_regs *regs = (struct pt_regs *) bpf_task_pt_regs(bpf_get_current_task_btf());
+
+        if (bpf_core_field_exists(struct pt_regs___x86, orig_ax)) {
+                struct pt_regs___x86 *x86 = (void *) regs;
+
+                *ret_buf = (const char *) BPF_CORE_READ(x86, si);
+                *ret_n = BPF_CORE_READ(x86, dx);
+                return BPF_CORE_READ(x86, orig_ax) == 1;
+        }
+        if (bpf_core_field_exists(struct pt_regs___arm64, syscallno)) {
+                struct pt_regs___arm64 *arm = (void *) regs;
+
+                *ret_buf = (const char *) BPF_CORE_READ(arm, regs[1]);
+                *ret_n = BPF_CORE_READ(arm, regs[2]);
+                return BPF_CORE_READ(arm, syscallno) == 64;
+        }
+        return false;
+}
+
+/* Whether a write to cgroup.procs is about a task that is held. The hook is not given what is written, so it is read
+ * from where write(2) will read it. FAIL-CLOSED: any other way to write, which nobody uses on these files, is taken for
+ * one. A second thread can change the bytes in between; then the task is found by its mark. */
+static __always_inline bool moves_held(void) {
+        const char *from;
+        char text[12] = {};
+        __u64 n, *cgroup_id, id;
+        __u32 pid = 0, *flags;
+
+        if (!read_write_args(&from, &n))
+                return true;
+        if (n >= sizeof(text))
+                n = sizeof(text) - 1;
+        if (bpf_probe_read_user(text, n, from) < 0)
+                return true;
+        for (int i = 0; i < 11; i++) {
+                if (text[i] >= '0' && text[i] <= '9')
+                        pid = pid * 10 + (text[i] - '0');
+                else if (pid)
+                        break;
+        }
+        cgroup_id = bpf_map_lookup_elem(&guard_pids, &pid);
+        if (!cgroup_id)
+                return false;
+        id = *cgroup_id;
+        flags = bpf_map_lookup_elem(&guard_holds, &id);
+        return flags && *flags & HELD;
+}
+
+/* cgroup is the one whose cgroup.procs is written to. */
+static __always_inline bool may_move(struct cgroup *cgroup, const struct found *into) {
+        struct found f = found_current();
+
+        if (is_agent())
+                return true;
+        if (place_of(cgroup) != PLACE_ELSEWHERE && !is_manager())
+                return false;
+        if (into->flags)
+                return true;
+        return !(f.flags & HELD) && !moves_held();
+}
+
+static __always_inline bool may_write(struct kernfs_node *kn) {
+        struct kernfs_node *dir = parent_of(kn);
+        struct cgroup *cgroup = dir ? BPF_CORE_READ(dir, priv) : 0;
+        struct found f;
+        __u32 *above;
+        __u64 id;
+
+        if (!cgroup)
+                return true;
+        f = found_at(cgroup);
+        if (is_called(kn, "cgroup.procs") || is_called(kn, "cgroup.threads"))
+                return may_move(cgroup, &f);
+        if (f.flags & GUARD_FROZEN) {
+                if (f.flags & GUARD_MANAGER && is_called(kn, "cgroup.freeze") && is_manager())
+                        return true;
+                return is_agent();
+        }
+        id = BPF_CORE_READ(dir, id);
+        above = bpf_map_lookup_elem(&guard_holds, &id);
+        if (above && *above & GUARD_ABOVE && (is_called(kn, "cgroup.kill") || is_called(kn, "memory.max")))
+                return is_agent();
+        return true;
+}
+
+SEC("lsm/file_permission")
+int BPF_PROG(guard_file_permission, struct file *file, int mask, int ret) {
+        ENTER(GUARD_CGROUPFS);
+        if (!(mask & MAY_WRITE) || file->f_inode->i_sb->s_magic != CGROUP2_MAGIC)
+                return 0;
+        return may_write(file->f_inode->i_private) ? 0 : deny(GUARD_CGROUPFS);
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(guard_file_open, struct file *file, int ret) {
+        ENTER(GUARD_OPEN);
+        if (!(file->f_mode & FMODE_WRITE))
+                return 0;
+        return own_dentry(file->f_path.dentry) & GUARD_TREE && !is_agent() ? deny(GUARD_OPEN) : 0;
+}
+
+SEC("lsm/path_truncate")
+int BPF_PROG(guard_path_truncate, const struct path *path, int ret) {
+        ENTER(GUARD_TRUNCATE);
+        return own_dentry(path->dentry) & GUARD_TREE && !is_agent() ? deny(GUARD_TRUNCATE) : 0;
+}
+
+SEC("lsm/file_ioctl")
+int BPF_PROG(guard_file_ioctl, struct file *file, unsigned int cmd, unsigned long arg, int ret) {
+        ENTER(GUARD_ATTRIBUTES);
+        if (cmd != FS_IOC_SETFLAGS && cmd != FS_IOC_FSSETXATTR)
+                return 0;
+        return own_dentry(file->f_path.dentry) && !is_agent() ? deny(GUARD_ATTRIBUTES) : 0;
+}
+
+SEC("lsm/inode_unlink")
+int BPF_PROG(guard_inode_unlink, struct inode *dir, struct dentry *dentry, int ret) {
+        ENTER(GUARD_UNLINK);
+        return own_dentry(dentry) && !is_agent() ? deny(GUARD_UNLINK) : 0;
+}
+
+/* A held cgroup stays when its last process is gone: a service that is started again comes into it, and is held. */
+static __always_inline bool is_held_dir(struct dentry *dentry) {
+        struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+        struct kernfs_node *kn;
+        __u32 *flags;
+        __u64 id;
+
+        if (!inode || BPF_CORE_READ(dentry, d_sb, s_magic) != CGROUP2_MAGIC)
+                return false;
+        kn = BPF_CORE_READ(inode, i_private);
+        id = BPF_CORE_READ(kn, id);
+        flags = bpf_map_lookup_elem(&guard_holds, &id);
+        return flags && *flags & HELD;
+}
+
+SEC("lsm/inode_rmdir")
+int BPF_PROG(guard_inode_rmdir, struct inode *dir, struct dentry *dentry, int ret) {
+        ENTER(GUARD_RMDIR);
+        return (is_held_dir(dentry) || own_dentry(dentry)) && !is_agent() ? deny(GUARD_RMDIR) : 0;
+}
+
+SEC("lsm/inode_rename")
+int BPF_PROG(guard_inode_rename, struct inode *old_dir, struct dentry *old, struct inode *new_dir, struct dentry *new,
+             int ret) {
+        ENTER(GUARD_RENAME);
+        return (own_dentry(old) || own_dentry(new)) && !is_agent() ? deny(GUARD_RENAME) : 0;
+}
+
+SEC("lsm/sb_mount")
+int BPF_PROG(guard_sb_mount, const char *dev_name, const struct path *path, const char *type, unsigned long flags,
+             void *data, int ret) {
+        ENTER(GUARD_MOUNT);
+        /* what is remounted is what is there; only our bpffs has to stay writable */
+        if (flags & MS_CHANGES && path->mnt->mnt_sb->s_dev != guard_state.pins_dev)
+                return 0;
+        return own_mount_point(path) && !is_agent() ? deny(GUARD_MOUNT) : 0;
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(guard_sb_umount, struct vfsmount *mnt, int flags, int ret) {
+        ENTER(GUARD_UMOUNT);
+        return own((__u32) BPF_CORE_READ(mount_of(mnt), mnt_id), 0, GUARD_OWN_MOUNT) && !is_agent() ? deny(GUARD_UMOUNT)
+                                                                                                    : 0;
+}
+
+SEC("lsm/move_mount")
+int BPF_PROG(guard_move_mount, const struct path *from, const struct path *to, int ret) {
+        ENTER(GUARD_MOVE_MOUNT);
+        if (!own((__u32) BPF_CORE_READ(mount_of(from->mnt), mnt_id), 0, GUARD_OWN_MOUNT) && !own_mount_point(to))
+                return 0;
+        return is_agent() ? 0 : deny(GUARD_MOVE_MOUNT);
+}
+
+/* A descriptor of anything but a link gives bytes that are not a name of ours, and the call fails by itself. A table of
+ * descriptors that others share can change before the kernel looks: FAIL-CLOSED, nothing is detached from there. */
+static __always_inline bool is_own_link(int fd) {
+        struct files_struct *files = bpf_get_current_task_btf()->files;
+        struct file **table, *file = 0;
+        struct bpf_link *link;
+        char name[8] = {};
+
+        if (BPF_CORE_READ(files, count.counter) != 1)
+                return true;
+        table = BPF_CORE_READ(files, fdt, fd);
+        if (fd < 0 || (__u32) fd >= BPF_CORE_READ(files, fdt, max_fds) ||
+            bpf_probe_read_kernel(&file, sizeof(file), table + fd) < 0 || !file)
+                return false;
+        link = BPF_CORE_READ(file, private_data);
+        if (bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(link, prog, aux, name)) < 0)
+                return false;
+        return bpf_strncmp(name, 8, "isolate_") == 0 || bpf_strncmp(name, 6, "guard_") == 0;
+}
+
+SEC("lsm/bpf")
+int BPF_PROG(guard_bpf, int cmd, union bpf_attr *attr, unsigned int size, int ret) {
+        int fd = -1;
+
+        ENTER(GUARD_BPF);
+        if (cmd != BPF_LINK_DETACH && cmd != BPF_LINK_UPDATE)
+                return 0;
+        /* link_fd is the first member of either's part */
+        if (bpf_probe_read_kernel(&fd, sizeof(fd), attr) < 0)
+                return deny(GUARD_BPF);
+        return is_own_link(fd) && !is_agent() ? deny(GUARD_BPF) : 0;
+}
+
+SEC("lsm/bpf_map")
+int BPF_PROG(guard_bpf_map, struct bpf_map *map, unsigned int mode, int ret) {
+        ENTER(GUARD_MAP);
+        if (!(mode & FMODE_WRITE))
+                return 0;
+        return own(map->id, 0, GUARD_OWN_MAP) && !is_agent() ? deny(GUARD_MAP) : 0;
+}
+
+/* Who makes it does not wait for the core to learn of it. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(guard_cgroup_mkdir, struct cgroup *cgroup, const char *path) {
+        __u32 zero = 0, *held, flags;
+        struct guard_path *key;
+        __u64 id;
+
+        if (!guard_state.active)
+                return 0;
+        key = bpf_map_lookup_elem(&guard_scratch, &zero);
+        if (!key)
+                return 0;
+        for (int i = 0; i < GUARD_PATH_SIZE; i++)
+                key->text[i] = 0;
+        if (bpf_probe_read_kernel_str(key->text, sizeof(key->text), path) < 0)
+                return 0;
+        held = bpf_map_lookup_elem(&guard_paths, key);
+        if (!held)
+                return 0;
+        flags = *held | GUARD_INHERITED;
+        id = BPF_CORE_READ(cgroup, kn, id);
+        (void) bpf_map_update_elem(&guard_holds, &id, &flags, BPF_NOEXIST);
+        return 0;
+}
+
+static __always_inline void mark(struct task_struct *task, __u64 cgroup_id) {
+        struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        __u32 pid = task->pid;
+
+        if (m)
+                m->cgroup_id = cgroup_id;
+        (void) bpf_map_update_elem(&guard_pids, &pid, &cgroup_id, BPF_ANY);
+}
+
+static __always_inline void unmark(struct task_struct *task) {
+        struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, 0);
+        __u32 pid = task->pid;
+
+        if (!m || !m->cgroup_id)
+                return;
+        m->cgroup_id = 0;
+        (void) bpf_map_delete_elem(&guard_pids, &pid);
+}
+
+/* Before the child runs for the first time. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(guard_process_fork, struct task_struct *parent, struct task_struct *child) {
+        struct guard_mark *m;
+        struct found f;
+
+        if (!guard_state.active)
+                return 0;
+        f = found_current();
+        if (f.flags) {
+                mark(child, f.cgroup_id);
+                return 0;
+        }
+        if (place_of(child->cgroups->dfl_cgrp) != PLACE_AGENT || is_agent() || is_manager())
+                return 0;
+        m = bpf_task_storage_get(&guard_marks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        if (m)
+                m->alien = 1;
+        return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(guard_process_exit, struct task_struct *task) {
+        __u32 pid = task->pid;
+
+        if (guard_state.active && bpf_task_storage_get(&guard_marks, task, 0, 0))
+                (void) bpf_map_delete_elem(&guard_pids, &pid);
+        return 0;
+}
+
+/* Run by the core when holds changed: marks who is in a held cgroup now, and no longer whom nothing holds. */
+SEC("iter/task")
+int guard_sweep(struct bpf_iter__task *ctx) {
+        struct task_struct *task = ctx->task;
+        struct found f;
+
+        if (!task)
+                return 0;
+        f = found_at(task->cgroups->dfl_cgrp);
+        if (f.flags)
+                mark(task, f.cgroup_id);
+        else if (!found_by_mark(task).flags)
+                unmark(task);
+        return 0;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+/* The guard's maps, and the questions that its programs ask: who is held, who is the core, what is the core's own. */
+
+#include "bpf/guard_kernel.h"
+
+#include "bpf/guard_abi.h"
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, GUARD_HOLDS_MAX);
+        __type(key, __u64);
+        __type(value, __u32);
+} guard_holds SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, GUARD_HOLDS_MAX);
+        __type(key, struct guard_path);
+        __type(value, __u32);
+} guard_paths SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, GUARD_OWN_MAX);
+        __type(key, struct guard_own);
+        __type(value, __u32);
+} guard_own SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __uint(max_entries, GUARD_PIDS_MAX);
+        __type(key, __u32);
+        __type(value, __u64);
+} guard_pids SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+        __uint(map_flags, BPF_F_NO_PREALLOC);
+        __type(key, int);
+        __type(value, struct guard_mark);
+} guard_marks SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, __u32);
+        __type(value, struct guard_path);
+} guard_scratch SEC(".maps");
+
+volatile struct guard_state guard_state;
+
+#define HELD (GUARD_ISOLATED | GUARD_FROZEN)
+
+/* One who is held: by which cgroup, and how. */
+struct found {
+        __u64 cgroup_id;
+        __u32 flags;
+};
+
+/* What every program does first, and all that it does while nothing is held. */
+#define ENTER(hook)                                      \
+        do {                                             \
+                if (ret < 0)                             \
+                        return ret;                      \
+                if (guard_state.trial && is_trial(hook)) \
+                        return -EPERM;                   \
+                if (!guard_state.active)                 \
+                        return 0;                        \
+        } while (0)
+
+static __always_inline bool is_trial(enum guard_hook hook) {
+        return guard_state.trial_hook == hook && guard_state.trial == bpf_get_current_pid_tgid() >> 32;
+}
+
+static __always_inline int deny(enum guard_hook hook) {
+        __sync_fetch_and_add(&guard_state.denied[hook], 1);
+        return -EPERM;
+}
+
+static __always_inline struct kernfs_node *parent_of(struct kernfs_node *kn) {
+        if (bpf_core_field_exists(struct kernfs_node___rcu, __parent))
+                return BPF_CORE_READ((struct kernfs_node___rcu *) kn, __parent);
+        return BPF_CORE_READ(kn, parent);
+}
+
+/* The union of what holds this cgroup and all above it. Only the levels at which something is held are looked up. */
+static __always_inline struct found found_at(struct cgroup *cgroup) {
+        struct kernfs_node *kn = BPF_CORE_READ(cgroup, kn);
+        const __u32 levels = guard_state.levels;
+        int level = BPF_CORE_READ(cgroup, level);
+        struct found f = {};
+
+        for (int i = 0; i < GUARD_DEPTH_MAX && kn && level > 0; i++) {
+                if (level < GUARD_DEPTH_MAX && levels >> level & 1) {
+                        __u64 id = BPF_CORE_READ(kn, id);
+                        __u32 *flags = bpf_map_lookup_elem(&guard_holds, &id);
+
+                        if (flags && *flags & HELD) {
+                                f.flags |= *flags;
+                                f.cgroup_id = f.cgroup_id ?: id;
+                        }
+                }
+                kn = parent_of(kn);
+                level--;
+        }
+        return f;
+}
+
+/* A mark counts for as long as what it names is held. */
+static __always_inline struct found found_by_mark(struct task_struct *task) {
+        struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
+        struct found f = {};
+
+        if (mark && mark->cgroup_id) {
+                __u64 id = mark->cgroup_id;
+                __u32 *flags = bpf_map_lookup_elem(&guard_holds, &id);
+
+                if (flags && *flags & HELD) {
+                        f.flags = *flags | GUARD_MOVED;
+                        f.cgroup_id = id;
+                }
+        }
+        return f;
+}
+
+static __always_inline struct found found_task(struct task_struct *task) {
+        struct found f = found_at(task->cgroups->dfl_cgrp);
+
+        return f.flags ? f : found_by_mark(task);
+}
+
+/* The same for who calls, for a fraction: this is what everyone else pays while there are holds. */
+static __always_inline struct found found_current(void) {
+        const __u32 levels = guard_state.levels;
+        struct found f = {};
+
+        for (int level = 1; level < GUARD_DEPTH_MAX && levels >> level; level++) {
+                __u32 *flags;
+                __u64 id;
+
+                if (!(levels >> level & 1))
+                        continue;
+                id = bpf_get_current_ancestor_cgroup_id(level);
+                if (!id)
+                        break;
+                flags = bpf_map_lookup_elem(&guard_holds, &id);
+                if (flags && *flags & HELD) {
+                        f.flags |= *flags;
+                        f.cgroup_id = id;
+                }
+        }
+        return f.flags ? f : found_by_mark(bpf_get_current_task_btf());
+}
+
+static __always_inline bool is_called(struct kernfs_node *kn, const char *name) {
+        char buf[16] = {};
+
+        return kn && bpf_probe_read_kernel_str(buf, sizeof(buf), BPF_CORE_READ(kn, name)) > 0 &&
+               bpf_strncmp(buf, sizeof(buf), name) == 0;
+}
+
+#define PLACE_ELSEWHERE 0
+#define PLACE_MANAGER   1 /* /init.scope: PID 1, and what it forked until that went where it belongs */
+#define PLACE_AGENT                                                                                       \
+        2 /* /freezed.slice/freezed.service: by name, so that a core that was restarted is itself at once \
+           */
+
+static __always_inline int place_of(struct cgroup *cgroup) {
+        struct kernfs_node *kn = BPF_CORE_READ(cgroup, kn), *below = 0;
+        int level = BPF_CORE_READ(cgroup, level);
+
+        for (int i = 0; i < GUARD_DEPTH_MAX && kn && level > 1; i++) {
+                below = kn;
+                kn = parent_of(kn);
+                level--;
+        }
+        if (level != 1)
+                return PLACE_ELSEWHERE;
+        if (is_called(kn, "init.scope"))
+                return PLACE_MANAGER;
+        return below && is_called(kn, "freezed.slice") && is_called(below, "freezed.service") ? PLACE_AGENT
+                                                                                              : PLACE_ELSEWHERE;
+}
+
+static __always_inline bool is_agent(void) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
+
+        return place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT && !(mark && mark->alien);
+}
+
+static __always_inline bool is_manager(void) {
+        struct task_struct *task = bpf_get_current_task_btf();
+
+        return place_of(task->cgroups->dfl_cgrp) == PLACE_MANAGER;
+}
+
+static __always_inline __u32 own(__u64 id, __u32 dev, enum guard_kind kind) {
+        struct guard_own key = { .id = id, .dev = dev, .kind = kind };
+        __u32 *flags = bpf_map_lookup_elem(&guard_own, &key);
+
+        return flags ? *flags : 0;
+}
+
+/* GUARD_TREE for what is the core's own or lies in it, GUARD_ABOVE for what leads there. */
+static __always_inline __u32 own_dentry(struct dentry *dentry) {
+        const __u32 dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+
+        if (dev != guard_state.pins_dev && dev != guard_state.state_dev)
+                return 0;
+        for (int i = 0; i < GUARD_DEPTH_MAX && dentry; i++) {
+                struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+                __u32 flags = inode ? own(BPF_CORE_READ(inode, i_ino), dev, GUARD_OWN_INODE) : 0;
+                struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+
+                if (flags & GUARD_TREE || (flags && i == 0))
+                        return flags;
+                if (parent == dentry)
+                        break;
+                dentry = parent;
+        }
+        return 0;
+}
+
+static __always_inline struct mount *mount_of(struct vfsmount *mnt) {
+        return (void *) mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* In the namespaces that count. In its own, everyone may mount over what he sees. */
+static __always_inline bool own_mount_point(const struct path *path) {
+        struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+        const __u32 ns = BPF_CORE_READ(mount_of(mnt), mnt_ns, ns.inum);
+
+        return (ns == guard_state.mount_ns[0] || ns == guard_state.mount_ns[1]) &&
+               own_dentry(BPF_CORE_READ(path, dentry));
+}

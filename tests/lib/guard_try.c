@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Tries one call after another as whoever it runs as and says what the kernel answers: "ok" or the name of the errno.
+ *
+ *   guard_try CALL [ARG]          one
+ *   guard_try --serve IN OUT      each line of the fifo IN is one; the answers go to OUT, line by line
+ *   guard_try --listen            makes @outside.stream and @outside.datagram and stays
+ *
+ * What `keep` opened stays open for the calls after it. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <linux/sched.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int kept_packet = -1, kept_stream = -1, kept_outside = -1, kept_pair[2] = { -1, -1 };
+
+static struct sockaddr_un name_of(const char *name, socklen_t *ret_n) {
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+        /* "@x" is abstract, as ss writes it */
+        (void) snprintf(a.sun_path, sizeof(a.sun_path), "%s", name);
+        *ret_n = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(name) + (*name != '@'));
+        if (*name == '@')
+                a.sun_path[0] = 0;
+        return a;
+}
+
+static long to_unix(int type, const char *name) {
+        const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+        socklen_t n;
+        const struct sockaddr_un a = name_of(name, &n);
+        long r = connect(fd, (const struct sockaddr *) &a, n);
+
+        if (r == 0 && type == SOCK_DGRAM)
+                r = send(fd, "MARK=1\n", 7, MSG_DONTWAIT);
+        (void) (r < 0 ? close(fd) : 0);
+        return r < 0 ? r : fd;
+}
+
+static long make_socket(const char *arg) {
+        int family = 0, type = 0, protocol = 0;
+        long fd;
+
+        (void) sscanf(arg, "%i,%i,%i", &family, &type, &protocol);
+        fd = socket(family, type | SOCK_CLOEXEC, protocol);
+        if (fd >= 0)
+                (void) close((int) fd);
+        return fd;
+}
+
+static long make_stream(const char *arg) {
+        const long fd = to_unix(SOCK_STREAM, arg);
+
+        return fd < 0 ? fd : close((int) fd);
+}
+
+static long make_datagram(const char *arg) {
+        const long fd = to_unix(SOCK_DGRAM, arg);
+
+        return fd < 0 ? fd : close((int) fd);
+}
+
+static long keep(const char *arg) {
+        (void) arg;
+        kept_packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+        kept_stream = (int) to_unix(SOCK_STREAM, "@outside.stream");
+        kept_outside = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
+        return kept_packet < 0 || kept_stream < 0 || kept_outside < 0
+                       ? -1
+                       : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, kept_pair);
+}
+
+static long use_packet(const char *arg) {
+        const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+                                        .sll_ifindex = (int) if_nametoindex(arg),
+                                        .sll_halen = 6,
+                                        .sll_addr = { 255, 255, 255, 255, 255, 255 } };
+        char frame[60] = { 0 };
+
+        memset(frame, 255, 6);
+        frame[12] = 0x88, frame[13] = 0xb5; /* for experiments */
+        return sendto(kept_packet, frame, sizeof(frame), 0, (const struct sockaddr *) &to, sizeof(to));
+}
+
+static long use_stream(const char *arg) {
+        (void) arg;
+        return send(kept_stream, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static long use_pair(const char *arg) {
+        (void) arg;
+        return send(kept_pair[0], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static long leave(const char *arg) {
+        const int fd = open(arg, O_WRONLY | O_CLOEXEC);
+        const long r = fd < 0 ? -1 : write(fd, "0", 1);
+
+        if (fd >= 0)
+                (void) close(fd);
+        return r;
+}
+
+static long leave_kept(const char *arg) {
+        (void) arg;
+        return write(kept_outside, "0", 1);
+}
+
+/* A child is born in another cgroup. */
+static long clone_into(const char *arg) {
+        const int fd = open(arg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t) fd };
+        const long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+        if (pid == 0)
+                _exit(0);
+        if (pid > 0)
+                (void) waitpid((pid_t) pid, NULL, 0);
+        (void) close(fd);
+        return pid;
+}
+
+/* The same, and kills from there who can be killed from there only. */
+static long kill_from(const char *arg) {
+        char dir[256];
+        int pid = 0, sig = 0, status = 0;
+        long child;
+        struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
+
+        (void) sscanf(arg, "%255[^,],%i,%i", dir, &pid, &sig);
+        args.cgroup = (uint64_t) open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        child = syscall(SYS_clone3, &args, sizeof(args));
+        if (child == 0)
+                _exit(kill(pid, sig) < 0 ? errno : 0);
+        (void) waitpid((pid_t) child, &status, 0);
+        errno = WEXITSTATUS(status);
+        return errno ? -1 : 0;
+}
+
+static long force(const char *arg) {
+        const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = 4096;
+        const long r = setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+
+        (void) arg;
+        (void) close(fd);
+        return r;
+}
+
+static long signal_to(const char *arg) {
+        int pid = 0, sig = 0;
+
+        (void) sscanf(arg, "%i,%i", &pid, &sig);
+        return kill(pid, sig);
+}
+
+static long trace(const char *arg) {
+        const long r = ptrace(PTRACE_SEIZE, atoi(arg), NULL, NULL);
+
+        if (r == 0)
+                (void) ptrace(PTRACE_DETACH, atoi(arg), NULL, NULL);
+        return r;
+}
+
+static long memory(const char *arg) {
+        char path[64];
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "/proc/%s/mem", arg);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        return fd < 0 ? -1 : close(fd);
+}
+
+/* FILE,TEXT: one write(2), as an echo makes it, or a writev(2) */
+static long write_file(const char *arg) {
+        char file[256], text[64] = "";
+        long fd, r;
+
+        (void) sscanf(arg, "%255[^,],%63s", file, text);
+        fd = open(file, O_WRONLY | O_CLOEXEC);
+        r = fd < 0 ? -1 : write((int) fd, text, strlen(text));
+        return r;
+}
+
+static long writev_file(const char *arg) {
+        char file[256], text[64] = "";
+        const struct {
+                void *base;
+                size_t n;
+        } v = { text, (size_t) (sscanf(arg, "%255[^,],%63s", file, text), strlen(text)) };
+        const int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+        return fd < 0 ? -1 : syscall(SYS_writev, fd, &v, 1);
+}
+
+static long bpf_call(int cmd, union bpf_attr *attr) {
+        return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+static long detach_link(const char *arg) {
+        union bpf_attr get = { .link_id = (uint32_t) atoi(arg) }, detach = { 0 };
+
+        detach.link_detach.link_fd = (uint32_t) bpf_call(BPF_LINK_GET_FD_BY_ID, &get);
+        return bpf_call(BPF_LINK_DETACH, &detach);
+}
+
+static long open_map(const char *arg) {
+        union bpf_attr get = { .map_id = (uint32_t) atoi(arg) };
+
+        return bpf_call(BPF_MAP_GET_FD_BY_ID, &get);
+}
+
+static const struct {
+        const char *name;
+        long (*fn)(const char *arg);
+} calls[] = {
+        { "socket", make_socket },
+        { "stream", make_stream },
+        { "datagram", make_datagram },
+        { "keep", keep },
+        { "packet", use_packet },
+        { "use-stream", use_stream },
+        { "use-pair", use_pair },
+        { "leave", leave },
+        { "leave-kept", leave_kept },
+        { "clone-into", clone_into },
+        { "force", force },
+        { "kill", signal_to },
+        { "trace", trace },
+        { "memory", memory },
+        { "write", write_file },
+        { "writev", writev_file },
+        { "detach", detach_link },
+        { "open-map", open_map },
+        { "kill-from", kill_from },
+};
+
+static const char *answer(const char *name, const char *arg) {
+        for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+                if (strcmp(calls[i].name, name) == 0)
+                        return calls[i].fn(arg) < 0 ? strerrorname_np(errno) : "ok";
+        return "unknown";
+}
+
+static int serve(const char *in, const char *out) {
+        char line[512];
+        FILE *o = fopen(out, "ae"), *i = fopen(in, "r+e");
+
+        while (o && i && fgets(line, sizeof(line), i)) {
+                char name[64] = "", arg[400] = "";
+
+                (void) sscanf(line, "%63s %399s", name, arg);
+                (void) fprintf(o, "%s\n", answer(name, arg));
+                (void) fflush(o);
+        }
+        return 1;
+}
+
+static int stay(void) {
+        static const struct {
+                const char *name;
+                int type;
+        } names[] = { { "@outside.stream", SOCK_STREAM }, { "@outside.datagram", SOCK_DGRAM } };
+
+        for (size_t i = 0; i < 2; i++) {
+                const int fd = socket(AF_UNIX, names[i].type, 0);
+                socklen_t n;
+                const struct sockaddr_un a = name_of(names[i].name, &n);
+
+                if (bind(fd, (const struct sockaddr *) &a, n) < 0 || (i == 0 && listen(fd, 64) < 0))
+                        return 1;
+        }
+        for (;;)
+                (void) pause();
+}
+
+int main(int argc, char **argv) {
+        if (argc == 4 && strcmp(argv[1], "--serve") == 0)
+                return serve(argv[2], argv[3]);
+        if (argc == 2 && strcmp(argv[1], "--listen") == 0)
+                return stay();
+        if (argc < 2)
+                return 2;
+        (void) puts(answer(argv[1], argc > 2 ? argv[2] : ""));
+        return 0;
+}
