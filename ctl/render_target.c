@@ -102,6 +102,42 @@ static void render_target_gaps(const struct page *p, const char *label, const js
         }
 }
 
+/* Several short words in one row. */
+static void render_words(const struct page *p, const char *label, const json_t *list) {
+        char words[512] = "";
+        size_t i, used = 0;
+        json_t *v;
+
+        json_array_foreach(list, i, v) {
+                if (used >= sizeof(words))
+                        break;
+                if (json_is_integer(v))
+                        used += (size_t) snprintf(words + used, sizeof(words) - used, " %" PRId64,
+                                                  (int64_t) json_integer_value(v));
+                else
+                        used += (size_t) snprintf(words + used, sizeof(words) - used, " %s",
+                                                  CLEAN(json_string_value(v)));
+        }
+        if (*words)
+                render_row(p, label, "%s", words + 1);
+}
+
+/* Whom it hits. */
+static void render_reach(const struct page *p, const json_t *target) {
+        static const struct {
+                const char *member, *label;
+        } lists[] = {
+                { "units", "units" },      { "containers", "containers" }, { "users", "runs as" },
+                { "ports", "listens on" }, { "dependents", "needed by" },
+        };
+
+        if (member_int(target, "cgroups", 1) > 1)
+                render_row(p, "cgroups", "%" PRId64, member_int(target, "cgroups", 1));
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                render_words(p, lists[i].label, json_object_get(target, lists[i].member));
+        render_list(p, "NOT FROZEN", json_object_get(target, "thawed"));
+}
+
 /* What a plan says of a target beyond what a receipt does. */
 static void render_radius(const struct page *p, const json_t *target) {
         const json_t *sockets = json_object_get(target, "sockets");
@@ -128,6 +164,7 @@ static void render_radius(const struct page *p, const json_t *target) {
                 render_row(p, "sockets", "%" PRId64 " connections, %" PRId64 " listening, %" PRId64 " of other cgroups",
                            member_int(sockets, "connections", 0), member_int(sockets, "listeners", 0),
                            member_int(sockets, "foreign", 0));
+        render_reach(p, target);
         if (member_is_true(target, "frozen_already"))
                 render_row(p, "frozen", "already");
         if (member_int(target, "watchdog_us", 0) > 0)

@@ -5,8 +5,11 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/foreign.h"
+#include "agent/core/elsewhere.h"
 #include "agent/core/layers.h"
 #include "agent/core/order.h"
+#include "agent/core/process.h"
+#include "agent/core/radius.h"
 #include "agent/core/receipt.h"
 #include "agent/core/refusal.h"
 #include "agent/core/report_json.h"
@@ -34,27 +37,15 @@ static json_t *process_json(pid_t pid) {
         return json_pack("{si ss}", "pid", (int) pid, "comm", comm);
 }
 
-static void add_radius(json_t *o, const struct site *s) {
-        _cleanup_free_ uint64_t *ids = NULL;
-        _cleanup_free_ pid_t *pids = NULL;
-        struct sockets_scope scope = { 0 };
-        struct sockets_result sockets;
-        json_t *processes = json_array();
+/* A process and its descendants are no cgroup yet. */
+static size_t keep_branch(const struct site *s, pid_t *pids, size_t n) {
+        const pid_t first = (pid_t) strtol(s->target.name, NULL, 10);
+        size_t kept = 0;
 
-        if (cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) == 0 && cgroup_pids(s->fd, &pids, &scope.n_pids) == 0) {
-                scope.cgroup_ids = ids;
-                scope.pids = pids;
-                sockets_destroy(&scope, 1, false, &sockets);
-                (void) json_object_set_new(o, "sockets",
-                                           json_pack("{si si si}", "connections", (int) sockets.left, "listeners",
-                                                     (int) sockets.listeners, "foreign", (int) sockets.foreign));
-                (void) json_object_set_new(o, "warnings",
-                                           reasons_to_json(sockets.gaps & ~reason_bit(REASON_SOCKETS_LEFT), 0));
-        }
-        for (size_t i = 0; i < MIN(scope.n_pids, PROCESSES_LISTED); i++)
-                (void) json_array_append_new(processes, process_json(pids[i]));
-        (void) json_object_set_new(o, "processes", processes);
-        (void) json_object_set_new(o, "processes_total", json_integer((json_int_t) scope.n_pids));
+        for (size_t i = 0; i < n; i++)
+                if (process_descends(pids[i], first))
+                        pids[kept++] = pids[i];
+        return kept;
 }
 
 /* Before anything is done: whose programs would keep ours off. */
@@ -72,7 +63,46 @@ static void add_foreign(json_t *o, const struct agent *a, const struct site *s) 
         foreign_list_done(&foreign);
 }
 
-static json_t *site_json(struct agent *a, const struct site *s, enum verb verb) {
+static void add_sockets(json_t *o, const struct site *s, const pid_t *pids, size_t n, struct sockets_result *ret) {
+        const bool whole = s->target.cls != TARGET_PID;
+        _cleanup_free_ uint64_t *ids = NULL;
+        struct sockets_scope scope = { .pids = pids, .n_pids = n };
+
+        if (whole && cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0)
+                return;
+        scope.cgroup_ids = ids;
+        sockets_destroy(&scope, 1, false, ret);
+        (void) json_object_set_new(o, "sockets",
+                                   json_pack("{si si si}", "connections", (int) ret->left, "listeners",
+                                             (int) ret->listeners, "foreign", (int) ret->foreign));
+        (void) json_object_set_new(o, "warnings", reasons_to_json(ret->gaps & ~reason_bit(REASON_SOCKETS_LEFT), 0));
+}
+
+static void add_radius(struct agent *a, json_t *o, const struct site *s, const struct sites *sites) {
+        _cleanup_(elsewhere_done) struct elsewhere elsewhere = { 0 };
+        _cleanup_(subtree_done) struct subtree subtree = { .cgroups = 1 };
+        _cleanup_free_ pid_t *pids = NULL;
+        struct sockets_result sockets = { 0 };
+        json_t *processes = json_array();
+        size_t n = 0;
+
+        if (cgroup_pids(s->fd, &pids, &n) == 0) {
+                if (s->target.cls == TARGET_PID)
+                        n = keep_branch(s, pids, n);
+                add_sockets(o, s, pids, n, &sockets);
+        }
+        for (size_t i = 0; i < MIN(n, PROCESSES_LISTED); i++)
+                (void) json_array_append_new(processes, process_json(pids[i]));
+        (void) json_object_set_new(o, "processes", processes);
+        (void) json_object_set_new(o, "processes_total", json_integer((json_int_t) n));
+        if (s->target.cls != TARGET_PID && subtree_look(s->fd, &subtree) < 0)
+                return;
+        radius_add(a, o, s, &subtree, pids, n, &sockets, sites->n <= RADIUS_ASKED_MAX);
+        if (elsewhere_look(s, sites, &elsewhere) == 0 && elsewhere.processes > 0)
+                (void) json_object_set_new(o, "elsewhere", elsewhere_to_json(&elsewhere));
+}
+
+static json_t *site_json(struct agent *a, const struct site *s, const struct sites *sites, enum verb verb) {
         const char *unit = site_unit(s);
         char name[TARGET_STR_SIZE];
         json_t *o;
@@ -84,7 +114,7 @@ static json_t *site_json(struct agent *a, const struct site *s, enum verb verb) 
                       "frozen_already", s->was_frozen, "watchdog_us",
                       (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
         if (o)
-                add_radius(o, s);
+                add_radius(a, o, s, sites);
         if (o && verb_info(verb)->isolates)
                 add_foreign(o, a, s);
         return o;
@@ -106,7 +136,7 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
         if (sites.n > 0 && order_nothing_to_hold(&sites) != REASON_NONE)
                 return refusal_of_targets(a, authorised, &sites, to);
         for (size_t i = 0; i < sites.n; i++) {
-                (void) json_array_append_new(targets, site_json(a, &sites.v[i], c->verb));
+                (void) json_array_append_new(targets, site_json(a, &sites.v[i], &sites, c->verb));
                 alive();
         }
         receipt = receipt_plain(a, &c->id, authorised_digest(authorised), verb_info(c->verb)->id, "planned",

@@ -58,17 +58,30 @@ bool process_descends(pid_t pid, pid_t from) {
         return false;
 }
 
-bool process_has_uid(pid_t pid, uint32_t uid) {
+/* Real, effective, saved, file system. */
+static int read_uids(pid_t pid, uint32_t ret[static 4]) {
         _cleanup_free_ char *text = NULL;
-        uint32_t ids[4];
-        const char *line;
+        int r = read_text(pid, "status", &text);
+        const char *line = r < 0 ? NULL : strstr(text, "\nUid:");
 
-        if (read_text(pid, "status", &text) < 0)
-                return false;
-        line = strstr(text, "\nUid:");
-        if (!line || sscanf(line, "\nUid: %u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
-                return false;
-        return ids[0] == uid || ids[1] == uid || ids[2] == uid || ids[3] == uid;
+        if (r < 0)
+                return r;
+        return line && sscanf(line, "\nUid: %u %u %u %u", &ret[0], &ret[1], &ret[2], &ret[3]) == 4 ? 0 : -EBADMSG;
+}
+
+int process_uid(pid_t pid, uint32_t *ret) {
+        uint32_t ids[4];
+        int r = read_uids(pid, ids);
+
+        if (r == 0)
+                *ret = ids[0];
+        return r;
+}
+
+bool process_has_uid(pid_t pid, uint32_t uid) {
+        uint32_t ids[4];
+
+        return read_uids(pid, ids) == 0 && (ids[0] == uid || ids[1] == uid || ids[2] == uid || ids[3] == uid);
 }
 
 int process_each(int (*fn)(pid_t pid, void *userdata), void *userdata) {

@@ -21,6 +21,8 @@ int process_read(pid_t pid, struct process *ret) _warn_unused_;
 /* True when it is the other one or was born below it. One whose parents have died between them is nobody's child any
  * more. */
 bool process_descends(pid_t pid, pid_t from);
+/* Its real uid. -ESRCH, -errno. */
+int process_uid(pid_t pid, uint32_t *ret) _warn_unused_;
 /* True when it has the uid as its real, effective, saved or file system one. */
 bool process_has_uid(pid_t pid, uint32_t uid);
 /* Calls fn with each, until it returns other than 0, which is then returned. -errno. */

@@ -26,6 +26,7 @@ void proof_done(struct proof *p) {
         p->pids = NULL;
         foreign_list_done(&p->foreign);
         elsewhere_done(&p->elsewhere);
+        subtree_done(&p->subtree);
 }
 
 /* Why the hook has no program of ours. Enforcing knows when somebody's was in the way and is gone by now; what no order
@@ -143,6 +144,7 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 return;
         }
         ret->present = true;
+        ret->fresh = done && done->fresh;
         if (v->isolates)
                 read_links(a, h, s, done, ret);
         if (cgroup_pids(s->fd, &ret->pids, &ret->n_pids) < 0)
@@ -182,7 +184,8 @@ static void read_freezer(const struct site *s, struct proof *p) {
         struct cgroup_freezer freezer = { 0 };
 
         /* last, and after the pids: whoever was listed is covered by this reading */
-        p->frozen = cgroup_freezer_read(s->fd, &freezer) == 0 && freezer.frozen && freezer.asked;
+        p->frozen = cgroup_freezer_read(s->fd, &freezer) == 0 && freezer.frozen && freezer.asked &&
+                    p->subtree.cgroups > 0 && p->subtree.thawed.n == 0;
         if (!p->frozen) {
                 p->gaps |= reason_bit(REASON_NOT_FROZEN);
                 unfrozen_find(p->pids, p->n_pids, &p->unfrozen);
@@ -221,6 +224,8 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
                         continue;
                 if (v->isolates)
                         self_test(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
+                if ((v->freezes || ret[i].fresh) && subtree_look(sites->v[i].fd, &ret[i].subtree) < 0)
+                        ret[i].subtree = (struct subtree) { 0 };
                 if (v->freezes)
                         read_freezer(&sites->v[i], &ret[i]);
                 alive();

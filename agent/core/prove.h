@@ -8,6 +8,7 @@
 #include "agent/core/enforce.h"
 #include "agent/core/fence.h"
 #include "agent/core/foreign.h"
+#include "agent/core/subtree.h"
 #include "agent/core/unfrozen.h"
 
 /* What the kernel says about one site of one hold, now. */
@@ -26,7 +27,9 @@ struct proof {
         bool tested;
         struct elsewhere elsewhere; /* owned */
         enum fence_state fence;
-        reason_set gaps; /* of kind GAP, and the reason of a missing site */
+        struct subtree subtree; /* owned */
+        bool fresh;             /* of an order that just came */
+        reason_set gaps;        /* of kind GAP, and the reason of a missing site */
 };
 
 struct proven;

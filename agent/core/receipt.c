@@ -6,6 +6,7 @@
 
 #include "agent/core/fit.h"
 #include "agent/core/preserved.h"
+#include "agent/core/radius.h"
 #include "agent/core/report_json.h"
 #include "agent/core/watch.h"
 #include "agent/util/clock.h"
@@ -147,6 +148,8 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
         put(&o, "cgroup", json_string(s->path));
         put(&o, "cgroup_id", json_integer((json_int_t) s->cgroup_id));
         put(&o, "present", json_boolean(p->present));
+        if (verb_info(h->verb)->freezes && p->subtree.thawed.n > 0)
+                put(&o, "thawed", paths_to_json(&p->subtree.thawed));
         put(&o, "pids", pids_json(p));
         put(&o, "pids_total", json_integer((json_int_t) p->n_pids));
         if (verb_info(h->verb)->freezes)
@@ -199,8 +202,15 @@ json_t *receipt_of_proof(struct agent *a, const struct proven *p) {
         }
         o = receipt_plain(a, recorded_id(r), recorded_digest(r), verb_info(h->verb)->id, hold_state_id(proven_state(p)),
                           proven_gaps(p) | recorded_flags(r));
-        for (size_t i = 0; array && i < sites->n; i++)
-                (void) json_array_append_new(array, receipt_site(&sites->v[i], proven_site(p, i), h));
+        for (size_t i = 0; array && i < sites->n; i++) {
+                const struct proof *proof = proven_site(p, i);
+                json_t *site = receipt_site(&sites->v[i], proof, h);
+
+                if (site && proof->fresh)
+                        radius_add(a, site, &sites->v[i], &proof->subtree, proof->pids, proof->n_pids, &proof->sockets,
+                                   sites->n <= RADIUS_ASKED_MAX);
+                (void) json_array_append_new(array, site);
+        }
         put(&o, "targets", array);
         put(&o, "phases_us", phases_json(recorded_phases(r)));
         repaired = watch_hold_to_json(a, &h->id);

@@ -124,11 +124,13 @@ static int path_of_container(const struct resolver *r, struct site *s, reason_se
 static int path_of_user(const struct resolver *r, struct site *s, reason_set *notes) {
         uint32_t uid;
 
-        (void) r;
         (void) notes;
         if (user_uid(PASSWD, &s->target, &uid) < 0)
                 return REASON_NO_TARGET;
-        return user_cgroup(uid, &s->path) < 0 ? -ENOMEM : REASON_NONE;
+        if (user_cgroup(uid, &s->path) < 0)
+                return -ENOMEM;
+        /* also while he has no session: he may have one when he is needed */
+        return resolve_is_protected_path(r->local, s->path) ? REASON_PROTECTED : REASON_NONE;
 }
 
 static const struct {

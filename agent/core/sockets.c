@@ -65,6 +65,15 @@ static bool is_one_of(const uint64_t *inodes, size_t n, uint64_t inode) {
         return false;
 }
 
+static void note_listener(struct sockets_result *result, uint16_t port) {
+        result->listeners++;
+        for (size_t i = 0; i < result->n_ports; i++)
+                if (result->ports[i] == port)
+                        return;
+        if (result->n_ports < SOCKETS_PORTS_MAX)
+                result->ports[result->n_ports++] = port;
+}
+
 /* A socket of one of the targets. */
 static int note_socket(struct dump *d, const struct inet_diag_msg *m, uint32_t scope, bool foreign) {
         struct sockets_result *result = &d->sweep->results[scope];
@@ -75,7 +84,7 @@ static int note_socket(struct dump *d, const struct inet_diag_msg *m, uint32_t s
         if (foreign)
                 result->foreign++;
         if (m->idiag_state == TCP_LISTEN)
-                result->listeners++;
+                note_listener(result, ntohs(m->id.idiag_sport));
         /* CLOSE: unconnected UDP, or a TCP socket that never was connected */
         if (m->idiag_state == TCP_LISTEN || m->idiag_state == TCP_CLOSE)
                 return 0;

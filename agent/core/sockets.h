@@ -29,11 +29,15 @@ struct sockets_scope {
         size_t n_inodes;     /* of each */
 };
 
+#define SOCKETS_PORTS_MAX 16U
+
 struct sockets_result {
         unsigned destroyed;
         unsigned left;    /* connections that were only looked at, or that the kernel did not destroy */
         unsigned foreign; /* sockets of any kind that a process holds and that belong to another cgroup */
         unsigned listeners;
+        uint16_t ports[SOCKETS_PORTS_MAX]; /* that they listen on, the first of them, each once */
+        size_t n_ports;
         reason_set gaps; /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS */
 };
 

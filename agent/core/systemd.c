@@ -195,6 +195,28 @@ uint64_t systemd_unit_watchdog(struct systemd *s, const char *name) {
         return us == UINT64_MAX || us == 0 || systemd_version(s) >= WATCHDOG_SAFE_VERSION ? 0 : us;
 }
 
+int systemd_unit_dependents(struct systemd *s, const char *name, struct paths *ret) {
+        static const char *const properties[] = { "RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf" };
+        _cleanup_free_ char *path = NULL;
+        int r = connect_greeted(s);
+
+        if (r >= 0)
+                r = unit_path(name, &path);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(properties); i++) {
+                char **names = NULL;
+
+                r = answered(s, sd_bus_get_property_strv(s->bus, DESTINATION, path, DESTINATION ".Unit", properties[i],
+                                                         NULL, &names));
+                for (size_t k = 0; names && names[k]; k++) {
+                        if (r >= 0)
+                                r = paths_add(ret, names[k]);
+                        free(names[k]);
+                }
+                free(names);
+        }
+        return MIN(r, 0);
+}
+
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) {
         int r = connect_greeted(s);
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/core/paths.h"
 #include "policy/cleanup.h"
 
 struct systemd;
@@ -37,6 +38,9 @@ int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) 
 /* The unit's watchdog if this manager kills a frozen unit with it, in microseconds; 0 when there is none, when this
  * version does not, or when it cannot be told. */
 uint64_t systemd_unit_watchdog(struct systemd *s, const char *name);
+/* The units that are required to stop or to fail with this one: RequiredBy, RequisiteOf, BoundBy, ConsistsOf. Adds to
+ * *ret, which is the caller's. -errno. */
+int systemd_unit_dependents(struct systemd *s, const char *name, struct paths *ret) _warn_unused_;
 /* Makes the manager's own view agree with a freeze or thaw that the kernel has already made. */
 int systemd_unit_frozen(struct systemd *s, const char *name, bool frozen) _warn_unused_;
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/paths.c */
 /* LINK: agent/core/systemd.c agent/util/clock.c agent/util/fault.c agent/util/io.c agent/core/cgroup.c tests/lib/cage.c */
 
 /* Without a service manager, and with one that does not answer: neither may be in the way. What one that answers says
