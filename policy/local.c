@@ -51,11 +51,23 @@ static const char *const default_patterns[] = {
         "user-0.slice",
 };
 
+/* the same */
+static const char *const default_management[] = {
+        "ssh.service", "ssh@*.service",         "ssh.socket", "sshd.service", "sshd@*.service",
+        "sshd.socket", "freezed-relay.service",
+};
+
+static const char *const configures[] = {
+        "systemd-networkd.service", "NetworkManager.service", "networking.service",      "ifup@*.service",
+        "dhcpcd.service",           "dhcpcd@*.service",       "wpa_supplicant*.service",
+};
+
 _Static_assert(ELEMENTSOF(default_patterns) <= LOCAL_PATTERNS_MAX, "the defaults fit");
 
 void local_defaults(struct local *ret) {
         *ret = (struct local) {
                 .n_patterns = ELEMENTSOF(default_patterns),
+                .n_management = ELEMENTSOF(default_management),
                 .automation_budget_ms = 4LL * 3600 * 1000,
                 .evidence_window_ms = 15LL * 60 * 1000,
                 .evidence_deadline_ms = 60LL * 1000,
@@ -63,6 +75,8 @@ void local_defaults(struct local *ret) {
         };
         for (size_t i = 0; i < ELEMENTSOF(default_patterns); i++)
                 memcpy(ret->patterns[i], default_patterns[i], strlen(default_patterns[i]) + 1);
+        for (size_t i = 0; i < ELEMENTSOF(default_management); i++)
+                memcpy(ret->management[i], default_management[i], strlen(default_management[i]) + 1);
 }
 
 static enum reason read_pattern(const json_t *v, void *ret) {
@@ -75,21 +89,33 @@ static enum reason read_pattern(const json_t *v, void *ret) {
         return REASON_NONE;
 }
 
-static enum reason read_protected(const json_t *v, const struct schema_field *f, void *ret) {
+static enum reason read_patterns(const json_t *v, char (*ret)[TARGET_NAME_MAX + 1], size_t *ret_n) {
         static const struct schema_list list = { TARGET_NAME_MAX + 1, 0, LOCAL_PATTERNS_MAX, false, read_pattern };
         _cleanup_free_ void *patterns = NULL;
-        struct local *l = ret;
         size_t n = 0;
         enum reason reason = schema_array(v, &list, &patterns, &n);
 
-        (void) f;
         if (reason != REASON_NONE)
                 return reason;
-        memset(l->patterns, 0, sizeof(l->patterns));
+        memset(ret, 0, LOCAL_PATTERNS_MAX * sizeof(*ret));
         if (n > 0)
-                memcpy(l->patterns, patterns, n * sizeof(l->patterns[0]));
-        l->n_patterns = n;
+                memcpy(ret, patterns, n * sizeof(*ret));
+        *ret_n = n;
         return REASON_NONE;
+}
+
+static enum reason read_protected(const json_t *v, const struct schema_field *f, void *ret) {
+        struct local *l = ret;
+
+        (void) f;
+        return read_patterns(v, l->patterns, &l->n_patterns);
+}
+
+static enum reason read_management(const json_t *v, const struct schema_field *f, void *ret) {
+        struct local *l = ret;
+
+        (void) f;
+        return read_patterns(v, l->management, &l->n_management);
 }
 
 static enum reason read_permitted(const json_t *v, const struct schema_field *f, void *ret) {
@@ -124,6 +150,7 @@ static enum reason read_evidence(const json_t *v, const struct schema_field *f, 
 static const struct schema_field fields[] = {
         { "v", true, schema_skip, SCHEMA_WHOLE, 0, 0 },
         { "protected", false, read_protected, SCHEMA_WHOLE, 0, 0 },
+        { "management", false, read_management, SCHEMA_WHOLE, 0, 0 },
         { "permitted", false, read_permitted, SCHEMA_WHOLE, 0, 0 },
         { "automation_budget_ms", false, schema_int, MEMBER(automation_budget_ms), 0, SCHEMA_INT_MAX },
         { "evidence", false, read_evidence, SCHEMA_WHOLE, 0, 0 },
@@ -174,6 +201,20 @@ bool local_protects(const struct local *l, const char *unit) {
                         return true;
         for (size_t i = 0; i < l->n_patterns; i++)
                 if (matches(l->patterns[i], unit))
+                        return true;
+        return false;
+}
+
+bool local_answers(const struct local *l, const char *unit) {
+        for (size_t i = 0; i < l->n_management; i++)
+                if (matches(l->management[i], unit))
+                        return true;
+        return false;
+}
+
+bool local_configures(const char *unit) {
+        for (size_t i = 0; i < ELEMENTSOF(configures); i++)
+                if (matches(configures[i], unit))
                         return true;
         return false;
 }

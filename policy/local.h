@@ -10,6 +10,8 @@
  *   v                     1
  *   protected*            at most LOCAL_PATTERNS_MAX patterns: the characters of unit names, `*` for any run of them,
  *                         `?` for one
+ *   management*           as many patterns of units through which people get in: while the whole host is isolated, the
+ *                         connections that others made to their sockets live on, and new ones are answered
  *   permitted*            at most COMMAND_PERMITS_MAX entries as permit.h reads them
  *   automation_budget_ms* from 0
  *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*}: from 0, from LOCAL_DEADLINE_MIN_MS to
@@ -34,6 +36,8 @@
 struct local {
         char patterns[LOCAL_PATTERNS_MAX][TARGET_NAME_MAX + 1]; /* unit name globs: `*` any run, `?` one character */
         size_t n_patterns;
+        char management[LOCAL_PATTERNS_MAX][TARGET_NAME_MAX + 1];
+        size_t n_management;
         struct permit permits[COMMAND_PERMITS_MAX]; /* reachable from every isolated target */
         size_t n_permits;
         int64_t automation_budget_ms; /* per incident, all automation leases together */
@@ -50,3 +54,7 @@ int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *r
 /* True when a unit or slice of this name may not be held: compiled-in list or the host's patterns. Ask with the name
  * that the unit has (systemd's Id): an alias such as dbus-org.freedesktop.login1.service is not resolved here. */
 bool local_protects(const struct local *l, const char *unit);
+/* True when the unit is one of the policy's management. */
+bool local_answers(const struct local *l, const char *unit);
+/* True when the unit is one that gives network interfaces their addresses: it may speak DHCP on an isolated host. */
+bool local_configures(const char *unit);

@@ -12,6 +12,7 @@
 #include "agent/core/cgroup_events.h"
 #include "agent/core/fence.h"
 #include "agent/core/fold.h"
+#include "agent/core/hosthold.h"
 #include "agent/core/watch.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
@@ -157,6 +158,7 @@ static int open_needed(struct agent *a) {
                 r = isolate_new(a->config.pins, &a->isolate);
         if (r == 0)
                 r = guard_new(a->config.pins, a->config.state, &a->guard);
+        r = hosthold_new(watch_update, &a->hosthold);
         return r;
 }
 
@@ -190,6 +192,7 @@ void agent_free(struct agent *a) {
                 return;
         a->lapse_timer = sd_event_source_disable_unref(a->lapse_timer);
         a->idle = sd_event_source_disable_unref(a->idle);
+        a->latecomers = sd_event_source_disable_unref(a->latecomers);
         if (a->holds)
                 attempts_stop(a);
         attempts_free(a->attempts);
@@ -199,6 +202,7 @@ void agent_free(struct agent *a) {
         probe_free(a->probe);
         systemd_free(a->systemd);
         guard_free(a->guard);
+        hosthold_free(a->hosthold);
         isolate_free(a->isolate);
         held_list_done(&a->held);
         tried_list_done(&a->tried);

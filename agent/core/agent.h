@@ -27,6 +27,7 @@
 struct attempts;
 struct fence;
 struct snapshot;
+struct hosthold;
 struct cgroup_events;
 struct watch;
 
@@ -71,13 +72,14 @@ struct agent {
         struct isolate *isolate;
         struct attempts *attempts; /* NULL: the kernel tells of none */
         struct guard *guard;
+        struct hosthold *hosthold;
         struct probe *probe;
         struct systemd *systemd;
         struct fence *fence;
         struct snapshot *snapshots; /* being taken */
         struct watch *watch;
         struct cgroup_events *events; /* NULL: the kernel does not tell of any */
-        sd_event_source *lapse_timer, *idle;
+        sd_event_source *lapse_timer, *idle, *latecomers;
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0:

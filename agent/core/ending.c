@@ -7,6 +7,7 @@
 #include "agent/core/cgroup.h"
 #include "agent/core/enforce.h"
 #include "agent/core/fence.h"
+#include "agent/core/keep.h"
 #include "agent/core/pending.h"
 #include "agent/util/alive.h"
 
@@ -243,6 +244,9 @@ int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, end
         e->fn = fn;
         e->drop = drop;
         e->userdata = userdata;
+        /* who keeps them in force lets go of them first: what is thawed would be frozen again until the manager answers
+         */
+        keep_update(a);
         for (size_t i = 0; i < n; i++) {
                 look_before(a, &e->v[i]);
                 enforce_thaw(a, &holds[i].id, &e->v[i].reasons);

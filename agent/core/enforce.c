@@ -3,6 +3,7 @@
 
 #include "agent/core/branch.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/hosthold.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
@@ -45,7 +46,7 @@ void enforce_begin(struct agent *a, const struct command *c, const struct sites 
 
         /* in one site, the first that can be held: the child does one thing at a time */
         for (size_t i = 0; wanted && i < sites->n; i++)
-                if (sites->v[i].fd >= 0) {
+                if (sites->v[i].fd >= 0 && !site_is_host(&sites->v[i])) {
                         if (may_enter(a, sites->v[i].fd, sites->v[i].cgroup_id))
                                 probe_begin_enter(a->probe, sites->v[i].fd, sites->v[i].cgroup_id, count_permits(a, c));
                         break;
@@ -58,7 +59,7 @@ static void step_enter(struct agent *a, struct enforced *e, const struct site *s
         _cleanup_close_ int inner = -EBADF;
 
         out->probe_error = -EAGAIN;
-        if (!a->probe || !may_enter(a, s->fd, s->cgroup_id))
+        if (!a->probe || site_is_host(s) || s->only_freeze || !may_enter(a, s->fd, s->cgroup_id))
                 return;
         out->probe_error = probe_enter(a->probe, s->fd, s->cgroup_id, permits);
         /* A slice takes no process of its own; one of its cgroups does, and what is attached above it counts there. */
@@ -74,12 +75,23 @@ static void note_attach(struct enforced_site *out, int r) {
                 out->gaps |= reason_bit(REASON_NO_BPF);
 }
 
+static void attach(struct agent *a, const struct enforced *e, const struct site *s, struct enforced_site *out,
+                   enum isolate_phase phase) {
+        const struct command_id *id = recorded_id(e->recorded);
+        const struct hold *h = hold_set_find(a->holds, id);
+
+        if (site_is_host(s))
+                note_attach(out, h ? hosthold_attach(a, h, s, phase) : -ENOENT);
+        else if (!s->only_freeze)
+                note_attach(out, isolate_attach(a->isolate, id, s->fd, s->cgroup_id, phase));
+}
+
 static void step_calls(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
-        note_attach(out, isolate_attach(a->isolate, recorded_id(e->recorded), s->fd, s->cgroup_id, ISOLATE_CALLS));
+        attach(a, e, s, out, ISOLATE_CALLS);
 }
 
 static void step_packets(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
-        note_attach(out, isolate_attach(a->isolate, recorded_id(e->recorded), s->fd, s->cgroup_id, ISOLATE_PACKETS));
+        attach(a, e, s, out, ISOLATE_PACKETS);
 }
 
 static void destroy_sockets(struct agent *a, struct enforced *e) {
@@ -97,6 +109,8 @@ static void destroy_sockets(struct agent *a, struct enforced *e) {
 
 /* The mark is for a start that finds no ledger: without it nothing would tell then whose freeze this is. */
 static void step_freeze(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        if (!site_freezes(s, recorded_verb(e->recorded)))
+                return;
         if (!s->was_frozen && isolate_mark(a->isolate, recorded_id(e->recorded), s->cgroup_id) < 0)
                 log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "enforce"), "A freeze could not be marked as ours");
         if (cgroup_freezer_write(s->fd, true) < 0)
@@ -109,9 +123,14 @@ static void wait_frozen(struct agent *a, struct enforced *e) {
         struct sites *sites = recorded_sites(a, e->recorded);
 
         for (size_t i = 0; sites && i < sites->n; i++)
-                if (sites->v[i].fd >= 0 &&
+                if (sites->v[i].fd >= 0 && site_freezes(&sites->v[i], recorded_verb(e->recorded)) &&
                     cgroup_freezer_wait(sites->v[i].fd, true, MAX(deadline - clock_mono_us(), 0)) < 0)
                         e->sites[i].gaps |= reason_bit(REASON_NOT_FROZEN);
+}
+
+static void step_begin(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
+        if (site_is_host(s))
+                note_attach(out, hosthold_begin(a, hold_set_find(a->holds, recorded_id(e->recorded))));
 }
 
 static void isolate_sites(struct agent *a, struct enforced *e) {
@@ -120,6 +139,8 @@ static void isolate_sites(struct agent *a, struct enforced *e) {
         const int ready = isolate_begin(a->isolate, recorded_id(e->recorded), a->local.permits, a->local.n_permits,
                                         h ? h->permits : NULL, h ? h->n_permits : 0);
 
+        if (h)
+                for_each_site(a, e, step_begin);
         for_each_site(a, e, step_enter);
         phases_stamp(p, PHASE_ENTER);
         if (ready == 0)
@@ -288,9 +309,9 @@ static void thaw_site(struct agent *a, const struct hold *h, struct site *s, rea
                         *ret |= reason_bit(REASON_PERSISTS);
                 return;
         }
-        if (verb_info(h->verb)->freezes && s->was_frozen)
+        if (site_freezes(s, h->verb) && s->was_frozen)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
-        else if (verb_info(h->verb)->freezes)
+        else if (site_freezes(s, h->verb))
                 thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_freezable_unit(s), ret);
 }
 
@@ -328,6 +349,14 @@ void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *re
                 thaw_orphan(a, hold, ret);
 }
 
+/* A hold that the ledger does not know may have been one on the host. */
+static bool has_host(const struct sites *sites) {
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (site_is_host(&sites->v[i]))
+                        return true;
+        return false;
+}
+
 void enforce_lift(struct agent *a, const struct command_id *hold, reason_set *ret) {
         const struct hold *h = hold_set_find(a->holds, hold);
         const struct sites *sites = held_find(&a->held, hold);
@@ -339,6 +368,8 @@ void enforce_lift(struct agent *a, const struct command_id *hold, reason_set *re
         /* its pins are all that tells which cgroups to thaw: they stay for the next try */
         if (!h && *ret & reason_bit(REASON_PERSISTS))
                 return;
+        if ((!h || has_host(sites)) && hosthold_drop(a, hold) < 0)
+                *ret |= reason_bit(REASON_PERSISTS);
         if (isolate_drop(a->isolate, hold) < 0)
                 *ret |= reason_bit(REASON_PERSISTS);
         else if (!(*ret & reason_bit(REASON_PERSISTS)))

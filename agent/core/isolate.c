@@ -91,7 +91,7 @@ int isolate_prepare(struct isolate *i) {
         return i->spare.loaded ? 0 : isolate_set_load(i->ring, &i->spare);
 }
 
-static void fill_permit(const struct permit *p, struct isolate_permit *ret) {
+void isolate_fill_permit(const struct permit *p, struct isolate_permit *ret) {
         uint8_t mask[16] = { 0 };
 
         *ret = (struct isolate_permit) {
@@ -117,9 +117,9 @@ int isolate_begin(struct isolate *i, const struct command_id *hold, const struct
         if (r < 0)
                 return r;
         for (size_t k = 0; k < n_a; k++)
-                fill_permit(&a[k], &policy.permit[k]);
+                isolate_fill_permit(&a[k], &policy.permit[k]);
         for (size_t k = 0; k < n_b; k++)
-                fill_permit(&b[k], &policy.permit[n_a + k]);
+                isolate_fill_permit(&b[k], &policy.permit[n_a + k]);
         for (size_t k = 0; k < policy.n; k++)
                 policy.any_protocol |= policy.permit[k].proto_mask == 0;
         memcpy(policy.hold, hold->b, sizeof(policy.hold));
@@ -415,4 +415,8 @@ int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hol
 
 const char *isolate_hook_id(enum isolate_hook h) {
         return hooks[h].id;
+}
+
+enum isolate_phase isolate_hook_phase(enum isolate_hook h) {
+        return hooks[h].phase;
 }

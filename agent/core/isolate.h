@@ -93,4 +93,8 @@ size_t isolate_cgroups(const struct isolate *i, const struct command_id *hold, u
 int isolate_each(const struct isolate *i, int (*fn)(const struct command_id *hold, void *userdata),
                  void *userdata) _warn_unused_;
 
+/* When it is attached. */
+enum isolate_phase isolate_hook_phase(enum isolate_hook h);
+/* The form in which the programs compare it. */
+void isolate_fill_permit(const struct permit *p, struct isolate_permit *ret);
 const char *isolate_hook_id(enum isolate_hook h);

@@ -58,7 +58,7 @@ void mend_hold(struct watch *w, const struct watched *s) {
         _cleanup_free_ pid_t *pids = NULL;
         size_t n;
 
-        if (!w->agent->events || s->fd < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
+        if (!w->agent->events || s->whole || s->fd < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
                 return;
         for (size_t i = 0; i < n; i++)
                 (void) cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id);

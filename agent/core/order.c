@@ -67,9 +67,11 @@ static int resolve(struct agent *a, const struct authorised *authorised, struct 
                    bool *ret_refused, const struct answer *to) {
         const struct command *c = authorised_command(authorised);
         const bool holds = verb_info(c->verb)->cls == VERB_CLASS_STOP;
-        const struct resolver resolver = agent_resolver(a, holds ? &c->id : NULL);
-        int r = resolve_targets(&resolver, c->targets, c->n_targets, ret, notes);
+        struct resolver resolver = agent_resolver(a, holds ? &c->id : NULL);
+        int r;
 
+        resolver.freezes = verb_info(c->verb)->freezes;
+        r = resolve_targets(&resolver, c->targets, c->n_targets, ret, notes);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ret->n; i++)

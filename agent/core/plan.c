@@ -122,13 +122,14 @@ static json_t *site_json(struct agent *a, const struct site *s, const struct sit
 
 int plan_answer(struct agent *a, const struct authorised *authorised, const struct answer *to) {
         const struct command *c = authorised_command(authorised);
-        const struct resolver resolver = agent_resolver(a, NULL);
+        struct resolver resolver = agent_resolver(a, NULL);
         _cleanup_(sites_done) struct sites sites = { 0 };
         _cleanup_json_ json_t *receipt = NULL, *targets = json_array();
         _cleanup_free_ char *envelope = NULL;
         reason_set notes = 0;
         int r = 0;
 
+        resolver.freezes = verb_info(c->verb)->freezes;
         if (verb_info(c->verb)->cls == VERB_CLASS_STOP || verb_info(c->verb)->cls == VERB_CLASS_OBSERVE)
                 r = resolve_targets(&resolver, c->targets, c->n_targets, &sites, &notes);
         if (r < 0)

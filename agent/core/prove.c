@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/hosthold.h"
+#include "agent/core/hostset.h"
 #include "agent/core/strays.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
@@ -27,6 +29,7 @@ void proof_done(struct proof *p) {
         foreign_list_done(&p->foreign);
         elsewhere_done(&p->elsewhere);
         subtree_done(&p->subtree);
+        uplinks_done(&p->uplinks);
 }
 
 /* Why the hook has no program of ours. Enforcing knows when somebody's was in the way and is gone by now; what no order
@@ -40,6 +43,11 @@ static enum reason why_missing(const struct proof *p, enum isolate_hook h, const
         return done ? REASON_NO_BPF : REASON_LINK_LOST;
 }
 
+/* A hold on the whole host needs fewer. */
+static bool is_wanted(const struct site *s, enum isolate_hook h) {
+        return !site_is_host(s) || hostset_has(h);
+}
+
 static void read_links(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done,
                        struct proof *p) {
         bool missing = false;
@@ -47,12 +55,21 @@ static void read_links(struct agent *a, const struct hold *h, const struct site 
         isolate_read(a->isolate, &h->id, s->cgroup_id, p->links);
         (void) isolate_count(a->isolate, &h->id, s->cgroup_id, &p->counted);
         for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
-                missing |= p->links[k].link_id == 0;
+                missing |= p->links[k].link_id == 0 && is_wanted(s, k);
         if (missing)
                 foreign_find(a->cgroup_root, s->path, &p->foreign);
         for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
-                if (p->links[k].link_id == 0)
+                if (p->links[k].link_id == 0 && is_wanted(s, k))
                         p->gaps |= reason_bit(why_missing(p, k, done));
+}
+
+static void read_uplinks(struct agent *a, const struct hold *h, struct proof *p) {
+        hosthold_read(a, &h->id, &p->uplinks);
+        if (p->uplinks.unread)
+                p->gaps |= reason_bit(REASON_UPLINK);
+        for (size_t i = 0; i < p->uplinks.n; i++)
+                if (p->uplinks.v[i].prog_id == 0)
+                        p->gaps |= reason_bit(REASON_UPLINK);
 }
 
 /* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. */
@@ -140,21 +157,26 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 return;
         }
         if (site_open(s, a->cgroup_root) < 0) {
+                /* of a frozen host, what is gone is missed by nobody */
+                if (s->only_freeze)
+                        return;
                 ret->gaps |= reason_bit(REASON_CGROUP_REPLACED);
                 return;
         }
         ret->present = true;
-        ret->fresh = done && done->fresh;
-        if (v->isolates)
+        ret->fresh = done && done->fresh && !site_is_host(s);
+        if (site_isolates(s, h->verb))
                 read_links(a, h, s, done, ret);
+        if (v->isolates && site_is_host(s))
+                read_uplinks(a, h, ret);
         if (cgroup_pids(s->fd, &ret->pids, &ret->n_pids) < 0)
                 ret->gaps |= reason_bit(REASON_NOT_FROZEN);
-        else if (ret->n_pids == 0)
+        else if (ret->n_pids == 0 && !s->only_freeze)
                 /* whoever was held has died, or is somewhere else */
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (strays_any(a->events, s))
                 ret->gaps |= reason_bit(REASON_MOVED_OUT);
-        if (v->isolates && !v->freezes && !guard_is_live(a->guard))
+        if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) && !guard_is_live(a->guard))
                 look_for_packet_sockets(ret);
 }
 
@@ -222,11 +244,12 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
         for (size_t i = 0; i < sites->n; i++) {
                 if (!ret[i].present)
                         continue;
-                if (v->isolates)
+                if (site_isolates(&sites->v[i], h->verb) && !site_is_host(&sites->v[i]))
                         self_test(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
-                if ((v->freezes || ret[i].fresh) && subtree_look(sites->v[i].fd, &ret[i].subtree) < 0)
+                if ((site_freezes(&sites->v[i], h->verb) || ret[i].fresh) &&
+                    subtree_look(sites->v[i].fd, &ret[i].subtree) < 0)
                         ret[i].subtree = (struct subtree) { 0 };
-                if (v->freezes)
+                if (site_freezes(&sites->v[i], h->verb))
                         read_freezer(&sites->v[i], &ret[i]);
                 alive();
         }

@@ -10,6 +10,7 @@
 #include "agent/core/foreign.h"
 #include "agent/core/subtree.h"
 #include "agent/core/unfrozen.h"
+#include "agent/core/uplink.h"
 
 /* What the kernel says about one site of one hold, now. */
 struct proof {
@@ -19,6 +20,7 @@ struct proof {
         bool frozen;
         struct unfrozen_list unfrozen; /* when it is not: on whom the freeze waits */
         struct isolate_link links[_ISOLATE_HOOK_MAX];
+        struct uplinks uplinks; /* of the whole host; owned */
         struct isolate_counters counted;
         struct foreign_list foreign;   /* what keeps our programs off, where one is not attached */
         struct sockets_result sockets; /* as enforcing left them; `left` and `foreign` are counted anew */

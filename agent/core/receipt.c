@@ -130,6 +130,21 @@ static void put_isolation(json_t **o, const struct proof *p) {
                 put(o, "selftest", selftest_json(p));
 }
 
+static json_t *uplinks_json(const struct uplinks *u) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < u->n; i++)
+                (void) json_array_append_new(array, json_pack("{ss sI sI ss sI sI}", "name", u->v[i].name, "ifindex",
+                                                              (json_int_t) u->v[i].ifindex, "netns",
+                                                              (json_int_t) u->v[i].netns, "by",
+                                                              u->v[i].link_id   ? "tcx"
+                                                              : u->v[i].prog_id ? "clsact"
+                                                                                : "none",
+                                                              "link_id", (json_int_t) u->v[i].link_id, "prog_id",
+                                                              (json_int_t) u->v[i].prog_id));
+        return array;
+}
+
 json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h) {
         char name[TARGET_STR_SIZE];
         json_t *o = json_object();
@@ -152,12 +167,14 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
                 put(&o, "thawed", paths_to_json(&p->subtree.thawed));
         put(&o, "pids", pids_json(p));
         put(&o, "pids_total", json_integer((json_int_t) p->n_pids));
-        if (verb_info(h->verb)->freezes)
+        if (site_freezes(s, h->verb))
                 put(&o, "frozen", json_boolean(p->frozen));
         if (p->unfrozen.n > 0)
                 put(&o, "unfrozen", unfrozen_to_json(&p->unfrozen));
-        if (verb_info(h->verb)->isolates)
+        if (site_isolates(s, h->verb))
                 put_isolation(&o, p);
+        if (site_is_host(s))
+                put(&o, "uplinks", uplinks_json(&p->uplinks));
         return o;
 }
 

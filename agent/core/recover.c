@@ -33,7 +33,7 @@ static void find_sites(struct agent *a, const struct command_id *hold, struct si
                 struct site *s = &sites->v[i];
                 reason_set notes = 0;
 
-                if (site_open(s, a->cgroup_root) == 0)
+                if (site_open(s, a->cgroup_root) == 0 || s->only_freeze)
                         continue;
                 if (strays_bring_back(a->events, a->cgroup_root, s)) {
                         moved = true;

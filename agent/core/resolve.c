@@ -8,6 +8,7 @@
 #include "agent/core/container.h"
 #include "agent/core/find.h"
 #include "agent/core/resolve_pid.h"
+#include "agent/core/hostparts.h"
 #include "agent/core/user.h"
 #include "agent/util/alive.h"
 
@@ -76,6 +77,13 @@ bool resolve_is_protected(const struct local *l, const char *path, int fd) {
                cgroup_each_path(fd, visit_protected, &i) != 0;
 }
 
+bool resolve_spares(const struct local *l, const char *path) {
+        const char *name = strrchr(path, '/') + 1;
+
+        return resolve_is_protected_path(l, path) || local_answers(l, name) || local_configures(name) ||
+               holds_process(path, 1) || holds_process(path, getpid());
+}
+
 /* Each tells the unified path that a target of one class means. Returns a reason, or negative when the machine failed.
  */
 typedef int (*path_fn)(const struct resolver *r, struct site *s, reason_set *notes);
@@ -133,6 +141,13 @@ static int path_of_user(const struct resolver *r, struct site *s, reason_set *no
         return resolve_is_protected_path(r->local, s->path) ? REASON_PROTECTED : REASON_NONE;
 }
 
+static int path_of_host(const struct resolver *r, struct site *s, reason_set *notes) {
+        (void) r;
+        (void) notes;
+        s->path = strdup("/");
+        return s->path ? REASON_NONE : -ENOMEM;
+}
+
 static const struct {
         path_fn path;
         enum reason absent; /* what it means that there is no cgroup at that path */
@@ -140,6 +155,7 @@ static const struct {
         [TARGET_UNIT] = { path_of_unit, REASON_NOT_RUNNING },
         [TARGET_SLICE] = { path_of_unit, REASON_NOT_RUNNING },
         [TARGET_CGROUP] = { path_of_cgroup, REASON_NO_TARGET },
+        [TARGET_HOST] = { path_of_host, REASON_NO_CGROUP2 },
         [TARGET_CONTAINER] = { path_of_container, REASON_NOT_RUNNING },
         [TARGET_USER] = { path_of_user, REASON_NOT_RUNNING },
 };
@@ -159,6 +175,9 @@ static int find_site(const struct resolver *r, struct site *s, reason_set *notes
                 return e;
         if (cgroup_open(r->cgroup_root, s->path, &s->fd, &s->cgroup_id) < 0)
                 return classes[s->target.cls].absent;
+        /* it is all that is protected and more; what is spared of it is for the hold to know */
+        if (site_is_host(s))
+                return REASON_NONE;
         if (resolve_is_protected(r->local, s->path, s->fd))
                 return REASON_PROTECTED;
         if (cgroup_freezer_read(s->fd, &state) < 0 || !state.populated)
@@ -196,6 +215,7 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
 int resolve_targets(const struct resolver *r, const struct target *targets, size_t n, struct sites *ret,
                     reason_set *ret_notes) {
         _cleanup_(sites_done) struct sites s = { 0 };
+        bool has_host = false;
 
         s.v = calloc(n, sizeof(*s.v));
         if (!s.v)
@@ -208,7 +228,14 @@ int resolve_targets(const struct resolver *r, const struct target *targets, size
                 e = resolve_again(r, &s.v[s.n], ret_notes);
                 if (e < 0)
                         return e;
+                has_host |= site_is_host(&s.v[s.n]) && s.v[s.n].missing == REASON_NONE;
                 alive();
+        }
+        if (has_host && r->freezes) {
+                int e = hostparts_add(r, &s, ret_notes);
+
+                if (e < 0)
+                        return e;
         }
         *ret = s;
         s = (struct sites) { 0 };

@@ -88,6 +88,18 @@ static int birth_from_json(const json_t *o, struct birth *ret) {
         return 0;
 }
 
+bool site_is_host(const struct site *s) {
+        return s->target.cls == TARGET_HOST;
+}
+
+bool site_isolates(const struct site *s, enum verb verb) {
+        return verb_info(verb)->isolates && !s->only_freeze;
+}
+
+bool site_freezes(const struct site *s, enum verb verb) {
+        return verb_info(verb)->freezes && !site_is_host(s);
+}
+
 json_t *sites_to_json(const struct sites *s) {
         json_t *array = json_array();
 
@@ -104,6 +116,8 @@ json_t *sites_to_json(const struct sites *s) {
                                         (json_int_t) t->cgroup_id, "was_frozen", t->was_frozen);
                 if (one && t->missing == REASON_NONE && t->born.ticks > 0)
                         put_birth(one, &t->born);
+                if (one && t->only_freeze)
+                        (void) json_object_set_new(one, "only_freeze", json_true());
                 if (json_array_append_new(array, one) < 0) {
                         json_decref(array);
                         array = NULL;
@@ -116,10 +130,10 @@ static int site_from_json(const json_t *o, struct site *ret) {
         struct site s = SITE_NULL;
         const char *target = NULL, *missing = NULL, *path = NULL;
         json_int_t id = 0;
-        int was_frozen = 0;
+        int was_frozen = 0, only_freeze = 0;
 
-        if (json_unpack((json_t *) o, "{ss s?s s?s s?I s?b}", "target", &target, "missing", &missing, "cgroup", &path,
-                        "cgroup_id", &id, "was_frozen", &was_frozen) < 0 ||
+        if (json_unpack((json_t *) o, "{ss s?s s?s s?I s?b s?b}", "target", &target, "missing", &missing, "cgroup",
+                        &path, "cgroup_id", &id, "was_frozen", &was_frozen, "only_freeze", &only_freeze) < 0 ||
             birth_from_json(o, &s.born) < 0 || target_from_str(target, &s.target) < 0 ||
             (missing && !reason_from_id(missing, &s.missing)) || (!missing && !path))
                 return -EBADMSG;
@@ -130,6 +144,7 @@ static int site_from_json(const json_t *o, struct site *ret) {
         }
         s.cgroup_id = (uint64_t) id;
         s.was_frozen = was_frozen;
+        s.only_freeze = only_freeze;
         *ret = s;
         return 0;
 }

@@ -28,6 +28,7 @@ struct site {
         struct birth born;    /* of a PID that can be held; else zero */
         bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen. Of a PID: the
                                  cgroup that it is taken out of */
+        bool only_freeze;     /* of a hold on the whole host: one of those that are frozen, not isolated by itself */
         struct paths several; /* what it could mean, when that is AMBIGUOUS; not recorded */
 };
 
@@ -55,6 +56,13 @@ const char *site_freezable_unit(const struct site *s);
 
 /* {"target","cgroup","cgroup_id","was_frozen"}, of a PID with "born" and "boot" too, or {"target","missing"}; new
  * reference, NULL when out of memory. */
+/* The whole host, whose cgroup is the root: it is isolated as no other is, and never frozen by itself. */
+bool site_is_host(const struct site *s);
+/* What the verb does to this site. */
+bool site_isolates(const struct site *s, enum verb verb);
+bool site_freezes(const struct site *s, enum verb verb);
+
+/* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */
 json_t *sites_to_json(const struct sites *s);
 /* The reverse, without opening anything. -EBADMSG, -ENOMEM. */
 int sites_from_json(const json_t *array, struct sites *ret) _warn_unused_;

@@ -50,6 +50,8 @@ struct dump {
         struct sweep *sweep;
         struct victim *victims;
         size_t n_victims;
+        bool is_tcp;
+        uint8_t answered[65536 / 8]; /* TCP ports of this namespace that a cgroup which answers listens at */
 };
 
 static int on_cgroup_attr(const struct nlattr *attr, void *data) {
@@ -106,6 +108,45 @@ static bool is_claimed_by(const struct claims *c, const struct claim *first, uin
         return false;
 }
 
+static bool covers(const struct permit *p, const uint8_t addr[static 16]) {
+        const unsigned bytes = p->prefix / 8, bits = p->prefix % 8;
+
+        return memcmp(p->addr, addr, bytes) == 0 && (bits == 0 || (p->addr[bytes] ^ addr[bytes]) >> (8 - bits) == 0);
+}
+
+static bool stays_on_host(const struct sockets_host *h, const struct inet_diag_msg *m) {
+        uint8_t addr[16] = { [10] = 0xff, [11] = 0xff };
+
+        if (m->idiag_family == AF_INET)
+                memcpy(addr + 12, m->id.idiag_dst, 4);
+        else
+                memcpy(addr, m->id.idiag_dst, 16);
+        for (size_t i = 0; i < h->n_own; i++)
+                if (covers(&h->own[i], addr))
+                        return true;
+        return memcmp(m->id.idiag_src, m->id.idiag_dst, sizeof(m->id.idiag_src)) == 0;
+}
+
+static bool is_member(const uint64_t *sorted, size_t n, uint64_t id) {
+        for (size_t i = 0; i < n; i++)
+                if (sorted[i] == id)
+                        return true;
+        return false;
+}
+
+/* The kernel lists those that listen first: a connection at the port of one was made to it, any other was made from
+ * here. */
+static bool is_spared(struct dump *d, const struct sockets_host *h, const struct inet_diag_msg *m, uint64_t cgroup) {
+        const uint16_t port = ntohs(m->id.idiag_sport);
+        uint8_t *byte = &d->answered[port / 8], bit = (uint8_t) (1U << port % 8);
+
+        if (m->idiag_state == TCP_CLOSE || !is_member(h->answers, h->n_answers, cgroup))
+                return m->idiag_state != TCP_CLOSE && m->idiag_state != TCP_LISTEN && stays_on_host(h, m);
+        if (m->idiag_state == TCP_LISTEN)
+                *byte |= bit;
+        return (d->is_tcp && *byte & bit) || stays_on_host(h, m);
+}
+
 static int on_socket(const struct nlmsghdr *nlh, void *data) {
         struct dump *d = data;
         const struct claims *cgroups = &d->sweep->cgroups, *inodes = &d->sweep->open.sockets;
@@ -117,12 +158,15 @@ static int on_socket(const struct nlmsghdr *nlh, void *data) {
         if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*m))
                 return MNL_CB_OK;
         (void) mnl_attr_parse(nlh, sizeof(*m), on_cgroup_attr, &cgroup);
+        for (uint32_t i = 0; i < d->sweep->n && r == 0; i++)
+                if (d->sweep->scopes[i].host && !is_spared(d, d->sweep->scopes[i].host, m, cgroup))
+                        r = note_socket(d, m, i, false);
         made = claims_find(cgroups, cgroup);
         has = claims_find(inodes, m->idiag_inode);
         for (const struct claim *i = made; i && i < cgroups->v + cgroups->n && i->key == cgroup && r == 0; i++)
                 r = note_socket(d, m, i->group, false);
         for (const struct claim *i = has; i && i < inodes->v + inodes->n && i->key == m->idiag_inode && r == 0; i++)
-                if (!is_claimed_by(cgroups, made, i->group))
+                if (!d->sweep->scopes[i->group].host && !is_claimed_by(cgroups, made, i->group))
                         r = note_socket(d, m, i->group, true);
         errno = -r;
         return r < 0 ? MNL_CB_ERROR : MNL_CB_OK;
@@ -198,6 +242,7 @@ static int sweep_kind(struct mnl_socket *nl, size_t kind, bool destroy, struct d
         int r;
 
         d->n_victims = 0;
+        d->is_tcp = kinds[kind].protocol == IPPROTO_TCP;
         r = dump_kind(nl, kind, d);
         if (r < 0)
                 return r;
@@ -254,6 +299,7 @@ static void sweep_netns(struct sweep *s, size_t netns, bool destroy, struct dump
                 note_netns(s, netns, reason_bit(REASON_NETNS));
                 return;
         }
+        memset(d->answered, 0, sizeof(d->answered));
         for (size_t k = 0; k < ELEMENTSOF(kinds); k++)
                 if (sweep_kind(nl, k, destroy, d) < 0)
                         note_netns(s, netns, reason_bit(REASON_SOCKETS_LEFT));
@@ -268,7 +314,7 @@ static void gather(struct sweep *s) {
                 struct sockets_result *result = &s->results[i];
 
                 *result = (struct sockets_result) { .gaps = own < 0 ? reason_bit(REASON_NETNS) : 0 };
-                for (size_t k = 0; k < scope->n_cgroup_ids; k++)
+                for (size_t k = 0; k < scope->n_cgroup_ids && !scope->host; k++)
                         if (claims_add(&s->cgroups, scope->cgroup_ids[k], (uint32_t) i) < 0)
                                 result->gaps |= reason_bit(REASON_SOCKETS_LEFT);
                 result->gaps |= descriptors_add(&s->open, scope->pids, scope->n_pids, (uint32_t) i);

@@ -15,7 +15,16 @@
 #include <sys/types.h>
 
 #include "policy/cleanup.h"
+#include "policy/permit.h"
 #include "policy/reason.h"
+
+/* What of the whole host is spared: what stays on it, and the connections that others made to those who answer them. */
+struct sockets_host {
+        const struct permit *own; /* addresses of the host */
+        size_t n_own;
+        const uint64_t *answers; /* cgroups, sorted */
+        size_t n_answers;
+};
 
 /* One target. */
 struct sockets_scope {
@@ -23,7 +32,8 @@ struct sockets_scope {
         size_t n_cgroup_ids;
         const pid_t *pids;
         size_t n_pids;
-        const uint64_t *spare_inodes; /* sockets of the self-test that have to live on */
+        const struct sockets_host *host; /* not NULL: every socket belongs to it, and cgroup_ids do not matter */
+        const uint64_t *spare_inodes;    /* sockets of the self-test that have to live on */
         const uint64_t
                 *own_inodes; /* and those that are destroyed with the others, but not counted among the target's */
         size_t n_inodes;     /* of each */

@@ -2,6 +2,7 @@
 #include "agent/core/sweep.h"
 
 #include "agent/core/cgroup.h"
+#include "agent/core/management.h"
 #include "agent/util/alive.h"
 
 /* The open sites' scopes, one after another, and which site each is of. */
@@ -10,6 +11,9 @@ struct sweep {
         struct sockets_result *results;
         size_t *site;
         size_t n;
+        struct management *management; /* of the site that is the whole host */
+        uint64_t answers[HOST_UNITS_MAX];
+        struct sockets_host host;
         uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
 };
 
@@ -18,13 +22,33 @@ static void sweep_done(struct sweep *w) {
                 free((void *) w->scopes[i].cgroup_ids);
                 free((void *) w->scopes[i].pids);
         }
+        free(w->management);
         free(w->scopes);
         free(w->results);
         free(w->site);
 }
 
+/* What the host is spared is read anew: it may have changed since its programs were loaded. */
+static int read_host(struct sweep *w, const struct agent *a) {
+        int r;
+
+        if (w->management)
+                return 0;
+        w->management = calloc(1, sizeof(*w->management));
+        r = w->management ? management_read(a->cgroup_root, &a->local, w->management) : -ENOMEM;
+        if (r < 0)
+                return r;
+        w->host = (struct sockets_host) { .own = w->management->own,
+                                          .n_own = w->management->n_own,
+                                          .answers = w->answers };
+        for (size_t i = 0; i < w->management->n_units; i++)
+                if (w->management->units[i].may & HOST_ANSWERS)
+                        w->answers[w->host.n_answers++] = w->management->units[i].cgroup_id;
+        return 0;
+}
+
 /* -errno when what belongs to the site cannot be told. */
-static int add_site(struct sweep *w, const struct site *s, size_t at) {
+static int add_site(struct sweep *w, const struct agent *a, const struct site *s, size_t at) {
         struct sockets_scope scope = w->scopes[w->n];
         uint64_t *ids = NULL;
         pid_t *pids = NULL;
@@ -32,7 +56,12 @@ static int add_site(struct sweep *w, const struct site *s, size_t at) {
 
         if (r == 0)
                 r = cgroup_pids(s->fd, &pids, &scope.n_pids);
+        if (r == 0 && site_is_host(s)) {
+                r = read_host(w, a);
+                scope.host = &w->host;
+        }
         if (r < 0) {
+                free(pids);
                 free(ids);
                 return r;
         }
@@ -52,13 +81,13 @@ void sweep_sites(const struct agent *a, const struct sites *s, bool destroy, str
 
         for (size_t i = 0; i < s->n; i++) {
                 ret[i] = (struct sockets_result) { 0 };
-                if (s->v[i].fd < 0)
+                if (s->v[i].fd < 0 || s->v[i].only_freeze)
                         continue;
                 if (room)
                         w.scopes[w.n] = (struct sockets_scope) { .spare_inodes = w.spare,
                                                                  .own_inodes = w.own,
                                                                  .n_inodes = n_inodes };
-                if (!room || add_site(&w, &s->v[i], i) < 0)
+                if (!room || add_site(&w, a, &s->v[i], i) < 0)
                         ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }
         alive();

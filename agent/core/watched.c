@@ -20,8 +20,9 @@ static const char *base_name(const char *path) {
 int watched_open(struct agent *a, const struct hold *h, size_t index, const struct site *s, struct watched *ret) {
         struct watched w = { .hold = h->id,
                              .index = index,
-                             .freezes = verb_info(h->verb)->freezes,
-                             .isolates = verb_info(h->verb)->isolates,
+                             .freezes = site_freezes(s, h->verb),
+                             .isolates = site_isolates(s, h->verb),
+                             .whole = site_is_host(s),
                              .fd = -EBADF,
                              .good_us = clock_mono_us() };
 
@@ -54,7 +55,7 @@ void watched_close(struct watched *w) {
 }
 
 bool watched_is_gone(const struct watched *w) {
-        return w->fd < 0 || faccessat(w->fd, "cgroup.events", F_OK, 0) < 0;
+        return !w->whole && (w->fd < 0 || faccessat(w->fd, "cgroup.events", F_OK, 0) < 0);
 }
 
 int watched_freeze(const struct watched *w) {

@@ -11,6 +11,7 @@ struct watched {
         struct command_id hold;
         size_t index; /* of the hold's sites */
         bool freezes, isolates;
+        bool whole;         /* the host: its cgroup is never gone, and nobody is outside of it */
         uint64_t cgroup_id; /* 0: there is none now */
         char *path;         /* where it is, or was; NULL when it never was anywhere. Owned */
         char *name;         /* of a cgroup that would be its next one. Owned */

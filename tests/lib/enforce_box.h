@@ -14,6 +14,7 @@
 #include "lib/reasons.h"
 
 #include "agent/core/enforce.h"
+#include "agent/core/hosthold.h"
 #include "agent/core/prove.h"
 
 #define GAP(r) reason_bit(REASON_##r)
@@ -32,6 +33,7 @@ static inline int box_begin(void **state) {
         assert_int_equal(isolate_new(cage_pins(), &agent.isolate), 0);
         assert_int_equal(isolate_prepare(agent.isolate), 0);
         assert_int_equal(probe_start(&agent.probe), 0);
+        assert_int_equal(hosthold_new(NULL, &agent.hosthold), 0);
         assert_int_equal(systemd_new(&agent.systemd), 0);
         cage = cage_make("held");
         return 0;
@@ -40,6 +42,7 @@ static inline int box_begin(void **state) {
 static inline int box_end(void **state) {
         probe_free(TAKE_PTR(agent.probe));
         isolate_free(TAKE_PTR(agent.isolate));
+        hosthold_free(TAKE_PTR(agent.hosthold));
         systemd_free(TAKE_PTR(agent.systemd));
         free(TAKE_PTR(agent.cgroup_root));
         agent_end();

@@ -8,7 +8,7 @@
 
 FREEZED_CACHE=${FREEZED_CACHE:-/var/cache/freezed-tests}
 
-ROOTFS_PACKAGES=(systemd systemd-sysv dbus iproute2 procps nftables python3-minimal openssh-client openssl jq
+ROOTFS_PACKAGES=(systemd systemd-sysv dbus iproute2 procps nftables python3-minimal openssh-client openssh-server openssl jq
         udev kmod bpftool libbpf1 libsodium23 libjansson4 libseccomp2 libcap-ng0 libmnl0 libsystemd0 libssl3 libzstd1)
 ROOTFS_EXCLUDE=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/perl/*/unicore/*')
 
@@ -43,6 +43,9 @@ rootfs_customise() {
 		WantedBy=sysinit.target
 	UNIT
         systemctl -q --root="$root" enable box-bpffs.service
+        # only where a suite starts it, and with host keys of its own
+        systemctl -q --root="$root" disable ssh.service
+        rm -f "$root"/etc/ssh/ssh_host_*
         # nobody logs in here, nothing is to be reaped, and a journal of every box would outgrow the box
         systemctl -q --root="$root" mask console-getty.service e2scrub_reap.service e2scrub_all.timer apt-daily.timer \
                 apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer

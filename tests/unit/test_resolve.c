@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/hostparts.c */
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c */
 /* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
+/* LINK: agent/core/subtree.c */
 /* LINK: agent/core/resolve.c agent/core/site.c agent/core/systemd.c agent/core/cgroup.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/hosthold.h"
+
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/core/hostset.h"
+#include "agent/util/alive.h"
+#include "agent/util/clock.h"
+#include "agent/util/log.h"
+
+struct kept {
+        struct command_id id;
+        struct hostset set;
+        struct management facts; /* that the set was loaded for */
+};
+
+struct hosthold {
+        struct kept **v;
+        size_t n;
+        sd_event_source *links, *clock;
+        void (*replaced)(struct agent *a);
+};
+
+static void kept_free(struct kept *k) {
+        if (!k)
+                return;
+        hostset_close(&k->set);
+        free(k);
+}
+
+int hosthold_new(void (*replaced)(struct agent *a), struct hosthold **ret) {
+        struct hosthold *x = calloc(1, sizeof(*x));
+
+        if (!x)
+                return -ENOMEM;
+        x->replaced = replaced;
+        *ret = x;
+        return 0;
+}
+
+static void rest(struct hosthold *x) {
+        x->links = sd_event_source_disable_unref(x->links);
+        x->clock = sd_event_source_disable_unref(x->clock);
+}
+
+void hosthold_free(struct hosthold *x) {
+        if (!x)
+                return;
+        rest(x);
+        for (size_t i = 0; i < x->n; i++)
+                kept_free(x->v[i]);
+        free(x->v);
+        free(x);
+}
+
+static struct kept *find(const struct hosthold *x, const struct command_id *id) {
+        for (size_t i = 0; i < x->n; i++)
+                if (command_id_equal(&x->v[i]->id, id))
+                        return x->v[i];
+        return NULL;
+}
+
+static int find_or_add(struct hosthold *x, const struct command_id *id, struct kept **ret) {
+        struct kept **more;
+
+        *ret = find(x, id);
+        if (*ret)
+                return 0;
+        more = realloc(x->v, (x->n + 1) * sizeof(struct kept *));
+        if (!more)
+                return -ENOMEM;
+        x->v = more;
+        *ret = calloc(1, sizeof(**ret));
+        if (!*ret)
+                return -ENOMEM;
+        **ret = (struct kept) { .id = *id };
+        x->v[x->n++] = *ret;
+        return 0;
+}
+
+static void forget(struct hosthold *x, size_t i) {
+        kept_free(x->v[i]);
+        x->v[i] = x->v[--x->n];
+}
+
+/* 1 when a new set was loaded, 0 when the old one is as good. */
+static int load(struct agent *a, const struct hold *h, struct kept *k) {
+        _cleanup_free_ struct management *now = calloc(1, sizeof(*now));
+        struct hostset set;
+        int r = now ? management_read(a->cgroup_root, &a->local, now) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        if (k->set.loaded && memcmp(now, &k->facts, sizeof(*now)) == 0)
+                return 0;
+        r = hostset_load(now, a->local.permits, a->local.n_permits, h->permits, h->n_permits, &set);
+        if (r < 0)
+                return r;
+        hostset_close(&k->set);
+        k->set = set;
+        memcpy(&k->facts, now, sizeof(*now));
+        return 1;
+}
+
+int hosthold_begin(struct agent *a, const struct hold *h) {
+        struct kept *k;
+        int r = a->cgroup_root ? find_or_add(a->hosthold, &h->id, &k) : -ENOENT;
+
+        if (r == 0)
+                r = load(a, h, k);
+        return r < 0 ? r : 0;
+}
+
+/* A link that is there is given the new program and stays; -errno for one that is not, or that cannot be. */
+static int hook_apply(struct agent *a, const struct kept *k, const struct site *s, enum isolate_hook h) {
+        struct isolate_link there;
+        _cleanup_close_ int link = isolate_open_link(a->isolate, &k->id, s->cgroup_id, h, &there);
+
+        if (link >= 0)
+                return bpf_link_update(link, k->set.hook[h], NULL) < 0 ? -errno : 0;
+        link = isolate_attach_program(a->isolate, &k->id, s->fd, s->cgroup_id, h, k->set.hook[h]);
+        return link < 0 ? link : 0;
+}
+
+static int hooks_apply(struct agent *a, const struct kept *k, const struct site *s, bool all,
+                       enum isolate_phase phase) {
+        int first = 0;
+
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
+                int r = hostset_has(h) && (all || isolate_hook_phase(h) == phase) ? hook_apply(a, k, s, h) : 0;
+
+                first = first < 0 ? first : r;
+        }
+        return first;
+}
+
+static void cover(struct agent *a, const struct kept *k, bool replace) {
+        struct uplinks u;
+
+        uplinks_cover(a->config.pins, &k->id, k->set.uplink, replace, &u);
+        uplinks_done(&u);
+}
+
+int hosthold_attach(struct agent *a, const struct hold *h, const struct site *s, enum isolate_phase phase) {
+        struct kept *k = find(a->hosthold, &h->id);
+        int r;
+
+        if (!k || !k->set.loaded)
+                return -ENODATA;
+        r = hooks_apply(a, k, s, false, phase);
+        if (phase == ISOLATE_PACKETS)
+                cover(a, k, true);
+        return r;
+}
+
+int hosthold_drop(struct agent *a, const struct command_id *hold) {
+        for (size_t i = 0; i < a->hosthold->n; i++)
+                if (command_id_equal(&a->hosthold->v[i]->id, hold)) {
+                        forget(a->hosthold, i);
+                        break;
+                }
+        return uplinks_drop(hold);
+}
+
+void hosthold_read(const struct agent *a, const struct command_id *hold, struct uplinks *ret) {
+        uplinks_read(a->config.pins, hold, ret);
+}
+
+/* The hold's site that is the host, NULL when it has none. */
+static struct site *host_site(struct agent *a, const struct hold *h) {
+        struct sites *sites = h->state == HOLD_RELEASING ? NULL : held_find(&a->held, &h->id);
+
+        for (size_t i = 0; sites && verb_info(h->verb)->isolates && i < sites->n; i++)
+                if (site_is_host(&sites->v[i]) && sites->v[i].missing == REASON_NONE)
+                        return &sites->v[i];
+        return NULL;
+}
+
+static void look_after(struct agent *a, const struct hold *h, struct site *s, bool *ret_changed) {
+        struct kept *k;
+        int r = find_or_add(a->hosthold, &h->id, &k);
+
+        if (r == 0)
+                r = load(a, h, k);
+        if (r >= 0) {
+                const bool changed = r == 1;
+
+                r = changed ? site_open(s, a->cgroup_root) : 0;
+                if (r == 0 && changed)
+                        r = hooks_apply(a, k, s, true, ISOLATE_CALLS);
+                *ret_changed |= changed;
+                closep(&s->fd);
+                s->fd = -EBADF;
+                cover(a, k, changed);
+        }
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"),
+                          "The isolation of the host could not follow it: %s", strerror(-r));
+}
+
+static int look(struct agent *a) {
+        bool changed = false;
+        int n = 0;
+
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+                struct site *s = host_site(a, h);
+
+                if (!s)
+                        continue;
+                look_after(a, h, s, &changed);
+                alive();
+                n++;
+        }
+        /* who keeps the links as they were has to know that these programs are ours */
+        if (changed)
+                a->hosthold->replaced(a);
+        return n;
+}
+
+static int on_links(sd_event_source *e, int fd, uint32_t events, void *userdata) {
+        char buf[8192];
+
+        (void) e;
+        (void) events;
+        /* what it says does not matter, and a message that did not fit says the same: look */
+        while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0 || errno == ENOBUFS || errno == EINTR)
+                ;
+        (void) look(userdata);
+        return 0;
+}
+
+static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {
+        (void) usec;
+        (void) look(userdata);
+        (void) sd_event_source_set_time_relative(e, HOSTHOLD_LOOK_US);
+        (void) sd_event_source_set_enabled(e, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+/* The kernel tells of interfaces and addresses, those of other namespaces included as far as it has given them ids. */
+static int listen_links(struct agent *a) {
+        const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
+                                             .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
+        _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+        int r;
+
+        if (fd < 0 || bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                return -errno;
+        (void) setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &(int) { 1 }, sizeof(int));
+        r = sd_event_add_io(a->event, &a->hosthold->links, fd, EPOLLIN, on_links, a);
+        if (r >= 0)
+                r = sd_event_source_set_io_fd_own(a->hosthold->links, true);
+        if (r >= 0)
+                (void) TAKE_FD(fd);
+        return r;
+}
+
+static void listen_to_host(struct agent *a) {
+        struct hosthold *x = a->hosthold;
+        int r = x->links ? 0 : listen_links(a);
+
+        if (r >= 0 && !x->clock)
+                r = sd_event_add_time_relative(a->event, &x->clock, CLOCK_MONOTONIC, HOSTHOLD_LOOK_US, 0, on_clock, a);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"), "Interfaces that appear are not heard of: %s",
+                          strerror(-r));
+}
+
+void hosthold_keep(struct agent *a) {
+        struct hosthold *x = a->hosthold;
+
+        for (size_t i = x->n; i-- > 0;)
+                if (!hold_set_find(a->holds, &x->v[i]->id))
+                        forget(x, i);
+        /* heard of before it is looked at, so that nothing appears in between */
+        if (x->n > 0)
+                listen_to_host(a);
+        if (look(a) > 0)
+                listen_to_host(a);
+        else
+                rest(x);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A hold on the whole host: programs at the root of the cgroup hierarchy, which see every socket of every network
+ * namespace, and one on every uplink for what no such socket sends. Who still gets through is told in bpf/host_abi.h.
+ *
+ * What it permits is fixed when a set of programs is loaded. When the host changes (sshd was restarted and has another
+ * cgroup, an address came) a new set takes the place of the old one link by link, and at no time is there none. An
+ * interface that appears gets its program when the kernel tells of it, and at the latest at the next look. */
+
+#include "agent/core/agent.h"
+#include "agent/core/site.h"
+#include "agent/core/uplink.h"
+#include "policy/hold.h"
+
+/* how long what the kernel did not tell of may go unnoticed */
+#define HOSTHOLD_LOOK_US (1000LL * 1000)
+
+struct hosthold;
+
+/* replaced is called when links have other programs than before, and by us. */
+int hosthold_new(void (*replaced)(struct agent *a), struct hosthold **ret) _warn_unused_;
+void hosthold_free(struct hosthold *x);
+
+/* Loads the programs for a hold as the host is now. 0, -errno. */
+int hosthold_begin(struct agent *a, const struct hold *h) _warn_unused_;
+/* Attaches what belongs to one phase: calls and inbound packets; or outbound packets, then the uplinks. Goes on after a
+ * failure. The first -errno; -EBUSY for a cgroup that carries a foreign exclusive program. */
+int hosthold_attach(struct agent *a, const struct hold *h, const struct site *s,
+                    enum isolate_phase phase) _warn_unused_;
+/* Takes off what isolate_drop() would leave. 0, -EBUSY. */
+int hosthold_drop(struct agent *a, const struct command_id *hold) _warn_unused_;
+/* What is on the uplinks. Owned by the caller. */
+void hosthold_read(const struct agent *a, const struct command_id *hold, struct uplinks *ret);
+/* Holds or what they hold may have changed: begins, goes on or ends to look after them. */
+void hosthold_keep(struct agent *a);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/hostparts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/core/cgroup.h"
+
+/* Whoever is logged in stays so: nobody else could get in any more. */
+#define SESSIONS "/user.slice"
+/* slices within slices; deeper than anyone's */
+#define DEPTH_MAX 16
+
+struct walk {
+        const struct resolver *r;
+        struct sites *sites;
+        reason_set *notes;
+};
+
+static bool ends_with(const char *s, const char *suffix) {
+        const size_t n = strlen(s), m = strlen(suffix);
+
+        return n > m && strcmp(s + n - m, suffix) == 0;
+}
+
+static struct target target_of(const char *path) {
+        const char *name = strrchr(path, '/') + 1;
+        struct target t;
+
+        /* as a unit it is known to the service manager too */
+        if (strchr(name, ':') || target_from_str(name, &t) < 0) {
+                t = (struct target) { .cls = TARGET_CGROUP };
+                (void) snprintf(t.name, sizeof(t.name), "%s", path);
+        }
+        return t;
+}
+
+static int add(struct walk *w, const char *path) {
+        struct site s = SITE_NULL, *more;
+        struct cgroup_freezer state;
+
+        if (strlen(path) > TARGET_NAME_MAX || cgroup_open(w->r->cgroup_root, path, &s.fd, &s.cgroup_id) < 0)
+                return strlen(path) > TARGET_NAME_MAX ? -ENAMETOOLONG : 0;
+        s.target = target_of(path);
+        s.only_freeze = true;
+        s.path = strdup(path);
+        more = s.path ? realloc(w->sites->v, (w->sites->n + 1) * sizeof(*more)) : NULL;
+        if (!more) {
+                site_done(&s);
+                return -ENOMEM;
+        }
+        w->sites->v = more;
+        if (cgroup_freezer_read(s.fd, &state) < 0 || !state.populated) {
+                site_done(&s); /* nobody is in there */
+                return 0;
+        }
+        s.was_frozen = state.asked;
+        w->sites->v[w->sites->n++] = s;
+        return 0;
+}
+
+static void drop_since(struct sites *s, size_t n) {
+        while (s->n > n)
+                site_done(&s->v[--s->n]);
+}
+
+static int visit(struct walk *w, const char *path, int depth, bool *ret_spared);
+
+/* The cgroups in one that cannot be frozen as a whole, unless it turns out that it can. */
+static int visit_children(struct walk *w, const char *path, int depth, bool *ret_spared) {
+        _cleanup_free_ char *full = NULL;
+        struct dirent *e;
+        DIR *d;
+        int r = 0;
+
+        if (depth == DEPTH_MAX || asprintf(&full, "%s%s", w->r->cgroup_root, path) < 0)
+                return depth == DEPTH_MAX ? -ELOOP : -ENOMEM;
+        d = opendir(full);
+        if (!d)
+                return errno == ENOENT ? 0 : -errno;
+        while (r == 0 && (e = readdir(d))) {
+                _cleanup_free_ char *child = NULL;
+
+                if (e->d_name[0] == '.' || e->d_type != DT_DIR)
+                        continue;
+                if (asprintf(&child, "%s/%s", strcmp(path, "/") == 0 ? "" : path, e->d_name) < 0)
+                        r = -ENOMEM;
+                else
+                        r = visit(w, child, depth + 1, ret_spared);
+        }
+        (void) closedir(d);
+        return r;
+}
+
+static bool is_populated(const struct walk *w, const char *path) {
+        _cleanup_close_ int fd = -EBADF;
+        struct cgroup_freezer state;
+        uint64_t id;
+
+        return cgroup_open(w->r->cgroup_root, path, &fd, &id) == 0 && cgroup_freezer_read(fd, &state) == 0 &&
+               state.populated;
+}
+
+static int visit(struct walk *w, const char *path, int depth, bool *ret_spared) {
+        const size_t before = w->sites->n;
+        bool spared = false;
+        int r;
+
+        if (strcmp(path, SESSIONS) == 0) {
+                *w->notes |= is_populated(w, path) ? reason_bit(REASON_SESSIONS) : 0;
+                *ret_spared = true;
+                return 0;
+        }
+        if (!ends_with(path, ".slice")) {
+                if (!resolve_spares(w->r->local, path))
+                        return add(w, path);
+                *ret_spared = true;
+                return 0;
+        }
+        r = visit_children(w, path, depth, &spared);
+        /* a slice that the policy names is left to whoever comes to be in it */
+        if (r < 0 || spared || resolve_spares(w->r->local, path)) {
+                *ret_spared = true;
+                return r;
+        }
+        drop_since(w->sites, before);
+        return add(w, path);
+}
+
+int hostparts_add(const struct resolver *r, struct sites *s, reason_set *ret_notes) {
+        struct walk w = { .r = r, .sites = s, .notes = ret_notes };
+        bool spared;
+
+        return visit_children(&w, "/", 0, &spared);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a hold that freezes the whole host freezes: everything but PID 1, the agent, what the policy protects, the way
+ * in, and login sessions, as the fewest cgroups that together hold nothing of these. */
+
+#include "agent/core/resolve.h"
+
+/* Appends a site for each, open, with only_freeze set. *ret_notes gets SESSIONS. -ENOMEM, -errno. */
+int hostparts_add(const struct resolver *r, struct sites *s, reason_set *ret_notes) _warn_unused_;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/latecomer.h"
+
+#include <string.h>
+
+#include "agent/core/cgroup.h"
+#include "agent/core/order.h"
+#include "agent/core/hostparts.h"
+#include "agent/core/watch.h"
+#include "agent/util/alive.h"
+#include "agent/util/log.h"
+
+static bool is_held(const struct sites *s, uint64_t cgroup_id) {
+        for (size_t i = 0; i < s->n; i++)
+                if (s->v[i].missing == REASON_NONE && s->v[i].cgroup_id == cgroup_id)
+                        return true;
+        return false;
+}
+
+/* Takes the site over. */
+static int freeze_one(struct agent *a, const struct hold *h, struct sites *held, struct site *s) {
+        struct site *more = realloc(held->v, (held->n + 1) * sizeof(*more));
+        int r;
+
+        if (!more)
+                return -ENOMEM;
+        held->v = more;
+        held->v[held->n] = *s;
+        *s = SITE_NULL;
+        order_inherit_was_frozen(a, &held->v[held->n]);
+        s = &held->v[held->n++];
+        if (record_sites(a, &h->id) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep", .reason = reason_id(REASON_LEDGER)),
+                          "The ledger cannot record what else is frozen");
+        if (!s->was_frozen && isolate_mark(a->isolate, &h->id, s->cgroup_id) < 0)
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "keep"), "A freeze could not be marked as ours");
+        r = cgroup_freezer_write(s->fd, true);
+        log_event(LOG_NOTICE, NULL, LOG_FIELDS(.stage = "keep"), "%s was started on a frozen host, and is frozen",
+                  s->path);
+        closep(&s->fd);
+        s->fd = -EBADF;
+        return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+/* Freezes what was started since. It is on record before, like every other site. */
+static void freeze_new(struct agent *a, const struct hold *h) {
+        const struct resolver resolver = agent_resolver(a, NULL);
+        struct sites *held = held_find(&a->held, &h->id), now = { 0 };
+        const size_t before = held->n;
+        reason_set notes = 0;
+        int r = hostparts_add(&resolver, &now, &notes);
+
+        for (size_t i = 0; r == 0 && i < now.n; i++)
+                if (!is_held(held, now.v[i].cgroup_id))
+                        r = freeze_one(a, h, held, &now.v[i]);
+        if (held->n > before)
+                watch_update(a);
+        sites_done(&now);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"), "What was started could not be frozen: %s",
+                          strerror(-r));
+}
+
+static bool freezes_host(struct agent *a, const struct hold *h) {
+        const struct sites *sites = h->state == HOLD_RELEASING ? NULL : held_find(&a->held, &h->id);
+
+        for (size_t i = 0; sites && verb_info(h->verb)->freezes && i < sites->n; i++)
+                if (site_is_host(&sites->v[i]) && sites->v[i].missing == REASON_NONE)
+                        return true;
+        return false;
+}
+
+bool latecomer_look(struct agent *a) {
+        bool any = false;
+
+        for (size_t i = 0; a->cgroup_root && i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+
+                if (!freezes_host(a, h))
+                        continue;
+                freeze_new(a, h);
+                alive();
+                any = true;
+        }
+        return any;
+}
+
+static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {
+        (void) usec;
+        (void) latecomer_look(userdata);
+        (void) sd_event_source_set_time_relative(e, LATECOMER_LOOK_US);
+        (void) sd_event_source_set_enabled(e, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+void latecomer_keep(struct agent *a) {
+        int r = 0;
+
+        if (!latecomer_look(a))
+                a->latecomers = sd_event_source_disable_unref(a->latecomers);
+        else if (!a->latecomers)
+                r = sd_event_add_time_relative(a->event, &a->latecomers, CLOCK_MONOTONIC, LATECOMER_LOOK_US, 0,
+                                               on_clock, a);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"), "What is started later is not frozen: %s",
+                          strerror(-r));
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The ways out of a held host that are no socket's: every interface but the loopback, in every network namespace that a
+ * process of the host is in or that has a name. Each gets the set's uplink program: as a TCX link (6.6), pinned as
+ * PINS/<hold>/uplink_<namespace>_<ifindex>, before all others; where the kernel has no TCX, as a filter of clsact,
+ * which has no pin. One interface at a time in its own namespace: what does not hold for one must not keep the others
+ * open. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <net/if.h>
+
+#include "policy/cleanup.h"
+#include "policy/command.h"
+
+#define UPLINKS_MAX 512U
+
+struct uplink {
+        char name[IFNAMSIZ];
+        uint64_t netns; /* inode */
+        unsigned ifindex;
+        uint32_t link_id, prog_id; /* of TCX, or 0 and the program of clsact; both 0: open */
+};
+
+struct uplinks {
+        struct uplink *v; /* owned */
+        size_t n;
+        bool unread; /* a namespace could not be looked into */
+};
+
+/* Reads which interfaces there are and what the hold has on each. Never fails. */
+void uplinks_read(const char *pins, const struct command_id *hold, struct uplinks *ret);
+/* Attaches prog where there is nothing of the hold; replace: also in the place of what there is. The same reading
+ * afterwards. */
+void uplinks_cover(const char *pins, const struct command_id *hold, int prog, bool replace, struct uplinks *ret);
+/* Takes off what has no pin. 0, or -EBUSY when something is left. */
+int uplinks_drop(const struct command_id *hold) _warn_unused_;
+void uplinks_done(struct uplinks *u);

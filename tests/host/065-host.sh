@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# 065-host.sh B: a whole host is held, and looked at from both ends of its cable. The way in stays: ssh over both protocols, DHCP, ARP and
+# neighbour discovery. Everything else is tried from the inside by root: sockets old and new, forwarding, packet sockets, interfaces that
+# come later, and taking the hold's programs off.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+B=${1:?usage: 065-host.sh BUILD}
+# shellcheck source=tests/lib/box.sh
+. tests/lib/box.sh
+# shellcheck source=tests/lib/tap.sh
+. tests/lib/tap.sh
+# shellcheck source=tests/lib/held.sh
+. tests/lib/held.sh
+
+DIR=
+box_create host && box_install host "$B" || exit
+DIR=$(box_dir host)
+ROOT=$(box_root host)
+mkdir -p "$ROOT/etc/systemd/network" "$ROOT/root/.ssh"
+printf '[Match]\nName=host0 br0 guest* late* mac*\n[Link]\nUnmanaged=yes\n' >"$ROOT/etc/systemd/network/10-others.network"
+printf '[Match]\nName=dhcp0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n' >"$ROOT/etc/systemd/network/20-dhcp0.network"
+ssh-keygen -q -t ed25519 -N '' -f "$DIR/key" && install -m 0600 "$DIR/key.pub" "$ROOT/root/.ssh/authorized_keys"
+# what the test itself runs in the box is not to be frozen with it
+jq '.protected += ["box-run"]' policy/default-policy.json >"$ROOT/etc/freezed/policy.json" || exit
+box_boot host && box_net host && box_beacon host || exit
+box_sh host 'cd /root && for k in alice bob; do ssh-keygen -q -t ed25519 -N "" -f $k || exit 1; done; ssh-keygen -A' >/dev/null && held_enroll || exit
+run systemctl start ssh.service || exit
+
+box_listen host socat TCP6-LISTEN:7100,ipv6only=0,reuseaddr,fork PIPE
+box_listen host socat UDP6-LISTEN:7100,ipv6only=0,reuseaddr,fork PIPE
+# everything that arrives outside, whatever it is
+box_listen host python3 -c 'import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+s.bind(("outside0", 0))
+with open(sys.argv[1], "ab", 0) as f:
+    while True:
+        f.write(s.recv(65536) + b"\n")' "$DIR/wire"
+
+# on_wire MARK: the bytes of MARK came out of the cable
+on_wire() { grep -qa "$1" "$DIR/wire"; }
+try() { run timeout 3 python3 -c "$@" 2>&1 | tail -n 1; }
+TRY='import socket, sys
+proto, address, port = sys.argv[1:4]
+s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM if proto == "udp" else socket.SOCK_STREAM)
+s.settimeout(1)
+try:
+    s.connect((address, int(port)))
+    s.send(b"x")
+    print("echo" if s.recv(1) == b"x" else "closed")
+except OSError as e:
+    print(type(e).__name__)'
+login() { box_outside host timeout "${LOGIN_S:-5}" ssh -q -i "$DIR/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes "root@$1" "${@:2}" 2>&1; }
+uplinks() { told '[.targets[0].uplinks[] | "\(.name)=\(.by)"] | sort'; }
+
+check "ssh gets in over IPv4" test "$(login 10.77.0.2 echo in)" = in
+check "and over IPv6" test "$(login fd77::2 echo in)" = in
+is "before: TCP" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
+is "before: UDP over IPv6" "$(try "$TRY" udp fd77::1 7100)" echo
+
+# a session that is open
+trap '' PIPE
+coproc SESSION { LOGIN_S=120 login 10.77.0.2 'while read -r x; do echo "got $x"; done'; }
+says() { echo "$1" 2>/dev/null >&"${SESSION[1]}" && read -r -t 3 answer <&"${SESSION[0]}" && [ "$answer" = "got $1" ]; }
+check "a session is open" says one
+run bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; read -r x <&3; echo ready; sleep 60; echo "$x"' >"$DIR/local" &
+run python3 -c 'import socket, time
+a = socket.create_server(("10.77.0.2", 9000)); b = socket.create_connection(("10.77.0.2", 9000)); c = a.accept()[0]
+while True:
+    b.send(b"x"); open("/run/local", "w").write(c.recv(1).decode()); time.sleep(0.05)' &
+# DHCP on a cable of its own
+box_sh host 'systemctl start systemd-networkd' || exit
+NS=$(cat "$DIR/netns")
+ip link add outside1 netns "$NS" type veth peer name dhcp0 netns "$(box_leader host)"
+box_outside host ip address add 10.79.0.1/24 dev outside1
+box_outside host ip link set outside1 up
+box_listen host dnsmasq --no-daemon --no-hosts --no-resolv --port=0 --interface=outside1 --bind-interfaces --dhcp-range=10.79.0.50,10.79.0.60,2m --dhcp-leasefile="$DIR/leases" --log-dhcp
+run ip link set dhcp0 up
+leased() { run ip -4 -br address show dhcp0 | grep -q 10.79.0; }
+check "an address is leased" box_until 15 leased
+
+sunk=$(box_sunk host)
+order isolate host
+is "the host is isolated" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets"
+is "four programs are at its root" "$(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" 4
+is "and one on every uplink" "$(uplinks)" "dhcp0=tcx host0=tcx"
+check "the session that was open still is" says two
+check "ssh gets in over IPv4" test "$(login 10.77.0.2 echo in)" = in
+check "and over IPv6" test "$(login fd77::2 echo in)" = in
+like "TCP out is refused at once" "$(try "$TRY" tcp 10.77.0.1 7100)" PermissionError
+like "and over IPv6" "$(try "$TRY" tcp fd77::1 7100)" PermissionError
+like "UDP too" "$(try "$TRY" udp 10.77.0.1 7100)" PermissionError
+like "and DNS to anywhere" "$(try "$TRY" udp 10.77.0.1 53)" PermissionError
+sleep 0.5
+sunk=$(box_sunk host) beats=$(box_beats host)
+sleep 0.3
+is "the beacon's stream is cut" "$(box_sunk host)" "$sunk"
+check "while it beats on" test "$(box_beats host)" -gt "$beats"
+check "processes of the host still talk to each other by the host's own address" run sh -c 'echo -n >/run/local; sleep 0.2; test -s /run/local'
+refute "nobody outside reaches another service" box_outside host timeout 2 socat -u TCP:10.77.0.2:9000,connect-timeout=1 -
+like "ssh makes no connection on behalf of who is logged in" "$(box_outside host timeout 6 ssh -q -i "$DIR/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -W 10.77.0.1:7100 root@10.77.0.2 </dev/null 2>&1; echo "exit $?")" 'exit [^0]'
+
+# --- the link works
+run ip neigh flush all; box_outside host ip neigh flush all
+check "with every neighbour forgotten, ARP finds them again" test "$(login 10.77.0.2 echo in)" = in
+check "and so does neighbour discovery" test "$(login fd77::2 echo in)" = in
+acks() { grep -c DHCPACK "$DIR/listen.log"; }
+before=$(acks)
+run networkctl renew dhcp0
+renewed() { [ "$(acks)" -gt "$before" ]; }
+check "a lease is renewed" box_until 10 renewed
+run systemctl restart systemd-networkd
+before=$(acks)
+run networkctl renew dhcp0
+check "also by a client that was restarted since" box_until 10 renewed
+run systemctl restart ssh.service
+again() { [ "$(login 10.77.0.2 echo in)" = in ]; }
+check "sshd, restarted, answers again" box_until 5 again
+
+# --- what has no socket of the host
+run ip netns add guest
+run ip link add guest0 type veth peer name up0 netns guest
+run sh -c 'ip link add br0 type bridge; ip link set guest0 master br0; ip link set guest0 up; ip link set br0 up; ip address add 10.80.0.1/24 dev br0
+        ip -n guest address add 10.80.0.2/24 dev up0; ip -n guest link set up0 up; ip -n guest route add default via 10.80.0.1; sysctl -qw net.ipv4.ip_forward=1'
+box_outside host ip route add 10.80.0.0/24 via 10.77.0.2
+like "a guest behind a bridge is refused" "$(run ip netns exec guest python3 -c "$TRY" udp 10.77.0.1 7100 2>&1 | tail -n 1)" PermissionError
+RAW='import socket, sys, struct
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+if sys.argv[2] == "bypass":
+    s.setsockopt(263, 20, 1)
+s.bind((sys.argv[3], 0))
+frame = b"\xff" * 6 + b"\x02" * 6 + struct.pack("!H", int(sys.argv[4], 16)) + sys.argv[1].encode() + b"." * 60
+try:
+    for _ in range(3): s.send(frame)
+    print("sent")
+except OSError as e:
+    print(type(e).__name__)'
+try "$RAW" mark-packet qdisc host0 88b5
+try "$RAW" mark-arp qdisc host0 0806
+try "$RAW" mark-bypass bypass host0 88b5
+sleep 0.2
+refute "no packet socket of root gets a frame out" on_wire mark-packet
+refute "not even one that says it is ARP" on_wire mark-arp
+
+# --- interfaces that come later
+run sh -c 'ip link add mac0 link host0 type macvlan mode bridge && ip link set mac0 up && ip address add 10.77.0.9/24 dev mac0'
+run sh -c 'ip link add late0 type veth peer name late1 && ip link set late0 up'
+sleep 0.3
+try "$RAW" mark-macvlan qdisc mac0 88b5
+refute "a macvlan made since is no way out" on_wire mark-macvlan
+status
+is "and every interface has its program" "$(holds '[.targets[0].uplinks[] | select(.by == "none") | .name] | length')" 0
+
+# --- taking it off
+run nft flush ruleset
+run tc qdisc del dev host0 clsact 2>/dev/null
+try "$RAW" mark-flush qdisc host0 88b5
+refute "flushing nft and tc does not open it" on_wire mark-flush
+pid=$(run systemctl show -P MainPID freezed)
+run kill -9 "$pid"
+like "nor does killing the agent" "$(try "$TRY" tcp 10.77.0.1 7100)" PermissionError
+check "which comes back" box_until 10 core_is_up
+status
+is "and says the same of the hold" "$(holds '[.state] + .reasons')" 'partial packet-sockets'
+release
+is "released" "$EXIT $(state)" "0 released"
+check "nothing is left" nothing_left
+is "nor on the interfaces" "$(run bpftool net 2>/dev/null | grep -c host_uplink)" 0
+is "TCP out again" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
+is "UDP out again" "$(try "$TRY" udp fd77::1 7100)" echo
+check "and the beacon streams again" alive
+
+# --- contained
+order contain host
+is "the host is contained" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets"
+check "the beacon is frozen" frozen
+check "sshd answers" test "$(login 10.77.0.2 echo in)" = in
+refute "PID 1 runs" grep -qx 'frozen 1' "$(box_cgroup host)/init.scope/cgroup.events"
+run systemd-run -q --unit=late.service sleep 1000
+check "what is started since is frozen too" box_until 3 frozen late.service
+release
+is "released" "$EXIT $(state)" "0 released"
+check "the beacon lives" alive
+refute "and so does the late one" frozen late.service
+check "nothing is left" nothing_left
+done_testing
