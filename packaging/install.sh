@@ -16,6 +16,7 @@ put() {
 put 0755 "$build/freezed" /usr/sbin/freezed
 put 0755 "$build/freezed-gate" /usr/lib/freezed/freezed-gate
 put 0755 "$build/freezed-collect" /usr/lib/freezed/freezed-collect
+put 0755 "$here/end-held.sh" /usr/lib/freezed/end-held
 put 0755 "$build/freezectl" /usr/bin/freezectl
 put 0644 "$here/man/freezectl.8" /usr/share/man/man8/freezectl.8
 put 0644 "$here/completion/freezectl.bash" /usr/share/bash-completion/completions/freezectl

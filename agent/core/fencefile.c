@@ -18,7 +18,11 @@
  * start finds a condition that is never true (there is a "/"), and a stop finds nothing that it may kill.
  *
  * A condition and not an assertion: what requires the held unit, and a target of the boot may, starts without it
- * instead of failing with it. FAIL-OPEN: the host has to come up, or nobody can help it. */
+ * instead of failing with it. FAIL-OPEN: the host has to come up, or nobody can help it.
+ *
+ * Before= is for a shutdown, which goes the other way: what is held is killed first and stopped then, because systemd
+ * thaws what it stops. */
+#define SHUTDOWN "freezed-shutdown.service"
 #define UNIT_SECTION              \
         "\n[Unit]\n"              \
         "RefuseManualStart=yes\n" \
@@ -28,6 +32,7 @@
         "FailureAction=none\n"    \
         "SuccessAction=none\n"    \
         "StartLimitAction=none\n" \
+        "Before=" SHUTDOWN "\n"   \
         "ConditionPathExists=!/\n"
 
 /* KillMode=none: a stop that a dependency asks for, or a watchdog that expires, ends the unit and not the processes,

@@ -73,7 +73,7 @@ box_sh unit 'cd /root && for k in alice bob; do ssh-keygen -q -t ed25519 -N "" -
         freezectl trust init --fleet test --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json &&
         freezectl enroll trust.json && systemctl daemon-reload && systemctl start other' >/dev/null || exit
 
-units="freezed.service freezed-gate.service freezed-core.socket freezed-gate.socket freezed.slice freezed-gate.slice"
+units="freezed.service freezed-gate.service freezed-shutdown.service freezed-core.socket freezed-gate.socket freezed.slice freezed-gate.slice"
 # shellcheck disable=SC2086
 is "systemd finds nothing wrong with the units" "$(run systemd-analyze verify $units 2>&1)" ""
 for unit in freezed.service freezed-gate.service freezed-core.socket freezed-gate.socket; do

@@ -5,7 +5,7 @@
 # Giving orders to a host in a box and looking at what they did, for suites that do little else. To be sourced after box.sh; the box is
 # called "host".
 #
-#   orders_boot B                     makes, installs, boots and connects the box; alice and bob are responders, robot is automation
+#   orders_boot B                     makes (unless it is there), installs, boots and connects the box; alice and bob are responders,
 #   service NAME PORT [LINE...]       starts NAME.service, a beacon that streams to PORT outside; LINE go in its [Service]
 #   order WHO[,WHO] VERB ARG...       freezectl VERB ARG..., signed by these people. ANSWER is the state and the reasons, ID the order's
 #                                     id, RECEIPT the receipt
@@ -28,7 +28,7 @@ LOOK_S=0.25
 declare -A SERVICE_CGROUP=()
 
 orders_boot() {
-        box_create host && box_install host "$1" && box_boot host && box_net host || return
+        { [ -d "$(box_root host)" ] || box_create host; } && box_install host "$1" && box_boot host && box_net host || return
         box_put host "$BOX_LIB/beacon.py" /usr/local/bin/beacon 0755
         box_sh host 'cd /root && for k in alice alice2 bob robot mallory; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
                 freezectl trust init --fleet test --responder alice=alice.pub --person alice=alice2.pub --responder bob=bob.pub \

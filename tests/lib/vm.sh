@@ -16,8 +16,8 @@
 #   vm_power NAME [KERNEL-ARG...]  switches it on and returns at once
 #   vm_wait NAME                   waits until systemd says that it is up
 #   vm_run NAME CMD ARG...         runs a command in it as root with a clean environment, stdin and all; its exit status is the
-#                                  command's, 255 when the VM goes meanwhile. It is over when its output has been closed, as with
-#                                  ssh. Needs no network of the VM
+#                                  command's, 255 when the VM goes meanwhile. What it leaves in the background and keeps its
+#                                  output open is not waited for longer than three seconds. Needs no network of the VM
 #   vm_sh NAME 'SCRIPT' ARG...     the same through a shell in it; ARG are $1...
 #   vm_outside NAME CMD ARG...     runs a command in the network namespace at the other end of its cable: 10.77.0.1 and fd77::1 on
 #                                  outside0; the VM has 10.77.0.2/24 and fd77::2/64 on host0

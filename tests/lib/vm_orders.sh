@@ -5,7 +5,7 @@
 #
 #   vm_orders_create B          makes it with what is built under B and with vm_spam.c; not on yet
 #   vm_unit NAME.service LINE...   adds a unit to it and enables it; before its first boot
-#   vm_orders_boot              boots it, makes keys and enrols: alice and bob are responders, robot is automation
+#   vm_orders_boot [KERNEL-ARG...]   boots it, makes keys and enrols: alice and bob are responders, robot is automation
 #   vm_heard MARK [BOOT]        prints how often MARK was on the cable since the VM was switched on for the BOOTth time (see vm_packets)
 #   vm_hears MARK               it is on the cable now, or within ten seconds
 #   vm_silent MARK...           for one second nothing of these is on the cable; says which is
@@ -40,7 +40,7 @@ vm_unit() {
 }
 
 vm_orders_boot() {
-        vm_boot host && vm_sh host 'cd /root && for k in alice alice2 bob robot; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
+        vm_boot host "$@" && vm_sh host 'cd /root && for k in alice alice2 bob robot; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
                 freezectl trust init --fleet test --responder alice=alice.pub --person alice=alice2.pub --responder bob=bob.pub \
                         --automation robot=robot.pub --key alice --key bob --out trust.json && freezectl enroll trust.json' \
                 </dev/null >/dev/null || return

@@ -26,6 +26,7 @@ HELLO, RUN, INPUT, OUTPUT, ERRORS, STATUS = (bytes([c]) for c in b"hrioes")
 CHUNK = 32768
 GONE = 255
 PATIENCE = 2
+DRAIN = 3
 CGROUP = "/sys/fs/cgroup/vm-run"
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"}
 
@@ -72,11 +73,15 @@ class Session:
         threading.Thread(target=self.attend, daemon=True).start()
 
     def attend(self):
-        errors = threading.Thread(target=self.port.pump, args=(self.session, ERRORS, self.child.stderr))
-        errors.start()
-        self.port.pump(self.session, OUTPUT, self.child.stdout)
-        errors.join()
+        pumps = [threading.Thread(target=self.port.pump, args=(self.session, kind, source), daemon=True)
+                 for kind, source in ((OUTPUT, self.child.stdout), (ERRORS, self.child.stderr))]
+        for pump in pumps:
+            pump.start()
         status = self.child.wait()
+        # what it leaves in the background may keep them open for ever
+        end = time.monotonic() + DRAIN
+        for pump in pumps:
+            pump.join(max(0, end - time.monotonic()))
         self.port.send(self.session, STATUS, bytes([status if status >= 0 else 128 - status]))
 
     def feed(self, data):

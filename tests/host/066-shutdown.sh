@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# 066-shutdown.sh B: a host goes down soon while something is held that does not end when it is told to, and what is held runs no
+# instruction meanwhile. Each is tried without freezed-shutdown.service, too, and has to be missed.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+B=${1:?usage: 066-shutdown.sh BUILD}
+# shellcheck source=tests/lib/box.sh
+. tests/lib/box.sh
+# shellcheck source=tests/lib/orders.sh
+. tests/lib/orders.sh
+# shellcheck source=tests/lib/tap.sh
+. tests/lib/tap.sh
+
+STOP_S=4 # what systemd gives a process to end, once for its unit and once for the host; 90 by default
+box_create host || exit
+mkdir -p "$(box_root host)/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultTimeoutStopSec=%ss\n' "$STOP_S" >"$(box_root host)/etc/systemd/system.conf.d/test.conf"
+# add NAME ON-SIGTERM
+add() {
+        printf '%s\n' '[Service]' "ExecStart=/bin/sh -c 'trap \"$2\" TERM; while :; do echo >>/var/lib/beats.$1; sleep 0.05; done'" \
+                "ExecStop=/bin/sh -c 'echo >/var/lib/stop.$1'" Restart=always CapabilityBoundingSet= '[Install]' WantedBy=multi-user.target \
+                >"$(box_root host)/etc/systemd/system/$1.service"
+        systemctl -q --root="$(box_root host)" enable "$1.service"
+}
+add stubborn ':'
+add isolated 'echo >/var/lib/ended; exit'
+orders_boot "$B" || exit
+
+beats() { stat -c %s "$(box_root host)/var/lib/beats.$1"; }
+down() {
+        local start=${EPOCHREALTIME/./}
+        box_halt host
+        DOWN_MS=$(((${EPOCHREALTIME/./} - start) / 1000))
+        echo "# down in $DOWN_MS ms"
+}
+
+order alice contain stubborn.service
+contained=$ID
+is "one service is contained" "$ANSWER" contained
+order alice isolate isolated.service
+isolated=$ID
+is "another one is isolated and runs" "$ANSWER" contained
+refute "nobody stops what kills in a shutdown" box_run host systemctl stop freezed-shutdown.service
+box_run host /usr/lib/freezed/end-held
+is "called at another time it kills nothing" "$(box_run host cat /sys/fs/cgroup/system.slice/stubborn.service/cgroup.events | sort | paste -sd ' ')" "frozen 1 populated 1"
+before=$(beats stubborn)
+down
+if [ "$DOWN_MS" -lt $((STOP_S * 1000)) ]; then ok "nobody waits for the frozen one"; else not_ok "nobody waits for the frozen one" "$DOWN_MS ms"; fi
+is "it has not run an instruction since the order" "$(beats stubborn)" "$before"
+refute "nor has its ExecStop=" test -e "$(box_root host)/var/lib/stop.stubborn"
+check "the isolated one was told to end" test -e "$(box_root host)/var/lib/ended"
+
+box_boot host || exit
+box_until 10 box_run host freezectl health
+is "after a boot it has not been started" "$(beats stubborn) $(box_run host systemctl is-active stubborn.service)" "$before inactive"
+order alice,bob release "$contained"
+like "it is released" "$ANSWER" '^released( |$)'
+order alice,bob release "$isolated"
+like "so is the other one" "$ANSWER" '^released( |$)'
+box_run host systemctl start stubborn.service
+is "and can be started again" "$(box_run host systemctl is-active stubborn.service)" active
+
+order alice contain stubborn.service
+rm "$(box_root host)/usr/lib/freezed/end-held"
+before=$(beats stubborn)
+down
+if [ "$DOWN_MS" -ge $((STOP_S * 1000)) ]; then ok "without the unit the host waits for it"; else not_ok "without the unit the host waits for it" "$DOWN_MS ms"; fi
+if [ "$(beats stubborn)" -gt "$before" ]; then ok "and it runs"; else not_ok "and it runs"; fi
+done_testing
