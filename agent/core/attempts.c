@@ -12,9 +12,6 @@
 
 /* between two looks at the ring */
 #define REST_MS 1000
-/* between two records of one hold, doubled with each */
-#define PAUSE_MS     60000
-#define PAUSE_MS_MAX (60 * PAUSE_MS)
 /* the last of the ledger is for orders and releases: it may be that no more can be had */
 #define ROOM_LEFT (LEDGER_SEGMENT_SIZE / 4)
 
@@ -37,8 +34,7 @@ static void write_down(struct agent *a, struct tried_hold *t) {
                         ? record_attempts(a, &t->hold, tried_to_json(&t->tried, true))
                         : -ENOSPC;
 
-        t->pause_ms = t->pause_ms ? MIN(2 * t->pause_ms, PAUSE_MS_MAX) : PAUSE_MS;
-        t->due_ms = clock_boot_ms() + t->pause_ms;
+        tried_hold_written(t, clock_boot_ms());
         if (r == 0)
                 tried_settle(&t->tried);
         else

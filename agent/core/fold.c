@@ -164,7 +164,7 @@ static int replay_sites(struct agent *a, const json_t *body) {
 }
 
 /* What a hold that is over tried is in the ledger and nowhere else. */
-static int replay_attempts(struct agent *a, const json_t *body) {
+static int replay_attempts(struct agent *a, const json_t *body, int64_t boot_ms) {
         const char *text = json_string_value(json_object_get(body, "id"));
         struct command_id hold;
         struct tried_hold *t;
@@ -174,7 +174,10 @@ static int replay_attempts(struct agent *a, const json_t *body) {
         if (!hold_set_find(a->holds, &hold))
                 return -ENOENT;
         t = tried_list_put(&a->tried, &hold);
-        return t ? tried_restore(&t->tried, body) : -ENOMEM;
+        if (!t)
+                return -ENOMEM;
+        tried_hold_written(t, a->same_boot ? boot_ms : 0);
+        return tried_restore(&t->tried, body);
 }
 
 /* The floor goes on with CLOCK_BOOTTIME while it is the same boot; time that passed while the host was off is not
@@ -214,7 +217,7 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         else if (strcmp(kind, "sites") == 0)
                 r = replay_sites(a, body);
         else if (strcmp(kind, "attempts") == 0)
-                r = replay_attempts(a, body);
+                r = replay_attempts(a, body, boot_ms);
         else
                 r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 ? 0 : -EBADMSG;
         /* A hold that was made while the ledger could take no order has an outcome and no beginning. */

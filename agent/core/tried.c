@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 
 #define WORD_SIZE 16U
+/* between two records of one hold, doubled with each */
+#define PAUSE_MS     60000
+#define PAUSE_MS_MAX (60 * PAUSE_MS)
 
 static const char *const hook_ids[_ISOLATE_HOOK_MAX] = {
 #define X(name, id, ...) [ISOLATE_##name] = id,
@@ -250,6 +253,11 @@ struct tried_hold *tried_list_put(struct tried_list *l, const struct command_id 
         there->hold = *hold;
         l->v[l->n++] = there;
         return there;
+}
+
+void tried_hold_written(struct tried_hold *t, int64_t boot_ms) {
+        t->pause_ms = t->pause_ms ? MIN(2 * t->pause_ms, PAUSE_MS_MAX) : PAUSE_MS;
+        t->due_ms = boot_ms + t->pause_ms;
 }
 
 void tried_list_remove(struct tried_list *l, size_t i) {

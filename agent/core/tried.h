@@ -66,4 +66,6 @@ void tried_list_done(struct tried_list *l);
 struct tried_hold *tried_list_find(const struct tried_list *l, const struct command_id *hold);
 /* That of the hold, or a new one; NULL when out of memory. */
 struct tried_hold *tried_list_put(struct tried_list *l, const struct command_id *hold);
+/* It was written down then (CLOCK_BOOTTIME): not again for a minute, and each time for twice as long, up to an hour. */
+void tried_hold_written(struct tried_hold *t, int64_t boot_ms);
 void tried_list_remove(struct tried_list *l, size_t i);

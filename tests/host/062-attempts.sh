@@ -169,4 +169,66 @@ is "the table stays small" "$(tried '.attempts | length <= 64')" true
 counted=$(of_hold '(.tried | ([.attempts[] | select(.hook != "egress" and .hook != "ingress") | .count] | add) + .others + .missed) as $t | .targets[0].counted.refused as $r | $t * 100 / $r | floor')
 check "and accounts for all but the last of it ($counted%)" [ "$counted" -ge 90 ]
 
+# Somebody's program in the way: named before anything is held, and after.
+service taken 7004 && service stuck 7005 || exit
+PINS=$(box_dir host)/pins
+unmount_pins() { umount -l "$PINS"; }
+mkdir -p "$PINS" && mount -t bpf bpf "$PINS" && box_at_exit unmount_pins || exit
+# a directory in it: of one that is no bpffs itself, or has none above, bpftool makes one
+bpftool prog loadall "$B/gen/bpf/isolate.bpf.o" "$PINS/x" >/dev/null 2>&1 && bpftool cgroup attach "$(cgroup_of taken)" connect4 pinned "$PINS/x/isolate_connect4" || exit
+PROG=$(bpftool -j prog show pinned "$PINS/x/isolate_connect4" | python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+of_target() { run jq -rc 'select(.receipt) | .receipt.targets[0] | '"$1" <<<"$SAID"; }
+SAID=$(run freezectl plan isolate taken.service --key /root/alice --reason test --json 2>/dev/null)
+named="connect4 /system.slice/taken.service $PROG isolate_connect false"
+is "a plan names the program that would keep ours off" "$(of_target '.foreign[] | "\(.hook) \(.cgroup) \(.prog_id) \(.name) \(.overridable)"')" "$named"
+is "and warns of it" "$(of_target '.warnings | index("foreign-bpf") != null')" true
+order alice isolate taken.service
+HOLD=$ID
+# it refuses the self-test's calls as well, from before the hold: what it finds blocked proves nothing
+is "the order is carried out as far as it goes" "$ANSWER" "partial foreign-bpf selftest-not-run"
+is "and its receipt names the program" "$(receipt '.targets[0].foreign[] | "\(.hook) \(.cgroup) \(.prog_id) \(.name) \(.overridable)"')" "$named"
+like "so does status, for people" "$(run freezectl status "$HOLD")" "FOREIGN +program $PROG \"isolate_connect\" on /system.slice/taken.service keeps ours off connect4"
+bpftool cgroup detach "$(cgroup_of taken)" connect4 pinned "$PINS/x/isolate_connect4"
+order alice,bob release "$HOLD"
+order alice isolate taken.service
+is "without it, the next order is carried out in full" "$ANSWER" contained
+
+# A process that the kernel cannot freeze.
+cat >"$(box_dir host)/stuck.c" <<'C'
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+int main(void) {
+        int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+        struct uffdio_api api = { .api = UFFD_API };
+        char *page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), c;
+        struct uffdio_register r = { .range = { (unsigned long) page, 4096 }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+        struct iovec to = { &c, 1 }, from = { page, 1 };
+        if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0 || ioctl(fd, UFFDIO_REGISTER, &r) < 0)
+                return 1;
+        return process_vm_readv(getpid(), &to, 1, &from, 1, 0) < 0 ? 2 : 3;
+}
+C
+gcc -static -D_GNU_SOURCE -o "$(box_root host)/root/stuck" "$(box_dir host)/stuck.c" || exit
+STUCK=$(box_sh host 'echo $$ >"/sys/fs/cgroup/$1/cgroup.procs" && { /root/stuck >/dev/null 2>&1 & echo $!; }' "${SERVICE_CGROUP[stuck]}")
+waits() { [ "$(run cat "/proc/$STUCK/wchan")" = handle_userfault ]; }
+if box_until 2 waits; then
+        order alice contain stuck.service
+        HOLD=$ID
+        is "what cannot be frozen is partial, and isolated" "$ANSWER" "partial not-frozen"
+        is "the receipt says on whom the freeze waits, and where that is" "$(receipt '.targets[0].unfrozen | map("\(.pid) \(.comm) \(.state) \(.wchan)") | join(", ")')" "$STUCK stuck D handle_userfault"
+        like "so does status" "$(run freezectl status "$HOLD")" "NOT FROZEN +$STUCK stuck: state D, waits in handle_userfault"
+        is "nothing of it gets out meanwhile" "$(sunk stuck; sleep 0.3; sunk stuck)" "$(sunk stuck)
+$(sunk stuck)"
+        run kill -KILL "$STUCK"
+        frozen_now() { [ "$(of_hold .state)" = contained ]; }
+        check "once that one is gone, it is contained" box_until 5 frozen_now
+else
+        skip "on whom a freeze waits is said" "no userfaultfd in this kernel"
+fi
+
 done_testing

@@ -263,6 +263,17 @@ static void each_hold_has_a_table_of_its_own(void **state) {
         assert_int_equal(l.n, 0);
 }
 
+static void it_is_written_down_ever_more_rarely(void **state) {
+        static const int64_t minutes[] = { 1, 2, 4, 8, 16, 32, 60, 60 };
+        struct tried_hold t = { 0 };
+
+        (void) state;
+        for (size_t k = 0; k < ELEMENTSOF(minutes); k++) {
+                tried_hold_written(&t, 5);
+                assert_int_equal(t.due_ms, 5 + minutes[k] * 60000);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_is_the_same_is_one_line_and_its_times_add_up),
@@ -277,6 +288,7 @@ int main(void) {
                 CASE(what_was_written_down_in_parts_comes_back_as_it_was),
                 CASE(what_is_no_table_is_refused),
                 CASE(each_hold_has_a_table_of_its_own),
+                CASE(it_is_written_down_ever_more_rarely),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);
