@@ -116,18 +116,47 @@ static void on_thawed(struct watch *w, const struct cgroup_event *e) {
                         note(w, &w->sites[i], REPAIR_THAW, watched_freeze(&w->sites[i]), (int64_t) (e->at_ns / 1000));
 }
 
-static void on_made(struct watch *w, const struct cgroup_event *e) {
+/* Where handles are refused, the cgroup of that id is looked for where it would have to be. */
+static int open_made(const struct watch *w, const struct watched *s, uint64_t id, int *ret_fd, char **ret_path) {
+        _cleanup_free_ char *path = s->path ? strdup(s->path) : NULL;
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t found = 0;
+        int r = -ENOENT;
+
+        if (path)
+                r = cgroup_open(w->agent->cgroup_root, path, &fd, &found);
+        if (r < 0 || found != id) {
+                free(TAKE_PTR(path));
+                closep(&fd);
+                fd = -EBADF;
+                r = cgroup_find(w->agent->cgroup_root, s->name, &path);
+                if (r == 0)
+                        r = cgroup_open(w->agent->cgroup_root, path, &fd, &found);
+        }
+        if (r < 0 || found != id)
+                return r < 0 ? r : -ENOENT;
+        *ret_fd = TAKE_FD(fd);
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}
+
+static void consider(struct watch *w, struct watched *s, const struct cgroup_event *e) {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int fd = -EBADF;
+        int r;
 
-        if (cgroup_open_told(w->agent->cgroup_root, e->cgroup_id, &fd, &path) < 0)
+        if (s->cgroup_id == e->cgroup_id)
                 return;
-        for (size_t i = 0; i < w->n_sites; i++) {
-                struct watched *s = &w->sites[i];
+        r = cgroup_open_told(w->agent->cgroup_root, e->cgroup_id, &fd, &path);
+        if (r < 0 && r != -ENOENT)
+                r = open_made(w, s, e->cgroup_id, &fd, &path);
+        if (r == 0 && watched_accepts(w->agent, s, path, fd))
+                take(w, s, TAKE_FD(fd), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
+}
 
-                if (s->cgroup_id != e->cgroup_id && watched_accepts(w->agent, s, path, fd))
-                        take(w, s, fcntl(fd, F_DUPFD_CLOEXEC, 3), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
-        }
+static void on_made(struct watch *w, const struct cgroup_event *e) {
+        for (size_t i = 0; i < w->n_sites; i++)
+                consider(w, &w->sites[i], e);
 }
 
 static void on_moved(struct watch *w, const struct cgroup_event *e) {
