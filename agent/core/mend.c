@@ -125,7 +125,7 @@ static int open_made(const struct watch *w, const struct watched *s, uint64_t id
 
         if (path)
                 r = cgroup_open(w->agent->cgroup_root, path, &fd, &found);
-        if (r < 0 || found != id) {
+        if ((r < 0 || found != id) && watched_is_gone(s)) {
                 free(TAKE_PTR(path));
                 closep(&fd);
                 fd = -EBADF;
@@ -140,23 +140,21 @@ static int open_made(const struct watch *w, const struct watched *s, uint64_t id
         return 0;
 }
 
-static void consider(struct watch *w, struct watched *s, const struct cgroup_event *e) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        int r;
-
-        if (s->cgroup_id == e->cgroup_id)
-                return;
-        r = cgroup_open_told(w->agent->cgroup_root, e->cgroup_id, &fd, &path);
-        if (r < 0 && r != -ENOENT)
-                r = open_made(w, s, e->cgroup_id, &fd, &path);
-        if (r == 0 && watched_accepts(w->agent, s, path, fd))
-                take(w, s, TAKE_FD(fd), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
-}
-
 static void on_made(struct watch *w, const struct cgroup_event *e) {
-        for (size_t i = 0; i < w->n_sites; i++)
-                consider(w, &w->sites[i], e);
+        _cleanup_free_ char *told = NULL;
+        _cleanup_close_ int told_fd = -EBADF;
+        const int r = cgroup_open_told(w->agent->cgroup_root, e->cgroup_id, &told_fd, &told);
+
+        for (size_t i = 0; r != -ENOENT && i < w->n_sites; i++) {
+                struct watched *s = &w->sites[i];
+                _cleanup_free_ char *path = r == 0 ? strdup(told) : NULL;
+                _cleanup_close_ int fd = r == 0 ? fcntl(told_fd, F_DUPFD_CLOEXEC, 3) : -EBADF;
+
+                if (s->cgroup_id == e->cgroup_id || (r < 0 && open_made(w, s, e->cgroup_id, &fd, &path) < 0))
+                        continue;
+                if (path && fd >= 0 && watched_accepts(w->agent, s, path, fd))
+                        take(w, s, TAKE_FD(fd), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
+        }
 }
 
 static void on_moved(struct watch *w, const struct cgroup_event *e) {
