@@ -75,10 +75,10 @@ struct {
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(map_flags, BPF_F_NO_PREALLOC);
-        __uint(max_entries, CGROUP_FROZEN_MAX);
+        __uint(max_entries, CGROUP_SITES_MAX);
         __type(key, __u64);
         __type(value, __u8);
-} cgroup_frozen SEC(".maps");
+} cgroup_site SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
@@ -144,11 +144,19 @@ static __always_inline struct cgroup_held *find_held(struct task_struct *task, _
         return h && h->start_ticks == start_ticks(leader) ? h : NULL;
 }
 
+static __always_inline void hold(struct task_struct *leader, __u32 pid, __u64 cgroup_id) {
+        struct cgroup_held h = { .start_ticks = start_ticks(leader), .cgroup_id = cgroup_id };
+
+        if (pid)
+                bpf_map_update_elem(&cgroup_held, &pid, &h, BPF_ANY);
+}
+
 SEC("raw_tp/cgroup_unfreeze")
 int BPF_PROG(watch_thaw, struct cgroup *cgroup) {
         __u64 id = BPF_CORE_READ(cgroup, kn, id);
+        const __u8 *site = is_unified(cgroup) ? bpf_map_lookup_elem(&cgroup_site, &id) : NULL;
 
-        if (is_unified(cgroup) && bpf_map_lookup_elem(&cgroup_frozen, &id))
+        if (site && *site & CGROUP_SITE_FROZEN)
                 tell(CGROUP_THAWED, id, 0);
         return 0;
 }
@@ -166,28 +174,28 @@ int BPF_PROG(watch_make, struct cgroup *cgroup) {
 
 SEC("raw_tp/cgroup_attach_task")
 int BPF_PROG(watch_move, struct cgroup *to, const char *path, struct task_struct *task) {
+        __u64 id = BPF_CORE_READ(to, kn, id);
         __u32 pid;
 
         (void) path;
-        if (is_unified(to) && find_held(task, &pid))
-                tell(CGROUP_MOVED, BPF_CORE_READ(to, kn, id), pid);
+        if (!is_unified(to))
+                return 0;
+        if (find_held(task, &pid))
+                tell(CGROUP_MOVED, id, pid);
+        else if (bpf_map_lookup_elem(&cgroup_site, &id))
+                hold(BPF_CORE_READ(task, group_leader), pid, id);
         return 0;
 }
 
 SEC("raw_tp/sched_process_fork")
 int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) {
-        struct cgroup_held *h, of_child;
+        struct cgroup_held *h;
         __u32 pid;
 
         if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
                 return 0;
         h = find_held(parent, &pid);
-        if (!h)
-                return 0;
-        of_child.start_ticks = start_ticks(child);
-        of_child.cgroup_id = h->cgroup_id;
-        pid = pid_seen_by_core(child);
-        if (pid)
-                bpf_map_update_elem(&cgroup_held, &pid, &of_child, BPF_ANY);
+        if (h)
+                hold(child, pid_seen_by_core(child), h->cgroup_id);
         return 0;
 }

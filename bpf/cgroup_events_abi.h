@@ -5,14 +5,14 @@
  *
  * What the core cares about is in three maps; an event that matches none of them costs one lookup and nothing else:
  *
- *   cgroup_frozen  id of a cgroup that has to be frozen            -> CGROUP_THAWED when it is thawed
- *   cgroup_name    name of a cgroup that has to be held if it is   -> CGROUP_MADE when one of that name is made,
+ *   cgroup_site    id of a cgroup that is held                     -> CGROUP_THAWED when it has to be frozen and is
+ * thawed cgroup_name    name of a cgroup that has to be held if it is   -> CGROUP_MADE when one of that name is made,
  * anywhere; made: "nginx.service"                              the core looks whether it is the one cgroup_held process
  * that has to stay where it is            -> CGROUP_MOVED when it is moved, anywhere
  *
  * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because
- * ids are used again. Children of a process in cgroup_held are added by the kernel as they are forked, as long as the
- * core has that program attached. */
+ * ids are used again. Whoever is moved into a cgroup of cgroup_site is added to cgroup_held by the program itself, and
+ * so are children of a process in it as they are forked, as long as the core has that program attached. */
 
 #include <linux/types.h>
 
@@ -39,10 +39,14 @@ struct cgroup_held {
         __u64 cgroup_id;   /* of the site */
 };
 
-#define CGROUP_FROZEN_MAX 32768
-#define CGROUP_NAMES_MAX  32768
-#define CGROUP_HELD_MAX   131072
-#define CGROUP_RING_SIZE  (64 * 1024)
+/* value of cgroup_site: bits */
+#define CGROUP_SITE_HELD   1
+#define CGROUP_SITE_FROZEN 2
+
+#define CGROUP_SITES_MAX 32768
+#define CGROUP_NAMES_MAX 32768
+#define CGROUP_HELD_MAX  131072
+#define CGROUP_RING_SIZE (64 * 1024)
 
 #ifdef __cplusplus
 #define cgroup_events_assert static_assert

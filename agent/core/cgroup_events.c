@@ -121,38 +121,51 @@ uint64_t cgroup_events_lost(const struct cgroup_events *e) {
         return n;
 }
 
-/* Leaves in a set of keys what is in the list, and puts the rest of the list in. */
-static void set_keys(struct bpf_map *map, const void *keys, size_t size, size_t n) {
-        const int fd = bpf_map__fd(map);
-        const uint8_t one = 1;
+/* Takes out of a map what is not among these keys, which begin items of that size. */
+static void keep_keys(int fd, const void *items, size_t item_size, size_t key_size, size_t n) {
         char key[sizeof(struct cgroup_name)], next[sizeof(struct cgroup_name)];
         bool more = bpf_map_get_next_key(fd, NULL, next) == 0;
 
         while (more) {
                 bool wanted = false;
 
-                memcpy(key, next, size);
+                memcpy(key, next, key_size);
                 more = bpf_map_get_next_key(fd, key, next) == 0;
                 for (size_t i = 0; i < n && !wanted; i++)
-                        wanted = memcmp((const char *) keys + i * size, key, size) == 0;
+                        wanted = memcmp((const char *) items + i * item_size, key, key_size) == 0;
                 if (!wanted)
                         (void) bpf_map_delete_elem(fd, key);
         }
-        for (size_t i = 0; i < n; i++)
-                (void) bpf_map_update_elem(fd, (const char *) keys + i * size, &one, BPF_ANY);
 }
 
-void cgroup_events_set_frozen(struct cgroup_events *e, const uint64_t *ids, size_t n) {
-        set_keys(e->skel->maps.cgroup_frozen, ids, sizeof(*ids), n);
+void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events_site *sites, size_t n) {
+        const int fd = bpf_map__fd(e->skel->maps.cgroup_site);
+
+        keep_keys(fd, sites, sizeof(*sites), sizeof(sites->cgroup_id), n);
+        for (size_t i = 0; i < n; i++) {
+                bool frozen = sites[i].frozen;
+                uint8_t bits;
+
+                /* one of several holds of the same cgroup may be enough */
+                for (size_t k = 0; k < i && !frozen; k++)
+                        frozen = sites[k].cgroup_id == sites[i].cgroup_id && sites[k].frozen;
+                bits = CGROUP_SITE_HELD | (frozen ? CGROUP_SITE_FROZEN : 0);
+                (void) bpf_map_update_elem(fd, &sites[i].cgroup_id, &bits, BPF_ANY);
+        }
 }
 
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n) {
         _cleanup_free_ struct cgroup_name *keys = calloc(n ? n : 1, sizeof(*keys));
+        const int fd = bpf_map__fd(e->skel->maps.cgroup_name);
+        const uint8_t one = 1;
 
         for (size_t i = 0; keys && i < n; i++)
                 (void) strncpy(keys[i].s, names[i], sizeof(keys[i].s) - 1);
-        if (keys)
-                set_keys(e->skel->maps.cgroup_name, keys, sizeof(*keys), n);
+        if (!keys)
+                return;
+        keep_keys(fd, keys, sizeof(*keys), sizeof(*keys), n);
+        for (size_t i = 0; i < n; i++)
+                (void) bpf_map_update_elem(fd, &keys[i], &one, BPF_ANY);
 }
 
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow) {
@@ -164,19 +177,23 @@ void cgroup_events_follow_forks(struct cgroup_events *e, bool follow) {
         }
 }
 
-/* Field 22 of /proc/PID/stat; 0 when there is no such process. */
+/* Field 22 of /proc/PID/stat; 0 when there is no such process, or nothing of it runs any more: who is dead and not yet
+ * buried is in no cgroup. */
 static uint64_t start_ticks(pid_t pid) {
         _cleanup_free_ char *text = NULL;
-        char path[32], *at;
+        unsigned long long threads, ticks;
+        char path[32], state, *at;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
         if (io_read_file(AT_FDCWD, path, 4096, &text, NULL) < 0)
                 return 0;
         /* the second field is a name in parentheses, of the process's own choice */
         at = strrchr(text, ')');
-        for (int field = 2; at && field < 22; field++)
-                at = strchr(at + 1, ' ');
-        return at ? strtoull(at + 1, NULL, 10) : 0;
+        if (!at || sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %llu %*d %llu",
+                          &state, &threads, &ticks) != 3)
+                return 0;
+        /* its first thread may have ended before the others */
+        return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : ticks;
 }
 
 bool cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id) {

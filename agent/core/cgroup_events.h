@@ -29,8 +29,13 @@ void cgroup_events_read(struct cgroup_events *e, size_t max, cgroup_events_fn fn
 /* How many were lost so far because nobody read: whoever sees it change has to look for himself. */
 uint64_t cgroup_events_lost(const struct cgroup_events *e);
 
+struct cgroup_events_site {
+        uint64_t cgroup_id;
+        bool frozen; /* it has to be */
+};
+
 /* Asks for exactly these from now on. */
-void cgroup_events_set_frozen(struct cgroup_events *e, const uint64_t *ids, size_t n);
+void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events_site *sites, size_t n);
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n);
 /* Whether children of held processes are followed; that lies on the path of every fork of the host. */
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);

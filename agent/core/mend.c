@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/fence.h"
 #include "agent/core/strays.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
@@ -19,6 +20,10 @@
 #define SEEK_US (5000LL * 1000)
 /* a service that is started again is let come up before what became of its hold is recorded */
 #define SETTLE_US (1000LL * 1000)
+
+static bool is_wanted(const struct watch *w, const struct watched *s) {
+        return watched_is_wanted(w->agent, hold_set_find(w->agent->holds, &s->hold));
+}
 
 /* r of the step: 0 nothing was to be done, 1 done, -errno. */
 static void note(struct watch *w, const struct watched *s, enum repair what, int r, int64_t since_us) {
@@ -38,18 +43,19 @@ static void note(struct watch *w, const struct watched *s, enum repair what, int
 }
 
 void mend_ask(struct watch *w) {
-        _cleanup_free_ uint64_t *ids = calloc(w->n_sites ? w->n_sites : 1, sizeof(*ids));
+        _cleanup_free_ struct cgroup_events_site *sites = calloc(w->n_sites ? w->n_sites : 1, sizeof(*sites));
         _cleanup_free_ const char **names = calloc(w->n_sites ? w->n_sites : 1, sizeof(*names));
         size_t n = 0;
 
-        if (!w->agent->events || !ids || !names)
+        if (!w->agent->events || !sites || !names)
                 return;
         for (size_t i = 0; i < w->n_sites; i++) {
                 names[i] = w->sites[i].name;
-                if (w->sites[i].freezes && w->sites[i].cgroup_id != 0)
-                        ids[n++] = w->sites[i].cgroup_id;
+                if (w->sites[i].cgroup_id != 0)
+                        sites[n++] = (struct cgroup_events_site) { .cgroup_id = w->sites[i].cgroup_id,
+                                                                   .frozen = w->sites[i].freezes };
         }
-        cgroup_events_set_frozen(w->agent->events, ids, n);
+        cgroup_events_set_sites(w->agent->events, sites, n);
         cgroup_events_set_names(w->agent->events, names, w->n_sites);
         cgroup_events_follow_forks(w->agent->events, w->n_sites > 0);
 }
@@ -90,7 +96,7 @@ static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
 static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t since_us) {
         int r = 0;
 
-        if (!s->path || !strays_is_outside(pid, s->path))
+        if (!s->path || !is_wanted(w, s) || !strays_is_outside(pid, s->path))
                 return;
         if (watched_is_gone(s)) {
                 uint64_t id;
@@ -112,29 +118,19 @@ static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t sinc
 
 static void on_thawed(struct watch *w, const struct cgroup_event *e) {
         for (size_t i = 0; i < w->n_sites; i++)
-                if (w->sites[i].cgroup_id == e->cgroup_id)
+                if (w->sites[i].cgroup_id == e->cgroup_id && is_wanted(w, &w->sites[i]))
                         note(w, &w->sites[i], REPAIR_THAW, watched_freeze(&w->sites[i]), (int64_t) (e->at_ns / 1000));
 }
 
-/* Where handles are refused, the cgroup of that id is looked for where it would have to be. */
+/* Where handles are refused: the cgroup of that id, if it is where the site was before. One elsewhere is found by the
+ * clock. */
 static int open_made(const struct watch *w, const struct watched *s, uint64_t id, int *ret_fd, char **ret_path) {
         _cleanup_free_ char *path = s->path ? strdup(s->path) : NULL;
         _cleanup_close_ int fd = -EBADF;
-        uint64_t found = 0;
-        int r = -ENOENT;
+        uint64_t found;
 
-        if (path)
-                r = cgroup_open(w->agent->cgroup_root, path, &fd, &found);
-        if ((r < 0 || found != id) && watched_is_gone(s)) {
-                free(TAKE_PTR(path));
-                closep(&fd);
-                fd = -EBADF;
-                r = cgroup_find(w->agent->cgroup_root, s->name, &path);
-                if (r == 0)
-                        r = cgroup_open(w->agent->cgroup_root, path, &fd, &found);
-        }
-        if (r < 0 || found != id)
-                return r < 0 ? r : -ENOENT;
+        if (!path || cgroup_open(w->agent->cgroup_root, path, &fd, &found) < 0 || found != id)
+                return -ENOENT;
         *ret_fd = TAKE_FD(fd);
         *ret_path = TAKE_PTR(path);
         return 0;
@@ -150,7 +146,8 @@ static void on_made(struct watch *w, const struct cgroup_event *e) {
                 _cleanup_free_ char *path = r == 0 ? strdup(told) : NULL;
                 _cleanup_close_ int fd = r == 0 ? fcntl(told_fd, F_DUPFD_CLOEXEC, 3) : -EBADF;
 
-                if (s->cgroup_id == e->cgroup_id || (r < 0 && open_made(w, s, e->cgroup_id, &fd, &path) < 0))
+                if (s->cgroup_id == e->cgroup_id || !is_wanted(w, s) ||
+                    (r < 0 && open_made(w, s, e->cgroup_id, &fd, &path) < 0))
                         continue;
                 if (path && fd >= 0 && watched_accepts(w->agent, s, path, fd))
                         take(w, s, TAKE_FD(fd), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
@@ -230,14 +227,28 @@ void mend_forget(struct watch *w) {
                 cgroup_events_each_held(w->agent->events, is_known, w);
 }
 
+/* What keeps the service manager from starting what is held anew. */
+static void look_at_fence(struct watch *w, int64_t now) {
+        const bool stands = fence_stands(w->agent);
+
+        if (!stands)
+                fence_keep(w->agent);
+        if (!stands && w->fenced)
+                tally_add(&w->tally, REPAIR_FENCE, clock_mono_us() - now + w->sweep_every_us);
+        w->fenced = stands;
+}
+
 static void sweep(struct watch *w, int64_t now) {
         const int64_t spent = clock_cpu_us();
 
-        if (!w->agent->events || now < w->sweep_us)
+        if (now < w->sweep_us)
+                return;
+        look_at_fence(w, now);
+        w->sweep_us = now + w->sweep_every_us;
+        if (!w->agent->events)
                 return;
         for (size_t i = 0; i < w->n_sites; i++)
                 mend_hold(w, &w->sites[i]);
-        w->sweep_us = now + w->sweep_every_us;
         cgroup_events_each_held(w->agent->events, sweep_one, w);
         w->sweep_every_us = MAX(SWEEP_MIN_US, (clock_cpu_us() - spent) * LOOK_SHARE);
 }
@@ -254,7 +265,7 @@ static void seek(struct watch *w, int64_t now) {
                 struct site found = SITE_NULL;
                 reason_set notes = 0;
 
-                if (!sites || s->index >= sites->n || !watched_is_gone(s))
+                if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_gone(s))
                         continue;
                 found.target = sites->v[s->index].target;
                 if (resolve_again(&resolver, &found, &notes) == 0 && found.missing == REASON_NONE)
@@ -268,7 +279,8 @@ void mend_look(struct watch *w) {
         const int64_t start = clock_mono_us(), spent = clock_cpu_us();
 
         for (size_t i = 0; i < w->n_sites; i++)
-                look_at(w, &w->sites[i]);
+                if (is_wanted(w, &w->sites[i]))
+                        look_at(w, &w->sites[i]);
         w->n_looks++;
         w->every_us = MIN(MAX((clock_cpu_us() - spent) * LOOK_SHARE, LOOK_MIN_US), LOOK_MAX_US);
         if (w->agent->events && cgroup_events_lost(w->agent->events) != w->lost) {

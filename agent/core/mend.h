@@ -18,6 +18,7 @@ struct watch {
         sd_event_source *ring, *timer;
         int64_t every_us, sweep_every_us, sweep_us, seek_us; /* how often, and CLOCK_MONOTONIC of the next time */
         uint64_t n_events, n_looks, lost;
+        bool fenced; /* the last time that it was looked */
         struct tally tally;
 };
 

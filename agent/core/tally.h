@@ -13,7 +13,8 @@
         X(LINK, "link")         /* a program was detached or exchanged */   \
         X(PIN, "pin")           /* a pin was removed, its link held on */   \
         X(MOVED, "moved")       /* a process was moved out of the cgroup */ \
-        X(REPLACED, "replaced") /* the cgroup was removed and made again */
+        X(REPLACED, "replaced") /* the cgroup was removed and made again */ \
+        X(FENCE, "fence")       /* systemd was let start the unit again */
 
 enum repair {
 #define X(name, id) REPAIR_##name,

@@ -84,6 +84,7 @@ static int watch_site(struct watch *w, const struct hold *h, size_t index, const
 
         if (before && (s->missing != REASON_NONE || s->cgroup_id == before->cgroup_id)) {
                 kept_adopt(&before->kept, w->agent->isolate, &h->id, before->cgroup_id);
+                watched_follow(before, h, s);
                 *ret = *before;
                 *before = WATCHED_NULL;
                 return 0;
@@ -118,11 +119,6 @@ static void watch_hold(struct watch *w, const struct hold *h, struct watched *be
         }
 }
 
-/* FAIL-OPEN for what a damaged ledger tells of: see recover.c. */
-static bool is_kept(const struct agent *a, const struct hold *h) {
-        return h->state != HOLD_RELEASING && !held_is_doubtful(&a->held, &h->id);
-}
-
 static void forget_ended(struct watch *w) {
         for (size_t i = w->holds.n; i > 0; i--)
                 if (!hold_set_find(w->agent->holds, &w->holds.v[i - 1].hold))
@@ -141,7 +137,7 @@ void watch_update(struct agent *a) {
         w->sites = now;
         w->n_sites = 0;
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
-                if (is_kept(a, hold_set_at(a->holds, i)))
+                if (watched_is_wanted(a, hold_set_at(a->holds, i)))
                         watch_hold(w, hold_set_at(a->holds, i), before, n_before);
         for (size_t i = 0; i < n_before; i++)
                 watched_close(&before[i]);
@@ -149,6 +145,7 @@ void watch_update(struct agent *a) {
         mend_ask(w);
         mend_forget(w);
         w->sweep_us = 0;
+        w->fenced = false; /* systemd may be reading what is new */
         arm(w, 0);
 }
 

@@ -18,13 +18,7 @@ static const char *base_name(const char *path) {
 }
 
 int watched_open(struct agent *a, const struct hold *h, size_t index, const struct site *s, struct watched *ret) {
-        struct watched w = { .hold = h->id,
-                             .index = index,
-                             .freezes = site_freezes(s, h->verb),
-                             .isolates = site_isolates(s, h->verb),
-                             .whole = site_is_host(s),
-                             .fd = -EBADF,
-                             .good_us = clock_mono_us() };
+        struct watched w = { .hold = h->id, .index = index, .fd = -EBADF, .good_us = clock_mono_us() };
 
         w.path = s->path ? strdup(s->path) : s->target.cls == TARGET_CGROUP ? strdup(s->target.name) : NULL;
         w.name = w.path ? strdup(base_name(w.path)) : strdup(site_unit(s) ? site_unit(s) : "");
@@ -42,6 +36,7 @@ int watched_open(struct agent *a, const struct hold *h, size_t index, const stru
                         w.fd = -EBADF;
                 }
         }
+        watched_follow(&w, h, s);
         kept_open(&w.kept, a->isolate, &w.hold, w.cgroup_id);
         *ret = w;
         return 0;
@@ -52,6 +47,16 @@ void watched_close(struct watched *w) {
         closep(&w->fd);
         free(w->path);
         free(w->name);
+}
+
+void watched_follow(struct watched *w, const struct hold *h, const struct site *s) {
+        w->freezes = site_freezes(s, h->verb);
+        w->isolates = site_isolates(s, h->verb);
+        w->whole = site_is_host(s);
+}
+
+bool watched_is_wanted(const struct agent *a, const struct hold *h) {
+        return h && h->state != HOLD_RELEASING && !held_is_doubtful(&a->held, &h->id);
 }
 
 bool watched_is_gone(const struct watched *w) {

@@ -27,6 +27,11 @@ struct watched {
 int watched_open(struct agent *a, const struct hold *h, size_t index, const struct site *s,
                  struct watched *ret) _warn_unused_;
 void watched_close(struct watched *w);
+/* What the hold does now; a release can end its freeze alone. */
+void watched_follow(struct watched *w, const struct hold *h, const struct site *s);
+/* False while the hold is being released, and for one that only a damaged ledger tells of: nothing is put back then.
+ * FAIL-OPEN for the latter, see recover.c. */
+bool watched_is_wanted(const struct agent *a, const struct hold *h);
 
 /* True when its cgroup has been removed. */
 bool watched_is_gone(const struct watched *w);
