@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+# SIGKILL, and Restart= brings it back.
+kill -s KILL $PIDS

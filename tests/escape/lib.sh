@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Boots a host for the escape suite and runs routes on it. Sourced by 010-suite.sh and make escape's table.sh.
+#
+#   escape_build B                builds the witness, the routes and the tools of the acts under B/escape
+#   escape_box B NAME             a box with them, the agent, and the people with keys
+#   escape_drive NAME PRODUCT [ROUTE...]   see drive.py; prints its lines
+# shellcheck shell=bash
+
+ESCAPE=/usr/local/lib/escape
+
+escape_build() {
+        local out=$1/escape source name
+        local -a flags=(-std=gnu11 -O2 -g -Wall -Wextra -Wshadow -Werror -D_GNU_SOURCE -I.)
+        mkdir -p "$out"
+        for source in tests/escape/witness.c tests/escape/routes/*.c; do
+                name=$(basename "$source" .c)
+                case $name in
+                *.bpf) [ "$out/${name%.bpf}.bpf.o" -nt "$source" ] ||
+                        clang -O2 -g -Wall -Werror -target bpf "-I/usr/include/$(gcc -dumpmachine)" -c -o "$out/$name.o" "$source" || return ;;
+                *) [ "$out/$name" -nt "$source" ] && [ "$out/$name" -nt tests/escape/escape.h ] && [ "$out/$name" -nt tests/escape/routes/kinds.h ] ||
+                        gcc "${flags[@]}" -o "$out/$name" "$source" $(grep -q bpf/ "$source" && echo -lbpf) || return ;;
+                esac
+        done
+}
+
+# escape_put B PUT: everything onto a host, by PUT FILE PATH MODE
+escape_put() {
+        local out=$1/escape file
+        shift
+        for file in "$out"/* tests/escape/routes/*.sh; do
+                "$@" "$file" "$ESCAPE/bin/$(basename "$file")" 0755 || return
+        done
+        for file in /usr/sbin/bpftool /usr/bin/crun; do
+                [ ! -e "$file" ] || "$@" "$file" "$ESCAPE/bin/$(basename "$file")" 0755 || return
+        done
+        for file in tests/escape/acts/*; do
+                "$@" "$file" "$ESCAPE/acts/$(basename "$file")" 0755 || return
+        done
+        # what crun needs beside what the agent does
+        file=$(ldconfig -p | sed -n 's/.*libyajl.so.2 .* => //p' | head -n 1)
+        [ -z "$file" ] || "$@" "$file" "/usr/lib/$(basename "$file")" 0755 || return
+        "$@" tests/escape/drive.py "$ESCAPE/drive.py" 0755 && "$@" tests/escape/routes.table "$ESCAPE/routes.table" 0644
+}
+
+ESCAPE_SET_UP='cd /root && for k in alice bob; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
+        printf "{\"v\":1,\"evidence\":{\"window_ms\":0,\"deadline_ms\":1000,\"max_bytes\":0}}" >/etc/freezed/policy.json && systemctl restart freezed.service &&
+        freezectl trust init --fleet escape --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json &&
+        freezectl enroll trust.json'
+
+escape_put_box() { box_put "$@"; }
+
+escape_box() {
+        box_create "$2" && box_install "$2" "$1" && escape_put "$1" escape_put_box "$2" && box_boot "$2" &&
+                box_sh "$2" "$ESCAPE_SET_UP" >/dev/null && box_until 10 box_run "$2" freezectl health
+}
+
+escape_drive() {
+        local name=$1
+        shift
+        box_run "$name" python3 "$ESCAPE/drive.py" "$@"
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* witness [uN|tN]...: stands outside and counts what reaches it, by route, in the tally. It sees every frame, so a
+ * route may use any protocol, and it answers TCP, so that connections come about. What counts as a sign of route N:
+ *   - its mark anywhere in a frame
+ *   - a TCP SYN, FIN or payload, or UDP, for one of its ports. Not an RST: that is how a destroyed connection looks
+ *   - an ARP request or neighbour solicitation for 10.77.0.N or fd77::N, an IGMP report for 239.77.0.N: nobody has
+ *     these addresses, and to ask for one tells the number of it
+ * uN and tN: knocks at that route's UDP or TCP port every 20 ms, for services that answer. */
+
+#include "tests/escape/escape.h"
+
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <sys/epoll.h>
+
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+
+#define MARK        "escape-"
+#define INSIDE      "10.77.0.2"
+#define SLOW_BYTES  512
+#define CONNECTIONS 4096
+
+static struct tally *tally;
+static int slow[CONNECTIONS], n_slow;
+static struct knock {
+        int n, fd;
+        bool tcp;
+} knocks[ESCAPE_ROUTES];
+static int n_knocks;
+
+static void see(int n, const char *how) {
+        if (n > 0 && n < ESCAPE_ROUTES)
+                escape_count(&tally[n], how);
+}
+
+static int route_of_port(int port) {
+        const int n = port - (port < ESCAPE_SLOW_PORT ? ESCAPE_PORT : ESCAPE_SLOW_PORT);
+
+        return n > 0 && n < ESCAPE_ROUTES ? n : 0;
+}
+
+static void see_tcp(const struct tcphdr *t, size_t segment) {
+        const bool tells = t->syn || t->fin || segment > t->doff * 4U;
+
+        if (!t->rst && tells)
+                see(route_of_port(ntohs(t->dest)), t->syn ? "syn" : t->fin ? "fin" : "tcp");
+}
+
+static void see_transport(int protocol, const uint8_t *p, size_t n, size_t length) {
+        if (protocol == IPPROTO_TCP && n >= sizeof(struct tcphdr))
+                see_tcp((const struct tcphdr *) p, length);
+        else if (protocol == IPPROTO_UDP && n >= sizeof(struct udphdr))
+                see(route_of_port(ntohs(((const struct udphdr *) p)->dest)), "udp");
+        else if (protocol == IPPROTO_ICMPV6 && n >= 24 && p[0] == 135 && p[8] == 0xfd && p[9] == 0x77)
+                see(p[22] << 8 | p[23], "solicitation");
+}
+
+static void see_v4(const uint8_t *p, size_t n) {
+        static const uint8_t group[] = { 239, 77, 0 };
+        const struct iphdr *ip = (const struct iphdr *) p;
+        const uint8_t *found;
+
+        if (n < sizeof(*ip) || n < ip->ihl * 4U)
+                return;
+        if (ip->protocol == IPPROTO_IGMP) {
+                found = memmem(p + ip->ihl * 4U, n - ip->ihl * 4U, group, sizeof(group));
+                see(found && found + 3 < p + n ? found[3] : 0, "igmp");
+                return;
+        }
+        see_transport(ip->protocol, p + ip->ihl * 4U, n - ip->ihl * 4U, ntohs(ip->tot_len) - ip->ihl * 4U);
+}
+
+static void see_v6(const uint8_t *p, size_t n) {
+        const struct ip6_hdr *ip = (const struct ip6_hdr *) p;
+
+        if (n >= sizeof(*ip))
+                see_transport(ip->ip6_nxt, p + sizeof(*ip), n - sizeof(*ip), ntohs(ip->ip6_plen));
+}
+
+static void see_frame(const uint8_t *p, size_t n, int protocol) {
+        static const uint8_t net[] = { 10, 77, 0 };
+        const uint8_t *text = memmem(p, n, MARK, strlen(MARK));
+
+        if (text && text + strlen(MARK) + 4 <= p + n) {
+                see(atoi((const char *) text + strlen(MARK)), "mark");
+                return;
+        }
+        if (n < ETH_HLEN)
+                return;
+        if (protocol == ETH_P_ARP && n >= 42 && p[21] == ARPOP_REQUEST && memcmp(p + 38, net, 3) == 0 && p[41] > 2)
+                see(p[41], "arp");
+        else if (protocol == ETH_P_IP)
+                see_v4(p + ETH_HLEN, n - ETH_HLEN);
+        else if (protocol == ETH_P_IPV6)
+                see_v6(p + ETH_HLEN, n - ETH_HLEN);
+}
+
+static void sniff(int fd) {
+        static uint8_t frame[1 << 16];
+        struct sockaddr_ll from;
+        socklen_t size = sizeof(from);
+        ssize_t n;
+
+        while ((n = recvfrom(fd, frame, sizeof(frame) - 1, MSG_DONTWAIT, (struct sockaddr *) &from, &size)) > 0) {
+                frame[n] = 0; /* atoi() ends there */
+                if (from.sll_pkttype != PACKET_OUTGOING)
+                        see_frame(frame, (size_t) n, ntohs(from.sll_protocol));
+                size = sizeof(from);
+        }
+}
+
+static int add(int epoll, int fd, uint64_t tag) {
+        return epoll_ctl(epoll, EPOLL_CTL_ADD, fd,
+                         &(struct epoll_event) { EPOLLIN, { .u64 = tag << 32 | (uint32_t) fd } });
+}
+
+enum tag {
+        TAG_SNIFF,
+        TAG_LISTEN,
+        TAG_LISTEN_SLOW,
+        TAG_READ,
+};
+
+static void bind_port(int epoll, int type, int port, enum tag tag) {
+        const int small = 4096, one = 1;
+        int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t) port) };
+
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        if (tag == TAG_LISTEN_SLOW)
+                setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        if (bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0) ||
+            add(epoll, fd, tag) < 0) {
+                perror("witness: bind");
+                exit(1);
+        }
+}
+
+static void take(int epoll, int listener, bool slowly) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0)
+                return;
+        if (slowly && n_slow < CONNECTIONS)
+                slow[n_slow++] = fd;
+        else if (add(epoll, fd, TAG_READ) < 0)
+                close(fd);
+}
+
+static void drain(int fd) {
+        char buf[1 << 16];
+        ssize_t n = read(fd, buf, sizeof(buf));
+
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED))
+                close(fd);
+}
+
+static void read_slowly(void) {
+        char buf[SLOW_BYTES];
+
+        for (int i = 0; i < n_slow; i++)
+                (void) !read(slow[i], buf, sizeof(buf));
+}
+
+static void knock(struct knock *k) {
+        struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t) (ESCAPE_PORT + k->n)) };
+        char buf[4096];
+        ssize_t n;
+
+        inet_pton(AF_INET, INSIDE, &to.sin_addr);
+        if (k->fd < 0) {
+                k->fd = socket(AF_INET, (k->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                (void) !connect(k->fd, (struct sockaddr *) &to, sizeof(to));
+        }
+        /* long enough for an answer to be written in place */
+        (void) !send(k->fd, "knock...............knock", 25, MSG_NOSIGNAL);
+        n = recv(k->fd, buf, sizeof(buf), 0);
+        if (k->tcp && (n == 0 || (n < 0 && errno != EAGAIN))) {
+                close(k->fd);
+                k->fd = -1;
+        }
+}
+
+static void handle(int epoll, uint64_t data) {
+        const int fd = (int) (uint32_t) data;
+        const enum tag tag = data >> 32;
+
+        if (tag == TAG_SNIFF)
+                sniff(fd);
+        else if (tag == TAG_READ)
+                drain(fd);
+        else
+                take(epoll, fd, tag == TAG_LISTEN_SLOW);
+}
+
+int main(int argc, char *argv[]) {
+        const int epoll = epoll_create1(EPOLL_CLOEXEC), big = 16 << 20;
+        int sniffer = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+        struct epoll_event events[64];
+        uint64_t due = 0;
+
+        tally = escape_tally();
+        if (!tally || sniffer < 0 || add(epoll, sniffer, TAG_SNIFF) < 0) {
+                perror("witness");
+                return 1;
+        }
+        setsockopt(sniffer, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
+        for (int n = 1; n < ESCAPE_ROUTES; n++) {
+                bind_port(epoll, SOCK_STREAM, ESCAPE_PORT + n, TAG_LISTEN);
+                bind_port(epoll, SOCK_STREAM, ESCAPE_SLOW_PORT + n, TAG_LISTEN_SLOW);
+                bind_port(epoll, SOCK_DGRAM, ESCAPE_PORT + n, TAG_READ);
+        }
+        for (int i = 1; i < argc && n_knocks < ESCAPE_ROUTES; i++)
+                knocks[n_knocks++] = (struct knock) { atoi(argv[i] + 1), -1, argv[i][0] == 't' };
+        for (;;) {
+                int n = epoll_wait(epoll, events, 64, 20);
+
+                for (int i = 0; i < n; i++)
+                        handle(epoll, events[i].data.u64);
+                if (escape_now_us() < due)
+                        continue;
+                due = escape_now_us() + 20000;
+                read_slowly();
+                for (int i = 0; i < n_knocks; i++)
+                        knock(&knocks[i]);
+        }
+}
