@@ -9,7 +9,7 @@ For each route that this product can be asked about: its service is started and 
 held; what is to be done to it from outside is done; and what comes out, runs or dies from then on is counted. Prints one line for each:
     NAME <tab> OUTCOME <tab> DETAIL
     blocked     nothing came out, nothing ran, nobody died
-    repaired    something did, and it ended by itself: how long and how much
+    repaired    something did after an act from outside, and was ended again: how long it lasted, and how much
     gap         something did, and the product had named it: with which words
     escaped     something did
     impossible  not without containment either, on this kernel: why
@@ -283,6 +283,10 @@ PRODUCTS = {"nothing": Nothing, "contain": lambda: Freezed("contain"), "isolate"
 
 class World:
     """The namespace outside and the witness in it."""
+    # an address that is there only now and then: packets wait for it
+    VISITOR = """while :; do
+            sleep 1.2; ip address add 10.77.0.250/24 dev outside0; sleep 0.2; ip address del 10.77.0.250/24 dev outside0
+    done 2>/dev/null"""
 
     def __init__(self, rows):
         for directory in (RUN, f"{RUN}/why"):
@@ -297,7 +301,7 @@ class World:
 
     @staticmethod
     def net():
-        run("sh", "-c", "ip netns del outside; ip link del host0")
+        run("sh", "-c", "ip netns del outside; ip link del host0 || { ip link set host0 down && ip link set host0 name cable0; }")
         got = run("sh", "-ec", """
             ip netns add outside
             ip link add host0 type veth peer name outside0 netns outside
@@ -306,6 +310,8 @@ class World:
             ip -n outside address add fd77::1/64 dev outside0 nodad
             ip -n outside link set outside0 up
             ip link set lo up
+            mount -o remount,rw,bind /proc/sys 2>/dev/null || true
+            sysctl -qw net.ipv4.ping_group_range="0 2147483647" || true
             ip address add 10.77.0.2/24 dev host0
             ip address add fd77::2/64 dev host0 nodad
             ip link set host0 up
@@ -313,10 +319,12 @@ class World:
             """)
         if got.returncode:
             sys.exit(f"drive.py: {got.stdout}")
+        self.visitor = subprocess.Popen(["ip", "netns", "exec", "outside", "sh", "-c", self.VISITOR], stdin=subprocess.DEVNULL)
 
     def close(self):
-        self.witness.send_signal(signal.SIGKILL)
-        self.witness.wait()
+        for process in self.witness, self.visitor:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         run("sh", "-c", "ip netns del outside; ip link del host0")
 
 
@@ -415,10 +423,12 @@ def judge(route, product, end_us):
         route.decide("escaped", "killed")
     elif not lasts:
         route.decide("blocked", refused(route))
-    elif max(lasts) < end_us - ENDED_US and not ("live" in route.measure and dead):
-        route.decide("repaired", f"{max(lasts) - since} us, {', '.join(what)}")
-    else:
+    elif max(lasts) >= end_us - ENDED_US:
         route.decide("escaped", ", ".join(what))
+    elif route.act_us:
+        route.decide("repaired", f"within {max(lasts) - since} us, after {', '.join(what)}")
+    else:
+        route.decide("escaped", f"for {max(lasts) - since} us, {', '.join(what)}")
 
 
 def refused(route):
@@ -466,7 +476,7 @@ def batch(rows, product):
         named(route)
     clean(rows, held, product)
     for route in rows:
-        said = sorted(x for x in route.said if not x.startswith("layer:"))
+        said = sorted(x for x in route.said if not x.startswith("layer:") and x not in ("clock-unsynchronised", "evidence-holes"))
         print(route.name, route.outcome, route.detail, " ".join(said), sep="\t", flush=True)
 
 
@@ -500,7 +510,7 @@ def main():
         if together:
             batch(together, product)
         for route in asked:
-            if "alone" in route.flags:
+            if "alone" in route.flags and not os.environ.get("ESCAPE_TOGETHER"):
                 batch([route], product)
     finally:
         world.close()

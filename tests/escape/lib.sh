@@ -60,3 +60,18 @@ escape_drive() {
         shift
         box_run "$name" python3 "$ESCAPE/drive.py" "$@"
 }
+
+escape_put_vm() { vm_put "$@"; }
+
+# escape_vm B NAME: a VM with the same, on the kernel of kernel.sh; vm.sh has to be sourced
+escape_vm() {
+        vm_create "$2" && vm_install "$2" "$1" && escape_put "$1" escape_put_vm "$2" && vm_boot "$2" &&
+                vm_sh "$2" "$ESCAPE_SET_UP" </dev/null >/dev/null && box_until 30 vm_run "$2" freezectl health </dev/null
+}
+
+# what takes seconds elsewhere takes ten times as long in an emulated machine
+escape_drive_vm() {
+        local name=$1
+        shift
+        vm_call "$name" 3600 env ESCAPE_PROVE_S=20 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
+}

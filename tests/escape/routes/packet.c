@@ -13,6 +13,7 @@
 #define FRAME 2048
 
 static void *ring;
+static unsigned turn;
 
 static int open_socket(const char *how) {
         const struct tpacket_req req = {
@@ -30,6 +31,7 @@ static int open_socket(const char *how) {
         if (bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0)
                 impossible("bind to host0");
         if (strcmp(how, "ring") == 0) {
+                turn = 0;
                 if (ring)
                         munmap(ring, 4096);
                 if (setsockopt(fd, SOL_PACKET, PACKET_TX_RING, &req, sizeof(req)) < 0)
@@ -54,7 +56,7 @@ static void send_frame(int fd, const char *how) {
                                   .sll_protocol = htons(ETH_P_IP),
                                   .sll_halen = 6,
                                   .sll_ifindex = (int) if_nametoindex("host0") };
-        struct tpacket_hdr *slot = ring;
+        struct tpacket_hdr *slot = ring ? (void *) ((uint8_t *) ring + turn++ % 2 * FRAME) : NULL;
         uint8_t buf[256];
         size_t n = frame(buf);
 
@@ -66,7 +68,6 @@ static void send_frame(int fd, const char *how) {
                 slot->tp_len = (unsigned) n;
                 slot->tp_status = TP_STATUS_SEND_REQUEST;
                 (void) send(fd, NULL, 0, MSG_DONTWAIT);
-                slot->tp_status = TP_STATUS_AVAILABLE;
         } else {
                 (void) send(fd, buf, n, 0);
         }

@@ -38,8 +38,9 @@ static void wait_for_a_neighbour(int fd) {
                                   .sin_port = htons((uint16_t) (ESCAPE_PORT + escape_number())) };
 
         inet_pton(AF_INET, "10.77.0.250", &to.sin_addr);
-        for (;; nap_ms(20))
-                (void) sendto(fd, mark(), strlen(mark()), 0, (struct sockaddr *) &to, sizeof(to));
+        for (;; nap_ms(200))
+                if (system("ip neigh del 10.77.0.250 dev host0 2>/dev/null") != -1)
+                        (void) sendto(fd, mark(), strlen(mark()), 0, (struct sockaddr *) &to, sizeof(to));
 }
 
 static void send_at_a_time(int fd) {

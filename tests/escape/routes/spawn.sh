@@ -34,6 +34,8 @@ bus_setup() {
         mkdir -p /run/dbus-1/system-services /usr/share/dbus-1/system-services
         printf '[D-BUS Service]\nName=org.escape.N%s\nExec=/bin/false\nUser=root\nSystemdService=%s.service\n' "$n" "$job" \
                 >"/usr/share/dbus-1/system-services/org.escape.N$n.service"
+        printf '<busconfig><policy context="default"><allow send_destination="org.escape.N%s"/></policy></busconfig>\n' "$n" \
+                >"/usr/share/dbus-1/system.d/org.escape.N$n.conf"
         job_unit
         systemctl daemon-reload
         busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig
