@@ -8,6 +8,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
@@ -19,12 +20,15 @@
 #define PASS 1
 #define DENY 0
 /* the C library has them */
-#define AF_INET         2
-#define AF_INET6        10
-#define SOCK_STREAM     1
-#define SOCK_DGRAM      2
-#define FRAGMENT_OFFSET 0x1fff
-#define IP_WORDS        (sizeof(struct iphdr) / 4)
+#define AF_INET           2
+#define AF_INET6          10
+#define SOCK_STREAM       1
+#define SOCK_DGRAM        2
+#define SOL_IP            0
+#define SOL_IPV6          41
+#define OPTION_BYTES_SEEN 4096
+#define FRAGMENT_OFFSET   0x1fff
+#define IP_WORDS          (sizeof(struct iphdr) / 4)
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -187,6 +191,32 @@ int isolate_bind4(struct bpf_sock_addr *ctx) {
 SEC("cgroup/bind6")
 int isolate_bind6(struct bpf_sock_addr *ctx) {
         return judge_bind(ctx, ISOLATE_BIND6);
+}
+
+/* Multicast membership, of any kind and direction. */
+static __always_inline int is_membership(__s32 level, __s32 name) {
+        if (level == SOL_IP)
+                return (name >= IP_ADD_MEMBERSHIP && name <= IP_MSFILTER) ||
+                       (name >= MCAST_JOIN_GROUP && name <= MCAST_MSFILTER);
+        return level == SOL_IPV6 &&
+               (name == IPV6_ADD_MEMBERSHIP || name == IPV6_DROP_MEMBERSHIP || name == IPV6_JOIN_ANYCAST ||
+                name == IPV6_LEAVE_ANYCAST || (name >= MCAST_JOIN_GROUP && name <= MCAST_MSFILTER));
+}
+
+/* The kernel itself reports a membership to the network, from a socket of its own, and the group's address is whatever
+ * the caller wants to say. An option longer than what a program may see (a page) is refused by the kernel unless its
+ * length is set to 0, which leaves it as it was. */
+SEC("cgroup/setsockopt")
+int isolate_setsockopt(struct bpf_sockopt *ctx) {
+        struct isolate_attempt a = { .hook = ISOLATE_SETSOCKOPT };
+        __u32 zero = 0;
+        const struct isolate_policy *policy = bpf_map_lookup_elem(&isolate_policy, &zero);
+
+        if (is_membership(ctx->level, ctx->optname) && !(policy && policy->any_protocol))
+                return refuse(&a);
+        if (ctx->optlen > OPTION_BYTES_SEEN)
+                ctx->optlen = 0;
+        return PASS;
 }
 
 /* The remote port stands first in the TCP and UDP header on the way in and second on the way out. */

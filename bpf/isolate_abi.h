@@ -34,6 +34,7 @@
         X(SENDMSG6, "sendmsg6", BPF_CGROUP_UDP6_SENDMSG, CALLS)      \
         X(BIND4, "bind4", BPF_CGROUP_INET4_BIND, CALLS)              \
         X(BIND6, "bind6", BPF_CGROUP_INET6_BIND, CALLS)              \
+        X(SETSOCKOPT, "setsockopt", BPF_CGROUP_SETSOCKOPT, CALLS)    \
         X(EGRESS, "egress", BPF_CGROUP_INET_EGRESS, PACKETS)         \
         X(INGRESS, "ingress", BPF_CGROUP_INET_INGRESS, CALLS)
 
@@ -63,7 +64,7 @@ struct isolate_policy {
 
 /* Per CPU, one entry: what the hooks decided since the hold began. */
 struct isolate_counters {
-        __u64 refused;                 /* socket, connect, sendmsg and bind calls */
+        __u64 refused;                 /* socket, connect, sendmsg, bind and setsockopt calls */
         __u64 dropped_out, dropped_in; /* packets */
         __u64 passed_out, passed_in;
 };
@@ -90,7 +91,7 @@ struct isolate_attempt {
         __u64 t_ns;      /* CLOCK_BOOTTIME */
         __u64 cgroup_id; /* of the caller; for a packet that of its socket */
         __u8 hold[16];
-        __be32 addr[4]; /* remote; v4-mapped for IPv4; 0 for bind and sock_create */
+        __be32 addr[4]; /* remote; v4-mapped for IPv4; 0 for bind, sock_create and setsockopt */
         __u32 times, missed;
         __u32 tgid;             /* of the caller; 0 for a packet: whoever runs then may have nothing to do with it */
         __u16 port, local_port; /* host order; 0: none or unknown */

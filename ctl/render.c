@@ -63,6 +63,7 @@ static const char *const advice[_REASON_MAX] = {
         [REASON_NETNS] =
                 "the container's own network may still have connections; its packets are dropped at the cgroup",
         [REASON_PACKET_SOCKETS] = "contain it: what is frozen opens nothing",
+        [REASON_LOADED_BPF] = "look at what it has attached, and detach it: bpftool prog; bpftool net; bpftool link",
         [REASON_SELFTEST_LEAK] = "treat it as not isolated: cut the host's network from outside",
         [REASON_SELFTEST_CUT] = "check --permit and the host's routes; what is permitted may be down",
         [REASON_SELFTEST_NOT_RUN] = "look again: freezectl status; isolation is in force but was not tried from inside",

@@ -71,7 +71,9 @@
           "A process of the target owns a socket that belongs to another cgroup")                                      \
         X(NETNS, "netns-unreachable", GAP, 4, "A network namespace of the target could not be entered")                \
         X(PACKET_SOCKETS, "packet-sockets", GAP, 4,                                                                    \
-          "A running process of the target may open packet sockets, which bypass isolation")                           \
+          "A running process of the target may open packet sockets or make network devices, which bypass isolation")   \
+        X(LOADED_BPF, "loaded-bpf", GAP, 4,                                                                            \
+          "A process of the target has BPF programs in the kernel, which run on whatever is done to it")               \
         X(SELFTEST_LEAK, "selftest-leak", GAP, 4, "The self-test got a byte out of the held cgroup")                   \
         X(SELFTEST_CUT, "selftest-cut", GAP, 4, "The self-test could not reach a permitted address")                   \
         X(SELFTEST_NOT_RUN, "selftest-not-run", GAP, 4, "The self-test could not be run inside the target")            \

@@ -76,6 +76,12 @@ static bool is_gone(int error) {
         return error == ENOENT || error == ESRCH;
 }
 
+/* A map alone does nothing. */
+static bool is_bpf_program(const char *link) {
+        return strcmp(link, "anon_inode:bpf-prog") == 0 || strncmp(link, "anon_inode:bpf_link", 19) == 0 ||
+               strncmp(link, "anon_inode:bpf-link", 19) == 0;
+}
+
 /* task: /proc/PID/task/TID */
 static void add_sockets(const char *task, struct reading *r) {
         char path[64];
@@ -103,6 +109,7 @@ static void add_sockets(const char *task, struct reading *r) {
                 link[n] = 0;
                 if (sscanf(link, "socket:[%llu]", &inode) == 1 && claims_add(&r->d->sockets, inode, r->group) < 0)
                         r->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                r->gaps |= is_bpf_program(link) ? reason_bit(REASON_LOADED_BPF) : 0;
         }
         (void) closedir(d);
 }

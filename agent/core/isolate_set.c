@@ -53,10 +53,15 @@ static void fill_telling(bool ring, struct isolate_telling *ret) {
 
 static int take_fds(const struct isolate_bpf *skel, struct isolate_set *ret) {
         const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
-                [ISOLATE_CREATE] = skel->progs.isolate_create,     [ISOLATE_CONNECT4] = skel->progs.isolate_connect4,
-                [ISOLATE_CONNECT6] = skel->progs.isolate_connect6, [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4,
-                [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6, [ISOLATE_BIND4] = skel->progs.isolate_bind4,
-                [ISOLATE_BIND6] = skel->progs.isolate_bind6,       [ISOLATE_EGRESS] = skel->progs.isolate_egress,
+                [ISOLATE_SETSOCKOPT] = skel->progs.isolate_setsockopt,
+                [ISOLATE_CREATE] = skel->progs.isolate_create,
+                [ISOLATE_CONNECT4] = skel->progs.isolate_connect4,
+                [ISOLATE_CONNECT6] = skel->progs.isolate_connect6,
+                [ISOLATE_SENDMSG4] = skel->progs.isolate_sendmsg4,
+                [ISOLATE_SENDMSG6] = skel->progs.isolate_sendmsg6,
+                [ISOLATE_BIND4] = skel->progs.isolate_bind4,
+                [ISOLATE_BIND6] = skel->progs.isolate_bind6,
+                [ISOLATE_EGRESS] = skel->progs.isolate_egress,
                 [ISOLATE_INGRESS] = skel->progs.isolate_ingress,
         };
         struct isolate_set s = { .loaded = true };

@@ -24,7 +24,17 @@ static const struct {
         bool guarded; /* where the guard is live */
 } uncovered[] = {
         { "packet-sockets",
-          "AF_PACKET and AF_XDP sockets bypass cgroup programs; a process that can make one needs CAP_NET_RAW", true },
+          "AF_PACKET and AF_XDP sockets, and devices like tun, bypass cgroup programs; a process that can make one "
+          "needs CAP_NET_RAW or CAP_NET_ADMIN",
+          true },
+        { "queued-packets",
+          "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", false },
+        { "kernel-packets",
+          "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds",
+          false },
+        { "kernel-helpers", "a program that the kernel starts itself (core_pattern, modprobe) is in no unit", false },
+        { "loaded-bpf",
+          "BPF programs that a service has attached run on: a receipt tells of those that it still has open", false },
         { "vsock", "AF_VSOCK has no cgroup hook", true },
         { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's", false },
         { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target", true },

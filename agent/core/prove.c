@@ -72,7 +72,11 @@ static void read_uplinks(struct agent *a, const struct hold *h, struct proof *p)
                         p->gaps |= reason_bit(REASON_UPLINK);
 }
 
-/* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. */
+#define WAYS_AROUND (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
+
+/* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. CAP_NET_ADMIN makes devices:
+ * what is written to a tun is forwarded by the host, and is nobody's socket's; and it has the kernel itself ask for
+ * addresses. */
 static bool may_open_packet_sockets(pid_t pid) {
         char path[32];
         _cleanup_free_ char *status = NULL;
@@ -83,7 +87,7 @@ static bool may_open_packet_sockets(pid_t pid) {
                 return false; /* gone meanwhile */
         line = strstr(status, "\nCapPrm:");
         /* FAIL-CLOSED: a process whose capabilities cannot be read may have it */
-        return !line || strtoull(line + strlen("\nCapPrm:"), NULL, 16) & (UINT64_C(1) << CAP_NET_RAW);
+        return !line || strtoull(line + strlen("\nCapPrm:"), NULL, 16) & WAYS_AROUND;
 }
 
 /* Who is frozen cannot open anything; who is only isolated can. */

@@ -285,7 +285,7 @@ class World:
     """The namespace outside and the witness in it."""
     # an address that is there only now and then: packets wait for it
     VISITOR = """while :; do
-            sleep 1.2; ip address add 10.77.0.250/24 dev outside0; sleep 0.2; ip address del 10.77.0.250/24 dev outside0
+            sleep 0.6; ip address add 10.77.0.250/24 dev outside0; sleep 0.6; ip address del 10.77.0.250/24 dev outside0
     done 2>/dev/null"""
 
     def __init__(self, rows):
@@ -299,8 +299,7 @@ class World:
         knocks = [f"{'t' if 'knock-tcp' in r.flags else 'u'}{r.number}" for r in rows if r.flags & {"knock-tcp", "knock-udp"}]
         self.witness = subprocess.Popen(["ip", "netns", "exec", "outside", f"{HERE}/bin/witness", *knocks], stdin=subprocess.DEVNULL)
 
-    @staticmethod
-    def net():
+    def net(self):
         run("sh", "-c", "ip netns del outside; ip link del host0 || { ip link set host0 down && ip link set host0 name cable0; }")
         got = run("sh", "-ec", """
             ip netns add outside

@@ -61,7 +61,7 @@ static inline void keep_no_raw(void *userdata) {
         (void) userdata;
         if (syscall(SYS_capget, &header, data) < 0)
                 _exit(1);
-        data[0].effective = data[0].permitted &= ~(1U << CAP_NET_RAW);
+        data[0].effective = data[0].permitted &= ~(1U << CAP_NET_RAW | 1U << CAP_NET_ADMIN);
         if (syscall(SYS_capset, &header, data) < 0)
                 _exit(1);
 }

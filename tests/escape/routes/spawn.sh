@@ -30,17 +30,24 @@ socket_setup() {
         systemctl daemon-reload && systemctl start "$job.socket"
 }
 socket() { python3 -c "import socket as s; s.socket(s.AF_UNIX, s.SOCK_DGRAM).sendto(b'x', '/run/escape/$n.activate')"; }
+# a call to a name that the job never takes waits for it: a name for each call
 bus_setup() {
-        mkdir -p /run/dbus-1/system-services /usr/share/dbus-1/system-services
-        printf '[D-BUS Service]\nName=org.escape.N%s\nExec=/bin/false\nUser=root\nSystemdService=%s.service\n' "$n" "$job" \
-                >"/usr/share/dbus-1/system-services/org.escape.N$n.service"
-        printf '<busconfig><policy context="default"><allow send_destination="org.escape.N%s"/></policy></busconfig>\n' "$n" \
+        mkdir -p /usr/share/dbus-1/system-services
+        for i in $(seq 200); do
+                printf '[D-BUS Service]\nName=org.escape.N%s.i%s\nExec=/bin/false\nUser=root\nSystemdService=%s.service\n' "$n" "$i" "$job" \
+                        >"/usr/share/dbus-1/system-services/org.escape.N$n.i$i.service"
+        done
+        printf '<busconfig><policy context="default"><allow send_destination_prefix="org.escape"/></policy></busconfig>\n' \
                 >"/usr/share/dbus-1/system.d/org.escape.N$n.conf"
         job_unit
         systemctl daemon-reload
         busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig
+        i=0
 }
-bus() { busctl --timeout=1 call "org.escape.N$n" / org.freedesktop.DBus.Peer Ping; }
+bus() {
+        i=$((i + 1))
+        timeout 0.1 busctl call "org.escape.N$n.i$i" / org.freedesktop.DBus.Peer Ping
+}
 # armed by the service while it ran: later jobs of someone else
 timer() { systemd-run --quiet --collect --on-active=1 --timer-property=AccuracySec=10ms --setenv="ESCAPE_N=$n" "$bin/say" udp; }
 crond_setup() {
