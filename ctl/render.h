@@ -45,6 +45,9 @@ void render_receipt(const struct page *p, const struct receipt *r);
 void render_told(const struct page *p, const json_t *told, const char *host, int code);
 /* One of a receipt's or a hold's targets. */
 void render_target(const struct page *p, const json_t *target, const char *verb);
+/* What somebody undid of a hold, or of all, and the agent put back: how often, and after how long. Nothing when that is
+ * nothing. */
+void render_repaired(const struct page *p, const json_t *repaired);
 /* What the processes of a hold tried while they were held. */
 void render_tried(const struct page *p, const json_t *tried);
 /* Names of the targets, "beacon.service, +2 more". */

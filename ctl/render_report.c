@@ -49,6 +49,7 @@ static void render_hold(const struct page *p, const json_t *hold) {
         json_array_foreach(json_object_get(hold, "targets"), i, t) if (json_is_object(t))
                 render_target(p, t, member_str(hold, "verb"));
         render_tried(p, json_object_get(hold, "tried"));
+        render_repaired(p, json_object_get(hold, "repaired"));
         render_reasons(p, hold, "reasons");
         fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
 }
@@ -108,6 +109,14 @@ static void render_counters(const struct page *p, json_t *counters) {
         }
 }
 
+static void render_watch(const struct page *p, const json_t *w) {
+        if (!json_is_object(w))
+                return;
+        render_row(p, "watch", "%" PRId64 " events told by the %s, %" PRId64 " looks", member_int(w, "events", 0),
+                   CLEAN(member_str(w, "source")), member_int(w, "checks", 0));
+        render_repaired(p, w);
+}
+
 static void render_agent(const struct page *p, const json_t *a) {
         if (!json_is_object(a))
                 return;
@@ -147,6 +156,7 @@ void render_health(const struct page *p, const struct receipt *r, int code) {
         if (json_is_object(holds))
                 render_row(p, "holds", "%" PRId64 " active, %" PRId64 " of them partial",
                            member_int(holds, "active", 0), member_int(holds, "partial", 0));
+        render_watch(p, json_object_get(h, "watch"));
         if (json_array_size(json_object_get(holds, "orphans")) > 0)
                 render_row(p, "ORPHANS", "%zu holds are in force that the ledger does not know",
                            json_array_size(json_object_get(holds, "orphans")));

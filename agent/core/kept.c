@@ -3,6 +3,11 @@
 
 #include <bpf/bpf.h>
 
+#include "agent/util/clock.h"
+
+/* longer than any kernel's tick */
+#define TICKS_MS 20
+
 static void open_hook(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
                       enum isolate_hook h) {
         struct isolate_link link;
@@ -19,9 +24,6 @@ static void open_hook(struct kept *k, const struct isolate *i, const struct comm
 
 void kept_open(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
         *k = KEPT_NULL;
-        /* first: what is unpinned after this is seen to be */
-        if (isolate_stat(i, hold, &k->pins) < 0)
-                k->pins = (struct stat) { 0 };
         for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
                 open_hook(k, i, hold, cgroup_id, h);
 }
@@ -64,18 +66,26 @@ static bool is_lost(const struct kept *k, enum isolate_hook h, uint64_t cgroup_i
         return k->prog_id[h] != 0 && !is_attached(k, h, cgroup_id);
 }
 
+/* Times of files go by the kernel's ticks: what is changed twice in one of them looks changed once. */
+static bool is_settled(const struct stat *s) {
+        return clock_wall_ms() - ((int64_t) s->st_mtim.tv_sec * 1000 + s->st_mtim.tv_nsec / 1000000) > TICKS_MS;
+}
+
 /* One call as long as nothing in the directory changed, and it is the same. */
 static bool lost_pins(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
         struct stat now;
+        bool settled;
 
         if (isolate_stat(i, hold, &now) < 0)
                 return true;
-        if (is_same(&now, &k->pins))
+        if (k->settled && is_same(&now, &k->pins))
                 return false;
+        settled = is_settled(&now);
         for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
                 if (k->link[h] >= 0 && !is_pinned(k, i, hold, cgroup_id, h))
                         return true;
         k->pins = now;
+        k->settled = settled;
         return false;
 }
 
@@ -119,8 +129,7 @@ int kept_mend(struct kept *k, struct isolate *i, const struct command_id *hold, 
                 if (r < 0 && first == 0)
                         first = r;
         }
-        if (isolate_stat(i, hold, &k->pins) < 0)
-                k->pins = (struct stat) { 0 };
+        k->settled = false;
         return first;
 }
 

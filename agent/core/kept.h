@@ -11,6 +11,7 @@ struct kept {
         int link[_ISOLATE_HOOK_MAX], prog[_ISOLATE_HOOK_MAX]; /* -EBADF: was not attached when it was opened */
         uint32_t prog_id[_ISOLATE_HOOK_MAX];
         struct stat pins; /* of their directory, when all were there */
+        bool settled;     /* and it had been as it was for so long that a later change shows in its time */
 };
 
 #define KEPT_NONE \

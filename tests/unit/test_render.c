@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_report.c ctl/render_order.c ctl/render_trust.c */
-/* LINK: ctl/render_tried.c */
+/* LINK: ctl/render_tried.c ctl/render_repaired.c */
 /* LINK: ctl/receipt.c ctl/hosts.c ctl/trustfile.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -334,6 +334,8 @@ static void status_shows_what_the_kernel_says_beside_what_was_recorded(void **st
         struct receipt r = receipt_of(
                 "{\"holds\":[{\"id\":\"" ID
                 "\",\"verb\":\"contain\",\"state\":\"partial\",\"recorded\":\"contained\",\"reasons\":[\"link-lost\"],"
+                "\"repaired\":{\"repairs\":{\"thaw\":3,\"link\":0},\"failed\":0,\"latency_us\":{\"last\":84,\"worst\":"
+                "912}},"
                 "\"targets\":[{\"target\":\"unit:a.service\",\"frozen\":true}],\"severity\":\"P0\",\"incident\":\"SA-"
                 "20261120-001\",\"held_ms\":65000,"
                 "\"lease_left_ms\":60000},{\"id\":\"ff\",\"state\":\"contained\",\"verb\":\"freeze\",\"targets\":[{"
@@ -348,6 +350,9 @@ static void status_shows_what_the_kernel_says_beside_what_was_recorded(void **st
         assert_has(text, "PARTIAL a.service (contain) for 1 min 5 s");
         assert_has(text, "contained, which the kernel does not bear out now");
         assert_has(text, "ends by itself in 1 min");
+        assert_has(text, "3 x thawed");
+        assert_lacks(text, "x a program detached");
+        assert_has(text, "the last after 84 us, the slowest after 912 us");
         assert_has(text, "link-lost: ");
         assert_has(text, "b.service");
         free(text);
