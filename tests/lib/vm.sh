@@ -123,7 +123,8 @@ vm_make_disk() {
         truncate -s "$VM_DISK" "$dir/disk.new" && mke2fs -q -t ext4 -d "$dir/root" "$dir/disk.new" && mv "$dir/disk.new" "$dir/disk"
 }
 
-# panic=-1 with -no-reboot: who reboots or panics switches itself off, and each boot is a qemu and a capture of its own.
+# panic=-1 with -no-reboot: who reboots or panics switches itself off, and each boot is a qemu and a capture of its own. Without
+# no_timer_check the kernel panics when this machine is too busy to give it its timer's ticks in time.
 vm_power() {
         local name=$1 dir boot i
         local -a qemu
@@ -136,7 +137,7 @@ vm_power() {
         qemu=(qemu-system-x86_64 -accel tcg -machine q35 -cpu max -smp 2 -m "$VM_MEMORY"
                 -nodefaults -no-user-config -display none -no-reboot
                 -kernel "$dir/kernel/vmlinuz" -initrd "$dir/kernel/initrd" -serial "file:$dir/console"
-                -append "console=ttyS0 quiet panic=-1 mitigations=off systemd.show_status=no $*"
+                -append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off systemd.show_status=no $*"
                 -drive "file=$dir/disk,format=raw,if=virtio"
                 -netdev tap,id=net,ifname=outside0,script=no,downscript=no,vnet_hdr=off
                 -device "virtio-net-pci,netdev=net,mac=$VM_MAC" -object "filter-dump,id=dump,netdev=net,file=$(vm_capture "$name")"

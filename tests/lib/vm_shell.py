@@ -54,7 +54,10 @@ class Port:
                     return session, kind, data
             if end and not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
                 return None
-            data = os.read(self.fd, CHUNK)
+            try:
+                data = os.read(self.fd, CHUNK)
+            except ConnectionResetError:
+                data = b""
             if not data:
                 self.buffer = b""
                 return None
