@@ -38,6 +38,10 @@ static const struct {
         { "vsock", "AF_VSOCK has no cgroup hook", true },
         { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's", false },
         { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target", true },
+        { "overruled",
+          "a program that root attaches above can take back a refused call (bpf_set_retval), though not a dropped "
+          "packet",
+          false },
         { "signals", "a frozen process can still be killed from outside", true },
 };
 

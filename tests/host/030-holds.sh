@@ -324,14 +324,14 @@ turns "three" three free
 turns "raw" raw free
 is "nothing is held" "$(box_run host freezectl status --json | box_run host jq -r 'select(.report) | .report.holds | length')" 0
 is "no program is attached anywhere in the box" "$(bpftool cgroup tree "$(box_cgroup host)" 2>/dev/null | grep -c isolate_)" 0
-is "no pin is left" "$(box_run host find /sys/fs/bpf/freezed -mindepth 1)" ""
+is "no pin is left" "$(box_run host find /sys/fs/bpf/freezed -regextype posix-extended -regex '.*/[0-9a-f]{32}(/.*)?')" ""
 left() { for id in $LINKS; do bpftool link show id "$id" 2>/dev/null; done; }
 if [ -n "${LINKS// /}" ]; then is "no link that a receipt named is left" "$(left)" ""; else not_ok "no receipt named a link"; fi
 is "no cgroup is left" "$(cgroups)" "$before"
 order alice contain one.service
 links_seen
 refute "all of which is there while something is held: links" test -z "$(left)"
-refute "pins" test -z "$(box_run host find /sys/fs/bpf/freezed -mindepth 1)"
+refute "pins" test -z "$(box_run host find /sys/fs/bpf/freezed -regextype posix-extended -regex '.*/[0-9a-f]{32}(/.*)?')"
 refute "programs" test "$(bpftool cgroup tree "$(box_cgroup host)" 2>/dev/null | grep -c isolate_)" = 0
 release "$ID"
 

@@ -130,7 +130,7 @@ still() {
 hooks=$(grep -cE "^ +X\([A-Z0-9]+, \".*(CALLS|PACKETS)\)" bpf/isolate_abi.h)
 held() { frozen && [ "$(links)" -eq "$hooks" ] && still; }
 free() { ! frozen && [ "$(links)" -eq 0 ] && alive heart; }
-nothing_left() { [ -z "$(ls -A "$T/bpf/freezed")" ] && ! bpftool cgroup tree "$CG" | grep isolate_; }
+nothing_left() { [ -z "$(ls "$T/bpf/freezed" | grep -xE "[0-9a-f]{32}")" ] && ! bpftool cgroup tree "$CG" | grep isolate_; }
 
 for who in alice bob; do ssh-keygen -q -t ed25519 -N '' -f "$T/$who" || exit; done
 "$B/freezectl" trust init --fleet test --responder alice="$T/alice.pub" --responder bob="$T/bob.pub" --key "$T/alice" --key "$T/bob" --out "$T/trust.json" >/dev/null || exit

@@ -17,7 +17,7 @@
 #   frozen / links [UNIT]          what the kernel's files and bpftool say of it
 #   held / alive [UNIT]            the beacon: frozen, isolated, no beat and no byte for 300 ms; the contrary
 #   core_is_up                     the agent answers
-#   nothing_left                   no pin, no program and no frozen cgroup anywhere in the box
+#   nothing_left                   no pin of a hold, no program and no frozen cgroup anywhere in the box
 
 HOST=host
 # how many programs isolate a cgroup
@@ -108,7 +108,7 @@ core_is_up() {
 nothing_left() {
         local cgroup
         cgroup=$(box_cgroup "$HOST")
-        [ -z "$(run ls -A -I attempts /sys/fs/bpf/freezed)" ] && ! bpftool cgroup tree "$cgroup" 2>/dev/null | grep isolate_ &&
+        [ -z "$(run ls /sys/fs/bpf/freezed | grep -xE '[0-9a-f]{32}')" ] && ! bpftool cgroup tree "$cgroup" 2>/dev/null | grep isolate_ &&
                 ! grep -rlx --include=cgroup.events 'frozen 1' "$cgroup"
 }
 
