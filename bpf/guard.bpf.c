@@ -8,7 +8,9 @@
  *
  * What root can do all the same: load a kernel module, kexec, write to /dev/mem or to the disk below the file system,
  * reboot, take over PID 1 or a process of the core that it had prepared before the first hold, have the memory of the
- * host run out. */
+ * host run out. What a service that is only isolated can do all the same: have the kernel send what waits in an AF_XDP
+ * socket of before by poll(2), which no hook sees, and talk through one end of a socket pair whose other end it had
+ * given away before. */
 
 #include "bpf/guard_find.h"
 

@@ -65,6 +65,9 @@ enum guard_kind {
         GUARD_OWN_MAP,   /* map id */
 };
 
+/* agent/core/fencefile.h */
+#define GUARD_FENCE "zz-freezed-hold.conf"
+
 #define GUARD_TREE 1U /* it and all below it */
 
 struct guard_own {

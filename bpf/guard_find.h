@@ -208,12 +208,22 @@ static __always_inline __u32 own(__u64 id, __u32 dev, enum guard_kind kind) {
         return flags ? *flags : 0;
 }
 
+/* The drop-in that keeps the service manager from a held unit. It is replaced whenever a hold more or less wants it, so
+ * it is known by its name. */
+static __always_inline bool is_fence(struct dentry *dentry) {
+        char name[24] = {};
+
+        return bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(dentry, d_name.name)) > 0 &&
+               bpf_strncmp(name, sizeof(name), GUARD_FENCE) == 0;
+}
+
 /* GUARD_TREE for what is the core's own or lies in it, GUARD_ABOVE for what leads there. */
 static __always_inline __u32 own_dentry(struct dentry *dentry) {
         const __u32 dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+        struct dentry *self = dentry;
 
         if (dev != guard_state.pins_dev && dev != guard_state.state_dev)
-                return 0;
+                return is_fence(dentry) ? GUARD_TREE : 0;
         for (int i = 0; i < GUARD_DEPTH_MAX && dentry; i++) {
                 struct inode *inode = BPF_CORE_READ(dentry, d_inode);
                 __u32 flags = inode ? own(BPF_CORE_READ(inode, i_ino), dev, GUARD_OWN_INODE) : 0;
@@ -225,7 +235,7 @@ static __always_inline __u32 own_dentry(struct dentry *dentry) {
                         break;
                 dentry = parent;
         }
-        return 0;
+        return is_fence(self) ? GUARD_TREE : 0;
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt) {

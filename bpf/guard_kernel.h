@@ -83,8 +83,12 @@ struct inode {
         struct super_block *i_sb;
         void *i_private;
 };
+struct qstr {
+        const unsigned char *name;
+};
 struct dentry {
         struct dentry *d_parent;
+        struct qstr d_name;
         struct inode *d_inode;
         struct super_block *d_sb;
 };

@@ -338,7 +338,7 @@ void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *re
         const struct hold *h = hold_set_find(a->holds, hold);
         struct sites *sites = held_find(&a->held, hold);
 
-        guard_lift(a, hold);
+        guard_let_thaw(a, hold);
         for (size_t i = 0; h && sites && i < sites->n; i++) {
                 thaw_site(a, h, &sites->v[i], ret);
                 alive();

@@ -10,6 +10,7 @@
 
 #include "agent/core/agent.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/fencefile.h"
 #include "agent/core/guard_trial.h"
 #include "agent/core/guard_want.h"
 #include "agent/util/fault.h"
@@ -38,6 +39,8 @@ static const struct {
         GUARD_TABLE(X)
 #undef X
 };
+
+_Static_assert(sizeof(GUARD_FENCE) == sizeof(FENCEFILE_NAME), "the programs know the fence by its name");
 
 struct guard {
         char *dir;              /* PINS/guard */
@@ -363,7 +366,7 @@ static int map_open(const struct guard *g, const char *name) {
         return bpf_obj_get(path);
 }
 
-static int apply(struct guard *g, struct agent *a, const struct command_id *but) {
+static int apply(struct guard *g, struct agent *a, const struct command_id *thawed) {
         _cleanup_(guard_want_done) struct guard_want want = { 0 };
         _cleanup_(keys_done) struct keys ids = { 0 }, names = { 0 };
         _cleanup_close_ int holds = map_open(g, "guard_holds"), paths = map_open(g, "guard_paths");
@@ -376,7 +379,7 @@ static int apply(struct guard *g, struct agent *a, const struct command_id *but)
         if (r == 0)
                 r = keys_read(paths, sizeof(struct guard_path), &names);
         if (r == 0)
-                r = guard_want_holds(a, but, &want);
+                r = guard_want_holds(a, thawed, &want);
         if (r == 0)
                 r = put_holds(holds, paths, &want);
         if (state && want.n_holds > 0) {
@@ -406,8 +409,8 @@ static int apply(struct guard *g, struct agent *a, const struct command_id *but)
         return 0;
 }
 
-static void update(struct agent *a, const struct command_id *but) {
-        const int r = a->guard ? apply(a->guard, a, but) : 0;
+static void update(struct agent *a, const struct command_id *thawed) {
+        const int r = a->guard ? apply(a->guard, a, thawed) : 0;
 
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "guard"), "The guard does not have every hold: %s",
@@ -418,7 +421,7 @@ void guard_update(struct agent *a) {
         update(a, NULL);
 }
 
-void guard_lift(struct agent *a, const struct command_id *hold) {
+void guard_let_thaw(struct agent *a, const struct command_id *hold) {
         update(a, hold);
 }
 

@@ -36,7 +36,7 @@ void guard_each_layer(const struct guard *g, void (*fn)(const char *id, int erro
 /* Makes what is guarded agree with the holds of the agent and their sites. To be called before anything is frozen, and
  * after anything else that changes them. */
 void guard_update(struct agent *a);
-/* The same, but for one hold: before it is undone. */
-void guard_lift(struct agent *a, const struct command_id *hold);
+/* Before a hold is thawed: what it froze may be touched again. It stays isolated until it is gone. */
+void guard_let_thaw(struct agent *a, const struct command_id *hold);
 /* Lets PID 1 freeze the unit's cgroup for itself, which is how it learns of it; and no longer. */
 void guard_let_manager(struct agent *a, uint64_t cgroup_id, bool may);

@@ -111,7 +111,7 @@ static int want_site(const struct agent *a, const struct site *s, uint32_t flags
 
 struct orphans {
         struct agent *a;
-        const struct command_id *but;
+        const struct command_id *thawed;
         struct guard_want *want;
 };
 
@@ -122,17 +122,19 @@ static int want_orphan(const struct command_id *hold, void *userdata) {
         size_t n;
         int r = 0;
 
-        if (hold_set_find(o->a->holds, hold) || (o->but && command_id_equal(hold, o->but)))
+        if (hold_set_find(o->a->holds, hold))
                 return 0;
         n = isolate_cgroups(o->a->isolate, hold, ids, ELEMENTSOF(ids));
         for (size_t i = 0; i < n && r == 0; i++) {
                 struct isolate_link links[_ISOLATE_HOOK_MAX];
-                uint32_t flags = isolate_marked(o->a->isolate, hold, ids[i]) ? GUARD_FROZEN : 0;
+                const bool is_thawed = o->thawed && command_id_equal(hold, o->thawed);
+                uint32_t flags = !is_thawed && isolate_marked(o->a->isolate, hold, ids[i]) ? GUARD_FROZEN : 0;
 
                 isolate_read(o->a->isolate, hold, ids[i], links);
                 for (size_t k = 0; k < _ISOLATE_HOOK_MAX; k++)
                         flags |= links[k].link_id ? GUARD_ISOLATED : 0;
-                r = want_id(o->want, ids[i], flags);
+                if (flags)
+                        r = want_id(o->want, ids[i], flags);
         }
         /* at which level they are is not written down */
         if (n > 0)
@@ -140,7 +142,7 @@ static int want_orphan(const struct command_id *hold, void *userdata) {
         return r;
 }
 
-int guard_want_holds(struct agent *a, const struct command_id *but, struct guard_want *ret) {
+int guard_want_holds(struct agent *a, const struct command_id *thawed, struct guard_want *ret) {
         struct guard_want w = { 0 };
         int r = 0;
 
@@ -148,16 +150,16 @@ int guard_want_holds(struct agent *a, const struct command_id *but, struct guard
                 const struct hold *h = hold_set_at(a->holds, i);
                 const struct sites *sites = held_find(&a->held, &h->id);
                 const struct verb_info *v = verb_info(h->verb);
+                const bool is_thawed = h->state == HOLD_RELEASING || (thawed && command_id_equal(&h->id, thawed));
+                const uint32_t flags =
+                        (v->isolates ? GUARD_ISOLATED : 0) | (v->freezes && !is_thawed ? GUARD_FROZEN : 0);
 
-                if (h->state == HOLD_RELEASING || (but && command_id_equal(&h->id, but)))
-                        continue;
-                for (size_t k = 0; sites && k < sites->n && r == 0; k++)
+                for (size_t k = 0; flags && sites && k < sites->n && r == 0; k++)
                         if (sites->v[k].missing == REASON_NONE)
-                                r = want_site(a, &sites->v[k],
-                                              (v->isolates ? GUARD_ISOLATED : 0) | (v->freezes ? GUARD_FROZEN : 0), &w);
+                                r = want_site(a, &sites->v[k], flags, &w);
         }
         if (r == 0 && a->isolate)
-                r = isolate_each(a->isolate, want_orphan, &(struct orphans) { .a = a, .but = but, .want = &w });
+                r = isolate_each(a->isolate, want_orphan, &(struct orphans) { .a = a, .thawed = thawed, .want = &w });
         if (r < 0)
                 guard_want_done(&w);
         else

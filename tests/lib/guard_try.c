@@ -5,6 +5,7 @@
  *   guard_try CALL [ARG]          one
  *   guard_try --serve IN OUT      each line of the fifo IN is one; the answers go to OUT, line by line
  *   guard_try --listen            makes @outside.stream and @outside.datagram and stays
+ *   guard_try --cost              prints what some calls take, in ns each
  *
  * What `keep` opened stays open for the calls after it. */
 
@@ -18,6 +19,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +30,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int kept_packet = -1, kept_stream = -1, kept_outside = -1, kept_pair[2] = { -1, -1 };
@@ -210,6 +213,54 @@ static long writev_file(const char *arg) {
         return fd < 0 ? -1 : syscall(SYS_writev, fd, &v, 1);
 }
 
+/* FILE,OWN,PID: writes OWN while another thread of the same memory makes PID of it, until PID is somewhere else. */
+static char racing[2][16];
+
+static int flip(void *text) {
+        for (;;) {
+                memcpy(text, racing[0], sizeof(racing[0]));
+                memcpy(text, racing[1], sizeof(racing[1]));
+        }
+        return 0;
+}
+
+static bool has_left(const char *pid, const char *before) {
+        char path[64], now[256] = "";
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/proc/%s/cgroup", pid);
+        f = fopen(path, "re");
+        if (!f || !fgets(now, sizeof(now), f))
+                now[0] = 0;
+        (void) (f ? fclose(f) : 0);
+        return before[0] ? strcmp(now, before) != 0 : false;
+}
+
+static long race(const char *arg) {
+        static char text[16], stack[65536] __attribute__((aligned(16)));
+        char file[256], before[256] = "", path[64];
+        FILE *f;
+        int fd, child;
+        bool left = false;
+
+        (void) sscanf(arg, "%255[^,],%15[^,],%15s", file, racing[0], racing[1]);
+        (void) snprintf(path, sizeof(path), "/proc/%s/cgroup", racing[1]);
+        f = fopen(path, "re");
+        if (!f || !fgets(before, sizeof(before), f))
+                return -1;
+        (void) fclose(f);
+        fd = open(file, O_WRONLY | O_CLOEXEC);
+        child = clone(flip, stack + sizeof(stack), CLONE_VM | SIGCHLD, text);
+        for (int k = 0; k < 2000 && !left; k++) {
+                (void) !write(fd, text, strlen(racing[0]));
+                left = k % 16 == 15 && has_left(racing[1], before);
+        }
+        (void) kill(child, SIGKILL);
+        (void) waitpid(child, NULL, 0);
+        errno = EPERM;
+        return left ? 0 : -1;
+}
+
 static long bpf_call(int cmd, union bpf_attr *attr) {
         return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
 }
@@ -250,6 +301,7 @@ static const struct {
         { "detach", detach_link },
         { "open-map", open_map },
         { "kill-from", kill_from },
+        { "race", race },
 };
 
 static const char *answer(const char *name, const char *arg) {
@@ -291,11 +343,62 @@ static int stay(void) {
                 (void) pause();
 }
 
+static long cost_connect(int fd) {
+        socklen_t n;
+        const struct sockaddr_un a = name_of("@outside.datagram", &n);
+
+        return connect(fd, (const struct sockaddr *) &a, n);
+}
+
+static long cost_write(int fd) {
+        (void) fd;
+        static int null = -1;
+
+        null = null < 0 ? open("/dev/null", O_WRONLY | O_CLOEXEC) : null;
+        return write(null, "x", 1);
+}
+
+static long cost_open(int fd) {
+        (void) fd;
+        return close(open("/root/.cost", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
+static long cost_signal(int fd) {
+        (void) fd;
+        return kill(getpid(), SIGURG);
+}
+
+static int cost(void) {
+        static const struct {
+                const char *name;
+                long (*fn)(int fd);
+        } costs[] = {
+                { "connect", cost_connect }, { "write", cost_write }, { "open", cost_open }, { "signal", cost_signal }
+        };
+        const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), rounds = 20000;
+
+        for (size_t i = 0; i < sizeof(costs) / sizeof(*costs); i++) {
+                struct timespec a, b;
+
+                (void) clock_gettime(CLOCK_MONOTONIC, &a);
+                for (int k = 0; k < rounds; k++)
+                        if (costs[i].fn(fd) < 0)
+                                return 1;
+                (void) clock_gettime(CLOCK_MONOTONIC, &b);
+                (void) printf("%s %lld%s", costs[i].name,
+                              ((b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec - a.tv_nsec) / rounds,
+                              i + 1 < sizeof(costs) / sizeof(*costs) ? ", " : "\n");
+        }
+        return 0;
+}
+
 int main(int argc, char **argv) {
         if (argc == 4 && strcmp(argv[1], "--serve") == 0)
                 return serve(argv[2], argv[3]);
         if (argc == 2 && strcmp(argv[1], "--listen") == 0)
                 return stay();
+        if (argc == 2 && strcmp(argv[1], "--cost") == 0)
+                return cost();
         if (argc < 2)
                 return 2;
         (void) puts(answer(argv[1], argc > 2 ? argv[2] : ""));

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/hosthold.c agent/core/hostparts.c agent/core/hostset.c agent/core/management.c agent/core/netns.c agent/core/uplink.c */
+/* LINK: agent/core/hostparts.c */
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */
 /* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
 /* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/reload.c */
 /* LINK: agent/core/guard.c agent/core/guard_want.c agent/core/guard_trial.c */
+/* LINK: agent/core/subtree.c */
+/* LINK: agent/core/hosthold.c agent/core/hostset.c agent/core/uplink.c agent/core/netns.c agent/core/management.c */
 /* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
 /* LINK: agent/core/foreign.c agent/core/unfrozen.c */
 /* LINK: agent/core/tried.c */
@@ -106,6 +108,7 @@ static void what_is_held_is_guarded_until_it_is_let_go_of(void **state) {
         guard_want_done(&want);
         assert_int_equal(guard_want_holds(&agent, &one, &want), 0);
         assert_int_equal(guard_want_flags(&want, cage.id), GUARD_ISOLATED);
+        assert_int_equal(guard_want_flags(&want, above.st_ino), 0);
         guard_want_done(&want);
         (void) let_go(1);
         (void) let_go(2);
@@ -145,9 +148,12 @@ static void a_hold_that_the_ledger_forgot_is_guarded_by_its_pins(void **state) {
         assert_int_equal(guard_want_flags(&want, cage.id), GUARD_FROZEN | GUARD_ISOLATED);
         guard_want_done(&want);
         assert_int_equal(guard_want_holds(&agent, &one, &want), 0);
-        assert_int_equal(guard_want_flags(&want, cage.id), 0);
+        assert_int_equal(guard_want_flags(&want, cage.id), GUARD_ISOLATED);
         guard_want_done(&want);
         assert_int_equal(isolate_drop(agent.isolate, &one), 0);
+        assert_int_equal(guard_want_holds(&agent, NULL, &want), 0);
+        assert_int_equal(guard_want_flags(&want, cage.id), 0);
+        guard_want_done(&want);
         cage_freeze(&cage, false);
 }
 
