@@ -121,6 +121,16 @@ EOF
         release "$ID"
         order alice contain container:web-9
         is "one that is not there is no target" "$ANSWER" "refused no-such-target"
+
+        # --- made anew
+        box_sh host 'echo 1 >/sys/fs/cgroup/more.slice/web-2/cgroup.kill'
+        order alice contain container:web-2
+        is "the one that is left is held by its name" "$ANSWER" contained
+        box_sh host 'crun delete --force web-2; sleep 0.2' >/dev/null 2>&1
+        container_again crun web-2 7102 || not_ok "a held container is made anew"
+        turns "a held container that is made anew is held" web-2 contained
+        release "$ID"
+        turns "until its release" web-2 free
 else
         skip "containers of crun and runc" "crun and runc are not installed"
 fi
