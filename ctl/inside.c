@@ -1,25 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/inside.h"
 #include "policy/cleanup.h"
 
 #define PATH_SIZE 4096
 
-bool inside_target(const struct target *t, const char *own) {
-        const size_t n = strlen(t->name);
-        const char *at = own;
+static bool is_below(const char *own, const char *path) {
+        const size_t n = strlen(path);
 
-        if (t->cls == TARGET_CGROUP)
-                return strncmp(own, t->name, n) == 0 && (own[n] == '/' || own[n] == '\0');
-        while ((at = strstr(at, t->name))) {
+        return strncmp(own, path, n) == 0 && (own[n] == '/' || own[n] == '\0');
+}
+
+static bool has_component(const char *own, const char *name) {
+        const size_t n = strlen(name);
+
+        for (const char *at = own; n > 0 && (at = strstr(at, name)); at++)
                 if (at > own && at[-1] == '/' && (at[n] == '/' || at[n] == '\0'))
                         return true;
-                at++;
+        return false;
+}
+
+static bool is_of_user(const char *own, const char *name) {
+        const struct passwd *p = getpwnam(name);
+        char slice[sizeof("user-4294967295.slice")];
+
+        if (p)
+                (void) snprintf(slice, sizeof(slice), "user-%u.slice", p->pw_uid);
+        else
+                (void) snprintf(slice, sizeof(slice), "user-%.10s.slice", name);
+        return has_component(own, slice);
+}
+
+/* True when the process of this number started this one, or who did. */
+static bool descends_from(const char *own, const char *number) {
+        pid_t pid = getpid();
+
+        (void) own;
+        while (pid > 0) {
+                char path[32], line[512] = "";
+                const char *rest;
+                int parent;
+
+                if (pid == (pid_t) atoi(number))
+                        return true;
+                (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+                _cleanup_fclose_ FILE *f = fopen(path, "re");
+                rest = f && fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+                if (!rest || sscanf(rest, ") %*c %d", &parent) != 1)
+                        return false;
+                pid = parent;
         }
         return false;
+}
+
+/* What an order for the host leaves running is for the host to say. Nobody gives orders from inside a container. */
+static bool (*const insides[_TARGET_MAX])(const char *own, const char *name) = {
+        [TARGET_UNIT] = has_component, [TARGET_SLICE] = has_component, [TARGET_CGROUP] = is_below,
+        [TARGET_USER] = is_of_user,    [TARGET_PID] = descends_from,
+};
+
+bool inside_target(const struct target *t, const char *own) {
+        return insides[t->cls] && insides[t->cls](own, t->name);
 }
 
 static bool own_cgroup(char ret[static PATH_SIZE]) {

@@ -149,37 +149,59 @@ static int parse_severities(const char *s, uint32_t *ret) {
         return 0;
 }
 
+static int parse_classes(const char *s, uint32_t *ret) {
+        uint32_t bits = 0;
+
+        while (s && *s) {
+                char word[16];
+                enum target_class c;
+
+                if (!next_part(&s, ',', word, sizeof(word)) || !target_class_from_id(word, &c) || c == TARGET_HOLD)
+                        return -EINVAL;
+                bits |= 1U << c;
+        }
+        *ret = bits;
+        return 0;
+}
+
 static int add_rule(struct trust *t, struct trust_rule rule, struct why *w) {
-        const uint32_t holds = 1U << TARGET_HOLD, others = ((1U << _TARGET_MAX) - 1) & ~holds;
+        /* what has a lease compulsorily is for machines: these, a person decides about, unless the rule says otherwise
+         */
+        const uint32_t wide = rule.max_lease_ms > 0 ? 1U << TARGET_HOST | 1U << TARGET_USER : 0;
+        const uint32_t holds = 1U << TARGET_HOLD, others = ((1U << _TARGET_MAX) - 1) & ~(holds | wide);
         enum verb_class cls = verb_info(rule.verb)->cls;
 
         if (t->n_rules == TRUST_RULES_MAX)
                 return why_set(w, CTL_USAGE, "a trust root has at most %u rules", TRUST_RULES_MAX);
-        rule.targets = cls == VERB_CLASS_EXTEND || cls == VERB_CLASS_RELEASE ? holds : others;
+        if (cls == VERB_CLASS_EXTEND || cls == VERB_CLASS_RELEASE)
+                rule.targets = holds;
+        else if (rule.targets == 0)
+                rule.targets = others;
         t->rules[t->n_rules++] = rule;
         return 0;
 }
 
 static int parse_rule(struct trust *t, const char *text, struct why *w) {
-        char verbs[256], role[TRUST_NAME_MAX + 1], k[4], lease[24] = "", severities[64] = "";
+        char verbs[256], role[TRUST_NAME_MAX + 1], k[4], lease[24] = "", severities[64] = "", classes[96] = "";
         const char *rest = text, *v = verbs;
         struct trust_rule rule = { 0 };
 
         bool ok = next_part(&rest, ':', verbs, sizeof(verbs)) && rest && next_part(&rest, ':', role, sizeof(role)) &&
                   rest && next_part(&rest, ':', k, sizeof(k)) &&
                   (!rest || next_part(&rest, ':', lease, sizeof(lease))) &&
-                  (!rest || next_part(&rest, ':', severities, sizeof(severities))) && !rest;
+                  (!rest || next_part(&rest, ':', severities, sizeof(severities))) &&
+                  (!rest || next_part(&rest, ':', classes, sizeof(classes))) && !rest;
         int i = ok ? trust_role_find(t, role) : -ENOENT;
         if (ok && i < 0)
                 return why_set(w, CTL_USAGE, "--rule \"%s\": nobody has the role %s", CLEAN(text), CLEAN(role));
         ok = ok && strspn(k, "0123456789") == strlen(k) && atoi(k) > 0 && atoi(k) <= (int) DSSE_SIGS_MAX;
         ok = ok && (!*lease || strcmp(lease, "0") == 0 || text_span_from_str(lease, &rule.max_lease_ms) >= 0);
-        if (!ok || parse_severities(severities, &rule.severities) < 0)
-                return why_set(
-                        w, CTL_USAGE,
-                        "--rule \"%s\": wanted is VERB,..:ROLE:K[:LEASE[:SEVERITY,..]], as in release:responder:2 or "
-                        "contain,isolate:automation:1:15m:P0,P1",
-                        CLEAN(text));
+        if (!ok || parse_severities(severities, &rule.severities) < 0 || parse_classes(classes, &rule.targets) < 0)
+                return why_set(w, CTL_USAGE,
+                               "--rule \"%s\": wanted is VERB,..:ROLE:K[:LEASE[:SEVERITY,..[:KIND OF TARGET,..]]], as "
+                               "in release:responder:2, "
+                               "contain,isolate:automation:1:15m:P0,P1 or isolate:automation:1:15m:P0:host,container",
+                               CLEAN(text));
         rule.role = (uint8_t) i;
         rule.k = (uint8_t) atoi(k);
         while (v) {

@@ -95,6 +95,10 @@ exits "a private key is no public key" 2 trust init --fleet prod --responder ali
 exits "a role of somebody unknown is refused" 2 "${init[@]}" x.json --role lead=dave
 exits "rules of one's own can be given" 0 "${init[@]}" own.json --role 'lead=alice,bob' --rule release:lead:2 --rule contain,isolate:soc:1 --role soc=bob --key alice --key bob
 says "and only they hold then" 'release +2 of lead'
+exits "a rule may be for some kinds of target" 0 "${init[@]}" kinds.json --role soc=bob --rule release:responder:2 \
+        --rule isolate:soc:1:15m:P0:host,container --rule contain:soc:1:15m --key alice --key bob
+says "and is shown with them" 'isolate.*container.*host'
+exits "a kind that is none is refused" 2 "${init[@]}" x.json --role soc=bob --rule release:responder:2 --rule isolate:soc:1:15m:P0:pod
 exits "a rule that asks too much is refused" 2 "${init[@]}" x.json --rule release:responder:3
 exits "a rule that is none is refused" 2 "${init[@]}" x.json --rule release:responder
 exits "without a fleet there is no trust root" 2 trust init --responder alice=alice.pub --out x.json
