@@ -3,7 +3,8 @@
 #
 # Ends what is held, because the host goes down: see freezed-shutdown.service. What is frozen is killed by the kernel, cgroup by cgroup
 # and all at once: a frozen task dies frozen, so that not one instruction of it is run. What is isolated only runs, and is told to end as
-# systemd would tell it, which leaves that to us.
+# systemd would tell it, which leaves that to us. Where
+# BPF LSM keeps what is frozen from being killed, it neither ends nor runs, and nobody waits for it.
 set -u
 WAIT_S=10
 
@@ -18,11 +19,12 @@ held() {
         done | sort -u
 }
 
-for cgroup in $(held freeze); do
+frozen=$(held freeze)
+for cgroup in $frozen; do
         echo 1 >"$cgroup/cgroup.kill"
 done
 
-isolated=$(held egress)
+isolated=$(held egress | grep -vxF -e "$frozen" -e '')
 for cgroup in $isolated; do
         find "$cgroup" -name cgroup.procs -exec cat {} + | xargs -r kill -TERM
 done
