@@ -41,7 +41,7 @@
 # shellcheck source=tests/lib/kernel.sh
 . "$BOX_LIB/kernel.sh"
 
-VM_BOOT_TIMEOUT=180
+VM_BOOT_TIMEOUT=400
 VM_DOWN_TIMEOUT=240
 VM_CALL_TIMEOUT=60
 VM_PORTS=4
