@@ -267,17 +267,25 @@ bool enforce_frozen_by_other(const struct agent *a, const struct command_id *hol
         return held_by_other(a, hold, cgroup_id, freezes) || frozen_by_orphan(a, hold, cgroup_id);
 }
 
+/* A cgroup that is gone took its freeze and its links with it. FAIL-CLOSED: one that merely cannot be opened did not.
+ */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ESTALE || r == -ENODEV;
+}
+
 static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, uint64_t cgroup_id, const char *unit,
                         reason_set *ret) {
         struct cgroup_freezer now;
         bool above;
+        int r;
 
         if (enforce_frozen_by_other(a, hold, cgroup_id)) {
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
                 return;
         }
-        if (cgroup_freezer_write(fd, false) < 0) {
-                *ret |= reason_bit(REASON_PERSISTS);
+        r = cgroup_freezer_write(fd, false);
+        if (r < 0) {
+                *ret |= is_gone(r) ? 0 : reason_bit(REASON_PERSISTS);
                 return;
         }
         above = cgroup_frozen_above(fd);
@@ -286,16 +294,14 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
         if (unit && (above || systemd_unit_frozen(a->systemd, unit, false) < 0))
                 *ret |= reason_bit(REASON_SYSTEMD_UNAWARE);
         /* An ancestor that is held keeps it frozen though nothing of this hold does. */
-        if (cgroup_freezer_read(fd, &now) < 0 || now.asked)
+        r = cgroup_freezer_read(fd, &now);
+        /* who died of a signal that waited for this takes the cgroup along */
+        if (is_gone(r))
+                return;
+        if (r < 0 || now.asked)
                 *ret |= reason_bit(REASON_PERSISTS);
         else if (above || cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
-}
-
-/* A cgroup that is gone took its freeze and its links with it. FAIL-CLOSED: one that merely cannot be opened did not.
- */
-static bool is_gone(int r) {
-        return r == -ENOENT || r == -ESTALE || r == -ENODEV;
 }
 
 static void thaw_site(struct agent *a, const struct hold *h, struct site *s, reason_set *ret) {

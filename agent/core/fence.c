@@ -30,6 +30,7 @@ struct fence {
         const char *dirs[2];
         struct reload *reload;
         bool unread; /* files changed and systemd has not confirmed that it read them */
+        bool telling;
         uint64_t version;
         struct stamp *stamps;
         size_t n_stamps;
@@ -309,6 +310,7 @@ struct told {
 static void on_told(int r, void *userdata) {
         struct told *t = userdata;
 
+        t->fence->telling = false;
         if (r == 0 && t->version == t->fence->version)
                 t->fence->unread = false;
         if (r < 0)
@@ -342,9 +344,12 @@ int fence_tell(struct agent *a, void (*fn)(int r, void *userdata), void (*drop)(
         *t = (struct told) {
                 .fence = a->fence, .version = a->fence->version, .fn = fn, .drop = drop, .userdata = userdata
         };
+        a->fence->telling = true;
         r = reload_ask(a->fence->reload, on_told, on_dropped, t);
-        if (r < 0)
+        if (r < 0) {
+                a->fence->telling = false;
                 free(t);
+        }
         return r;
 }
 
@@ -391,7 +396,7 @@ bool fence_stands(struct agent *a) {
 
 void fence_keep(struct agent *a) {
         (void) each_held(a, visit_raise);
-        if (fence_tell(a, NULL, NULL, NULL) < 0)
+        if (!a->fence->telling && fence_tell(a, NULL, NULL, NULL) < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "fence"), "Out of memory");
 }
 

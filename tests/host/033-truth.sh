@@ -162,7 +162,7 @@ is "host rebooted: not a byte came of it" "$(box_sunk host)" "$sunk"
 release "$ID"
 is "host rebooted: released" "$(state)" released
 check "host rebooted: it starts" run systemctl start beacon.service
-check "host rebooted: alive, nothing left" box_until 5 alive
+check "host rebooted: alive, nothing left" box_until 20 alive
 check "host rebooted: no pin, no program, no freeze" nothing_left
 
 run mv /etc/freezed/trust.json /root/away.json
