@@ -182,6 +182,9 @@ static void end_one(struct agent *a, struct one *x, bool told, struct undone *u)
         const struct hold *h = hold_set_find(a->holds, &x->hold.id);
 
         look_after(a, x);
+        /* two that the ledger does not know each keep frozen what the other one froze; the one before is gone by now */
+        if (!h && !x->hold.was)
+                enforce_thaw(a, &x->hold.id, &x->reasons);
         enforce_lift(a, &x->hold.id, &x->reasons);
         attempts_settle(a, &x->hold.id);
         if (!told || still_fenced(a, &x->hold.id))
