@@ -4,6 +4,7 @@
 #include "agent/core/branch.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/hosthold.h"
+#include "agent/core/hosttest.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
@@ -129,8 +130,13 @@ static void wait_frozen(struct agent *a, struct enforced *e) {
 }
 
 static void step_begin(struct agent *a, struct enforced *e, const struct site *s, struct enforced_site *out) {
-        if (site_is_host(s))
-                note_attach(out, hosthold_begin(a, hold_set_find(a->holds, recorded_id(e->recorded))));
+        const struct hold *h = hold_set_find(a->holds, recorded_id(e->recorded));
+
+        if (!site_is_host(s))
+                return;
+        if (out->fresh)
+                out->answered = hosttest_before(a, h, s);
+        note_attach(out, hosthold_begin(a, h));
 }
 
 static void isolate_sites(struct agent *a, struct enforced *e) {
@@ -154,6 +160,12 @@ static void isolate_sites(struct agent *a, struct enforced *e) {
         isolate_end(a->isolate);
 }
 
+static bool is_given_up(const struct agent *a, const struct recorded *r, const struct site *s) {
+        const struct hold *h = hold_set_find(a->holds, recorded_id(r));
+
+        return site_is_host(s) && h && hosthold_is_given_up(h);
+}
+
 int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
         _cleanup_(enforced_freep) struct enforced *e = calloc(1, sizeof(*e));
         const struct verb_info *v = verb_info(recorded_verb(r));
@@ -169,8 +181,13 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
         if (!e->sites)
                 return -ENOMEM;
         branch_make(a, recorded_id(r), sites);
-        for (size_t i = 0; i < e->n; i++)
+        for (size_t i = 0; i < e->n; i++) {
                 e->sites[i].fresh = recorded_command(r) != NULL;
+                if (!e->sites[i].fresh && is_given_up(a, r, &sites->v[i])) {
+                        closep(&sites->v[i].fd);
+                        sites->v[i].fd = -EBADF;
+                }
+        }
         for (size_t i = 0; i < e->n; i++)
                 if (sites->v[i].fd >= 0) {
                         e->sites[i].try_permits = true;
@@ -338,6 +355,20 @@ static void thaw_orphan(struct agent *a, const struct command_id *hold, reason_s
                 if (state.asked && isolate_marked(a->isolate, hold, ids[i]))
                         thaw_cgroup(a, hold, fd, ids[i], NULL, ret);
         }
+}
+
+void enforce_take_back(struct agent *a, const struct command_id *hold) {
+        const struct sites *sites = held_find(&a->held, hold);
+
+        if (hosthold_drop(a, hold) < 0 || isolate_drop(a->isolate, hold) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "prove"),
+                          "The isolation of the host could not be taken back");
+        /* the marks of what is frozen went with the pins */
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (sites->v[i].only_freeze && !sites->v[i].was_frozen &&
+                    isolate_mark(a->isolate, hold, sites->v[i].cgroup_id) < 0)
+                        log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "prove"),
+                                  "A freeze could not be marked as ours");
 }
 
 void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *ret) {

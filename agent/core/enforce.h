@@ -19,8 +19,9 @@
 struct enforced_site {
         struct sockets_result sockets;
         reason_set gaps;
-        int probe_error;  /* of entering the cgroup for the self-test */
-        bool try_permits; /* one site stands for all: the programs have the same permits everywhere */
+        int probe_error;   /* of entering the cgroup for the self-test */
+        bool try_permits;  /* one site stands for all: the programs have the same permits everywhere */
+        uint32_t answered; /* of the whole host: see hosttest_before() */
         bool fresh; /* enforced for an order that just came, not for one that was in force before the agent started */
 };
 
@@ -33,6 +34,9 @@ void enforce_begin(struct agent *a, const struct command *c, const struct sites 
 int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) _warn_unused_;
 void enforced_free(struct enforced *e);
 void enforced_freep(struct enforced **e);
+
+/* Takes the isolation of the whole host back: management does not answer. What is frozen stays so. */
+void enforce_take_back(struct agent *a, const struct command_id *hold);
 
 /* Borrowed. */
 struct recorded *enforced_recorded(const struct enforced *e);

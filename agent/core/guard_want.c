@@ -154,8 +154,10 @@ int guard_want_holds(struct agent *a, const struct command_id *thawed, struct gu
                 const uint32_t flags =
                         (v->isolates ? GUARD_ISOLATED : 0) | (v->freezes && !is_thawed ? GUARD_FROZEN : 0);
 
+                /* of a whole host, management and whoever configures its network must go on: only what is
+                 * frozen of it is guarded */
                 for (size_t k = 0; flags && sites && k < sites->n && r == 0; k++)
-                        if (sites->v[k].missing == REASON_NONE)
+                        if (sites->v[k].missing == REASON_NONE && !site_is_host(&sites->v[k]))
                                 r = want_site(a, &sites->v[k], flags, &w);
         }
         if (r == 0 && a->isolate)

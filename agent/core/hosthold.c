@@ -172,7 +172,8 @@ void hosthold_read(const struct agent *a, const struct command_id *hold, struct 
 
 /* The hold's site that is the host, NULL when it has none. */
 static struct site *host_site(struct agent *a, const struct hold *h) {
-        struct sites *sites = h->state == HOLD_RELEASING ? NULL : held_find(&a->held, &h->id);
+        struct sites *sites =
+                h->state == HOLD_RELEASING || hosthold_is_given_up(h) ? NULL : held_find(&a->held, &h->id);
 
         for (size_t i = 0; sites && verb_info(h->verb)->isolates && i < sites->n; i++)
                 if (site_is_host(&sites->v[i]) && sites->v[i].missing == REASON_NONE)

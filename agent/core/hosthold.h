@@ -18,6 +18,12 @@
 
 struct hosthold;
 
+/* The isolation was taken back, since management did not answer; the ledger knows. Nothing puts it in force again by
+ * itself. */
+static inline bool hosthold_is_given_up(const struct hold *h) {
+        return h->reasons & reason_bit(REASON_MANAGEMENT);
+}
+
 /* replaced is called when links have other programs than before, and by us. */
 int hosthold_new(void (*replaced)(struct agent *a), struct hosthold **ret) _warn_unused_;
 void hosthold_free(struct hosthold *x);

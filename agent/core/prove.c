@@ -8,6 +8,7 @@
 #include "agent/core/cgroup.h"
 #include "agent/core/hosthold.h"
 #include "agent/core/hostset.h"
+#include "agent/core/hosttest.h"
 #include "agent/core/strays.h"
 #include "agent/core/sweep.h"
 #include "agent/util/alive.h"
@@ -167,6 +168,10 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 ret->gaps |= reason_bit(REASON_CGROUP_REPLACED);
                 return;
         }
+        if (site_is_host(s) && hosthold_is_given_up(h) && !(done && done->fresh)) {
+                ret->gaps |= reason_bit(REASON_MANAGEMENT);
+                return;
+        }
         ret->present = true;
         ret->fresh = done && done->fresh && !site_is_host(s);
         if (site_isolates(s, h->verb))
@@ -180,7 +185,7 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (strays_any(a->events, s))
                 ret->gaps |= reason_bit(REASON_MOVED_OUT);
-        if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) && !guard_is_live(a->guard))
+        if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) && (site_is_host(s) || !guard_is_live(a->guard)))
                 look_for_packet_sockets(ret);
 }
 
@@ -232,6 +237,21 @@ static void look_at_fence(struct agent *a, const struct site *s, const struct en
                 note_fence(p, fence_read(a, s));
 }
 
+/* Rolled back only when the way in does not answer: a stop is rather partial than undone, but a host that nobody can
+ * reach is lost. */
+static void test_host(struct agent *a, const struct hold *h, const struct site *s, const struct enforced_site *done,
+                      struct proof *p) {
+        if (!done || !done->fresh)
+                return;
+        hosttest_after(a, h, s, done->answered, p);
+        if (!(p->gaps & reason_bit(REASON_MANAGEMENT)))
+                return;
+        enforce_take_back(a, &h->id);
+        isolate_read(a->isolate, &h->id, s->cgroup_id, p->links);
+        uplinks_done(&p->uplinks);
+        hosthold_read(a, &h->id, &p->uplinks);
+}
+
 /* All sites at each step, because the sockets of all of them are looked at in one go. */
 static void prove_sites(struct agent *a, const struct hold *h, struct sites *sites, const struct enforced *e,
                         struct proof *ret) {
@@ -248,7 +268,9 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
         for (size_t i = 0; i < sites->n; i++) {
                 if (!ret[i].present)
                         continue;
-                if (site_isolates(&sites->v[i], h->verb) && !site_is_host(&sites->v[i]))
+                if (site_isolates(&sites->v[i], h->verb) && site_is_host(&sites->v[i]))
+                        test_host(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
+                else if (site_isolates(&sites->v[i], h->verb))
                         self_test(a, h, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
                 if ((site_freezes(&sites->v[i], h->verb) || ret[i].fresh) &&
                     subtree_look(sites->v[i].fd, &ret[i].subtree) < 0)

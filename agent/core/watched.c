@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/hosthold.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
@@ -51,7 +52,7 @@ void watched_close(struct watched *w) {
 
 void watched_follow(struct watched *w, const struct hold *h, const struct site *s) {
         w->freezes = site_freezes(s, h->verb);
-        w->isolates = site_isolates(s, h->verb);
+        w->isolates = site_isolates(s, h->verb) && !(site_is_host(s) && hosthold_is_given_up(h));
         w->whole = site_is_host(s);
 }
 

@@ -171,6 +171,23 @@ is "TCP out again" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
 is "UDP out again" "$(try "$TRY" udp fd77::1 7100)" echo
 check "and the beacon streams again" alive
 
+# --- the self-test
+order isolate host --permit 10.77.0.1:7100/tcp
+is "a permitted address is tried, and one that is not" "$(told '[.targets[0].selftest | .new, .permitted[].result]')" "blocked reached"
+is "what is permitted is reached by everyone" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
+like "at that port alone" "$(try "$TRY" udp 10.77.0.1 7100)" PermissionError
+release
+# answers once, and then not even with a reset
+box_listen host socat TCP-LISTEN:7300,reuseaddr PIPE
+box_outside host nft 'add table inet quiet; add chain inet quiet out { type filter hook output priority 0; }; add rule inet quiet out tcp sport 7300 tcp flags & rst == rst drop'
+order isolate host --permit 10.77.0.1:7300/tcp
+like "an address that answered and does not any more takes the isolation back" "$(state) $(told .reasons)" 'failed .*management-cut'
+is "so that nobody is locked out" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
+sleep 1.5
+is "and it stays so" "$(try "$TRY" tcp 10.77.0.1 7100) $(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" "echo 0"
+release
+check "nothing is left" nothing_left
+
 # --- contained
 order contain host
 is "the host is contained" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/hosttest.c */
 /* LINK: agent/core/hosthold.c agent/core/hostparts.c agent/core/hostset.c agent/core/management.c agent/core/netns.c agent/core/uplink.c */
 /* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/reload.c */
 /* LINK: agent/core/subtree.c */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/hosttest.c */
 /* LINK: agent/core/hostparts.c */
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */
