@@ -82,7 +82,7 @@ check "an address is leased" box_until 15 leased
 
 sunk=$(box_sunk host)
 order isolate host
-is "the host is isolated" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets"
+is "the host is isolated" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets loaded-bpf"
 is "four programs are at its root" "$(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" 4
 is "and one on every uplink" "$(uplinks)" "dhcp0=tcx host0=tcx"
 check "the session that was open still is" says two
@@ -162,7 +162,7 @@ run kill -9 "$pid"
 like "nor does killing the agent" "$(try "$TRY" tcp 10.77.0.1 7100)" PermissionError
 check "which comes back" box_until 10 core_is_up
 status
-is "and says the same of the hold" "$(holds '[.state] + .reasons')" 'partial packet-sockets'
+is "and says the same of the hold" "$(holds '[.state] + .reasons')" 'partial packet-sockets loaded-bpf'
 release
 is "released" "$EXIT $(state)" "0 released"
 check "nothing is left" nothing_left
@@ -190,7 +190,7 @@ check "nothing is left" nothing_left
 
 # --- contained
 order contain host
-is "the host is contained" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets"
+is "the host is contained" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets loaded-bpf"
 check "the beacon is frozen" frozen
 check "sshd answers" test "$(login 10.77.0.2 echo in)" = in
 refute "PID 1 runs" grep -qx 'frozen 1' "$(box_cgroup host)/init.scope/cgroup.events"
