@@ -2,6 +2,7 @@
 #
 # make            build everything under $(B)
 # make test       install what is needed, build, run every suite            make demo     the whole story on a disposable host
+# make escape     every way out of a hold, beside the peers; writes packaging/doc/escape.md
 # make bench      figures beside the peers                                   make install  into $(DESTDIR), units included
 # V=1 shows commands; B=DIR moves the output; SANITIZE=1 builds with ASan and UBSan; FAULT=1 compiles the fault seam in.
 
@@ -42,7 +43,7 @@ skels = $(patsubst bpf/%.bpf.c,$(B)/gen/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))
 
 programs = $(B)/freezed $(B)/freezed-gate $(B)/freezed-collect $(B)/freezectl
 
-.PHONY: all test demo bench fuzz lint format install clean deps
+.PHONY: all test demo escape bench fuzz lint format install clean deps
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(programs)
@@ -81,6 +82,8 @@ test: deps
 	$(Q)$(MAKE) --no-print-directory run-tests
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all && tests/host/demo.sh $(B)
+escape: deps
+	$(Q)$(MAKE) --no-print-directory all && tests/escape/run.sh $(B)
 bench: deps
 	$(Q)$(MAKE) --no-print-directory all && tests/bench/run.sh $(B)
 

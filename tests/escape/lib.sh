@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots a host for the escape suite and runs routes on it. Sourced by 010-suite.sh and make escape's table.sh.
+# Boots a host for the escape suite and runs routes on it. Sourced by 010-suite.sh and run.sh.
 #
 #   escape_build B                builds the witness, the routes and the tools of the acts under B/escape
 #   escape_box B NAME             a box with them, the agent, and the people with keys
 #   escape_drive NAME PRODUCT [ROUTE...]   see drive.py; prints its lines
-# shellcheck shell=bash
+# ESCAPE_TOGETHER=1 leaves out the routes that have to be tried alone.
+# shellcheck shell=bash disable=SC2034
 
 ESCAPE=/usr/local/lib/escape
 
@@ -58,7 +59,7 @@ escape_box() {
 escape_drive() {
         local name=$1
         shift
-        box_run "$name" python3 "$ESCAPE/drive.py" "$@"
+        box_run "$name" env "ESCAPE_TOGETHER=${ESCAPE_TOGETHER:-}" python3 "$ESCAPE/drive.py" "$@"
 }
 
 escape_put_vm() { vm_put "$@"; }
@@ -73,5 +74,5 @@ escape_vm() {
 escape_drive_vm() {
         local name=$1
         shift
-        vm_call "$name" 3600 env ESCAPE_PROVE_S=20 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
+        vm_call "$name" 3600 env "ESCAPE_TOGETHER=${ESCAPE_TOGETHER:-}" ESCAPE_PROVE_S=20 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
 }
