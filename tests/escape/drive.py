@@ -311,8 +311,8 @@ class World:
             ip link set lo up
             mount -o remount,rw,bind /proc/sys 2>/dev/null || true
             sysctl -qw net.ipv4.ping_group_range="0 2147483647" || true
-            ip address add 10.77.0.2/24 dev host0
-            ip address add fd77::2/64 dev host0 nodad
+            ip address replace 10.77.0.2/24 dev host0
+            ip address replace fd77::2/64 dev host0 nodad
             ip link set host0 up
             ip route replace default via 10.77.0.1
             """)
