@@ -33,9 +33,13 @@ static struct knock {
 } knocks[ESCAPE_ROUTES];
 static int n_knocks;
 
+static uint64_t arrived_us;
+
 static void see(int n, const char *how) {
-        if (n > 0 && n < ESCAPE_ROUTES)
-                escape_count(&tally[n], how);
+        if (n <= 0 || n >= ESCAPE_ROUTES)
+                return;
+        escape_count(&tally[n], how);
+        tally[n].last_us = arrived_us;
 }
 
 static int route_of_port(int port) {
@@ -100,17 +104,42 @@ static void see_frame(const uint8_t *p, size_t n, int protocol) {
                 see_v6(p + ETH_HLEN, n - ETH_HLEN);
 }
 
+/* When the kernel took the frame, on the clock of the tally: on a busy machine that is not when we get to read it. */
+static uint64_t arrival(struct msghdr *m) {
+        const uint64_t now = escape_now_us();
+        struct timespec real, taken;
+
+        clock_gettime(CLOCK_REALTIME, &real);
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS) {
+                        memcpy(&taken, CMSG_DATA(c), sizeof(taken));
+                        return now - (uint64_t) ((real.tv_sec - taken.tv_sec) * 1000000 +
+                                                 (real.tv_nsec - taken.tv_nsec) / 1000);
+                }
+        return now;
+}
+
 static void sniff(int fd) {
         static uint8_t frame[1 << 16];
+        char control[256];
         struct sockaddr_ll from;
-        socklen_t size = sizeof(from);
-        ssize_t n;
+        struct iovec iov = { frame, sizeof(frame) - 1 };
 
-        while ((n = recvfrom(fd, frame, sizeof(frame) - 1, MSG_DONTWAIT, (struct sockaddr *) &from, &size)) > 0) {
+        for (;;) {
+                struct msghdr m = { .msg_name = &from,
+                                    .msg_namelen = sizeof(from),
+                                    .msg_iov = &iov,
+                                    .msg_iovlen = 1,
+                                    .msg_control = control,
+                                    .msg_controllen = sizeof(control) };
+                const ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
+
+                if (n <= 0)
+                        return;
                 frame[n] = 0; /* atoi() ends there */
+                arrived_us = arrival(&m);
                 if (from.sll_pkttype != PACKET_OUTGOING)
                         see_frame(frame, (size_t) n, ntohs(from.sll_protocol));
-                size = sizeof(from);
         }
 }
 
@@ -199,7 +228,7 @@ static void handle(int epoll, uint64_t data) {
 }
 
 int main(int argc, char *argv[]) {
-        const int epoll = epoll_create1(EPOLL_CLOEXEC), big = 16 << 20;
+        const int epoll = epoll_create1(EPOLL_CLOEXEC), big = 16 << 20, one = 1;
         int sniffer = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
         struct epoll_event events[64];
         uint64_t due = 0;
@@ -209,6 +238,7 @@ int main(int argc, char *argv[]) {
                 perror("witness");
                 return 1;
         }
+        setsockopt(sniffer, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
         setsockopt(sniffer, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
         for (int n = 1; n < ESCAPE_ROUTES; n++) {
                 bind_port(epoll, SOCK_STREAM, ESCAPE_PORT + n, TAG_LISTEN);
