@@ -46,7 +46,8 @@ def cell(outcome, detail):
     if outcome == "gap":
         return "gap: " + detail.split(" (")[0]
     if outcome == "repaired":
-        return f"repaired {int(re.match(r'within (\d+)', detail)[1]) / 1000:.0f} ms"
+        within = int(re.match(r"within (\d+)", detail)[1])
+        return f"repaired {within / 1000:.0f} ms"
     return "**escaped**" if outcome == "escaped" else outcome
 
 
