@@ -93,7 +93,8 @@ static int want_site(const struct agent *a, const struct site *s, uint32_t flags
         if (level < 1 || level >= GUARD_DEPTH_MAX)
                 return 0;
         w->levels |= 1U << level;
-        r = want_id(w, s->cgroup_id, flags);
+        /* none: that cgroup is gone, and known to have been another boot's */
+        r = s->cgroup_id != 0 ? want_id(w, s->cgroup_id, flags) : 0;
         if (r == 0)
                 r = want_path(w, s->path, flags);
         now = id_of(a->cgroup_root, s->path, strlen(s->path));

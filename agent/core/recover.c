@@ -160,12 +160,33 @@ void recover_hold(struct agent *a, const struct command_id *id) {
         enforce_again(a, id, REASON_REINFORCED, MESSAGE_ID_REPAIRED);
 }
 
+/* The ids of cgroups begin anew with each boot, so that of a cgroup that is gone may be an innocent one's. To be done
+ * for all holds before the watch is told of any: it would bring back to a hold whoever comes to a cgroup of such an id.
+ * What is gone since this boot has strays to be told by, if anyone. */
+static void forget_gone(struct agent *a) {
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+                struct sites *sites = h->state == HOLD_RELEASING ? NULL : held_find(&a->held, &h->id);
+
+                for (size_t k = 0; sites && k < sites->n; k++) {
+                        struct site *s = &sites->v[k];
+                        const int r = site_open(s, a->cgroup_root);
+
+                        if ((r == -ENOENT || r == -ESTALE) && !strays_any(a->events, s))
+                                s->cgroup_id = 0;
+                }
+                if (sites)
+                        sites_close(sites);
+        }
+}
+
 void recover_all(struct agent *a) {
         const size_t n = hold_set_count(a->holds);
         _cleanup_free_ struct command_id *ids = calloc(n ? n : 1, sizeof(*ids));
 
         if (!ids)
                 return;
+        forget_gone(a);
         fence_restore(a);
         /* the set changes under the work */
         for (size_t i = 0; i < n; i++)
