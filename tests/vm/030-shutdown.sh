@@ -70,7 +70,7 @@ is "it has sent nothing since power came on" "$(vm_heard mark-stubborn)" 0
 vm_halt host
 vm_boot host || exit
 vm_status
-# in part, when systemd was too busy to answer before it had to be said
-like "with the agent, status says that it is held" "$(vm_hold "$ID" '[.state] + .reasons')" '^(contained|partial)( |$)'
+is "with the agent, status says that nobody is there, and that nobody comes" \
+        "$(vm_hold "$ID" '[.state] + .reasons + [.targets[].fence]')" "partial not-running stands"
 is "and nothing has been sent" "$(vm_heard mark-stubborn)" 0
 done_testing
