@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 
 /* Tells the core of what happens to the cgroups and processes that it holds, at once. Raw tracepoints: they see and
- * change nothing, so FAIL-OPEN in the sense that whatever they miss is found by the core's clock. Kernel floor 5.8
- * (ring buffer) with BTF. None of the programs sleeps. All of it lies on the path of cgroup operations but watch_fork,
- * which is attached only while something is held that can fork. */
+ * change nothing, so FAIL-OPEN in the sense that whatever they miss is found by the core's clock. Kernel floor 5.10
+ * (ring buffer, and reading of kernel memory in cgroup programs) with BTF. None of the programs sleeps. All of it lies
+ * on the path of cgroup operations but watch_fork, which is attached only while something is held that can fork, and
+ * watch_socket, which refuses, and is attached only while something is isolated. */
 
 #include <linux/bpf.h>
 
@@ -17,6 +18,8 @@
 #define UNIFIED 0
 /* include/linux/pid_namespace.h */
 #define PIDNS_DEPTH_MAX 32
+/* further down nobody is known to be within anything */
+#define CGROUP_DEPTH_MAX 64
 /* what a tick of /proc/PID/stat is, whatever the kernel's HZ */
 #define TICK_NS 10000000ULL
 
@@ -28,7 +31,13 @@ struct kernfs_node {
 struct cgroup_root {
         int hierarchy_id;
 };
+struct cgroup;
+struct cgroup_subsys_state {
+        struct cgroup *cgroup;
+        struct cgroup_subsys_state *parent;
+};
 struct cgroup {
+        struct cgroup_subsys_state self;
         struct kernfs_node *kn;
         struct cgroup_root *root;
 };
@@ -46,8 +55,12 @@ struct pid {
         unsigned int level;
         struct upid numbers[1];
 };
+struct css_set {
+        struct cgroup *dfl_cgrp;
+};
 struct task_struct {
         int pid, tgid;
+        struct css_set *cgroups;
         struct task_struct *group_leader;
         struct pid *thread_pid;
         __u64 start_boottime;
@@ -96,7 +109,7 @@ struct {
         __type(value, struct cgroup_held);
 } cgroup_held SEC(".maps");
 
-static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u32 pid) {
+static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u64 held_at, __u32 pid) {
         struct cgroup_event *e = bpf_ringbuf_reserve(&cgroup_ring, sizeof(*e), 0);
         __u32 zero = 0;
         __u64 *lost;
@@ -109,6 +122,7 @@ static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u32 pid) {
         }
         e->at_ns = bpf_ktime_get_ns();
         e->cgroup_id = cgroup_id;
+        e->held_at = held_at;
         e->kind = kind;
         e->pid = pid;
         bpf_ringbuf_submit(e, 0);
@@ -116,6 +130,15 @@ static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u32 pid) {
 
 static __always_inline int is_unified(struct cgroup *c) {
         return BPF_CORE_READ(c, root, hierarchy_id) == UNIFIED;
+}
+
+static __always_inline int lies_within(struct cgroup *c, __u64 id) {
+        for (__u32 i = 0; i < CGROUP_DEPTH_MAX && c; i++) {
+                if (BPF_CORE_READ(c, kn, id) == id)
+                        return 1;
+                c = BPF_CORE_READ(c, self.parent, cgroup);
+        }
+        return 0;
 }
 
 /* The process's id in the core's pid namespace; 0 when it has none there. */
@@ -157,7 +180,7 @@ int BPF_PROG(watch_thaw, struct cgroup *cgroup) {
         const __u8 *site = is_unified(cgroup) ? bpf_map_lookup_elem(&cgroup_site, &id) : NULL;
 
         if (site && *site & CGROUP_SITE_FROZEN)
-                tell(CGROUP_THAWED, id, 0);
+                tell(CGROUP_THAWED, id, 0, 0);
         return 0;
 }
 
@@ -168,34 +191,62 @@ int BPF_PROG(watch_make, struct cgroup *cgroup) {
         if (is_unified(cgroup) &&
             bpf_probe_read_kernel_str(name.s, sizeof(name.s), BPF_CORE_READ(cgroup, kn, name)) > 0 &&
             bpf_map_lookup_elem(&cgroup_name, &name))
-                tell(CGROUP_MADE, BPF_CORE_READ(cgroup, kn, id), 0);
+                tell(CGROUP_MADE, BPF_CORE_READ(cgroup, kn, id), 0, 0);
         return 0;
 }
 
 SEC("raw_tp/cgroup_attach_task")
 int BPF_PROG(watch_move, struct cgroup *to, const char *path, struct task_struct *task) {
         __u64 id = BPF_CORE_READ(to, kn, id);
+        struct cgroup_held *h;
         __u32 pid;
 
         (void) path;
         if (!is_unified(to))
                 return 0;
-        if (find_held(task, &pid))
-                tell(CGROUP_MOVED, id, pid);
-        else if (bpf_map_lookup_elem(&cgroup_site, &id))
+        h = find_held(task, &pid);
+        if (h && !lies_within(to, h->cgroup_id))
+                tell(CGROUP_MOVED, id, h->cgroup_id, pid);
+        else if (!h && bpf_map_lookup_elem(&cgroup_site, &id))
                 hold(BPF_CORE_READ(task, group_leader), pid, id);
         return 0;
 }
 
+/* A child can be made right in another cgroup (CLONE_INTO_CGROUP), which moves nobody. It is there already, and has not
+ * run yet. */
 SEC("raw_tp/sched_process_fork")
 int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) {
+        struct cgroup *at = BPF_CORE_READ(child, cgroups, dfl_cgrp);
         struct cgroup_held *h;
         __u32 pid;
 
         if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
                 return 0;
         h = find_held(parent, &pid);
-        if (h)
-                hold(child, pid_seen_by_core(child), h->cgroup_id);
+        if (!h)
+                return 0;
+        pid = pid_seen_by_core(child);
+        hold(child, pid, h->cgroup_id);
+        if (!lies_within(at, h->cgroup_id))
+                tell(CGROUP_MOVED, BPF_CORE_READ(at, kn, id), h->cgroup_id, pid);
         return 0;
+}
+
+/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup and is outside of it for the time that
+ * the core needs to put him back gets no socket there, which would not be the cgroup's. */
+SEC("cgroup/sock_create")
+int watch_socket(struct bpf_sock *ctx) {
+        struct task_struct *task = (struct task_struct *) bpf_get_current_task();
+        struct cgroup_held *h;
+        const __u8 *site;
+        __u64 held_at;
+        __u32 pid;
+
+        (void) ctx;
+        h = find_held(task, &pid);
+        if (!h)
+                return 1;
+        held_at = h->cgroup_id;
+        site = bpf_map_lookup_elem(&cgroup_site, &held_at);
+        return !site || !(*site & CGROUP_SITE_ISOLATED) || lies_within(BPF_CORE_READ(task, cgroups, dfl_cgrp), held_at);
 }

@@ -8,7 +8,7 @@
  *   cgroup_site    id of a cgroup that is held                     -> CGROUP_THAWED when it has to be frozen and is
  * thawed cgroup_name    name of a cgroup that has to be held if it is   -> CGROUP_MADE when one of that name is made,
  * anywhere; made: "nginx.service"                              the core looks whether it is the one cgroup_held process
- * that has to stay where it is            -> CGROUP_MOVED when it is moved, anywhere
+ * that has to stay where it is            -> CGROUP_MOVED when it, or a child as it is made, gets out of its site
  *
  * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because
  * ids are used again. Whoever is moved into a cgroup of cgroup_site is added to cgroup_held by the program itself, and
@@ -25,6 +25,7 @@ enum cgroup_event_kind {
 struct cgroup_event {
         __u64 at_ns;     /* CLOCK_MONOTONIC */
         __u64 cgroup_id; /* thawed, made, or moved into */
+        __u64 held_at;   /* CGROUP_MOVED: the site */
         __u32 kind;
         __u32 pid; /* CGROUP_MOVED */
 };
@@ -40,8 +41,9 @@ struct cgroup_held {
 };
 
 /* value of cgroup_site: bits */
-#define CGROUP_SITE_HELD   1
-#define CGROUP_SITE_FROZEN 2
+#define CGROUP_SITE_HELD     1
+#define CGROUP_SITE_FROZEN   2
+#define CGROUP_SITE_ISOLATED 4
 
 #define CGROUP_SITES_MAX 32768
 #define CGROUP_NAMES_MAX 32768
@@ -53,5 +55,5 @@ struct cgroup_held {
 #else
 #define cgroup_events_assert _Static_assert
 #endif
-cgroup_events_assert(sizeof(struct cgroup_event) == 24, "cgroup_event has no padding");
+cgroup_events_assert(sizeof(struct cgroup_event) == 32, "cgroup_event has no padding");
 cgroup_events_assert(sizeof(struct cgroup_held) == 16, "cgroup_held has no padding");

@@ -16,7 +16,7 @@ struct cgroup_events {
         char *pin;
         struct cgroup_events_bpf *skel;
         struct ring_buffer *ring;
-        struct bpf_link *fork_link;
+        struct bpf_link *fork_link, *socket_link;
         /* of the read that is going on */
         cgroup_events_fn fn;
         void *userdata;
@@ -65,6 +65,7 @@ static int load(struct cgroup_events *e) {
                 return r;
         reuse_held(e);
         bpf_program__set_autoattach(e->skel->progs.watch_fork, false);
+        bpf_program__set_autoattach(e->skel->progs.watch_socket, false);
         r = cgroup_events_bpf__load(e->skel);
         return r < 0 ? r : cgroup_events_bpf__attach(e->skel);
 }
@@ -92,6 +93,7 @@ void cgroup_events_free(struct cgroup_events *e) {
         if (!e)
                 return;
         (void) bpf_link__destroy(e->fork_link);
+        (void) bpf_link__destroy(e->socket_link);
         ring_buffer__free(e->ring);
         cgroup_events_bpf__destroy(e->skel);
         free(e->pin);
@@ -143,13 +145,13 @@ void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events
 
         keep_keys(fd, sites, sizeof(*sites), sizeof(sites->cgroup_id), n);
         for (size_t i = 0; i < n; i++) {
-                bool frozen = sites[i].frozen;
-                uint8_t bits;
+                uint8_t bits = CGROUP_SITE_HELD;
 
                 /* one of several holds of the same cgroup may be enough */
-                for (size_t k = 0; k < i && !frozen; k++)
-                        frozen = sites[k].cgroup_id == sites[i].cgroup_id && sites[k].frozen;
-                bits = CGROUP_SITE_HELD | (frozen ? CGROUP_SITE_FROZEN : 0);
+                for (size_t k = 0; k <= i; k++)
+                        if (sites[k].cgroup_id == sites[i].cgroup_id)
+                                bits |= (sites[k].frozen ? CGROUP_SITE_FROZEN : 0) |
+                                        (sites[k].isolated ? CGROUP_SITE_ISOLATED : 0);
                 (void) bpf_map_update_elem(fd, &sites[i].cgroup_id, &bits, BPF_ANY);
         }
 }
@@ -175,6 +177,20 @@ void cgroup_events_follow_forks(struct cgroup_events *e, bool follow) {
                 (void) bpf_link__destroy(e->fork_link);
                 e->fork_link = NULL;
         }
+}
+
+static bool is_attached(const struct bpf_link *link) {
+        struct bpf_link_info info = { 0 };
+        uint32_t size = sizeof(info);
+
+        return link && bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0 && info.cgroup.cgroup_id != 0;
+}
+
+void cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
+        if (top >= 0 && is_attached(e->socket_link))
+                return;
+        (void) bpf_link__destroy(e->socket_link);
+        e->socket_link = top >= 0 ? bpf_program__attach_cgroup(e->skel->progs.watch_socket, top) : NULL;
 }
 
 /* Field 22 of /proc/PID/stat; 0 when there is no such process, or nothing of it runs any more: who is dead and not yet

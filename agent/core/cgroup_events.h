@@ -31,7 +31,7 @@ uint64_t cgroup_events_lost(const struct cgroup_events *e);
 
 struct cgroup_events_site {
         uint64_t cgroup_id;
-        bool frozen; /* it has to be */
+        bool frozen, isolated; /* it has to be */
 };
 
 /* Asks for exactly these from now on. */
@@ -39,6 +39,9 @@ void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n);
 /* Whether children of held processes are followed; that lies on the path of every fork of the host. */
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);
+/* Refuses sockets to whoever is held at an isolated site and is outside of it, in the cgroup whose directory is top and
+ * below; attaches it again when someone took it away. A negative top ends that. FAIL-OPEN where the kernel refuses. */
+void cgroup_events_refuse_outside(struct cgroup_events *e, int top);
 
 /* The process is held at that cgroup; one that is there already keeps its place. False when it is gone. */
 bool cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id);

@@ -6,6 +6,7 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/fence.h"
+#include "agent/core/sockets.h"
 #include "agent/core/strays.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
@@ -42,6 +43,18 @@ static void note(struct watch *w, const struct watched *s, enum repair what, int
         followed_want(f, now, what == REPAIR_REPLACED ? SETTLE_US : 0);
 }
 
+/* The host's own cgroup has nobody outside. */
+static void refuse_outside(struct watch *w) {
+        _cleanup_close_ int top = -EBADF;
+        bool any = false;
+
+        for (size_t i = 0; i < w->n_sites && !any; i++)
+                any = w->sites[i].isolates && !w->sites[i].whole;
+        if (any)
+                top = open(w->agent->cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cgroup_events_refuse_outside(w->agent->events, top);
+}
+
 void mend_ask(struct watch *w) {
         _cleanup_free_ struct cgroup_events_site *sites = calloc(w->n_sites ? w->n_sites : 1, sizeof(*sites));
         _cleanup_free_ const char **names = calloc(w->n_sites ? w->n_sites : 1, sizeof(*names));
@@ -53,11 +66,13 @@ void mend_ask(struct watch *w) {
                 names[i] = w->sites[i].name;
                 if (w->sites[i].cgroup_id != 0)
                         sites[n++] = (struct cgroup_events_site) { .cgroup_id = w->sites[i].cgroup_id,
-                                                                   .frozen = w->sites[i].freezes };
+                                                                   .frozen = w->sites[i].freezes,
+                                                                   .isolated = w->sites[i].isolates };
         }
         cgroup_events_set_sites(w->agent->events, sites, n);
         cgroup_events_set_names(w->agent->events, names, w->n_sites);
         cgroup_events_follow_forks(w->agent->events, w->n_sites > 0);
+        refuse_outside(w);
 }
 
 void mend_hold(struct watch *w, const struct watched *s) {
@@ -93,6 +108,15 @@ static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
         return NULL;
 }
 
+/* What it connected outside is not the cgroup's, and would go on in it. */
+static void cut_off(const struct watched *s, pid_t pid) {
+        const struct sockets_scope scope = { .pids = &pid, .n_pids = 1 };
+        struct sockets_result result;
+
+        if (s->isolates)
+                sockets_destroy(&scope, 1, true, &result);
+}
+
 static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t since_us) {
         int r = 0;
 
@@ -111,6 +135,11 @@ static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t sinc
         }
         if (r == 0)
                 r = strays_put_back(w->agent->cgroup_root, s->path, s->fd, pid);
+        if (r == 0)
+                cut_off(s, pid);
+        /* whoever ended meanwhile is not outside any more */
+        else if (r == -ESRCH)
+                r = 0;
         note(w, s, REPAIR_MOVED, r < 0 ? r : 1, since_us);
         /* what it forked outside was told of by nobody */
         w->sweep_us = 0;
@@ -157,8 +186,14 @@ static void on_made(struct watch *w, const struct cgroup_event *e) {
 static void on_moved(struct watch *w, const struct cgroup_event *e) {
         struct watched *s = find_site(w, cgroup_events_held_at(w->agent->events, (pid_t) e->pid));
 
-        if (s)
+        if (s) {
                 put_back(w, s, (pid_t) e->pid, (int64_t) (e->at_ns / 1000));
+                return;
+        }
+        /* it was outside until it ended, which was before anybody could put it back */
+        s = find_site(w, e->held_at);
+        if (s && s->path && is_wanted(w, s))
+                note(w, s, REPAIR_MOVED, 1, (int64_t) (e->at_ns / 1000));
 }
 
 void mend_event(const struct cgroup_event *e, void *userdata) {
@@ -247,6 +282,7 @@ static void sweep(struct watch *w, int64_t now) {
         w->sweep_us = now + w->sweep_every_us;
         if (!w->agent->events)
                 return;
+        refuse_outside(w);
         for (size_t i = 0; i < w->n_sites; i++)
                 mend_hold(w, &w->sites[i]);
         cgroup_events_each_held(w->agent->events, sweep_one, w);

@@ -5,9 +5,16 @@
 /* What the watch is made of, on real cgroups: what the kernel tells of, who is held where, links held open, counts.
  * That it puts things back on a host is 061's. */
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/sched.h>
 
 #include "lib/cage.h"
 #include "lib/isolate_box.h"
@@ -50,6 +57,12 @@ static size_t events_told(void) {
         n_told = 0;
         cgroup_events_read(events, ELEMENTSOF(told), on_event, NULL);
         return n_told;
+}
+
+static void watch_isolated(const struct cage *c) {
+        const struct cgroup_events_site site = { .cgroup_id = c->id, .isolated = true };
+
+        cgroup_events_set_sites(events, &site, 1);
 }
 
 static void watch_site(const struct cage *c, bool frozen) {
@@ -124,6 +137,123 @@ static void who_is_held_is_followed_wherever_he_and_his_children_go(void **state
         assert_int_equal(cgroup_events_held_at(events, late), cage.id);
         cage_kill(pid);
         assert_int_equal(cgroup_events_held_at(events, pid), 0);
+}
+
+/* Of a process in the cage: makes a child in the cgroup that is open as CAGE_HELD. */
+static pid_t clone_into(uint64_t flags) {
+        struct clone_args args = { .flags = CLONE_INTO_CGROUP | flags, .exit_signal = SIGCHLD, .cgroup = CAGE_HELD };
+        pid_t pid = (pid_t) syscall(SYS_clone3, &args, sizeof(args));
+
+        if (pid == 0)
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        return pid;
+}
+
+static void leave_a_child(void *userdata) {
+        (void) userdata;
+        if (clone_into(0) != 0)
+                return;
+        for (;;)
+                (void) pause();
+}
+
+static void leave_a_child_that_ends(void *userdata) {
+        (void) userdata;
+        if (clone_into(CLONE_VFORK) == 0)
+                _exit(0);
+}
+
+static void leave_a_grandchild(void *userdata) {
+        (void) userdata;
+        if (clone_into(0) != 0) {
+                (void) wait(NULL);
+                return;
+        }
+        if (fork() == 0)
+                _exit(0);
+        (void) wait(NULL);
+        _exit(0);
+}
+
+static void a_child_made_right_in_another_cgroup_is_told_of_as_moved(void **state) {
+        struct cage other = cage_make("other"), below = cage_make("held/below");
+        struct site site = { .path = cage.path, .cgroup_id = cage.id, .fd = cage.fd };
+        pid_t child;
+
+        (void) state;
+        watch_site(&cage, false);
+        cgroup_events_follow_forks(events, true);
+        (void) cage_spawn_with(&cage, below.fd, leave_a_child, NULL);
+        assert_int_equal(events_told(), 0);
+        (void) cage_spawn_with(&cage, other.fd, leave_a_child, NULL);
+        assert_int_equal(events_told(), 1);
+        assert_int_equal(told[0].kind, CGROUP_MOVED);
+        assert_int_equal(told[0].cgroup_id, other.id);
+        assert_int_equal(told[0].held_at, cage.id);
+        child = (pid_t) told[0].pid;
+        assert_int_equal(cgroup_events_held_at(events, child), cage.id);
+        assert_true(strays_any(events, &site));
+        assert_int_equal(strays_put_back(cage_hierarchy(), cage.path, cage.fd, child), 0);
+        assert_false(strays_any(events, &site));
+        assert_int_equal(events_told(), 0);
+}
+
+static void one_that_has_ended_and_one_of_its_own_are_told_of_as_well(void **state) {
+        struct cage other = cage_make("other");
+
+        (void) state;
+        watch_site(&cage, false);
+        cgroup_events_follow_forks(events, true);
+        (void) cage_spawn_with(&cage, other.fd, leave_a_child_that_ends, NULL);
+        assert_int_equal(events_told(), 1);
+        assert_int_equal(told[0].held_at, cage.id);
+        (void) cage_spawn_with(&cage, other.fd, leave_a_grandchild, NULL);
+        assert_int_equal(events_told(), 2);
+        assert_int_equal(told[1].held_at, cage.id);
+        assert_int_equal(told[1].cgroup_id, other.id);
+        assert_int_not_equal(told[0].pid, told[1].pid);
+}
+
+static int try_sockets(void *userdata) {
+        static const int kinds[][2] = { { AF_INET, SOCK_STREAM }, { AF_INET, SOCK_DGRAM }, { AF_INET6, SOCK_DGRAM } };
+        int n = 0;
+
+        (void) userdata;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                n += socket(kinds[i][0], kinds[i][1] | SOCK_CLOEXEC, 0) >= 0;
+        return n;
+}
+
+static void ask_for_sockets(void *userdata) {
+        int *got = userdata;
+
+        if (clone_into(CLONE_VFORK) == 0) {
+                got[1] = try_sockets(NULL);
+                _exit(0);
+        }
+        got[0] = try_sockets(NULL);
+}
+
+static void who_is_held_gets_no_socket_outside(void **state) {
+        struct cage other = cage_make("other");
+        int *got = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        (void) state;
+        cgroup_events_follow_forks(events, true);
+        cgroup_events_refuse_outside(events, cage_top()->fd);
+        watch_site(&cage, true);
+        (void) cage_spawn_with(&cage, other.fd, ask_for_sockets, got);
+        assert_int_equal(got[1], 3);
+        /* inside it is for the programs of the cgroup to say */
+        watch_isolated(&cage);
+        (void) cage_spawn_with(&cage, other.fd, ask_for_sockets, got);
+        assert_int_equal(got[0], 3);
+        assert_int_equal(got[1], 0);
+        assert_int_equal(cage_call(&other, try_sockets, NULL), 3);
+        cgroup_events_refuse_outside(events, -EBADF);
+        (void) cage_spawn_with(&cage, other.fd, ask_for_sockets, got);
+        assert_int_equal(got[1], 3);
+        (void) munmap(got, 4096);
 }
 
 static void whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_one(void **state) {
@@ -248,6 +378,9 @@ int main(void) {
                 WATCH_CASE(the_kernel_tells_of_a_thaw_of_what_is_to_be_frozen_and_of_nothing_else),
                 WATCH_CASE(the_kernel_tells_of_a_cgroup_of_that_name),
                 WATCH_CASE(who_is_held_is_followed_wherever_he_and_his_children_go),
+                WATCH_CASE(a_child_made_right_in_another_cgroup_is_told_of_as_moved),
+                WATCH_CASE(one_that_has_ended_and_one_of_its_own_are_told_of_as_well),
+                WATCH_CASE(who_is_held_gets_no_socket_outside),
                 WATCH_CASE(whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_one),
                 WATCH_CASE(who_is_held_is_known_to_the_next_agent),
                 WATCH_CASE(a_pin_that_is_removed_takes_no_link_away),
