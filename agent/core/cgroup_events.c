@@ -183,14 +183,17 @@ static bool is_attached(const struct bpf_link *link) {
         struct bpf_link_info info = { 0 };
         uint32_t size = sizeof(info);
 
-        return link && bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0 && info.cgroup.cgroup_id != 0;
+        return bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0 && info.cgroup.cgroup_id != 0;
 }
 
-void cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
-        if (top >= 0 && is_attached(e->socket_link))
-                return;
+bool cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
+        const bool lost = top >= 0 && e->socket_link && !is_attached(e->socket_link);
+
+        if (top >= 0 && e->socket_link && !lost)
+                return false;
         (void) bpf_link__destroy(e->socket_link);
         e->socket_link = top >= 0 ? bpf_program__attach_cgroup(e->skel->progs.watch_socket, top) : NULL;
+        return lost;
 }
 
 /* Field 22 of /proc/PID/stat; 0 when there is no such process, or nothing of it runs any more: who is dead and not yet

@@ -44,7 +44,7 @@ static void note(struct watch *w, const struct watched *s, enum repair what, int
 }
 
 /* The host's own cgroup has nobody outside. */
-static void refuse_outside(struct watch *w) {
+static void refuse_outside(struct watch *w, int64_t since_us) {
         _cleanup_close_ int top = -EBADF;
         bool any = false;
 
@@ -52,7 +52,8 @@ static void refuse_outside(struct watch *w) {
                 any = w->sites[i].isolates && !w->sites[i].whole;
         if (any)
                 top = open(w->agent->cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        cgroup_events_refuse_outside(w->agent->events, top);
+        if (cgroup_events_refuse_outside(w->agent->events, top))
+                tally_add(&w->tally, REPAIR_LINK, clock_mono_us() - since_us);
 }
 
 void mend_ask(struct watch *w) {
@@ -72,7 +73,7 @@ void mend_ask(struct watch *w) {
         cgroup_events_set_sites(w->agent->events, sites, n);
         cgroup_events_set_names(w->agent->events, names, w->n_sites);
         cgroup_events_follow_forks(w->agent->events, w->n_sites > 0);
-        refuse_outside(w);
+        refuse_outside(w, clock_mono_us());
 }
 
 void mend_hold(struct watch *w, const struct watched *s) {
@@ -135,12 +136,10 @@ static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t sinc
         }
         if (r == 0)
                 r = strays_put_back(w->agent->cgroup_root, s->path, s->fd, pid);
+        /* whoever ended meanwhile is not outside any more */
+        note(w, s, REPAIR_MOVED, r < 0 && r != -ESRCH ? r : 1, since_us);
         if (r == 0)
                 cut_off(s, pid);
-        /* whoever ended meanwhile is not outside any more */
-        else if (r == -ESRCH)
-                r = 0;
-        note(w, s, REPAIR_MOVED, r < 0 ? r : 1, since_us);
         /* what it forked outside was told of by nobody */
         w->sweep_us = 0;
 }
@@ -282,7 +281,7 @@ static void sweep(struct watch *w, int64_t now) {
         w->sweep_us = now + w->sweep_every_us;
         if (!w->agent->events)
                 return;
-        refuse_outside(w);
+        refuse_outside(w, now - w->sweep_every_us);
         for (size_t i = 0; i < w->n_sites; i++)
                 mend_hold(w, &w->sites[i]);
         cgroup_events_each_held(w->agent->events, sweep_one, w);

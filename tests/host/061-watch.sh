@@ -204,6 +204,42 @@ check "isolated and moved out: which is counted" box_until 5 has_repaired moved 
 release "$ID"
 check "isolated: alive again" box_until 20 alive
 
+# --- isolated, and its children are made right in another cgroup, which moves nobody
+gcc -std=gnu11 -D_GNU_SOURCE -O2 -o "$(box_live host)/usr/local/bin/born_outside" tests/lib/born_outside.c || exit
+born=$(box_cgroup host)/system.slice/born.service
+has_spoken() { [ "$(box_sunk host)" -gt "$1" ]; }
+is_silent() { local n; n=$(box_sunk host); sleep 0.5; [ "$(box_sunk host)" = "$n" ]; }
+outside_link() { bpftool -j link show | jq --argjson p "$(bpftool -j cgroup show "$(box_cgroup host)" | jq '.[] | select(.name == "watch_socket") | .id')" '.[] | select(.prog_id == $p) | .id'; }
+run systemctl stop beacon.service
+sunk=$(box_sunk host)
+run systemd-run -q --unit=born.service /usr/local/bin/born_outside /sys/fs/cgroup/elsewhere
+check "born outside: they speak" box_until 5 has_spoken "$sunk"
+order isolate born.service
+ID=$(told .id)
+# who was outside before is not held
+sleep 0.5
+sunk=$(box_sunk host)
+before=$(repairs moved)
+sleep 2
+is "born outside: not one byte of them" "$(box_sunk host)" "$sunk"
+check "born outside: which is counted" has_repaired moved "$before"
+is_told "born outside" moved
+echo "# born outside: $(($(repairs moved) - before)) repairs in 2 s, $(watch '"p50 \(.latency_us.p50) us, worst \(.latency_us.worst) us, failed \(.failed)"')"
+before=$(repairs link)
+sunk=$(box_sunk host)
+bpftool link detach id "$(outside_link)"
+check "born outside, and who refuses them sockets detached: which is counted" box_until 5 has_repaired link "$before"
+check "born outside, and who refuses them sockets detached: they are silent again" box_until 5 is_silent
+echo "# born outside, and who refuses them sockets detached: $(($(box_sunk host) - sunk)) bytes"
+release "$ID"
+is "born outside: released" "$(state)" released
+sunk=$(box_sunk host)
+check "born outside: they speak again" box_until 5 has_spoken "$sunk"
+is "born outside: nothing at the top is left" "$(bpftool cgroup show "$(box_cgroup host)" | grep -c watch_socket)" 0
+run systemctl stop born.service
+run systemctl start beacon.service
+check "born outside: the beacon as before" box_until 20 alive
+
 # --- a storm: repaired each time, recorded rarely, and commands are answered
 contain "storm"
 records=$(records) before=$(repairs thaw)
