@@ -232,8 +232,9 @@ int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) 
         return 0;
 }
 
-/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup and is outside of it for the time that
- * the core needs to put him back gets no socket there, which would not be the cgroup's. */
+/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup that runs on, and is outside of it for
+ * the time that the core needs to put him back, gets no socket there, which would not be the cgroup's. FAIL-OPEN for
+ * what is frozen: that does not walk out by itself, and who is moved out is not to die of a refusal. */
 SEC("cgroup/sock_create")
 int watch_socket(struct bpf_sock *ctx) {
         struct task_struct *task = (struct task_struct *) bpf_get_current_task();
@@ -248,5 +249,6 @@ int watch_socket(struct bpf_sock *ctx) {
                 return 1;
         held_at = h->cgroup_id;
         site = bpf_map_lookup_elem(&cgroup_site, &held_at);
-        return !site || !(*site & CGROUP_SITE_ISOLATED) || lies_within(BPF_CORE_READ(task, cgroups, dfl_cgrp), held_at);
+        return !site || (*site & (CGROUP_SITE_ISOLATED | CGROUP_SITE_FROZEN)) != CGROUP_SITE_ISOLATED ||
+               lies_within(BPF_CORE_READ(task, cgroups, dfl_cgrp), held_at);
 }

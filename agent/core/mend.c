@@ -49,7 +49,7 @@ static void refuse_outside(struct watch *w, int64_t since_us) {
         bool any = false;
 
         for (size_t i = 0; i < w->n_sites && !any; i++)
-                any = w->sites[i].isolates && !w->sites[i].whole;
+                any = w->sites[i].isolates && !w->sites[i].freezes && !w->sites[i].whole;
         if (any)
                 top = open(w->agent->cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (cgroup_events_refuse_outside(w->agent->events, top))

@@ -9,7 +9,9 @@
  *   thawed                       frozen again
  *   link detached or exchanged   the same program attached again
  *   pin removed                  pinned again; the link held on, because it is open here
- *   process moved out            moved back; its children as well
+ *   process moved out            moved back; its children as well, also one that is made right in another cgroup
+ *                                (clone3), which is counted even if it has ended; where the hold leaves it running, it
+ *                                gets no socket until then
  *   cgroup made again            isolated and frozen while it is still empty, and the hold's site from then on
  *
  * Without events (no BTF, no raw tracepoints) there is the clock alone, and moves are not seen: REASON_UNWATCHED. */

@@ -59,8 +59,8 @@ static size_t events_told(void) {
         return n_told;
 }
 
-static void watch_isolated(const struct cage *c) {
-        const struct cgroup_events_site site = { .cgroup_id = c->id, .isolated = true };
+static void watch_isolated(const struct cage *c, bool frozen) {
+        const struct cgroup_events_site site = { .cgroup_id = c->id, .isolated = true, .frozen = frozen };
 
         cgroup_events_set_sites(events, &site, 1);
 }
@@ -241,11 +241,11 @@ static void who_is_held_gets_no_socket_outside(void **state) {
         (void) state;
         cgroup_events_follow_forks(events, true);
         cgroup_events_refuse_outside(events, cage_top()->fd);
-        watch_site(&cage, true);
+        watch_isolated(&cage, true);
         (void) cage_spawn_with(&cage, other.fd, ask_for_sockets, got);
         assert_int_equal(got[1], 3);
         /* inside it is for the programs of the cgroup to say */
-        watch_isolated(&cage);
+        watch_isolated(&cage, false);
         (void) cage_spawn_with(&cage, other.fd, ask_for_sockets, got);
         assert_int_equal(got[0], 3);
         assert_int_equal(got[1], 0);
