@@ -109,6 +109,14 @@ struct {
         __type(value, struct cgroup_held);
 } cgroup_held SEC(".maps");
 
+/* Who was made outside of his site, and when he started. The oldest are forgotten first: FAIL-OPEN. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, CGROUP_BORN_MAX);
+        __type(key, __u32);
+        __type(value, __u64);
+} cgroup_born SEC(".maps");
+
 static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u64 held_at, __u32 pid) {
         struct cgroup_event *e = bpf_ringbuf_reserve(&cgroup_ring, sizeof(*e), 0);
         __u32 zero = 0;
@@ -218,6 +226,7 @@ SEC("raw_tp/sched_process_fork")
 int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) {
         struct cgroup *at = BPF_CORE_READ(child, cgroups, dfl_cgrp);
         struct cgroup_held *h;
+        __u64 start;
         __u32 pid;
 
         if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
@@ -227,25 +236,30 @@ int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) 
                 return 0;
         pid = pid_seen_by_core(child);
         hold(child, pid, h->cgroup_id);
-        if (!lies_within(at, h->cgroup_id))
-                tell(CGROUP_MOVED, BPF_CORE_READ(at, kn, id), h->cgroup_id, pid);
+        if (lies_within(at, h->cgroup_id))
+                return 0;
+        start = start_ticks(child);
+        bpf_map_update_elem(&cgroup_born, &pid, &start, BPF_ANY);
+        tell(CGROUP_MOVED, BPF_CORE_READ(at, kn, id), h->cgroup_id, pid);
         return 0;
 }
 
-/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup that runs on, and is outside of it for
- * the time that the core needs to put him back, gets no socket there, which would not be the cgroup's. FAIL-OPEN for
- * what is frozen: that does not walk out by itself, and who is moved out is not to die of a refusal. */
+/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup that runs on, and was made outside of it,
+ * gets no socket there for the time that the core needs to put him back: it would not be the cgroup's. FAIL-OPEN for
+ * who is moved out: a service that somebody else moves is not to die of a refusal. */
 SEC("cgroup/sock_create")
 int watch_socket(struct bpf_sock *ctx) {
         struct task_struct *task = (struct task_struct *) bpf_get_current_task();
         struct cgroup_held *h;
+        const __u64 *born;
         const __u8 *site;
         __u64 held_at;
         __u32 pid;
 
         (void) ctx;
         h = find_held(task, &pid);
-        if (!h)
+        born = h ? bpf_map_lookup_elem(&cgroup_born, &pid) : NULL;
+        if (!h || !born || *born != h->start_ticks)
                 return 1;
         held_at = h->cgroup_id;
         site = bpf_map_lookup_elem(&cgroup_site, &held_at);

@@ -48,6 +48,7 @@ struct cgroup_held {
 #define CGROUP_SITES_MAX 32768
 #define CGROUP_NAMES_MAX 32768
 #define CGROUP_HELD_MAX  131072
+#define CGROUP_BORN_MAX  16384
 #define CGROUP_RING_SIZE (64 * 1024)
 
 #ifdef __cplusplus
