@@ -253,7 +253,8 @@ int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, end
         for (size_t i = 0; i < n; i++) {
                 look_before(a, &e->v[i]);
                 enforce_thaw(a, &holds[i].id, &e->v[i].reasons);
-                (void) fence_drop(a, &holds[i].id);
+                if (fence_drop(a, &holds[i].id) < 0)
+                        e->v[i].reasons |= reason_bit(REASON_PERSISTS);
         }
         r = fence_tell(a, on_told, on_dropped, e);
         if (r < 0)

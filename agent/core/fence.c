@@ -260,7 +260,7 @@ struct dropping {
         struct fence *fence;
         const char *dir;
         const struct command_id *hold;
-        bool found;
+        int error;
 };
 
 static int drop_unit(const struct fencefile *file, void *userdata) {
@@ -270,13 +270,13 @@ static int drop_unit(const struct fencefile *file, void *userdata) {
 
         if (!fencefile_has(file, d->hold))
                 return 0;
-        d->found = true;
         fencefile_remove(&left, d->hold);
         r = fencefile_write(d->dir, &left);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "fence", .reason = reason_id(REASON_PERSISTS)),
                           "%s: the drop-in that keeps it from being started could not be taken away: %s", file->unit,
                           strerror(-r));
+                d->error = r;
                 return 0;
         }
         changed(d->fence);
@@ -285,17 +285,6 @@ static int drop_unit(const struct fencefile *file, void *userdata) {
         else
                 forget_stamp(d->fence, file->unit);
         return 0;
-}
-
-bool fence_drop(struct agent *a, const struct command_id *hold) {
-        struct dropping d = { .fence = a->fence, .hold = hold };
-
-        for (size_t k = 0; k < ELEMENTSOF(a->fence->dirs); k++) {
-                d.dir = a->fence->dirs[k];
-                if (fencefile_each(d.dir, drop_unit, &d) < 0)
-                        d.found = true;
-        }
-        return d.found;
 }
 
 /* One that was asked, and what the files were then. */
@@ -374,6 +363,30 @@ bool fence_lingers(struct agent *a, const struct site *s) {
                         return false; /* for another hold */
         /* FAIL-CLOSED: systemd that cannot be asked may have it */
         return systemd_unit_fence(a->systemd, unit_of_site(s), FENCEFILE_NAME, &now) < 0 || now.has_file;
+}
+
+/* An agent that died between the two took a file away that systemd still knows. */
+static void reread_what_lingers(struct agent *a, const struct command_id *hold) {
+        const struct sites *sites = held_find(&a->held, hold);
+
+        for (size_t i = 0; sites && i < sites->n && !a->fence->unread; i++)
+                if (fence_lingers(a, &sites->v[i]))
+                        changed(a->fence);
+}
+
+int fence_drop(struct agent *a, const struct command_id *hold) {
+        struct dropping d = { .fence = a->fence, .hold = hold };
+
+        for (size_t k = 0; k < ELEMENTSOF(a->fence->dirs); k++) {
+                int r;
+
+                d.dir = a->fence->dirs[k];
+                r = fencefile_each(d.dir, drop_unit, &d);
+                if (r < 0 && d.error == 0)
+                        d.error = r;
+        }
+        reread_what_lingers(a, hold);
+        return d.error;
 }
 
 /* Every active hold that is not ending. */

@@ -33,8 +33,9 @@ void fence_free(struct fence *f);
 
 /* Writes the files for a hold, as far as they are not there yet. Has nobody read them. */
 void fence_raise(struct agent *a, const struct command_id *hold);
-/* Takes the hold out of every file that lists it, also one that the ledger does not know. True when there was one. */
-bool fence_drop(struct agent *a, const struct command_id *hold);
+/* Takes the hold out of every file that lists it, also one that the ledger does not know. -errno when a file could not
+ * be changed. */
+int fence_drop(struct agent *a, const struct command_id *hold) _warn_unused_;
 /* Has systemd read what was written or taken away since it last did; fn is called when it has, at once when there is
  * nothing to read. See reload_ask. */
 int fence_tell(struct agent *a, void (*fn)(int r, void *userdata), void (*drop)(void *userdata),

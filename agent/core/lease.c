@@ -22,7 +22,8 @@ static void retry_undo(struct agent *a) {
         const struct hold *h = first_releasing(a);
         struct command_id id;
 
-        if (!h || clock_boot_ms() < a->undo_retry_ms)
+        /* 0: what is being undone has only begun, or nothing is */
+        if (!h || a->undo_retry_ms == 0 || clock_boot_ms() < a->undo_retry_ms)
                 return;
         id = h->id;
         a->undo_retry_ms = 0;

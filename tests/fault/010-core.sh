@@ -110,7 +110,9 @@ ours() {
         root=$(box_cgroup "$HOST")
         bpftool cgroup tree "$root" 2>/dev/null | grep -o 'isolate_.*'
         find "$root" -name cgroup.freeze -exec grep -l 1 {} +
-        run find /sys/fs/bpf/freezed -mindepth 1
+        # what the agent pins for itself stays: a ring, and who is held
+        run find /sys/fs/bpf/freezed -mindepth 1 -regextype posix-extended -regex '.*/[0-9a-f]{32}(/.*)?'
+        run find /etc/systemd/system /run/systemd/system -name zz-freezed-hold.conf
 }
 
 # --- what went wrong with the k at hand
@@ -160,12 +162,19 @@ is_recovered() {
         esac
 }
 
+# A core that was killed in the middle of a release ends it after it has begun to answer: systemd is waited for. Until then the stored
+# receipt is none, or of the attempt before.
+is_under_way() {
+        [ "$(answer)" = silent ] || { [ "$(answer)" = duplicate ] && [ "$(said .receipt.receipt.state)" != "$1" ]; }
+}
+
 # until_answered FILE STATE: sent again until there is an answer, which has to be this or a duplicate that stands for it
 until_answered() {
         local n
-        for n in 1 2 3; do
+        for n in $(seq 20); do
                 send "$1"
-                [ "$(answer)" = silent ] || break
+                is_under_way "$2" || break
+                sleep 0.2
         done
         case $(answer)$(said '.receipt.reasons // [] | join(",")') in
         "$2") ;;
@@ -213,7 +222,7 @@ verdict() {
         fi
         printf '%s | ' "${WRONG[@]}" "$TRACE" | tr '\n' ' '
         echo
-        box_sh "$HOST" 'rm -rf /sys/fs/bpf/freezed/*; systemctl thaw beacon.service; echo 0 >/sys/fs/cgroup/system.slice/beacon.service/cgroup.freeze' 2>/dev/null
+        box_sh "$HOST" 'rm -rf /sys/fs/bpf/freezed/*; rm -f /etc/systemd/system/*.d/zz-freezed-hold.conf; systemctl daemon-reload; systemctl thaw beacon.service; echo 0 >/sys/fs/cgroup/system.slice/beacon.service/cgroup.freeze' 2>/dev/null
 }
 
 # sweep LABEL N FAULT...: for each k up to N an order and its release, started with the faults, in which K stands for k
