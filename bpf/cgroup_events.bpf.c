@@ -109,7 +109,8 @@ struct {
         __type(value, struct cgroup_held);
 } cgroup_held SEC(".maps");
 
-/* Who was made outside of his site, and when he started. The oldest are forgotten first: FAIL-OPEN. */
+/* Who was made outside of his site or was taken there by one who is held himself, and when he started. The oldest are
+ * forgotten first: FAIL-OPEN. */
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
         __uint(max_entries, CGROUP_BORN_MAX);
@@ -213,10 +214,16 @@ int BPF_PROG(watch_move, struct cgroup *to, const char *path, struct task_struct
         if (!is_unified(to))
                 return 0;
         h = find_held(task, &pid);
-        if (h && !lies_within(to, h->cgroup_id))
+        if (h && !lies_within(to, h->cgroup_id)) {
+                __u64 start = h->start_ticks;
+                __u32 mover;
+
+                if (find_held((struct task_struct *) bpf_get_current_task(), &mover))
+                        bpf_map_update_elem(&cgroup_born, &pid, &start, BPF_ANY);
                 tell(CGROUP_MOVED, id, h->cgroup_id, pid);
-        else if (!h && bpf_map_lookup_elem(&cgroup_site, &id))
+        } else if (!h && bpf_map_lookup_elem(&cgroup_site, &id)) {
                 hold(BPF_CORE_READ(task, group_leader), pid, id);
+        }
         return 0;
 }
 
@@ -244,9 +251,9 @@ int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) 
         return 0;
 }
 
-/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup that runs on, and was made outside of it,
- * gets no socket there for the time that the core needs to put him back: it would not be the cgroup's. FAIL-OPEN for
- * who is moved out: a service that somebody else moves is not to die of a refusal. */
+/* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup that runs on, and was made outside of it
+ * or went there of his own accord, gets no socket there for the time that the core needs to put him back: it would not
+ * be the cgroup's. FAIL-OPEN for who is moved out: a service that somebody else moves is not to die of a refusal. */
 SEC("cgroup/sock_create")
 int watch_socket(struct bpf_sock *ctx) {
         struct task_struct *task = (struct task_struct *) bpf_get_current_task();

@@ -39,9 +39,9 @@ void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n);
 /* Whether children of held processes are followed; that lies on the path of every fork of the host. */
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);
-/* Refuses sockets to whoever is held at a site that is isolated and not frozen, and was made outside of it, in the
- * cgroup whose directory is top and below; attaches it again when someone took it away. A negative top ends that. True
- * when someone had. FAIL-OPEN where the kernel refuses. */
+/* Refuses sockets to whoever is held at a site that is isolated and not frozen, and was made outside of it or
+ * went there himself, in the cgroup whose directory is top and below; attaches it again when someone took it away. A
+ * negative top ends that. True when someone had. FAIL-OPEN where the kernel refuses. */
 bool cgroup_events_refuse_outside(struct cgroup_events *e, int top);
 
 /* The process is held at that cgroup; one that is there already keeps its place. False when it is gone. */

@@ -256,6 +256,46 @@ static void who_is_held_gets_no_socket_outside(void **state) {
         (void) munmap(got, 4096);
 }
 
+static void go_out_and_ask(void *userdata) {
+        int *got = userdata, fd = openat(CAGE_HELD, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+        got[0] = write(fd, "0", 1) == 1 ? try_sockets(NULL) : -1;
+}
+
+/* Until it is somewhere else. */
+static void wait_and_ask(void *userdata) {
+        volatile int *got = userdata;
+
+        got[1] = fork();
+        if (got[1] != 0)
+                return;
+        while (!got[2])
+                (void) usleep(1000);
+        got[3] = try_sockets(NULL);
+        _exit(0);
+}
+
+static void who_goes_outside_himself_gets_no_socket_there_and_who_is_moved_does(void **state) {
+        struct cage other = cage_make("other");
+        int *got = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        (void) state;
+        cgroup_events_follow_forks(events, true);
+        cgroup_events_refuse_outside(events, cage_top()->fd);
+        watch_isolated(&cage, false);
+        (void) cage_spawn_with(&cage, other.fd, go_out_and_ask, got);
+        assert_int_equal(got[0], 0);
+        (void) cage_spawn(&cage, wait_and_ask, got);
+        move(&other, got[1]);
+        got[3] = -1;
+        got[2] = 1;
+        for (int i = 0; i < 5000 && *(volatile int *) &got[3] < 0; i++)
+                (void) usleep(1000);
+        assert_int_equal(got[3], 3);
+        cgroup_events_refuse_outside(events, -EBADF);
+        (void) munmap(got, 4096);
+}
+
 static void whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_one(void **state) {
         struct cage other = cage_make("other"), gone = cage_make("gone");
         struct site site = { .path = gone.path, .cgroup_id = gone.id, .fd = -EBADF };
@@ -381,6 +421,7 @@ int main(void) {
                 WATCH_CASE(a_child_made_right_in_another_cgroup_is_told_of_as_moved),
                 WATCH_CASE(one_that_has_ended_and_one_of_its_own_are_told_of_as_well),
                 WATCH_CASE(who_is_held_gets_no_socket_outside),
+                WATCH_CASE(who_goes_outside_himself_gets_no_socket_there_and_who_is_moved_does),
                 WATCH_CASE(whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_one),
                 WATCH_CASE(who_is_held_is_known_to_the_next_agent),
                 WATCH_CASE(a_pin_that_is_removed_takes_no_link_away),
