@@ -104,19 +104,34 @@ static __always_inline bool may_go_on(struct sock *sk) {
         return pid && (is_isolated(pid) || (BPF_CORE_READ(pid, numbers[0].nr) == 1 && is_log_or_notify(peer)));
 }
 
+/* One that was made outside and handed in belongs to a cgroup whose packets nobody looks at. */
+static __always_inline bool may_use_socket(const struct found *f, struct sock *sk) {
+        const int family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+        if (!may_use(f, family, BPF_CORE_READ(sk, sk_protocol)))
+                return false;
+        return (family != AF_INET && family != AF_INET6) ||
+               found_at(BPF_CORE_READ(sk, sk_cgrp_data.cgroup)).flags & GUARD_ISOLATED;
+}
+
+static __always_inline bool may_send(const struct found *f, struct socket *sock) {
+        struct sock *sk = BPF_CORE_READ(sock, sk);
+
+        if (!sk)
+                return true;
+        if (!may_use_socket(f, sk))
+                return false;
+        return BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX || BPF_CORE_READ(sock, type) == SOCK_DGRAM ||
+               may_go_on(sk);
+}
+
 SEC("lsm/socket_sendmsg")
 int BPF_PROG(guard_socket_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret) {
         struct found f;
-        int family;
 
         ENTER(GUARD_SENDMSG);
         f = found_current();
-        if (!stopped(&f) || !sock->sk)
-                return 0;
-        family = sock->sk->__sk_common.skc_family;
-        if (!may_use(&f, family, sock->sk->sk_protocol))
-                return deny(GUARD_SENDMSG);
-        return family == AF_UNIX && sock->type != SOCK_DGRAM && !may_go_on(sock->sk) ? deny(GUARD_SENDMSG) : 0;
+        return stopped(&f) && !may_send(&f, sock) ? deny(GUARD_SENDMSG) : 0;
 }
 
 SEC("lsm/socket_connect")
@@ -125,9 +140,7 @@ int BPF_PROG(guard_socket_connect, struct socket *sock, struct sockaddr *address
 
         ENTER(GUARD_CONNECT);
         f = found_current();
-        return stopped(&f) && sock->sk && !may_use(&f, sock->sk->__sk_common.skc_family, sock->sk->sk_protocol)
-                       ? deny(GUARD_CONNECT)
-                       : 0;
+        return stopped(&f) && sock->sk && !may_use_socket(&f, sock->sk) ? deny(GUARD_CONNECT) : 0;
 }
 
 /* With these, root in the service has the kernel carry its bytes: packet sockets, tunnels, routes, rules, other
@@ -283,10 +296,21 @@ static __always_inline bool may_write(struct kernfs_node *kn) {
         return true;
 }
 
+/* splice(2) and sendfile(2) hand pages to a socket, which no other hook sees (up to 6.4). */
+static __always_inline bool splices(struct file *file) {
+        struct found f = found_current();
+
+        return stopped(&f) && !may_send(&f, file->private_data);
+}
+
 SEC("lsm/file_permission")
 int BPF_PROG(guard_file_permission, struct file *file, int mask, int ret) {
         ENTER(GUARD_CGROUPFS);
-        if (!(mask & MAY_WRITE) || file->f_inode->i_sb->s_magic != CGROUP2_MAGIC)
+        if (!(mask & MAY_WRITE))
+                return 0;
+        if (file->f_inode->i_sb->s_magic == SOCKFS_MAGIC)
+                return splices(file) ? deny(GUARD_SENDMSG) : 0;
+        if (file->f_inode->i_sb->s_magic != CGROUP2_MAGIC)
                 return 0;
         return may_write(file->f_inode->i_private) ? 0 : deny(GUARD_CGROUPFS);
 }

@@ -14,6 +14,7 @@
 #define MAY_WRITE         2
 #define FMODE_WRITE       2
 #define CGROUP2_MAGIC     0x63677270
+#define SOCKFS_MAGIC      0x534f434b
 #define PTRACE_ATTACH     2
 #define NETLINK_ROUTE     0
 #define AF_UNIX           1
