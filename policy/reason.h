@@ -98,8 +98,10 @@
           "The unit has a watchdog; this service manager kills it when it expires")                                    \
         X(UNGUARDED, "unguarded", NOTE, 0,                                                                             \
           "This kernel runs no BPF LSM programs: root can signal, trace, move or thaw what is held, and is only seen") \
-        X(UNIX_PROXIES, "unix-proxies", NOTE, 0,                                                                       \
-          "What runs on can talk to other processes of this host over unix sockets")                                   \
+        X(PROXIES, "proxies", NOTE, 0,                                                                                 \
+          "Others on this host, the kernel among them, may carry out or pass on what the target gives or gave them")   \
+        X(KERNEL_PACKETS, "kernel-packets", NOTE, 0,                                                                   \
+          "For some seconds the kernel may still send in its own name what the target had it begin")                   \
         X(UNWATCHED, "unwatched", NOTE, 0,                                                                             \
           "This kernel tells of no cgroup events: the hold is looked after by the clock alone")                        \
         X(PENDING_SIGNALS, "pending-signals", NOTE, 0,                                                                 \

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include <linux/kcmp.h>
 
@@ -14,6 +15,7 @@ struct reading {
         struct descriptors *d;
         uint32_t group;
         reason_set gaps;
+        struct ways ways;
 };
 
 /* Makes room for one more of what grows by doubling. */
@@ -82,6 +84,46 @@ static bool is_bpf_program(const char *link) {
                strncmp(link, "anon_inode:bpf-link", 19) == 0;
 }
 
+/* As the socket's own file system names them. */
+static const struct {
+        const char *name;
+        enum reason open, guarded;
+} protocols[] = {
+        { "UNIX", REASON_NONE, REASON_NONE },
+        { "UNIX-STREAM", REASON_NONE, REASON_NONE },
+        { "NETLINK", REASON_NONE, REASON_NONE },
+        { "ALG", REASON_NONE, REASON_NONE },
+        /* listed by sock_diag, with whose they are */
+        { "TCP", REASON_NONE, REASON_NONE },
+        { "TCPv6", REASON_NONE, REASON_NONE },
+        { "UDP", REASON_NONE, REASON_NONE },
+        { "UDPv6", REASON_NONE, REASON_NONE },
+        /* its paths are TCP, with its inode */
+        { "MPTCP", REASON_NONE, REASON_NONE },
+        { "MPTCPv6", REASON_NONE, REASON_NONE },
+        { "PACKET", REASON_NONE, REASON_PACKET_SOCKETS },
+        /* poll() has the kernel send what waits in it, and no hook sees that */
+        { "XDP", REASON_PACKET_SOCKETS, REASON_NONE },
+};
+
+static void add_way(int dir, const char *name, struct ways *ways) {
+        char path[64], protocol[32];
+        ssize_t n;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d/%.10s", dir, name);
+        n = getxattr(path, "system.sockprotoname", protocol, sizeof(protocol));
+        if (n < 0 && is_gone(errno))
+                return;
+        for (size_t k = 0; n > 0 && k < ELEMENTSOF(protocols); k++)
+                if (strncmp(protocol, protocols[k].name, (size_t) n) == 0) {
+                        ways->open |= reason_bit(protocols[k].open);
+                        ways->guarded |= reason_bit(protocols[k].guarded);
+                        return;
+                }
+        /* FAIL-CLOSED: one of another kind, as raw and ping sockets are, may have been made by anyone */
+        ways->guarded |= reason_bit(REASON_FOREIGN_SOCKET);
+}
+
 /* task: /proc/PID/task/TID */
 static void add_sockets(const char *task, struct reading *r) {
         char path[64];
@@ -107,8 +149,11 @@ static void add_sockets(const char *task, struct reading *r) {
                         continue;
                 }
                 link[n] = 0;
-                if (sscanf(link, "socket:[%llu]", &inode) == 1 && claims_add(&r->d->sockets, inode, r->group) < 0)
-                        r->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                if (sscanf(link, "socket:[%llu]", &inode) == 1) {
+                        if (claims_add(&r->d->sockets, inode, r->group) < 0)
+                                r->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                        add_way(dirfd(d), e->d_name, &r->ways);
+                }
                 r->gaps |= is_bpf_program(link) ? reason_bit(REASON_LOADED_BPF) : 0;
         }
         (void) closedir(d);
@@ -197,11 +242,12 @@ int descriptors_begin(struct descriptors *ret) {
         return r;
 }
 
-reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group) {
+reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ret_ways) {
         struct reading r = { .d = d, .group = group };
 
         for (size_t i = 0; i < n; i++)
                 add_process(pids[i], &r);
+        *ret_ways = r.ways;
         return r.gaps;
 }
 

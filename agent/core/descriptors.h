@@ -30,6 +30,13 @@ struct netns {
         int fd;
 };
 
+/* What the sockets of those who run on are ways out for: PACKET_SOCKETS for frames of their own making, FOREIGN_SOCKET
+ * for what sock_diag does not list, so that nobody can tell whose it is. */
+struct ways {
+        reason_set open;    /* whatever else is in force */
+        reason_set guarded; /* unless the guard is live, which sees each send */
+};
+
 struct descriptors {
         struct claims sockets; /* inode -> group, once sorted */
         struct claims users;   /* index in netns -> group */
@@ -47,5 +54,5 @@ const struct claim *claims_find(const struct claims *c, uint64_t key);
 int descriptors_begin(struct descriptors *ret) _warn_unused_;
 /* Adds what the processes have. Tells SOCKETS_LEFT and NETNS for what cannot be read, and LOADED_BPF
  * when one of them has a BPF program or link open; who has ended has nothing. */
-reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group);
+reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ret_ways);
 void descriptors_done(struct descriptors *d);

@@ -166,6 +166,14 @@ static bool is_given_up(const struct agent *a, const struct recorded *r, const s
         return site_is_host(s) && h && hosthold_is_given_up(h);
 }
 
+/* What lies beyond every hold on a part of the host, whatever this kernel has. */
+static reason_set beyond(const struct sites *sites) {
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (sites->v[i].missing == REASON_NONE && !site_is_host(&sites->v[i]) && !sites->v[i].only_freeze)
+                        return reason_bit(REASON_PROXIES) | reason_bit(REASON_KERNEL_PACKETS);
+        return 0;
+}
+
 int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
         _cleanup_(enforced_freep) struct enforced *e = calloc(1, sizeof(*e));
         const struct verb_info *v = verb_info(recorded_verb(r));
@@ -200,8 +208,10 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
         /* not earlier: PID 1 would be in the self-test's way */
         if (v->freezes)
                 systemd_begin(a->systemd);
-        if (v->isolates)
+        if (v->isolates) {
+                recorded_add_flags(r, beyond(sites));
                 isolate_sites(a, e);
+        }
         if (v->freezes) {
                 for_each_site(a, e, step_freeze);
                 wait_frozen(a, e);

@@ -27,6 +27,7 @@ static const struct {
           "AF_PACKET and AF_XDP sockets, and devices like tun, bypass cgroup programs; a process that can make one "
           "needs CAP_NET_RAW or CAP_NET_ADMIN",
           true },
+        { "foreign-socket", "a socket belongs to the cgroup that made it, wherever it is handed to", true },
         { "queued-packets",
           "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", false },
         { "kernel-packets",
@@ -37,7 +38,10 @@ static const struct {
           "BPF programs that a service has attached run on: a receipt tells of those that it still has open", false },
         { "vsock", "AF_VSOCK has no cgroup hook", true },
         { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's", false },
-        { "unix-proxies", "a proxy in another cgroup reached through a unix socket is not part of the target", true },
+        { "proxies",
+          "who is in another cgroup passes on what reaches it through a unix socket, a pipe or a file, and carries out "
+          "the jobs that it was given",
+          false },
         { "overruled",
           "a program that root attaches above can take back a refused call (bpf_set_retval), though not a dropped "
           "packet",

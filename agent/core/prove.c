@@ -112,6 +112,11 @@ static void judge_sockets(const struct sockets_result *now, const struct enforce
         p->gaps |= p->sockets.gaps;
 }
 
+/* What the sockets that it has are good for as long as it runs. */
+static void judge_ways(const struct agent *a, struct proof *p) {
+        p->gaps |= p->sockets.ways.open | (guard_is_live(a->guard) ? 0 : p->sockets.ways.guarded);
+}
+
 /* Local policy's first, then the hold's own: the order in which the programs have them. */
 static size_t gather_permits(const struct agent *a, const struct hold *h, struct permit *ret, size_t max) {
         const size_t own = MIN(a->local.n_permits, max), theirs = MIN(h->n_permits, max - own);
@@ -198,6 +203,7 @@ static void look_elsewhere(const struct site *s, const struct sites *sites, stru
 static void look_at_sockets(struct agent *a, const struct hold *h, const struct sites *sites, const struct enforced *e,
                             struct proof *ret) {
         _cleanup_free_ struct sockets_result *now = calloc(sites->n, sizeof(*now));
+        const bool runs = !verb_info(h->verb)->freezes;
 
         if (now)
                 sweep_sites(a, sites, false, now);
@@ -205,8 +211,10 @@ static void look_at_sockets(struct agent *a, const struct hold *h, const struct 
                 if (!ret[i].present)
                         continue;
                 if (now)
-                        judge_sockets(&now[i], e ? enforced_site(e, i) : NULL, !verb_info(h->verb)->freezes, &ret[i]);
-                else
+                        judge_sockets(&now[i], e ? enforced_site(e, i) : NULL, runs, &ret[i]);
+                if (now && runs)
+                        judge_ways(a, &ret[i]);
+                if (!now)
                         ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }
 }

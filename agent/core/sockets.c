@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "agent/core/descriptors.h"
 #include "agent/util/fault.h"
 
 #define STATES_ALL                                                                                       \
@@ -317,7 +316,9 @@ static void gather(struct sweep *s) {
                 for (size_t k = 0; k < scope->n_cgroup_ids && !scope->host; k++)
                         if (claims_add(&s->cgroups, scope->cgroup_ids[k], (uint32_t) i) < 0)
                                 result->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-                result->gaps |= descriptors_add(&s->open, scope->pids, scope->n_pids, (uint32_t) i);
+                result->gaps |= descriptors_add(&s->open, scope->pids, scope->n_pids, (uint32_t) i, &result->ways);
+                if (scope->host)
+                        result->ways = (struct ways) { 0 };
         }
         claims_sort(&s->cgroups);
         claims_sort(&s->open.sockets);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/core/descriptors.h"
 #include "policy/cleanup.h"
 #include "policy/permit.h"
 #include "policy/reason.h"
@@ -48,7 +49,8 @@ struct sockets_result {
         unsigned listeners;
         uint16_t ports[SOCKETS_PORTS_MAX]; /* that they listen on, the first of them, each once */
         size_t n_ports;
-        reason_set gaps; /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS */
+        reason_set gaps;  /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS, LOADED_BPF */
+        struct ways ways; /* further gaps of a target that runs on; of the whole host there are none */
 };
 
 /* Destroys what belongs to n targets, in one walk through the sockets of each namespace: the walk is the costly part,

@@ -110,6 +110,31 @@ static void who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out(void **st
         (void) close(fd), (void) close(peer);
 }
 
+/* Without a right to open another: it is the one that it has. */
+static void who_runs_on_with_a_socket_beside_the_hooks_has_a_way_out(void **state) {
+        static const struct {
+                int family, type, protocol;
+                enum reason gap;
+        } cases[] = {
+                { AF_INET, SOCK_RAW, IPPROTO_ICMP, REASON_FOREIGN_SOCKET },
+                { AF_PACKET, SOCK_RAW, 0, REASON_PACKET_SOCKETS },
+        };
+
+        (void) state;
+        for (uint32_t k = 0; k < ELEMENTSOF(cases); k++) {
+                int fd = wire_socket(cases[k].family, cases[k].type, cases[k].protocol);
+                pid_t pid = cage_spawn_with(&cage, fd, keep_no_raw, NULL);
+
+                check_state(stop(2 * k + 1, VERB_CONTAIN, &cage), HOLD_HELD, 0);
+                assert_reasons(let_go(2 * k + 1), 0);
+                check_state(stop(2 * k + 2, VERB_ISOLATE, &cage), HOLD_PARTIAL, reason_bit(cases[k].gap));
+                assert_reasons(look(2 * k + 2).gaps, reason_bit(cases[k].gap));
+                assert_reasons(let_go(2 * k + 2), 0);
+                cage_kill(pid);
+                (void) close(fd);
+        }
+}
+
 static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
         struct proven *p;
 
@@ -221,6 +246,7 @@ int main(void) {
                 CASE(a_program_that_keeps_ours_off_is_named),
                 CASE(a_socket_that_was_handed_in_is_told),
                 CASE(who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out),
+                CASE(who_runs_on_with_a_socket_beside_the_hooks_has_a_way_out),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
                 CASE(what_is_missing_of_several_is_partial),
