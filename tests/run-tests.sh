@@ -148,6 +148,7 @@ each fuzz tests/fuzz/fuzz_*.c
 suite no lint tests/lint.sh
 each script tests/vectors/*.sh
 each script tests/host/[0-9]*.sh
+each script tests/escape/[0-9]*.sh
 each script tests/fault/*.sh
 each vm tests/vm/[0-9]*.sh
 

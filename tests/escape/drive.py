@@ -7,10 +7,10 @@ Needs what run.sh puts there: the programs and scripts beside this file, and for
 
 For each route that this product can be asked about: its service is started and has to show without containment what it can do; it is
 held; what is to be done to it from outside is done; and what comes out, runs or dies from then on is counted. Prints one line for each:
-    NAME <tab> OUTCOME <tab> DETAIL
+    NAME <tab> OUTCOME <tab> DETAIL or - <tab> WORDS of its receipts and its status
     blocked     nothing came out, nothing ran, nobody died
     repaired    something did after an act from outside, and was ended again: how long it lasted, and how much
-    gap         something did, and the product had named it: with which words
+    gap         something did, and the product names it: with which words (see routes.table)
     escaped     something did
     impossible  not without containment either, on this kernel: why
     -           this product does not claim to prevent that, or has no such part
@@ -28,13 +28,16 @@ RUN = "/run/escape"
 UNITS = "/run/systemd/system"
 CGROUPS = "/sys/fs/cgroup"
 ROUTES = 256
-PROVE_S = float(os.environ.get("ESCAPE_PROVE_S", "4"))
+# a route that has no way says so by itself, and only then is this waited for in full
+PROVE_S = float(os.environ.get("ESCAPE_PROVE_S", "15"))
 ACT_S = 20
 WINDOW_S = float(os.environ.get("ESCAPE_WINDOW_S", "2.5"))
 # what was on its way when the answer came is not held back by anyone
 GRACE_US = 50000
 # what happened last this long before the end has ended
 ENDED_US = 700000
+# how long what repairs is given for that: a busy machine is not a hole
+REPAIR_S = 20
 AT_ONCE = 4
 
 
@@ -82,7 +85,9 @@ class Route:
         self.names = [] if names == "-" else names.split(",")
         self.unit, self.with_unit = f"esc-{name}.service", f"esc-{name}-with.service"
         self.outcome = self.detail = ""
-        self.pids, self.hold, self.said = {}, "", set()
+        self.pids, self.hold = {}, ""
+        # words of its receipts, of its status now, and the layers that health says are not there
+        self.receipt, self.status, self.layers = set(), set(), set()
         self.held_us = self.act_us = 0
         self.units, self.with_units, self.acted = [], [], (0, "")
         self.before = self.at_act = (0, 0)
@@ -111,7 +116,7 @@ def routes():
 
 class Product:
     """What holds a service."""
-    freezes = isolates = False
+    freezes = isolates = repairs = False
 
     def command(self, route, program):
         """what a unit has to start"""
@@ -131,7 +136,7 @@ class Product:
                 route.decide("impossible", f"no hold: {why}")
 
     def ask(self, held):
-        """fills in what the product says of its holds now"""
+        """fills in what the product says of itself and of its holds now"""
 
     def release(self, held):
         pass
@@ -142,6 +147,8 @@ class Nothing(Product):
 
 
 class Freezed(Product):
+    repairs = True
+
     def __init__(self, verb):
         self.verb, self.isolates, self.freezes = verb, True, verb == "contain"
 
@@ -184,8 +191,8 @@ class Freezed(Product):
         answer = out.read()
         out.close()
         route.hold = "".join(self.jq(answer, "select(.receipt) | .receipt.id")[-1:])
-        route.said |= set(self.words(answer, "select(.receipt) | .receipt"))
-        if not route.said & {"state:contained", "state:partial"}:
+        route.receipt |= set(self.words(answer, "select(.receipt) | .receipt"))
+        if not route.receipt & {"state:contained", "state:partial"}:
             route.decide("impossible", f"no hold: {answer[-300:]}")
         return True
 
@@ -195,8 +202,8 @@ class Freezed(Product):
         status = self.ctl("status").stdout
         for route in held:
             hold = f'select(.report) | .report.holds[] | select(.id == "{route.hold}")'
-            now = {word.replace("state:", "now:") for word in self.words(status, hold)}
-            route.said |= now | {f"layer:{x}" for x in layers}
+            route.status = {word.replace("state:", "now:") for word in self.words(status, hold)}
+            route.layers = layers
 
     def release(self, held):
         ids = [route.hold for route in held if route.hold]
@@ -288,6 +295,8 @@ class World:
             sleep 0.6; ip address add 10.77.0.250/24 dev outside0; sleep 0.6; ip address del 10.77.0.250/24 dev outside0
     done 2>/dev/null"""
 
+    KNOCKS = {"knock-tcp": "t", "knock-udp": "u", "knock-syn": "s"}
+
     def __init__(self, rows):
         for directory in (RUN, f"{RUN}/why"):
             os.makedirs(directory, exist_ok=True)
@@ -296,7 +305,7 @@ class World:
             f.truncate(2 * ROUTES * 32)
         os.chmod(f"{RUN}/tally", 0o666)
         self.net()
-        knocks = [f"{'t' if 'knock-tcp' in r.flags else 'u'}{r.number}" for r in rows if r.flags & {"knock-tcp", "knock-udp"}]
+        knocks = [f"{letter}{r.number}" for r in rows for flag, letter in self.KNOCKS.items() if flag in r.flags]
         self.witness = subprocess.Popen(["ip", "netns", "exec", "outside", f"{HERE}/bin/witness", *knocks], stdin=subprocess.DEVNULL)
 
     def net(self):
@@ -315,6 +324,8 @@ class World:
             ip address replace fd77::2/64 dev host0 nodad
             ip link set host0 up
             ip route replace default via 10.77.0.1
+            # whom the witness speaks for, and who never answers
+            ip neigh replace 10.77.0.200 lladdr "$(ip -n outside -o link show dev outside0 | sed 's/.*ether \\([^ ]*\\).*/\\1/')" dev host0
             """)
         if got.returncode:
             sys.exit(f"drive.py: {got.stdout}")
@@ -356,7 +367,7 @@ def prepare(rows, product):
 
 def prove(rows):
     """Without containment: waits for the first sign of each."""
-    end = time.monotonic() + PROVE_S + 0.05 * len(rows)
+    end = time.monotonic() + PROVE_S
     while time.monotonic() < end and not all(r.seen()[0] or read(f"{RUN}/why/{r.number}") for r in rows):
         time.sleep(0.05)
     for route in rows:
@@ -435,13 +446,29 @@ def refused(route):
     return f"refused: {said}" if code else ""
 
 
+def says(route, name):
+    """WORD: the receipt says it, or what is asked afterwards. WORD+LAYER: the receipt says it, and health had said that the layer is missing."""
+    word, _, layer = name.partition("+")
+    if layer:
+        return word in route.receipt and layer in route.layers
+    return word in route.receipt | route.status
+
+
 def named(route):
-    """An escape that the product had told of is a gap."""
+    """An escape that the product tells of is a gap."""
     if route.outcome != "escaped":
         return
-    said = [x for x in route.names if x in route.said or f"layer:{x}" in route.said]
+    said = [name.partition("+")[0] for name in route.names if says(route, name)]
     if said:
-        route.outcome, route.detail = "gap", f"{' '.join(said)} ({route.detail})"
+        route.outcome, route.detail = "gap", f"{' '.join(dict.fromkeys(said))} ({route.detail})"
+
+
+def wait_for_repairs(rows, product):
+    """What still goes on after an act may be about to be repaired."""
+    end = time.monotonic() + REPAIR_S
+    acted = [r for r in rows if r.act_us and product.repairs]
+    while time.monotonic() < end and any(max(r.seen()[1], r.done()[1]) > now_us() - ENDED_US for r in acted):
+        time.sleep(0.1)
 
 
 def applies(route, product):
@@ -468,6 +495,7 @@ def batch(rows, product):
     note_pids(held, product)
     act(held, product)
     time.sleep(WINDOW_S)
+    wait_for_repairs(held, product)
     end_us = now_us()
     product.ask(held)
     for route in held:
@@ -475,8 +503,8 @@ def batch(rows, product):
         named(route)
     clean(rows, held, product)
     for route in rows:
-        said = sorted(x for x in route.said if not x.startswith("layer:") and x not in ("clock-unsynchronised", "evidence-holes"))
-        print(route.name, route.outcome, route.detail, " ".join(said), sep="\t", flush=True)
+        said = sorted((route.receipt | route.status) - {"clock-unsynchronised", "evidence-holes"})
+        print(route.name, route.outcome, route.detail or "-", " ".join(said), sep="\t", flush=True)
 
 
 def clean(rows, held, product):
@@ -509,7 +537,7 @@ def main():
         if together:
             batch(together, product)
         for route in asked:
-            if "alone" in route.flags and not os.environ.get("ESCAPE_TOGETHER"):
+            if "alone" in route.flags:
                 batch([route], product)
     finally:
         world.close()

@@ -5,7 +5,6 @@
 #   escape_build B                builds the witness, the routes and the tools of the acts under B/escape
 #   escape_box B NAME             a box with them, the agent, and the people with keys
 #   escape_drive NAME PRODUCT [ROUTE...]   see drive.py; prints its lines
-# ESCAPE_TOGETHER=1 leaves out the routes that have to be tried alone.
 # shellcheck shell=bash disable=SC2034
 
 ESCAPE=/usr/local/lib/escape
@@ -19,7 +18,7 @@ escape_build() {
                 case $name in
                 *.bpf) [ "$out/${name%.bpf}.bpf.o" -nt "$source" ] ||
                         clang -O2 -g -Wall -Werror -target bpf "-I/usr/include/$(gcc -dumpmachine)" -c -o "$out/$name.o" "$source" || return ;;
-                *) [ "$out/$name" -nt "$source" ] && [ "$out/$name" -nt tests/escape/escape.h ] && [ "$out/$name" -nt tests/escape/routes/kinds.h ] ||
+                *) [ -e "$out/$name" ] && [ -z "$(find "$source" tests/escape/escape.h tests/escape/routes/*.h -newer "$out/$name")" ] ||
                         gcc "${flags[@]}" -o "$out/$name" "$source" $(grep -q bpf/ "$source" && echo -lbpf) || return ;;
                 esac
         done
@@ -59,7 +58,7 @@ escape_box() {
 escape_drive() {
         local name=$1
         shift
-        box_run "$name" env "ESCAPE_TOGETHER=${ESCAPE_TOGETHER:-}" python3 "$ESCAPE/drive.py" "$@"
+        box_run "$name" python3 "$ESCAPE/drive.py" "$@"
 }
 
 escape_put_vm() { vm_put "$@"; }
@@ -74,5 +73,5 @@ escape_vm() {
 escape_drive_vm() {
         local name=$1
         shift
-        vm_call "$name" 3600 env "ESCAPE_TOGETHER=${ESCAPE_TOGETHER:-}" ESCAPE_PROVE_S=20 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
+        vm_call "$name" 3600 env ESCAPE_PROVE_S=20 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
 }

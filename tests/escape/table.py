@@ -20,7 +20,7 @@ this kernel refuses BPF LSM programs){vm}.
 |---|---|
 | blocked | nothing came out, nothing ran, nobody died |
 | repaired N ms | something ran or came out after root outside had undone the hold, and had ended N ms after that act began |
-| gap: ID | it got out, and the receipt, `status` or a layer of `health` says so with that word |
+| gap: ID | it got out, and the product tells: the receipt has that word, and `health` the layer that is missing; of what comes about later, the receipt or `status` |
 | **escaped** | it got out, and nobody had said so |
 | no way | it does not get out without containment either, on this kernel |
 | - | the product does not claim that, or has no such part |

@@ -4,9 +4,11 @@
  * route may use any protocol, and it answers TCP, so that connections come about. What counts as a sign of route N:
  *   - its mark anywhere in a frame
  *   - a TCP SYN, FIN or payload, or UDP, for one of its ports. Not an RST: that is how a destroyed connection looks
+ *   - a TCP SYN with ACK from one of its ports, to whoever never goes on with what it began
  *   - an ARP request or neighbour solicitation for 10.77.0.N or fd77::N, an IGMP report for 239.77.0.N: nobody has
  *     these addresses, and to ask for one tells the number of it
- * uN and tN: knocks at that route's UDP or TCP port every 20 ms, for services that answer. */
+ * uN and tN: knocks at that route's UDP or TCP port every 20 ms, for services that answer. sN: begins a connection to
+ * its TCP port every 200 ms, in the name of 10.77.0.200, and leaves it at that. */
 
 #include "tests/escape/escape.h"
 
@@ -22,6 +24,7 @@
 
 #define MARK        "escape-"
 #define INSIDE      "10.77.0.2"
+#define NOBODY      "10.77.0.200"
 #define SLOW_BYTES  512
 #define CONNECTIONS 4096
 
@@ -29,7 +32,7 @@ static struct tally *tally;
 static int slow[CONNECTIONS], n_slow;
 static struct knock {
         int n, fd;
-        bool tcp;
+        char how;
 } knocks[ESCAPE_ROUTES];
 static int n_knocks;
 
@@ -53,6 +56,8 @@ static void see_tcp(const struct tcphdr *t, size_t segment) {
 
         if (!t->rst && tells)
                 see(route_of_port(ntohs(t->dest)), t->syn ? "syn" : t->fin ? "fin" : "tcp");
+        if (t->syn && t->ack)
+                see(route_of_port(ntohs(t->source)), "syn-ack");
 }
 
 static void see_transport(int protocol, const uint8_t *p, size_t n, size_t length) {
@@ -196,20 +201,64 @@ static void read_slowly(void) {
                 (void) !read(slow[i], buf, sizeof(buf));
 }
 
-static void knock(struct knock *k) {
+static uint16_t tcp_sum(const struct iphdr *ip, const struct tcphdr *t) {
+        const struct {
+                uint32_t from, to;
+                uint16_t protocol, n;
+                struct tcphdr t;
+        } p = { ip->saddr, ip->daddr, htons(IPPROTO_TCP), htons(sizeof(*t)), *t };
+        const uint16_t *w = (const uint16_t *) &p;
+        uint32_t sum = 0;
+
+        for (size_t i = 0; i < sizeof(p) / 2; i++)
+                sum += w[i];
+        while (sum >> 16)
+                sum = (sum & 0xffff) + (sum >> 16);
+        return (uint16_t) ~sum;
+}
+
+/* From another port each time. The kernel fills in the rest of the header. */
+static void begin_connection(struct knock *k) {
+        static uint16_t turn;
+        struct {
+                struct iphdr ip;
+                struct tcphdr t;
+        } p = { { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP },
+                { .source = htons((uint16_t) (30000 + turn++ % 10000)),
+                  .dest = htons((uint16_t) (ESCAPE_PORT + k->n)),
+                  .doff = 5,
+                  .syn = 1,
+                  .window = htons(1024) } };
+        struct sockaddr_in to = { .sin_family = AF_INET };
+
+        inet_pton(AF_INET, NOBODY, &p.ip.saddr);
+        inet_pton(AF_INET, INSIDE, &p.ip.daddr);
+        to.sin_addr.s_addr = p.ip.daddr;
+        p.t.check = tcp_sum(&p.ip, &p.t);
+        if (k->fd < 0)
+                k->fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW);
+        (void) sendto(k->fd, &p, sizeof(p), 0, (struct sockaddr *) &to, sizeof(to));
+}
+
+static void knock(struct knock *k, unsigned round) {
         struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t) (ESCAPE_PORT + k->n)) };
         char buf[4096];
         ssize_t n;
 
+        if (k->how == 's') {
+                if (round % 10 == 0)
+                        begin_connection(k);
+                return;
+        }
         inet_pton(AF_INET, INSIDE, &to.sin_addr);
         if (k->fd < 0) {
-                k->fd = socket(AF_INET, (k->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                k->fd = socket(AF_INET, (k->how == 't' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
                 (void) !connect(k->fd, (struct sockaddr *) &to, sizeof(to));
         }
         /* long enough for an answer to be written in place */
         (void) !send(k->fd, "knock...............knock", 25, MSG_NOSIGNAL);
         n = recv(k->fd, buf, sizeof(buf), 0);
-        if (k->tcp && (n == 0 || (n < 0 && errno != EAGAIN))) {
+        if (k->how == 't' && (n == 0 || (n < 0 && errno != EAGAIN))) {
                 close(k->fd);
                 k->fd = -1;
         }
@@ -232,6 +281,7 @@ int main(int argc, char *argv[]) {
         int sniffer = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
         struct epoll_event events[64];
         uint64_t due = 0;
+        unsigned round = 0;
 
         tally = escape_tally();
         if (!tally || sniffer < 0 || add(epoll, sniffer, TAG_SNIFF) < 0) {
@@ -246,7 +296,7 @@ int main(int argc, char *argv[]) {
                 bind_port(epoll, SOCK_DGRAM, ESCAPE_PORT + n, TAG_READ);
         }
         for (int i = 1; i < argc && n_knocks < ESCAPE_ROUTES; i++)
-                knocks[n_knocks++] = (struct knock) { atoi(argv[i] + 1), -1, argv[i][0] == 't' };
+                knocks[n_knocks++] = (struct knock) { atoi(argv[i] + 1), -1, argv[i][0] };
         for (;;) {
                 int n = epoll_wait(epoll, events, 64, 20);
 
@@ -257,6 +307,7 @@ int main(int argc, char *argv[]) {
                 due = escape_now_us() + 20000;
                 read_slowly();
                 for (int i = 0; i < n_knocks; i++)
-                        knock(&knocks[i]);
+                        knock(&knocks[i], round);
+                round++;
         }
 }

@@ -19,9 +19,9 @@ macvlan() {
         ip netns del "$ns"
 }
 # a pair of devices, one of them in a namespace of its own, and the host forwards
-veth() {
+pair() {
         ip netns add "$ns"
-        ip link add "$dev" type veth peer name peer0 netns "$ns"
+        ip link add "$dev" type "$kind" peer name peer0 netns "$ns"
         ip address add "10.79.$ESCAPE_N.1/24" dev "$dev"
         ip link set "$dev" up
         ip -n "$ns" address add "10.79.$ESCAPE_N.2/24" dev peer0
@@ -52,11 +52,22 @@ bridge() {
 tunnel() {
         ip link add "$dev" type "$kind" local 10.77.0.2 remote 10.77.0.1 $more && ip address add "10.80.$ESCAPE_N.1/24" dev "$dev" &&
                 ip link set "$dev" up
+        # one that has no addresses to ask for takes this as nothing
+        ip neigh replace 10.77.0.1 lladdr 02:00:00:00:00:01 dev "$dev"
         ip route replace 10.77.0.1/32 dev "$dev" table "$ESCAPE_N"
         ip rule add uidrange 0-0 ipproto 253 table "$ESCAPE_N"
         "$bin/say" raw
         ip rule del uidrange 0-0 ipproto 253 table "$ESCAPE_N"
         ip link del "$dev"
+}
+# what its own sockets send goes out wrapped by the kernel
+xfrm() {
+        spi=$((1000 + ESCAPE_N))
+        ip xfrm state add src 10.77.0.2 dst 10.77.0.1 proto esp spi "$spi" mode tunnel enc 'ecb(cipher_null)' '' auth 'digest_null' '' sel src 10.77.0.2 dst 10.77.0.1 proto 253
+        ip xfrm policy add src 10.77.0.2 dst 10.77.0.1 proto 253 dir out tmpl src 10.77.0.2 dst 10.77.0.1 proto esp spi "$spi" mode tunnel
+        "$bin/say" raw
+        ip xfrm policy del src 10.77.0.2 dst 10.77.0.1 proto 253 dir out
+        ip xfrm state del src 10.77.0.2 dst 10.77.0.1 proto esp spi "$spi"
 }
 neighbour() {
         ip neigh del "$net.$ESCAPE_N" dev host0 2>/dev/null
@@ -65,12 +76,18 @@ neighbour() {
 
 what=$1
 case $what in
+veth | netkit) kind=$what what=pair ;;
 ipip | gre) kind=$what more='' what=tunnel ;;
 vxlan) kind=$what more='id 7 dstport 4789' what=tunnel ;;
 esac
 case $what in
-macvlan | veth) ip netns add "$ns" && ip netns del "$ns" || impossible "no namespaces here" ;;
+macvlan | pair) ip netns add "$ns" && ip netns del "$ns" || impossible "no namespaces here" ;;
 tunnel) ip link add "$dev" type "$kind" local 10.77.0.2 remote 10.77.0.1 $more && ip link del "$dev" || impossible "no $kind here" ;;
+esac
+case $what in
+pair) ip link add "$dev" type "$kind" peer name "${dev}p" && ip link del "$dev" || impossible "no $kind here" ;;
+xfrm) ip xfrm state add src 10.77.0.2 dst 10.77.0.9 proto esp spi 999 mode tunnel enc 'ecb(cipher_null)' '' auth digest_null '' &&
+        ip xfrm state del src 10.77.0.2 dst 10.77.0.9 proto esp spi 999 || impossible "no ESP here" ;;
 esac
 while :; do
         "$what"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* move self|clone|child: leaves its cgroup: by moving, by making a child right in another one, which moves nobody;
- * or stays below it, in a cgroup of its own making. */
+/* move self|clone|child: leaves its cgroup: by moving, while another of its processes stays; by making a child right in
+ * another one, which moves nobody; or stays below it, in a cgroup of its own making. */
 
 #include "tests/escape/routes/elsewhere.h"
 #include "tests/escape/routes/kinds.h"
@@ -40,6 +40,8 @@ int main(int argc, char *argv[]) {
 
         read_own_cgroup();
         snprintf(below, sizeof(below), "%.200s/below", own_cgroup);
+        if (strcmp(how, "self") == 0 && fork() > 0)
+                (void) pause();
         for (;; nap_ms(50)) {
                 if (strcmp(how, "self") == 0) {
                         enter(elsewhere());

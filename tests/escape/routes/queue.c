@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* queue tcp|inherited|neighbour|pacing|txtime: lets the kernel hold data back and send it later, by itself: in a send
- * queue whose reader is slow, in the queue of a neighbour that does not answer yet, behind a pacing rate, or until a
- * time. What was queued before a freeze needs no instruction to get out. */
+/* queue tcp|inherited|orphans|neighbour|pacing|txtime: lets the kernel hold data back and send it later, by itself: in
+ * a send queue whose reader is slow, in such queues of connections that nobody has open any more, in the queue of a
+ * neighbour that does not answer yet, behind a pacing rate, or until a time. What was queued before a freeze needs no
+ * instruction to get out. */
 
 #include "tests/escape/routes/elsewhere.h"
 #include "tests/escape/routes/kinds.h"
@@ -22,14 +23,27 @@ static int fill(bool paced) {
         return fd;
 }
 
-static void fill_for_ever(int fd) {
+static void top_up(int fd) {
         char text[4096] = "";
 
         for (int i = 0; i < 300; i++)
                 strcat(text, mark());
+        while (send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+                ;
+}
+
+static void fill_for_ever(int fd) {
         for (;; nap_ms(20))
-                while (send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-                        ;
+                top_up(fd);
+}
+
+static void leave_orphans(void) {
+        for (;; nap_ms(200)) {
+                int fd = fill(false);
+
+                top_up(fd);
+                close(fd);
+        }
 }
 
 /* The witness's namespace has the address only now and then, so that packets wait for it in between. */
@@ -78,6 +92,8 @@ int main(int argc, char *argv[]) {
 
         if (strcmp(how, "tcp") == 0)
                 fill_for_ever(fill(false));
+        if (strcmp(how, "orphans") == 0)
+                leave_orphans();
         if (strcmp(how, "pacing") == 0)
                 fill_for_ever(fill(true));
         if (strcmp(how, "inherited") == 0) {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* server tcp|udp: answers whoever knocks, on its own socket or on the one that it was started with. */
+/* server tcp|udp|sendfile|deaf|mute: answers whoever knocks, on its own socket or on the one that it was started with;
+ * by send(2) or by sendfile(2). Or it only listens, or only lets in, and the kernel answers. */
 
 #include "tests/escape/routes/kinds.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <sys/sendfile.h>
 
 static int listening(int type) {
         struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t) (ESCAPE_PORT + escape_number())) };
@@ -31,8 +34,12 @@ static void answer_datagrams(int fd) {
         }
 }
 
-static void answer_streams(int listener) {
+static void answer_streams(int listener, bool by_file) {
+        const int file = memfd_create("mark", MFD_CLOEXEC);
         int fd = -1;
+
+        if (write(file, mark(), strlen(mark())) < 0)
+                impossible("a file in memory");
 
         for (;; nap_ms(20)) {
                 struct pollfd p = { listener, POLLIN, 0 };
@@ -41,15 +48,23 @@ static void answer_streams(int listener) {
                         close(fd);
                         fd = accept(listener, NULL, NULL);
                 }
-                (void) send(fd, mark(), strlen(mark()), MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (by_file)
+                        (void) sendfile(fd, file, &(off_t) { 0 }, strlen(mark()));
+                else
+                        (void) send(fd, mark(), strlen(mark()), MSG_NOSIGNAL | MSG_DONTWAIT);
         }
 }
 
 int main(int argc, char *argv[]) {
-        const bool tcp = argc > 1 && strcmp(argv[1], "tcp") == 0;
-        const int fd = listening(tcp ? SOCK_STREAM : SOCK_DGRAM);
+        const char *how = argc > 1 ? argv[1] : "udp";
+        const bool datagrams = strcmp(how, "udp") == 0;
+        const int fd = listening(datagrams ? SOCK_DGRAM : SOCK_STREAM);
 
-        if (tcp)
-                answer_streams(fd);
-        answer_datagrams(fd);
+        (void) signal(SIGPIPE, SIG_IGN);
+        if (datagrams)
+                answer_datagrams(fd);
+        if (strcmp(how, "deaf") == 0 || (strcmp(how, "mute") == 0 && accept(fd, NULL, NULL) >= 0))
+                for (;;)
+                        (void) pause();
+        answer_streams(fd, strcmp(how, "sendfile") == 0);
 }

@@ -66,6 +66,29 @@ core_setup() { helper_setup; echo "|/run/escape/helper.$n" >/proc/sys/kernel/cor
 core() { sh -c 'kill -SEGV $$'; }
 modprobe_setup() { helper_setup; echo "/run/escape/helper.$n" >/proc/sys/kernel/modprobe || impossible "no modprobe helper here"; }
 modprobe() { ip link add "esc$n" type "nothing$$$(date +%N)"; }
+# a program of a kind that the kernel does not know: it looks for a module
+binfmt_setup() { modprobe_setup; }
+binfmt() {
+        printf '\377\376%s' "$(date +%N | tail -c 3)" >"/run/escape/unknown.$n"
+        chmod 755 "/run/escape/unknown.$n"
+        "/run/escape/unknown.$n"
+}
+key_setup() { helper_setup; install -m 755 "/run/escape/helper.$n" /sbin/request-key; }
+key() { "$bin/request"; }
+# the last process of a group of the older hierarchy has gone
+release_setup() {
+        helper_setup
+        mkdir -p "/run/escape/v1.$n" && mount -t cgroup -o none,name="esc$n" none "/run/escape/v1.$n" || impossible "no cgroup v1 here"
+        echo "/run/escape/helper.$n" >"/run/escape/v1.$n/release_agent"
+}
+release() {
+        mkdir -p "/run/escape/v1.$n/job" && echo 1 >"/run/escape/v1.$n/job/notify_on_release"
+        sh -c "echo 0 >/run/escape/v1.$n/job/cgroup.procs"
+        sleep 0.1
+        rmdir "/run/escape/v1.$n/job"
+}
+uevent_setup() { helper_setup; echo "/run/escape/helper.$n" >/sys/kernel/uevent_helper || impossible "no uevent helper here"; }
+uevent() { echo change >/sys/class/net/lo/uevent; }
 
 how=$1
 if command -v "${how}_setup" >/dev/null; then "${how}_setup"; fi
