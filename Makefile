@@ -17,7 +17,7 @@ Q = $(if $(V),,@)
 say = @printf '  %-8s %s\n' '$(1)' '$(patsubst $(B)/%,%,$(2))'
 
 pkgs_policy = libsodium jansson
-pkgs_core = $(pkgs_policy) libbpf libsystemd libseccomp libcap-ng libmnl
+pkgs_core = $(pkgs_policy) libbpf libsystemd libseccomp libcap-ng libmnl libnftables
 pkgs_gate = $(pkgs_policy) libsystemd libseccomp
 pkgs_collect = $(pkgs_policy) libsystemd libseccomp libcap-ng libcrypto
 pkgs_ctl = $(pkgs_policy)

@@ -197,9 +197,11 @@ SEC("raw_tp/cgroup_mkdir")
 int BPF_PROG(watch_make, struct cgroup *cgroup) {
         struct cgroup_name name = {};
 
-        if (is_unified(cgroup) &&
-            bpf_probe_read_kernel_str(name.s, sizeof(name.s), BPF_CORE_READ(cgroup, kn, name)) > 0 &&
-            bpf_map_lookup_elem(&cgroup_name, &name))
+        if (!is_unified(cgroup))
+                return 0;
+        if (bpf_map_lookup_elem(&cgroup_name, &name) ||
+            (bpf_probe_read_kernel_str(name.s, sizeof(name.s), BPF_CORE_READ(cgroup, kn, name)) > 0 &&
+             bpf_map_lookup_elem(&cgroup_name, &name)))
                 tell(CGROUP_MADE, BPF_CORE_READ(cgroup, kn, id), 0, 0);
         return 0;
 }

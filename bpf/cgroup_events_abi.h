@@ -7,7 +7,7 @@
  *
  *   cgroup_site    id of a cgroup that is held                     -> CGROUP_THAWED when it has to be frozen and is
  * thawed cgroup_name    name of a cgroup that has to be held if it is   -> CGROUP_MADE when one of that name is made,
- * anywhere; made: "nginx.service"                              the core looks whether it is the one cgroup_held process
+ * anywhere; made: "nginx.service", or "" for each one          the core looks whether it is the one cgroup_held process
  * that has to stay where it is            -> CGROUP_MOVED when it, or a child as it is made, gets out of its site
  *
  * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because

@@ -11,6 +11,7 @@
 #include <linux/icmpv6.h>
 
 #include "bpf/host_abi.h"
+#include "bpf/sockopt.h"
 
 #define PASS 1
 #define DENY 0
@@ -20,6 +21,9 @@
 #define INET           2
 #define INET6          10
 #define PACKET         17
+#define SOL_PACKET     263
+#define QDISC_BYPASS   20
+#define SOL_XDP        283
 #define HOP_LIMIT_LINK 255
 #define MLD2_REPORT    143
 /* an ARP packet in an Ethernet frame; LACP's largest */
@@ -176,8 +180,7 @@ static __always_inline int is_listening(const struct packet *p) {
         return p->to_link && (p->icmp6_type == MLD2_REPORT || p->icmp6_type == 131 || p->icmp6_type == 132);
 }
 
-static __always_inline int judge(struct __sk_buff *skb, int out) {
-        const struct host_policy *policy = policy_get();
+static __always_inline int judge(struct __sk_buff *skb, const struct host_policy *policy, int out) {
         struct packet p = {};
         int known = 0;
         struct owner o;
@@ -212,20 +215,24 @@ static __always_inline int count(int verdict, int out) {
         return verdict;
 }
 
+static __always_inline int count_refused(void) {
+        __u32 zero = 0;
+        struct isolate_counters *c = bpf_map_lookup_elem(&host_count, &zero);
+
+        if (c)
+                c->refused++;
+        return DENY;
+}
+
 /* Where nothing of a packet is known yet. Whoever it is: identity lets answer, not ask. */
 static __always_inline int judge_call(const struct remote *r) {
         const struct host_policy *policy = policy_get();
-        struct isolate_counters *c;
-        __u32 zero = 0;
 
         /* DHCP's packets are judged by who sends them */
         if (policy && (permitted(policy, r) || is_own(policy, r) || is_dhcp(r->proto, 68, r->port) ||
                        is_dhcp(r->proto, 546, r->port)))
                 return PASS;
-        c = bpf_map_lookup_elem(&host_count, &zero);
-        if (c)
-                c->refused++;
-        return DENY;
+        return count_refused();
 }
 
 SEC("cgroup/connect4")
@@ -247,14 +254,32 @@ int host_connect6(struct bpf_sock_addr *ctx) {
         return judge_call(&r);
 }
 
+/* A packet socket that passes the queueing disciplines by passes the uplink's program by as well, and AF_XDP passes
+ * everything by: neither can be set up from now on. Those from before are the netdev egress rules' part, and a gap. */
+SEC("cgroup/setsockopt")
+int host_setsockopt(struct bpf_sockopt *ctx) {
+        if ((ctx->level == SOL_PACKET && ctx->optname == QDISC_BYPASS) || ctx->level == SOL_XDP)
+                return count_refused();
+        sockopt_leave(ctx);
+        return PASS;
+}
+
+/* The mark tells the netdev egress rules that the packet was judged here, and so is no packet socket's. */
 SEC("cgroup_skb/egress")
 int host_egress(struct __sk_buff *skb) {
-        return skb->ifindex == LOOPBACK ? PASS : count(judge(skb, 1), 1);
+        const struct host_policy *policy = policy_get();
+
+        if (skb->ifindex == LOOPBACK)
+                return PASS;
+        if (!policy || count(judge(skb, policy, 1), 1) == DENY)
+                return DENY;
+        skb->mark = policy->mark;
+        return PASS;
 }
 
 SEC("cgroup_skb/ingress")
 int host_ingress(struct __sk_buff *skb) {
-        return skb->ifindex == LOOPBACK ? PASS : count(judge(skb, 0), 0);
+        return skb->ifindex == LOOPBACK ? PASS : count(judge(skb, policy_get(), 0), 0);
 }
 
 /* A packet socket says itself what it sends: only those who configure the network are believed. */
@@ -279,7 +304,7 @@ static __always_inline int judge_uplink(struct __sk_buff *skb) {
                 return skb->len <= ARP_MAX;
         if (skb->protocol == bpf_htons(ETH_P_SLOW))
                 return !sk && skb->len <= LACP_MAX;
-        return judge(skb, 1);
+        return judge(skb, policy_get(), 1);
 }
 
 /* TCX_NEXT and TC_ACT_UNSPEC are -1: whoever else is attached has its say; TCX_DROP and TC_ACT_SHOT are 2. */

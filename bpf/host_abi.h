@@ -13,6 +13,8 @@
  * with hop limit 255, multicast listener reports to ff02::/16 no socket, on an uplink             ARP and LACP no
  * longer than they are
  *
+ * No packet socket can be told to pass the queueing disciplines by, and no AF_XDP socket can be set up.
+ *
  * Both maps are frozen before the first attach: from then on not even root can widen them. When a management unit gets
  * a new cgroup, all links are given the programs of a new set.
  */
@@ -31,6 +33,8 @@
 struct host_policy {
         __u64 root_id; /* of the cgroup that the programs are attached to: the root of the hierarchy */
         __u32 n_permits, n_own;
+        __u32 mark; /* of every packet that the program on the way out let through; see agent/core/direct.h */
+        __u32 pad;
         struct isolate_permit permit[ISOLATE_PERMITS_MAX];
         struct isolate_permit own[HOST_OWN_MAX]; /* addresses of the host: connect(2) to them stays on the loopback */
 };

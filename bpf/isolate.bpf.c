@@ -16,19 +16,19 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/isolate_abi.h"
+#include "bpf/sockopt.h"
 
 #define PASS 1
 #define DENY 0
 /* the C library has them */
-#define AF_INET           2
-#define AF_INET6          10
-#define SOCK_STREAM       1
-#define SOCK_DGRAM        2
-#define SOL_IP            0
-#define SOL_IPV6          41
-#define OPTION_BYTES_SEEN 4096
-#define FRAGMENT_OFFSET   0x1fff
-#define IP_WORDS          (sizeof(struct iphdr) / 4)
+#define AF_INET         2
+#define AF_INET6        10
+#define SOCK_STREAM     1
+#define SOCK_DGRAM      2
+#define SOL_IP          0
+#define SOL_IPV6        41
+#define FRAGMENT_OFFSET 0x1fff
+#define IP_WORDS        (sizeof(struct iphdr) / 4)
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -204,8 +204,7 @@ static __always_inline int is_membership(__s32 level, __s32 name) {
 }
 
 /* The kernel itself reports a membership to the network, from a socket of its own, and the group's address is whatever
- * the caller wants to say. An option longer than what a program may see (a page) is refused by the kernel unless its
- * length is set to 0, which leaves it as it was. */
+ * the caller wants to say. */
 SEC("cgroup/setsockopt")
 int isolate_setsockopt(struct bpf_sockopt *ctx) {
         struct isolate_attempt a = { .hook = ISOLATE_SETSOCKOPT };
@@ -214,8 +213,7 @@ int isolate_setsockopt(struct bpf_sockopt *ctx) {
 
         if (is_membership(ctx->level, ctx->optname) && !(policy && policy->any_protocol))
                 return refuse(&a);
-        if (ctx->optlen > OPTION_BYTES_SEEN)
-                ctx->optlen = 0;
+        sockopt_leave(ctx);
         return PASS;
 }
 

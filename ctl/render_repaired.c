@@ -15,6 +15,7 @@ static const struct {
         { "moved", "a process moved out" },
         { "replaced", "the cgroup made anew" },
         { "fence", "the service manager let start it" },
+        { "uplink", "an interface opened" },
 };
 
 void render_repaired(const struct page *p, const json_t *repaired) {

@@ -197,6 +197,17 @@ static void render_foreign(const struct page *p, const json_t *foreign) {
                            CLEAN(member_str(f, "hook")));
 }
 
+/* Of a plan the names alone. */
+static void render_uplinks(const struct page *p, const json_t *uplinks) {
+        size_t i;
+        json_t *u;
+
+        json_array_foreach(uplinks, i, u)
+                render_row(p, i == 0 ? "uplinks" : NULL, "%s%s%s%s", CLEAN(member_str(u, "name")),
+                           *member_str(u, "by") ? ": " : "", CLEAN(member_str(u, "by")),
+                           member_is_false(u, "direct") ? ", which a packet socket can PASS BY" : "");
+}
+
 static void render_counted(const struct page *p, const json_t *c) {
         if (!json_is_object(c))
                 return;
@@ -232,6 +243,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
         render_elsewhere(p, json_object_get(target, "elsewhere"));
         render_counted(p, json_object_get(target, "counted"));
         render_foreign(p, json_object_get(target, "foreign"));
+        render_uplinks(p, json_object_get(target, "uplinks"));
         render_target_gaps(p, "GAP", json_object_get(target, "gaps"));
         render_radius(p, target);
 }

@@ -6,7 +6,7 @@
 set -eu
 
 build="gcc libc6-dev make clang llvm bpftool pkg-config libbpf-dev libsystemd-dev libsodium-dev libjansson-dev libseccomp-dev
-       libcap-ng-dev libmnl-dev libssl-dev"
+       libcap-ng-dev libmnl-dev libnftables-dev libssl-dev"
 tests="libcmocka-dev systemd systemd-container mmdebstrap nftables iproute2 openssh-client openssl python3 python3-cryptography
        crun runc podman conmon libclang-rt-14-dev procps socat jq man-db e2fsprogs dnsmasq-base qemu-system-x86 cpio kmod"
 

@@ -132,6 +132,8 @@ static int open_ledger(struct agent *a) {
 }
 
 /* What the core cannot do without. */
+static const struct hosthold_tell host_tell = { .replaced = watch_update, .lost = watch_uplink };
+
 static int open_needed(struct agent *a) {
         int r;
 
@@ -158,7 +160,8 @@ static int open_needed(struct agent *a) {
                 r = isolate_new(a->config.pins, &a->isolate);
         if (r == 0)
                 r = guard_new(a->config.pins, a->config.state, &a->guard);
-        r = hosthold_new(watch_update, &a->hosthold);
+        if (r == 0)
+                r = hosthold_new(&host_tell, &a->hosthold);
         return r;
 }
 

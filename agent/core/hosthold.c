@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/hosthold.h"
 
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include <bpf/bpf.h>
@@ -16,34 +18,42 @@ struct kept {
         struct command_id id;
         struct hostset set;
         struct management facts; /* that the set was loaded for */
+        struct uplinks last;     /* as the last look left them, and when that was */
+        int64_t last_us;
 };
 
 struct hosthold {
         struct kept **v;
         size_t n;
-        sd_event_source *links, *clock;
-        void (*replaced)(struct agent *a);
+        uint32_t mark; /* nobody can guess it who means to pass for the host's programs */
+        bool soon;     /* the clock was put forward */
+        sd_event_source *links, *tables, *clock;
+        const struct hosthold_tell *tell;
 };
 
 static void kept_free(struct kept *k) {
         if (!k)
                 return;
         hostset_close(&k->set);
+        uplinks_done(&k->last);
         free(k);
 }
 
-int hosthold_new(void (*replaced)(struct agent *a), struct hosthold **ret) {
+int hosthold_new(const struct hosthold_tell *tell, struct hosthold **ret) {
         struct hosthold *x = calloc(1, sizeof(*x));
 
         if (!x)
                 return -ENOMEM;
-        x->replaced = replaced;
+        x->tell = tell;
+        if (getrandom(&x->mark, sizeof(x->mark), 0) != sizeof(x->mark) || x->mark == 0)
+                x->mark = UINT32_MAX; /* 0 is what a packet has that nobody marked */
         *ret = x;
         return 0;
 }
 
 static void rest(struct hosthold *x) {
         x->links = sd_event_source_disable_unref(x->links);
+        x->tables = sd_event_source_disable_unref(x->tables);
         x->clock = sd_event_source_disable_unref(x->clock);
 }
 
@@ -97,7 +107,7 @@ static int load(struct agent *a, const struct hold *h, struct kept *k) {
                 return r;
         if (k->set.loaded && memcmp(now, &k->facts, sizeof(*now)) == 0)
                 return 0;
-        r = hostset_load(now, a->local.permits, a->local.n_permits, h->permits, h->n_permits, &set);
+        r = hostset_load(now, a->hosthold->mark, a->local.permits, a->local.n_permits, h->permits, h->n_permits, &set);
         if (r < 0)
                 return r;
         hostset_close(&k->set);
@@ -138,11 +148,46 @@ static int hooks_apply(struct agent *a, const struct kept *k, const struct site 
         return first;
 }
 
-static void cover(struct agent *a, const struct kept *k, bool replace) {
-        struct uplinks u;
+static struct uplinks_of uplinks_of(const struct agent *a, const struct command_id *hold) {
+        return (struct uplinks_of) { .pins = a->config.pins, .hold = hold, .mark = a->hosthold->mark };
+}
 
-        uplinks_cover(a->config.pins, &k->id, k->set.uplink, replace, &u);
-        uplinks_done(&u);
+static bool is_covered(const struct uplink *u) {
+        return u->prog_id != 0 && u->direct;
+}
+
+static bool was_covered(const struct kept *k, const struct uplink *u) {
+        for (size_t i = 0; i < k->last.n; i++)
+                if (k->last.v[i].netns == u->netns && k->last.v[i].ifindex == u->ifindex)
+                        return is_covered(&k->last.v[i]);
+        return false;
+}
+
+/* An interface that is new had nothing to lose. */
+static void count_lost(struct agent *a, const struct kept *k, const struct uplinks *now) {
+        for (size_t i = 0; i < now->n; i++)
+                if ((now->v[i].mended || !is_covered(&now->v[i])) && was_covered(k, &now->v[i]))
+                        a->hosthold->tell->lost(a, &k->id, is_covered(&now->v[i]) ? 1 : -EIO, k->last_us);
+}
+
+static void cover(struct agent *a, struct kept *k, bool replace) {
+        const struct uplinks_of of = uplinks_of(a, &k->id);
+        struct uplinks now;
+
+        uplinks_cover(&of, k->set.uplink, replace, &now);
+        count_lost(a, k, &now);
+        uplinks_done(&k->last);
+        k->last = now;
+        k->last_us = clock_mono_us();
+}
+
+static void cover_home(struct agent *a, const struct kept *k) {
+        const struct uplinks_of of = uplinks_of(a, &k->id);
+        struct uplinks now;
+
+        uplinks_cover_home(&of, k->set.uplink, &now);
+        count_lost(a, k, &now);
+        uplinks_done(&now);
 }
 
 int hosthold_attach(struct agent *a, const struct hold *h, const struct site *s, enum isolate_phase phase) {
@@ -167,7 +212,9 @@ int hosthold_drop(struct agent *a, const struct command_id *hold) {
 }
 
 void hosthold_read(const struct agent *a, const struct command_id *hold, struct uplinks *ret) {
-        uplinks_read(a->config.pins, hold, ret);
+        const struct uplinks_of of = uplinks_of(a, hold);
+
+        uplinks_read(&of, ret);
 }
 
 /* The hold's site that is the host, NULL when it has none. */
@@ -219,11 +266,20 @@ static int look(struct agent *a) {
         }
         /* who keeps the links as they were has to know that these programs are ours */
         if (changed)
-                a->hosthold->replaced(a);
+                a->hosthold->tell->replaced(a);
         return n;
 }
 
-static int on_links(sd_event_source *e, int fd, uint32_t events, void *userdata) {
+void hosthold_hear(struct agent *a) {
+        struct hosthold *x = a->hosthold;
+
+        /* put forward once: whoever has the kernel tell of something all the time does not put it off */
+        if (x->clock && !x->soon)
+                x->soon = sd_event_source_set_time_relative(x->clock, HOSTHOLD_SOON_US) >= 0;
+}
+
+static int on_netlink(sd_event_source *e, int fd, uint32_t events, void *userdata) {
+        struct agent *a = userdata;
         char buf[8192];
 
         (void) e;
@@ -231,31 +287,40 @@ static int on_links(sd_event_source *e, int fd, uint32_t events, void *userdata)
         /* what it says does not matter, and a message that did not fit says the same: look */
         while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0 || errno == ENOBUFS || errno == EINTR)
                 ;
-        (void) look(userdata);
+        for (size_t i = 0; i < a->hosthold->n; i++) {
+                const struct kept *k = a->hosthold->v[i];
+                const struct hold *h = hold_set_find(a->holds, &k->id);
+
+                if (k->set.loaded && h && host_site(a, h))
+                        cover_home(a, k);
+        }
+        hosthold_hear(a);
         return 0;
 }
 
 static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {
+        struct agent *a = userdata;
+
         (void) usec;
-        (void) look(userdata);
+        a->hosthold->soon = false;
+        (void) look(a);
         (void) sd_event_source_set_time_relative(e, HOSTHOLD_LOOK_US);
         (void) sd_event_source_set_enabled(e, SD_EVENT_ONESHOT);
         return 0;
 }
 
-/* The kernel tells of interfaces and addresses, those of other namespaces included as far as it has given them ids. */
-static int listen_links(struct agent *a) {
-        const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
-                                             .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
-        _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+/* Of other network namespaces it tells as far as it has given them ids. */
+static int listen_to(struct agent *a, int protocol, uint32_t groups, sd_event_source **ret) {
+        const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = groups };
+        _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
         int r;
 
         if (fd < 0 || bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
                 return -errno;
         (void) setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &(int) { 1 }, sizeof(int));
-        r = sd_event_add_io(a->event, &a->hosthold->links, fd, EPOLLIN, on_links, a);
+        r = sd_event_add_io(a->event, ret, fd, EPOLLIN, on_netlink, a);
         if (r >= 0)
-                r = sd_event_source_set_io_fd_own(a->hosthold->links, true);
+                r = sd_event_source_set_io_fd_own(*ret, true);
         if (r >= 0)
                 (void) TAKE_FD(fd);
         return r;
@@ -263,8 +328,13 @@ static int listen_links(struct agent *a) {
 
 static void listen_to_host(struct agent *a) {
         struct hosthold *x = a->hosthold;
-        int r = x->links ? 0 : listen_links(a);
+        int r = x->links
+                        ? 0
+                        : listen_to(a, NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, &x->links);
 
+        /* without it the clock finds what was done to the tables */
+        if (!x->tables)
+                (void) listen_to(a, NETLINK_NETFILTER, 1U << (NFNLGRP_NFTABLES - 1), &x->tables);
         if (r >= 0 && !x->clock)
                 r = sd_event_add_time_relative(a->event, &x->clock, CLOCK_MONOTONIC, HOSTHOLD_LOOK_US, 0, on_clock, a);
         if (r < 0)

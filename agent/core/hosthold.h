@@ -4,9 +4,13 @@
 /* A hold on the whole host: programs at the root of the cgroup hierarchy, which see every socket of every network
  * namespace, and one on every uplink for what no such socket sends. Who still gets through is told in bpf/host_abi.h.
  *
+ * Packet sockets that pass both by are kept from being set up, and what those from before send is dropped, see
+ * direct.h.
+ *
  * What it permits is fixed when a set of programs is loaded. When the host changes (sshd was restarted and has another
  * cgroup, an address came) a new set takes the place of the old one link by link, and at no time is there none. An
- * interface that appears gets its program when the kernel tells of it, and at the latest at the next look. */
+ * interface that appears gets its program when the kernel tells of it, and at the latest at the next look; so does one
+ * from which somebody takes it off. */
 
 #include "agent/core/agent.h"
 #include "agent/core/site.h"
@@ -15,6 +19,8 @@
 
 /* how long what the kernel did not tell of may go unnoticed */
 #define HOSTHOLD_LOOK_US (1000LL * 1000)
+/* how long what the kernel tells of waits for more of the same, but for the interfaces of our own network namespace */
+#define HOSTHOLD_SOON_US (50LL * 1000)
 
 struct hosthold;
 
@@ -24,8 +30,15 @@ static inline bool hosthold_is_given_up(const struct hold *h) {
         return h->reasons & reason_bit(REASON_MANAGEMENT);
 }
 
-/* replaced is called when links have other programs than before, and by us. */
-int hosthold_new(void (*replaced)(struct agent *a), struct hosthold **ret) _warn_unused_;
+/* What it tells of. */
+struct hosthold_tell {
+        void (*replaced)(struct agent *a); /* links have other programs than before, and by us */
+        /* an interface lost what it had since then: r is 1 when it has it again, or -errno */
+        void (*lost)(struct agent *a, const struct command_id *hold, int r, int64_t since_us);
+};
+
+/* tell: static. */
+int hosthold_new(const struct hosthold_tell *tell, struct hosthold **ret) _warn_unused_;
 void hosthold_free(struct hosthold *x);
 
 /* Loads the programs for a hold as the host is now. 0, -errno. */
@@ -38,5 +51,7 @@ int hosthold_attach(struct agent *a, const struct hold *h, const struct site *s,
 int hosthold_drop(struct agent *a, const struct command_id *hold) _warn_unused_;
 /* What is on the uplinks. Owned by the caller. */
 void hosthold_read(const struct agent *a, const struct command_id *hold, struct uplinks *ret);
+/* A cgroup was made that may be management's: looks soon. */
+void hosthold_hear(struct agent *a);
 /* Holds or what they hold may have changed: begins, goes on or ends to look after them. */
 void hosthold_keep(struct agent *a);

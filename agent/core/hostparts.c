@@ -37,16 +37,26 @@ static struct target target_of(const char *path) {
         return t;
 }
 
+/* Takes fd. */
+static int make_site(const char *path, int fd, uint64_t id, struct site *ret) {
+        *ret = (struct site) { .path = strdup(path), .fd = fd, .cgroup_id = id, .only_freeze = true };
+        if (!ret->path) {
+                site_done(ret);
+                return -ENOMEM;
+        }
+        ret->target = target_of(path);
+        return 0;
+}
+
 static int add(struct walk *w, const char *path) {
         struct site s = SITE_NULL, *more;
         struct cgroup_freezer state;
+        uint64_t id;
+        int fd;
 
-        if (strlen(path) > TARGET_NAME_MAX || cgroup_open(w->r->cgroup_root, path, &s.fd, &s.cgroup_id) < 0)
+        if (strlen(path) > TARGET_NAME_MAX || cgroup_open(w->r->cgroup_root, path, &fd, &id) < 0)
                 return strlen(path) > TARGET_NAME_MAX ? -ENAMETOOLONG : 0;
-        s.target = target_of(path);
-        s.only_freeze = true;
-        s.path = strdup(path);
-        more = s.path ? realloc(w->sites->v, (w->sites->n + 1) * sizeof(*more)) : NULL;
+        more = make_site(path, fd, id, &s) == 0 ? realloc(w->sites->v, (w->sites->n + 1) * sizeof(*more)) : NULL;
         if (!more) {
                 site_done(&s);
                 return -ENOMEM;
@@ -134,4 +144,33 @@ int hostparts_add(const struct resolver *r, struct sites *s, reason_set *ret_not
         bool spared;
 
         return visit_children(&w, "/", 0, &spared);
+}
+
+/* Nothing but slices, and none of the sessions', above it; what lies in anything else is frozen with that, or spared.
+ */
+static bool lies_in_slices(const char *path) {
+        const char *part = path + 1, *end;
+
+        if (strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0)
+                return false;
+        for (; (end = strchr(part, '/')); part = end + 1) {
+                char name[NAME_MAX + 1];
+
+                (void) snprintf(name, sizeof(name), "%.*s", (int) (end - part), part);
+                if (!ends_with(name, ".slice"))
+                        return false;
+        }
+        return true;
+}
+
+int hostparts_made(const struct resolver *r, const char *path, int fd, uint64_t id, struct site *ret) {
+        int own;
+
+        if (strlen(path) > TARGET_NAME_MAX || ends_with(path, ".slice") || !lies_in_slices(path) ||
+            resolve_spares(r->local, path))
+                return 0;
+        own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (own < 0)
+                return -errno;
+        return make_site(path, own, id, ret) < 0 ? -ENOMEM : 1;
 }

@@ -9,12 +9,11 @@
 
 #include "bpf/host.skel.h"
 
-/* Packets are judged both ways, and connect(2) is refused at once. What else a call could do shows in packets. */
+/* Packets are judged both ways, and connect(2) is refused at once. What else a call could do shows in packets, but for
+ * an option that leads past every place where they are looked at. */
 static const bool used[_ISOLATE_HOOK_MAX] = {
-        [ISOLATE_CONNECT4] = true,
-        [ISOLATE_CONNECT6] = true,
-        [ISOLATE_EGRESS] = true,
-        [ISOLATE_INGRESS] = true,
+        [ISOLATE_CONNECT4] = true, [ISOLATE_CONNECT6] = true, [ISOLATE_SETSOCKOPT] = true,
+        [ISOLATE_EGRESS] = true,   [ISOLATE_INGRESS] = true,
 };
 
 bool hostset_has(enum isolate_hook h) {
@@ -51,9 +50,8 @@ static int fill(struct host_bpf *skel, const struct management *m, const struct 
 
 static int take(struct host_bpf *skel, struct hostset *ret) {
         const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
-                [ISOLATE_CONNECT4] = skel->progs.host_connect4,
-                [ISOLATE_CONNECT6] = skel->progs.host_connect6,
-                [ISOLATE_EGRESS] = skel->progs.host_egress,
+                [ISOLATE_CONNECT4] = skel->progs.host_connect4,     [ISOLATE_CONNECT6] = skel->progs.host_connect6,
+                [ISOLATE_SETSOCKOPT] = skel->progs.host_setsockopt, [ISOLATE_EGRESS] = skel->progs.host_egress,
                 [ISOLATE_INGRESS] = skel->progs.host_ingress,
         };
         struct hostset s = { .loaded = true };
@@ -72,8 +70,8 @@ static int take(struct host_bpf *skel, struct hostset *ret) {
         return r;
 }
 
-int hostset_load(const struct management *m, const struct permit *a, size_t n_a, const struct permit *b, size_t n_b,
-                 struct hostset *ret) {
+int hostset_load(const struct management *m, uint32_t mark, const struct permit *a, size_t n_a, const struct permit *b,
+                 size_t n_b, struct hostset *ret) {
         _cleanup_free_ struct host_policy *policy = calloc(1, sizeof(*policy));
         struct host_bpf *skel;
         int r;
@@ -83,6 +81,7 @@ int hostset_load(const struct management *m, const struct permit *a, size_t n_a,
         if (n_a + n_b > ISOLATE_PERMITS_MAX)
                 return -E2BIG;
         policy->root_id = m->root_id;
+        policy->mark = mark;
         policy->n_permits = (uint32_t) (n_a + n_b);
         policy->n_own = (uint32_t) m->n_own;
         for (size_t k = 0; k < n_a + n_b; k++)

@@ -13,9 +13,10 @@ struct hostset {
         bool loaded;
 };
 
-/* Loads a set with these permits and facts, which nothing can change afterwards. 0, -E2BIG, -errno. */
-int hostset_load(const struct management *m, const struct permit *a, size_t n_a, const struct permit *b, size_t n_b,
-                 struct hostset *ret) _warn_unused_;
+/* Loads a set with these permits and facts, and the mark that it leaves on what it lets out, which nothing can change
+ * afterwards. 0, -E2BIG, -errno. */
+int hostset_load(const struct management *m, uint32_t mark, const struct permit *a, size_t n_a, const struct permit *b,
+                 size_t n_b, struct hostset *ret) _warn_unused_;
 void hostset_close(struct hostset *s);
 /* True for the hooks that a hold on a whole host has. */
 bool hostset_has(enum isolate_hook h);

@@ -17,7 +17,8 @@ static bool is_held(const struct sites *s, uint64_t cgroup_id) {
         return false;
 }
 
-/* Takes the site over. */
+/* Takes the site over. The mark is there before it is frozen, and frozen it is before it is on record, which takes
+ * long: should the core end in between, the next one finds it by its mark. */
 static int freeze_one(struct agent *a, const struct hold *h, struct sites *held, struct site *s) {
         struct site *more = realloc(held->v, (held->n + 1) * sizeof(*more));
         int r;
@@ -27,14 +28,17 @@ static int freeze_one(struct agent *a, const struct hold *h, struct sites *held,
         held->v = more;
         held->v[held->n] = *s;
         *s = SITE_NULL;
-        order_inherit_was_frozen(a, &held->v[held->n]);
         s = &held->v[held->n++];
-        if (record_sites(a, &h->id) < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep", .reason = reason_id(REASON_LEDGER)),
-                          "The ledger cannot record what else is frozen");
+        /* one that was frozen here and did not get on record */
+        if (isolate_marked(a->isolate, &h->id, s->cgroup_id))
+                s->was_frozen = false;
+        order_inherit_was_frozen(a, s);
         if (!s->was_frozen && isolate_mark(a->isolate, &h->id, s->cgroup_id) < 0)
                 log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "keep"), "A freeze could not be marked as ours");
         r = cgroup_freezer_write(s->fd, true);
+        if (record_sites(a, &h->id) < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep", .reason = reason_id(REASON_LEDGER)),
+                          "The ledger cannot record what else is frozen");
         log_event(LOG_NOTICE, NULL, LOG_FIELDS(.stage = "keep"), "%s was started on a frozen host, and is frozen",
                   s->path);
         closep(&s->fd);
@@ -42,7 +46,7 @@ static int freeze_one(struct agent *a, const struct hold *h, struct sites *held,
         return r == -ENOENT || r == -ENODEV ? 0 : r;
 }
 
-/* Freezes what was started since. It is on record before, like every other site. */
+/* Freezes what was started since. */
 static void freeze_new(struct agent *a, const struct hold *h) {
         const struct resolver resolver = agent_resolver(a, NULL);
         struct sites *held = held_find(&a->held, &h->id), now = { 0 };
@@ -68,6 +72,35 @@ static bool freezes_host(struct agent *a, const struct hold *h) {
                 if (site_is_host(&sites->v[i]) && sites->v[i].missing == REASON_NONE)
                         return true;
         return false;
+}
+
+/* True when it is one more of the hold's sites. */
+static bool freeze_made(struct agent *a, const struct hold *h, const char *path, int fd, uint64_t cgroup_id) {
+        const struct resolver resolver = agent_resolver(a, NULL);
+        struct sites *held = held_find(&a->held, &h->id);
+        struct site s = SITE_NULL;
+        int r = is_held(held, cgroup_id) ? 0 : hostparts_made(&resolver, path, fd, cgroup_id, &s);
+
+        if (r <= 0)
+                return false;
+        r = freeze_one(a, h, held, &s);
+        site_done(&s);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"), "What was started could not be frozen: %s",
+                          strerror(-r));
+        return true;
+}
+
+void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_id) {
+        bool any = false;
+
+        for (size_t i = 0; i < hold_set_count(a->holds); i++) {
+                const struct hold *h = hold_set_at(a->holds, i);
+
+                any |= freezes_host(a, h) && freeze_made(a, h, path, fd, cgroup_id);
+        }
+        if (any)
+                watch_update(a);
 }
 
 bool latecomer_look(struct agent *a) {

@@ -6,10 +6,15 @@
 
 #include "agent/core/agent.h"
 
-/* how long one may run that the kernel did not tell of */
+/* The kernel tells of a cgroup when it is made: frozen before anybody is in it, so that nothing of a service runs. With
+ * every look those are found that it did not tell of. */
+
+/* how long one of them may run */
 #define LATECOMER_LOOK_US (1000LL * 1000)
 
-/* Freezes what is new, after it is on record. False when no host is frozen. Call it when a cgroup was made. */
+/* A cgroup was made at this path. */
+void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_id);
+/* Freezes what is new. False when no host is frozen. */
 bool latecomer_look(struct agent *a);
 /* Holds may have changed: begins or ends to look. */
 void latecomer_keep(struct agent *a);

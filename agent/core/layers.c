@@ -14,6 +14,8 @@
 #include <netinet/tcp.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/direct.h"
+#include "agent/core/uplink.h"
 #include "agent/core/watch.h"
 
 #define SCRATCH "freezed-layers"
@@ -149,6 +151,17 @@ static int try_landlock(void) {
         return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 0 ? -errno : 0;
 }
 
+/* What the isolation of the whole host has on interfaces, beside the hooks above. */
+static void try_uplinks(json_t *array) {
+        const int tcx = uplinks_try_tcx();
+
+        add(array, "tcx", tcx, NULL);
+        /* what TCX does needs no second */
+        if (tcx < 0)
+                add(array, "clsact", uplinks_try_clsact(), NULL);
+        add(array, "netdev-egress", direct_try(), "the kernel takes no nftables chain at the egress of an interface");
+}
+
 json_t *layers_to_json(struct agent *a) {
         json_t *array = json_array();
         _cleanup_close_ int own = -EBADF, scratch = -EBADF;
@@ -165,6 +178,7 @@ json_t *layers_to_json(struct agent *a) {
         } else {
                 add(array, "scratch-cgroup", scratch, NULL);
         }
+        try_uplinks(array);
         add(array, "destroy-sockets", try_destroy(), NULL);
         add(array, "cgroup-events", watch_error(a), NULL);
         add(array, "selftest", a->probe ? 0 : -ENODEV, NULL);

@@ -6,6 +6,8 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/fence.h"
+#include "agent/core/hosthold.h"
+#include "agent/core/latecomer.h"
 #include "agent/core/sockets.h"
 #include "agent/core/strays.h"
 #include "agent/util/alive.h"
@@ -26,10 +28,9 @@ static bool is_wanted(const struct watch *w, const struct watched *s) {
         return watched_is_wanted(w->agent, hold_set_find(w->agent->holds, &s->hold));
 }
 
-/* r of the step: 0 nothing was to be done, 1 done, -errno. */
-static void note(struct watch *w, const struct watched *s, enum repair what, int r, int64_t since_us) {
+void mend_note(struct watch *w, const struct command_id *hold, enum repair what, int r, int64_t since_us) {
         const int64_t now = clock_mono_us();
-        struct followed *f = r == 0 ? NULL : followed_get(&w->holds, &s->hold);
+        struct followed *f = r == 0 ? NULL : followed_get(&w->holds, hold);
 
         if (!f)
                 return;
@@ -92,7 +93,7 @@ static void take(struct watch *w, struct watched *s, int fd, uint64_t cgroup_id,
         const int r = watched_take(w->agent, s, fd, cgroup_id, path);
         struct followed *f;
 
-        note(w, s, REPAIR_REPLACED, r < 0 ? r : 1, since_us);
+        mend_note(w, &s->hold, REPAIR_REPLACED, r < 0 ? r : 1, since_us);
         f = followed_find(&w->holds, &s->hold);
         if (f)
                 f->moved = true;
@@ -137,7 +138,7 @@ static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t sinc
         if (r == 0)
                 r = strays_put_back(w->agent->cgroup_root, s->path, s->fd, pid);
         /* whoever ended meanwhile is not outside any more */
-        note(w, s, REPAIR_MOVED, r < 0 && r != -ESRCH ? r : 1, since_us);
+        mend_note(w, &s->hold, REPAIR_MOVED, r < 0 && r != -ESRCH ? r : 1, since_us);
         if (r == 0)
                 cut_off(s, pid);
         /* what it forked outside was told of by nobody */
@@ -147,7 +148,8 @@ static void put_back(struct watch *w, struct watched *s, pid_t pid, int64_t sinc
 static void on_thawed(struct watch *w, const struct cgroup_event *e) {
         for (size_t i = 0; i < w->n_sites; i++)
                 if (w->sites[i].cgroup_id == e->cgroup_id && is_wanted(w, &w->sites[i]))
-                        note(w, &w->sites[i], REPAIR_THAW, watched_freeze(&w->sites[i]), (int64_t) (e->at_ns / 1000));
+                        mend_note(w, &w->sites[i].hold, REPAIR_THAW, watched_freeze(&w->sites[i]),
+                                  (int64_t) (e->at_ns / 1000));
 }
 
 /* Where handles are refused: the cgroup of that id, if it is where the site was before. One elsewhere is found by the
@@ -180,6 +182,9 @@ static void on_made(struct watch *w, const struct cgroup_event *e) {
                 if (path && fd >= 0 && watched_accepts(w->agent, s, path, fd))
                         take(w, s, TAKE_FD(fd), e->cgroup_id, path, (int64_t) (e->at_ns / 1000));
         }
+        hosthold_hear(w->agent);
+        if (r == 0)
+                latecomer_made(w->agent, told, told_fd, e->cgroup_id);
 }
 
 static void on_moved(struct watch *w, const struct cgroup_event *e) {
@@ -192,7 +197,7 @@ static void on_moved(struct watch *w, const struct cgroup_event *e) {
         /* it was outside until it ended, which was before anybody could put it back */
         s = find_site(w, e->held_at);
         if (s && s->path && is_wanted(w, s))
-                note(w, s, REPAIR_MOVED, 1, (int64_t) (e->at_ns / 1000));
+                mend_note(w, &s->hold, REPAIR_MOVED, 1, (int64_t) (e->at_ns / 1000));
 }
 
 void mend_event(const struct cgroup_event *e, void *userdata) {
@@ -235,9 +240,9 @@ static void look_at(struct watch *w, struct watched *s) {
                 return;
         }
         isolated = watched_isolate(w->agent, s, &pins);
-        note(w, s, pins ? REPAIR_PIN : REPAIR_LINK, isolated, since);
+        mend_note(w, &s->hold, pins ? REPAIR_PIN : REPAIR_LINK, isolated, since);
         frozen = watched_freeze(s);
-        note(w, s, REPAIR_THAW, frozen, since);
+        mend_note(w, &s->hold, REPAIR_THAW, frozen, since);
         if (isolated >= 0 && frozen >= 0)
                 s->good_us = clock_mono_us();
 }

@@ -29,6 +29,9 @@ void mend_hold(struct watch *w, const struct watched *s);
 /* Who was held at what is not a site any more is not held. */
 void mend_forget(struct watch *w);
 
+/* r of the step: 0 nothing was to be done, 1 done, -errno. since_us: the last moment in which all was in force. */
+void mend_note(struct watch *w, const struct command_id *hold, enum repair what, int r, int64_t since_us);
+
 /* A cgroup_events_fn; w is the watch. */
 void mend_event(const struct cgroup_event *e, void *w);
 /* All sites, and how often to look from now on. */

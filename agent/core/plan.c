@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/direct.h"
 #include "agent/core/foreign.h"
 #include "agent/core/elsewhere.h"
 #include "agent/core/layers.h"
@@ -66,7 +67,8 @@ static void add_foreign(json_t *o, const struct agent *a, const struct site *s) 
 static void add_sockets(json_t *o, const struct site *s, const pid_t *pids, size_t n, struct sockets_result *ret) {
         const bool whole = s->target.cls != TARGET_PID;
         _cleanup_free_ uint64_t *ids = NULL;
-        struct sockets_scope scope = { .pids = pids, .n_pids = n };
+        const struct sockets_host nobody_spared = { 0 };
+        struct sockets_scope scope = { .pids = pids, .n_pids = n, .host = site_is_host(s) ? &nobody_spared : NULL };
 
         if (whole && cgroup_ids(s->fd, &ids, &scope.n_cgroup_ids) < 0)
                 return;
@@ -102,6 +104,29 @@ static void add_radius(struct agent *a, json_t *o, const struct site *s, const s
                 (void) json_object_set_new(o, "elsewhere", elsewhere_to_json(&elsewhere));
 }
 
+/* What a hold on the host would cover, and what would stay open all the same. */
+static void add_uplinks(json_t *o, const struct agent *a) {
+        const struct command_id nobody = { { 0 } };
+        const struct uplinks_of of = { .pins = a->config.pins, .hold = &nobody };
+        json_t *uplinks = json_array();
+        struct uplinks found;
+        reason_set gaps = 0;
+
+        uplinks_read(&of, &found);
+        for (size_t i = 0; i < found.n; i++) {
+                (void) json_array_append_new(
+                        uplinks, json_pack("{ss sI}", "name", found.v[i].name, "netns", (json_int_t) found.v[i].netns));
+                gaps |= found.v[i].xdp_prog != 0 ? reason_bit(REASON_LOADED_BPF) : 0;
+        }
+        if (found.unread || (uplinks_try_tcx() < 0 && uplinks_try_clsact() < 0))
+                gaps |= reason_bit(REASON_UPLINK);
+        if (found.n_xsk > 0 || direct_try() < 0)
+                gaps |= reason_bit(REASON_PACKET_SOCKETS);
+        uplinks_done(&found);
+        (void) json_object_set_new(o, "uplinks", uplinks);
+        (void) json_object_set_new(o, "gaps", reasons_to_json(gaps, 0));
+}
+
 static json_t *site_json(struct agent *a, const struct site *s, const struct sites *sites, enum verb verb) {
         const char *unit = site_unit(s);
         char name[TARGET_STR_SIZE];
@@ -115,8 +140,10 @@ static json_t *site_json(struct agent *a, const struct site *s, const struct sit
                       (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
         if (o)
                 add_radius(a, o, s, sites);
-        if (o && verb_info(verb)->isolates)
+        if (o && site_isolates(s, verb))
                 add_foreign(o, a, s);
+        if (o && site_isolates(s, verb) && site_is_host(s))
+                add_uplinks(o, a);
         return o;
 }
 

@@ -68,9 +68,10 @@ static void read_uplinks(struct agent *a, const struct hold *h, struct proof *p)
         hosthold_read(a, &h->id, &p->uplinks);
         if (p->uplinks.unread)
                 p->gaps |= reason_bit(REASON_UPLINK);
-        for (size_t i = 0; i < p->uplinks.n; i++)
-                if (p->uplinks.v[i].prog_id == 0)
-                        p->gaps |= reason_bit(REASON_UPLINK);
+        for (size_t i = 0; i < p->uplinks.n; i++) {
+                p->gaps |= p->uplinks.v[i].prog_id == 0 ? reason_bit(REASON_UPLINK) : 0;
+                p->gaps |= p->uplinks.v[i].xdp_prog != 0 ? reason_bit(REASON_LOADED_BPF) : 0;
+        }
 }
 
 #define WAYS_AROUND (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
@@ -89,6 +90,16 @@ static bool may_open_packet_sockets(pid_t pid) {
         line = strstr(status, "\nCapPrm:");
         /* FAIL-CLOSED: a process whose capabilities cannot be read may have it */
         return !line || strtoull(line + strlen("\nCapPrm:"), NULL, 16) & WAYS_AROUND;
+}
+
+/* Of the host the uplinks' programs see what packet sockets and made devices send. What passes those by is another
+ * socket's way: it can be set up no more, and is dropped; an AF_XDP socket from before is neither. */
+static bool may_pass_uplinks_by(const struct proof *p) {
+        bool open = p->uplinks.n_xsk > 0 || p->links[ISOLATE_SETSOCKOPT].link_id == 0;
+
+        for (size_t i = 0; i < p->uplinks.n; i++)
+                open |= !p->uplinks.v[i].direct;
+        return open;
 }
 
 /* Who is frozen cannot open anything; who is only isolated can. */
@@ -190,7 +201,8 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (strays_any(a->events, s))
                 ret->gaps |= reason_bit(REASON_MOVED_OUT);
-        if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) && (site_is_host(s) || !guard_is_live(a->guard)))
+        if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) &&
+            (site_is_host(s) ? may_pass_uplinks_by(ret) : !guard_is_live(a->guard)))
                 look_for_packet_sockets(ret);
 }
 

@@ -134,14 +134,15 @@ static json_t *uplinks_json(const struct uplinks *u) {
         json_t *array = json_array();
 
         for (size_t i = 0; array && i < u->n; i++)
-                (void) json_array_append_new(array, json_pack("{ss sI sI ss sI sI}", "name", u->v[i].name, "ifindex",
-                                                              (json_int_t) u->v[i].ifindex, "netns",
+                (void) json_array_append_new(array, json_pack("{ss sI sI ss sI sI sb sI}", "name", u->v[i].name,
+                                                              "ifindex", (json_int_t) u->v[i].ifindex, "netns",
                                                               (json_int_t) u->v[i].netns, "by",
                                                               u->v[i].link_id   ? "tcx"
                                                               : u->v[i].prog_id ? "clsact"
                                                                                 : "none",
                                                               "link_id", (json_int_t) u->v[i].link_id, "prog_id",
-                                                              (json_int_t) u->v[i].prog_id));
+                                                              (json_int_t) u->v[i].prog_id, "direct", u->v[i].direct,
+                                                              "xdp", (json_int_t) u->v[i].xdp_prog));
         return array;
 }
 

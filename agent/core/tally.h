@@ -14,7 +14,8 @@
         X(PIN, "pin")           /* a pin was removed, its link held on */   \
         X(MOVED, "moved")       /* a process was moved out of the cgroup */ \
         X(REPLACED, "replaced") /* the cgroup was removed and made again */ \
-        X(FENCE, "fence")       /* systemd was let start the unit again */
+        X(FENCE, "fence")       /* systemd was let start the unit again */  \
+        X(UPLINK, "uplink")     /* an interface lost a program or a table */
 
 enum repair {
 #define X(name, id) REPAIR_##name,

@@ -6,11 +6,13 @@
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <libmnl/libmnl.h>
 
+#include "agent/core/direct.h"
 #include "agent/core/netns.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
@@ -24,9 +26,14 @@
 /* The filter's place in clsact: the first priority, and a handle that says whose it is. */
 #define TC_PRIORITY 1U
 
+/* its ifindex in every network namespace */
+#define LOOPBACK 1
+
+/* a line for each protocol that the kernel knows */
+#define PROTOCOLS_MAX 65536
+
 struct visit {
-        const char *pins;
-        const struct command_id *hold;
+        struct uplinks_of of;
         int prog; /* < 0: only look */
         bool replace;
         bool drop;
@@ -41,8 +48,8 @@ static uint32_t tc_handle(const struct command_id *hold) {
 static void pin_path(const struct visit *v, const struct uplink *u, char *ret) {
         char id[33];
 
-        command_id_to_str(v->hold, id);
-        (void) snprintf(ret, PIN_PATH_MAX, "%s/%s/uplink_%llx_%u", v->pins, id, (unsigned long long) u->netns,
+        command_id_to_str(v->of.hold, id);
+        (void) snprintf(ret, PIN_PATH_MAX, "%s/%s/uplink_%llx_%u", v->of.pins, id, (unsigned long long) u->netns,
                         u->ifindex);
 }
 
@@ -75,6 +82,7 @@ static int tcx_attach(const struct visit *v, struct uplink *u) {
         link = bpf_link_create(v->prog, (int) u->ifindex, (enum bpf_attach_type) TCX_EGRESS, &opts);
         if (link < 0)
                 return -errno;
+        u->mended = true;
         if (fault_effect("uplink-pin") < 0 || bpf_obj_pin(link, path) < 0)
                 return -errno;
         return tcx_read(link, u) ? 0 : -ENODATA;
@@ -83,8 +91,8 @@ static int tcx_attach(const struct visit *v, struct uplink *u) {
 /* Kernels without TCX have no link for it: the filter stays until someone removes it. */
 static int clsact_attach(const struct visit *v, struct uplink *u) {
         LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) u->ifindex, .attach_point = BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, there, .handle = tc_handle(v->hold), .priority = TC_PRIORITY);
-        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = tc_handle(v->hold), .priority = TC_PRIORITY, .prog_fd = v->prog,
+        LIBBPF_OPTS(bpf_tc_opts, there, .handle = tc_handle(v->of.hold), .priority = TC_PRIORITY);
+        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = tc_handle(v->of.hold), .priority = TC_PRIORITY, .prog_fd = v->prog,
                     .flags = BPF_TC_F_REPLACE);
         int r = bpf_tc_query(&hook, &there);
 
@@ -99,15 +107,17 @@ static int clsact_attach(const struct visit *v, struct uplink *u) {
         if (r < 0 && r != -EEXIST)
                 return r;
         r = bpf_tc_attach(&hook, &opts);
-        if (r == 0)
+        if (r == 0) {
+                u->mended = u->prog_id == 0;
                 u->prog_id = opts.prog_id;
+        }
         return r;
 }
 
 static void clsact_drop(struct visit *v, const struct uplink *u) {
         LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) u->ifindex, .attach_point = BPF_TC_EGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, there, .handle = tc_handle(v->hold), .priority = TC_PRIORITY);
-        LIBBPF_OPTS(bpf_tc_opts, gone, .handle = tc_handle(v->hold), .priority = TC_PRIORITY);
+        LIBBPF_OPTS(bpf_tc_opts, there, .handle = tc_handle(v->of.hold), .priority = TC_PRIORITY);
+        LIBBPF_OPTS(bpf_tc_opts, gone, .handle = tc_handle(v->of.hold), .priority = TC_PRIORITY);
 
         if (bpf_tc_query(&hook, &there) < 0)
                 return;
@@ -116,27 +126,21 @@ static void clsact_drop(struct visit *v, const struct uplink *u) {
                 v->dropped = -EBUSY;
 }
 
-static void on_interface(struct visit *v, const struct uplink *found) {
-        struct uplinks *l = v->ret;
-        struct uplink u = *found;
+static int on_xdp(const struct nlattr *attr, void *data) {
+        struct uplink *u = data;
 
-        if (v->drop) {
-                clsact_drop(v, &u);
-                return;
-        }
-        if (tcx_attach(v, &u) < 0)
-                (void) clsact_attach(v, &u);
-        if (l->n == UPLINKS_MAX)
-                l->unread = true;
-        else
-                l->v[l->n++] = u;
+        if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+                u->xdp_prog = mnl_attr_get_u32(attr);
+        return MNL_CB_OK;
 }
 
-static int on_name(const struct nlattr *attr, void *data) {
-        char *name = data;
+static int on_attribute(const struct nlattr *attr, void *data) {
+        struct uplink *u = data;
 
         if (mnl_attr_get_type(attr) == IFLA_IFNAME && mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
-                (void) snprintf(name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, mnl_attr_get_str(attr));
+                (void) snprintf(u->name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, mnl_attr_get_str(attr));
+        else if (mnl_attr_get_type(attr) == IFLA_XDP)
+                (void) mnl_attr_parse_nested(attr, on_xdp, u);
         return MNL_CB_OK;
 }
 
@@ -160,7 +164,7 @@ static int on_link(const struct nlmsghdr *nlh, void *data) {
                 return MNL_CB_ERROR;
         }
         u.ifindex = (unsigned) m->ifi_index;
-        (void) mnl_attr_parse(nlh, sizeof(*m), on_name, u.name);
+        (void) mnl_attr_parse(nlh, sizeof(*m), on_attribute, &u);
         l->v[l->n++] = u;
         return MNL_CB_OK;
 }
@@ -186,48 +190,101 @@ static int list_links(struct listing *ret) {
         return r;
 }
 
+/* How many AF_XDP sockets the namespace has: the kernel's table of protocols counts them, diag or not. */
+static uint64_t count_xsk(void) {
+        _cleanup_free_ char *text = NULL;
+        unsigned long long n = 0;
+        const char *line;
+
+        /* FAIL-CLOSED: what cannot be counted may be there; a kernel that does not list it has none */
+        if (io_read_file(AT_FDCWD, "/proc/thread-self/net/protocols", PROTOCOLS_MAX, &text, NULL) < 0)
+                return 1;
+        line = strstr(text, "\nXDP ");
+        return line && sscanf(line, "\nXDP %*u %llu", &n) != 1 ? 1 : n;
+}
+
+static void cover(struct visit *v, struct uplink *links, size_t n) {
+        struct uplinks *l = v->ret;
+
+        for (size_t i = 0; i < n; i++)
+                if (tcx_attach(v, &links[i]) < 0)
+                        (void) clsact_attach(v, &links[i]);
+        if (v->prog >= 0)
+                direct_cover(v->of.hold, v->of.mark, links, n);
+        else
+                direct_read(v->of.hold, v->of.mark, links, n);
+        l->unread |= n > UPLINKS_MAX - l->n;
+        n = MIN(n, UPLINKS_MAX - l->n);
+        memcpy(l->v + l->n, links, n * sizeof(*links));
+        l->n += n;
+        l->n_xsk += count_xsk();
+}
+
+static void drop(struct visit *v, const struct uplink *links, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                clsact_drop(v, &links[i]);
+        if (direct_drop(v->of.hold) < 0)
+                v->dropped = -EBUSY;
+}
+
 /* In the namespace itself. */
 static int visit_netns(uint64_t inode, void *userdata) {
         struct visit *v = userdata;
         struct listing l = { .v = calloc(UPLINKS_MAX, sizeof(*l.v)), .netns = inode };
         const int r = l.v ? list_links(&l) : -ENOMEM;
 
-        for (size_t i = 0; i < l.n; i++)
-                on_interface(v, &l.v[i]);
+        if (l.v && v->drop)
+                drop(v, l.v, l.n);
+        else if (l.v)
+                cover(v, l.v, l.n);
         free(l.v);
         return r;
 }
 
-static int visit_all(struct visit *v) {
-        char dir[PIN_PATH_MAX], id[33];
+static int visit_home(struct visit *v) {
+        struct stat st;
 
-        command_id_to_str(v->hold, id);
-        (void) snprintf(dir, sizeof(dir), "%s/%s", v->pins ? v->pins : "", id);
-        if (v->prog >= 0 && io_mkdirs(dir, 0700) < 0)
-                return -errno;
+        return stat("/proc/self/ns/net", &st) < 0 ? -errno : visit_netns(st.st_ino, v);
+}
+
+static int visit_all(struct visit *v) {
         return netns_each(visit_netns, v);
 }
 
-static void look(struct visit *v, struct uplinks *ret) {
+static int make_pin_dir(const struct visit *v) {
+        char dir[PIN_PATH_MAX], id[33];
+
+        command_id_to_str(v->of.hold, id);
+        (void) snprintf(dir, sizeof(dir), "%s/%s", v->of.pins, id);
+        return v->prog >= 0 ? io_mkdirs(dir, 0700) : 0;
+}
+
+static void look(struct visit *v, int (*where)(struct visit *v), struct uplinks *ret) {
         *ret = (struct uplinks) { .v = calloc(UPLINKS_MAX, sizeof(*ret->v)) };
         v->ret = ret;
-        ret->unread = !ret->v || visit_all(v) < 0 || ret->unread;
+        ret->unread = !ret->v || make_pin_dir(v) < 0 || where(v) < 0 || ret->unread;
 }
 
-void uplinks_read(const char *pins, const struct command_id *hold, struct uplinks *ret) {
-        struct visit v = { .pins = pins, .hold = hold, .prog = -EBADF };
+void uplinks_read(const struct uplinks_of *of, struct uplinks *ret) {
+        struct visit v = { .of = *of, .prog = -EBADF };
 
-        look(&v, ret);
+        look(&v, visit_all, ret);
 }
 
-void uplinks_cover(const char *pins, const struct command_id *hold, int prog, bool replace, struct uplinks *ret) {
-        struct visit v = { .pins = pins, .hold = hold, .prog = prog, .replace = replace };
+void uplinks_cover(const struct uplinks_of *of, int prog, bool replace, struct uplinks *ret) {
+        struct visit v = { .of = *of, .prog = prog, .replace = replace };
 
-        look(&v, ret);
+        look(&v, visit_all, ret);
+}
+
+void uplinks_cover_home(const struct uplinks_of *of, int prog, struct uplinks *ret) {
+        struct visit v = { .of = *of, .prog = prog };
+
+        look(&v, visit_home, ret);
 }
 
 int uplinks_drop(const struct command_id *hold) {
-        struct visit v = { .hold = hold, .prog = -EBADF, .drop = true };
+        struct visit v = { .of = { .hold = hold }, .prog = -EBADF, .drop = true };
         const int r = visit_all(&v);
 
         return r < 0 ? -EBUSY : v.dropped;
@@ -236,4 +293,45 @@ int uplinks_drop(const struct command_id *hold) {
 void uplinks_done(struct uplinks *u) {
         free(u->v);
         *u = (struct uplinks) { 0 };
+}
+
+/* Goes on to whoever else is attached. */
+static int load_nothing(void) {
+        static const struct bpf_insn insns[] = {
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 },
+                { .code = BPF_JMP | BPF_EXIT },
+        };
+        const int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "freezed_try", "GPL", insns, ELEMENTSOF(insns), NULL);
+
+        return fd < 0 ? -errno : fd;
+}
+
+int uplinks_try_tcx(void) {
+        _cleanup_close_ int prog = load_nothing(), link = -EBADF;
+
+        if (prog < 0)
+                return prog;
+        link = bpf_link_create(prog, LOOPBACK, (enum bpf_attach_type) TCX_EGRESS, NULL);
+        return link < 0 ? -errno : 0;
+}
+
+int uplinks_try_clsact(void) {
+        _cleanup_close_ int prog = load_nothing();
+        LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = LOOPBACK, .attach_point = BPF_TC_EGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog);
+        LIBBPF_OPTS(bpf_tc_opts, gone);
+        int r = prog < 0 ? prog : bpf_tc_hook_create(&hook);
+        const bool made = r == 0;
+
+        if (made || r == -EEXIST)
+                r = bpf_tc_attach(&hook, &opts);
+        if (r == 0) {
+                gone.handle = opts.handle;
+                gone.priority = opts.priority;
+                r = bpf_tc_detach(&hook, &gone);
+        }
+        hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+        if (made && bpf_tc_hook_destroy(&hook) < 0)
+                r = -EBUSY;
+        return r;
 }

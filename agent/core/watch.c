@@ -198,6 +198,11 @@ void watch_free(struct watch *w) {
         free(w);
 }
 
+void watch_uplink(struct agent *a, const struct command_id *hold, int r, int64_t since_us) {
+        if (a->watch)
+                mend_note(a->watch, hold, REPAIR_UPLINK, r, since_us);
+}
+
 int watch_error(const struct agent *a) {
         return a->watch ? a->watch->error : -ENODEV;
 }

@@ -26,6 +26,10 @@ void watch_free(struct watch *w);
 /* Watches what is held now; see keep_update. Without holds nothing wakes up. */
 void watch_update(struct agent *a);
 
+/* An interface of the held host lost a program or a table, and whoever looks after those put it back (r is 1) or could
+ * not (-errno): counted and recorded as what the watch itself puts back. */
+void watch_uplink(struct agent *a, const struct command_id *hold, int r, int64_t since_us);
+
 /* Why there are no events; 0 when there are. */
 int watch_error(const struct agent *a);
 /* UNWATCHED, or nothing. */

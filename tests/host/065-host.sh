@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # 065-host.sh B: a whole host is held, and looked at from both ends of its cable. The way in stays: ssh over both protocols, DHCP, ARP and
-# neighbour discovery. Everything else is tried from the inside by root: sockets old and new, forwarding, packet sockets, interfaces that
-# come later, and taking the hold's programs off.
+# neighbour discovery. Everything else is tried from the inside by root: sockets old and new, forwarding, packet sockets, also those that
+# hand their packets to the driver directly, interfaces that come later, and taking the hold's programs and rules off.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=${1:?usage: 065-host.sh BUILD}
@@ -52,7 +52,7 @@ try:
 except OSError as e:
     print(type(e).__name__)'
 login() { box_outside host timeout "${LOGIN_S:-5}" ssh -q -i "$DIR/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes "root@$1" "${@:2}" 2>&1; }
-uplinks() { told '[.targets[0].uplinks[] | "\(.name)=\(.by)"] | sort'; }
+uplinks() { told '[.targets[0].uplinks[] | "\(.name)=\(.by),\(.direct)"] | sort'; }
 
 check "ssh gets in over IPv4" test "$(login 10.77.0.2 echo in)" = in
 check "and over IPv6" test "$(login fd77::2 echo in)" = in
@@ -80,11 +80,34 @@ run ip link set dhcp0 up
 leased() { run ip -4 -br address show dhcp0 | grep -q 10.79.0; }
 check "an address is leased" box_until 15 leased
 
+# a packet socket that hands its packets to the driver; three at a time when it is told to
+run python3 -c 'import socket, time, os
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.setsockopt(263, 20, 1)
+s.bind(("host0", 0))
+frame = lambda mark: b"\xff" * 6 + b"\x02" * 6 + b"\x88\xb5" + mark + b"." * 60
+s.send(frame(b"mark-early"))
+n = 0
+open("/run/gone", "w").write("0\n")
+while True:
+    if os.path.exists("/run/go"):
+        os.unlink("/run/go")
+        for _ in range(3):
+            n += 1
+            try: s.send(frame(b"mark-direct"))
+            except OSError: pass
+        open("/run/gone.new", "w").write("%d\n" % n)
+        os.rename("/run/gone.new", "/run/gone")
+    time.sleep(0.02)' &
+wired() { on_wire mark-early; }
+check "before: what is handed to the driver directly gets out" box_until 5 wired
+order plan isolate host
+is "a plan names the interfaces, and says that nothing would stay open" "$(jq -c '.targets[0] | [([.uplinks[].name] | sort), .gaps]' <<<"$RECEIPT")" '[["dhcp0","host0"],[]]'
 sunk=$(box_sunk host)
 order isolate host
-is "the host is isolated" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets loaded-bpf"
-is "four programs are at its root" "$(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" 4
-is "and one on every uplink" "$(uplinks)" "dhcp0=tcx host0=tcx"
+is "the host is isolated, and nothing is open" "$EXIT $(state) $(told .reasons)" "0 contained "
+is "five programs are at its root" "$(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" 5
+is "and one on every uplink, with rules for what passes it by" "$(uplinks)" "dhcp0=tcx,true host0=tcx,true"
 check "the session that was open still is" says two
 check "ssh gets in over IPv4" test "$(login 10.77.0.2 echo in)" = in
 check "and over IPv6" test "$(login fd77::2 echo in)" = in
@@ -138,8 +161,15 @@ except OSError as e:
     print(type(e).__name__)'
 try "$RAW" mark-packet qdisc host0 88b5
 try "$RAW" mark-arp qdisc host0 0806
-try "$RAW" mark-bypass bypass host0 88b5
+like "none can be told to pass the queueing disciplines by" "$(try "$RAW" mark-bypass bypass host0 88b5)" PermissionError
+like "nor any AF_XDP socket be set up" "$(try 'import socket
+s = socket.socket(44, socket.SOCK_RAW)
+s.setsockopt(283, 3, 64)')" PermissionError
+more() { [ "$(run cat /run/gone)" -gt "$1" ]; }
+run touch /run/go
+check "one that was told before sends" box_until 5 more 0
 sleep 0.2
+refute "and gets nothing out" on_wire mark-direct
 refute "no packet socket of root gets a frame out" on_wire mark-packet
 refute "not even one that says it is ARP" on_wire mark-arp
 
@@ -150,23 +180,40 @@ sleep 0.3
 try "$RAW" mark-macvlan qdisc mac0 88b5
 refute "a macvlan made since is no way out" on_wire mark-macvlan
 status
-is "and every interface has its program" "$(holds '[.targets[0].uplinks[] | select(.by == "none") | .name] | length')" 0
+is "and every interface has its program and its rules" "$(holds '[.targets[0].uplinks[] | select(.by == "none" or (.direct | not)) | .name] | length')" 0
 
 # --- taking it off
+repaired() { status; holds '.repaired.repairs.uplink // 0'; }
+is "nothing was to be put back so far" "$(repaired)" 0
+run nft 'add table netdev others { chain out { type filter hook egress device "host0" priority 5; policy accept; }; }'
 run nft flush ruleset
 run tc qdisc del dev host0 clsact 2>/dev/null
 try "$RAW" mark-flush qdisc host0 88b5
 refute "flushing nft and tc does not open it" on_wire mark-flush
+put_back() { [ "$(repaired)" -gt "$1" ]; }
+check "the rules are put back, and that is counted" box_until 5 put_back 0
+is "on every interface" "$(holds '[.targets[0].uplinks[] | select(.direct | not) | .name] | length')" 0
+sent=$(run cat /run/gone)
+run touch /run/go
+check "the packet socket goes on" box_until 5 more "$sent"
+sleep 0.2
+refute "in vain" on_wire mark-direct
+before=$(repaired)
+run bpftool link detach pinned "$(run sh -c 'ls /sys/fs/bpf/freezed/*/uplink_* | head -n 1')"
+check "a program that is taken off an interface is put back, and that is counted" box_until 5 put_back "$before"
 pid=$(run systemctl show -P MainPID freezed)
 run kill -9 "$pid"
 like "nor does killing the agent" "$(try "$TRY" tcp 10.77.0.1 7100)" PermissionError
 check "which comes back" box_until 10 core_is_up
 status
-is "and says the same of the hold" "$(holds '[.state] + .reasons')" 'partial packet-sockets loaded-bpf'
+is "and says the same of the hold" "$(holds '[.state] + .reasons')" 'contained'
+check "with rules that fit the new programs" test "$(login 10.77.0.2 echo in)" = in
+run nft 'add table netdev others { chain out { type filter hook egress device "host0" priority 5; policy accept; }; }'
 release
 is "released" "$EXIT $(state)" "0 released"
 check "nothing is left" nothing_left
 is "nor on the interfaces" "$(run bpftool net 2>/dev/null | grep -c host_uplink)" 0
+is "nobody else's table has gone" "$(run nft list tables)" "table netdev others"
 is "TCP out again" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
 is "UDP out again" "$(try "$TRY" udp fd77::1 7100)" echo
 check "and the beacon streams again" alive
@@ -190,7 +237,7 @@ check "nothing is left" nothing_left
 
 # --- contained
 order contain host
-is "the host is contained" "$EXIT $(state) $(told .reasons)" "4 partial packet-sockets loaded-bpf"
+is "the host is contained" "$EXIT $(state) $(told .reasons)" "0 contained "
 check "the beacon is frozen" frozen
 check "sshd answers" test "$(login 10.77.0.2 echo in)" = in
 refute "PID 1 runs" grep -qx 'frozen 1' "$(box_cgroup host)/init.scope/cgroup.events"
