@@ -39,6 +39,8 @@ ENDED_US = 700000
 # how long what repairs is given for that: a busy machine is not a hole
 REPAIR_S = 20
 AT_ONCE = 4
+# how many routes are tried together: more of them, and each gets too little of the machine to show what it can
+BATCH = int(os.environ.get("ESCAPE_BATCH", "40"))
 
 
 def run(*argv, timeout=60, **more):
@@ -534,8 +536,8 @@ def main():
             if route not in asked:
                 print(route.name, route.outcome, route.detail, "", sep="\t", flush=True)
         together = [r for r in asked if "alone" not in r.flags]
-        if together:
-            batch(together, product)
+        for first in range(0, len(together), BATCH):
+            batch(together[first:first + BATCH], product)
         for route in asked:
             if "alone" in route.flags:
                 batch([route], product)

@@ -73,5 +73,5 @@ escape_vm() {
 escape_drive_vm() {
         local name=$1
         shift
-        vm_call "$name" 3600 env ESCAPE_PROVE_S=20 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
+        vm_call "$name" 3600 env ESCAPE_BATCH=20 ESCAPE_PROVE_S=60 ESCAPE_WINDOW_S=5 python3 "$ESCAPE/drive.py" "$@" </dev/null
 }

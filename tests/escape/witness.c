@@ -207,9 +207,10 @@ static uint16_t tcp_sum(const struct iphdr *ip, const struct tcphdr *t) {
                 uint16_t protocol, n;
                 struct tcphdr t;
         } p = { ip->saddr, ip->daddr, htons(IPPROTO_TCP), htons(sizeof(*t)), *t };
-        const uint16_t *w = (const uint16_t *) &p;
+        uint16_t w[sizeof(p) / 2];
         uint32_t sum = 0;
 
+        memcpy(w, &p, sizeof(p));
         for (size_t i = 0; i < sizeof(p) / 2; i++)
                 sum += w[i];
         while (sum >> 16)
