@@ -160,11 +160,14 @@ enum tag {
         TAG_READ,
 };
 
-static void bind_port(int epoll, int type, int port, enum tag tag) {
+static void bind_port(int epoll, int type, int protocol, int port, enum tag tag) {
         const int small = 4096, one = 1;
-        int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
         struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t) port) };
 
+        /* the kernel may not have it */
+        if (fd < 0 && protocol)
+                return;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         if (tag == TAG_LISTEN_SLOW)
                 setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
@@ -292,9 +295,10 @@ int main(int argc, char *argv[]) {
         setsockopt(sniffer, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
         setsockopt(sniffer, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
         for (int n = 1; n < ESCAPE_ROUTES; n++) {
-                bind_port(epoll, SOCK_STREAM, ESCAPE_PORT + n, TAG_LISTEN);
-                bind_port(epoll, SOCK_STREAM, ESCAPE_SLOW_PORT + n, TAG_LISTEN_SLOW);
-                bind_port(epoll, SOCK_DGRAM, ESCAPE_PORT + n, TAG_READ);
+                bind_port(epoll, SOCK_STREAM, 0, ESCAPE_PORT + n, TAG_LISTEN);
+                bind_port(epoll, SOCK_STREAM, 0, ESCAPE_SLOW_PORT + n, TAG_LISTEN_SLOW);
+                bind_port(epoll, SOCK_STREAM, IPPROTO_SCTP, ESCAPE_PORT + n, TAG_LISTEN);
+                bind_port(epoll, SOCK_DGRAM, 0, ESCAPE_PORT + n, TAG_READ);
         }
         for (int i = 1; i < argc && n_knocks < ESCAPE_ROUTES; i++)
                 knocks[n_knocks++] = (struct knock) { atoi(argv[i] + 1), -1, argv[i][0] };
