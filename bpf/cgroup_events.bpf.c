@@ -254,8 +254,9 @@ int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) 
 }
 
 /* Attached at the top of the hierarchy. Whoever is held in an isolated cgroup that runs on, and was made outside of it
- * or went there of his own accord, gets no socket there for the time that the core needs to put him back: it would not
- * be the cgroup's. FAIL-OPEN for who is moved out: a service that somebody else moves is not to die of a refusal. */
+ * or went there of his own accord, gets no socket as long as he is held: made before the core could put him back it
+ * would not be the cgroup's, and one that is being made while he is put back has its cgroup from before, which nobody
+ * can tell here. FAIL-OPEN for who is moved out: a service that somebody else moves is not to die of a refusal. */
 SEC("cgroup/sock_create")
 int watch_socket(struct bpf_sock *ctx) {
         struct task_struct *task = (struct task_struct *) bpf_get_current_task();
@@ -272,6 +273,5 @@ int watch_socket(struct bpf_sock *ctx) {
                 return 1;
         held_at = h->cgroup_id;
         site = bpf_map_lookup_elem(&cgroup_site, &held_at);
-        return !site || (*site & (CGROUP_SITE_ISOLATED | CGROUP_SITE_FROZEN)) != CGROUP_SITE_ISOLATED ||
-               lies_within(BPF_CORE_READ(task, cgroups, dfl_cgrp), held_at);
+        return !site || (*site & (CGROUP_SITE_ISOLATED | CGROUP_SITE_FROZEN)) != CGROUP_SITE_ISOLATED;
 }

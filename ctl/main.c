@@ -39,9 +39,12 @@ const struct ctl_verb ctl_verbs[] = {
           "freezectl freeze worker.service --lease 15m" },
         { "snapshot", NULL, CTL_STOP, "TARGET...", 1, CTL_WORDS_MAX, ORDER, verb_contain,
           "Preserve evidence, change nothing", "", "freezectl snapshot beacon.service --incident SA-20261120-001" },
-        { "release", NULL, CTL_RESUME, "HOLD...|--incident ID", 0, CTL_WORDS_MAX, ORDER, verb_release,
+        { "release", NULL, CTL_RESUME, "HOLD...|--incident ID", 0, CTL_WORDS_MAX, ORDER | O(STEP), verb_release,
           "End holds; takes two people",
-          "With --incident and no HOLD: all holds of the incident that the host has now. When signatures are missing "
+          "What is frozen is thawed while it is still isolated, and then has its network back. With --step it is left "
+          "isolated\n"
+          "until another release: look at it first. With --incident and no HOLD: all holds of the incident that the "
+          "host has now. When signatures are missing "
           "the\n"
           "signed order is kept in the working directory, for another person to approve.",
           "freezectl release 0123456789abcdef0123456789abcdef --reason 'patched, verified'" },

@@ -25,7 +25,7 @@ struct options {
         int64_t lease_ms, expires_ms, timeout_ms; /* 0: not given */
         unsigned root_threshold;                  /* 0: not given */
         enum severity severity;                   /* P1 unless given */
-        bool json, yes, default_rules;
+        bool json, yes, step, default_rules;
 };
 
 #define OPTIONS_NULL ((struct options) { .severity = SEVERITY_P1 })
@@ -43,6 +43,7 @@ struct options {
           "Stays reachable: 10.0.0.5:443/tcp, [fd00::/8]; repeatable")                                                 \
         X(EXPIRES, "expires", SPAN, expires_ms, "D",                                                                   \
           "How long the signed file is good for: 10m of an order, 365d of a trust root")                               \
+        X(STEP, "step", FLAG, step, NULL, "Thaw, and leave the network cut off until the next release")                \
         X(OUT, "out", TEXT, out, "FILE", "Write the signed file there and send nothing")                               \
         X(JSON, "json", FLAG, json, NULL, "One object a line for each host, then a summary object")                    \
         X(TIMEOUT, "timeout", SPAN, timeout_ms, "D", "Wait that long for the answer; 30s when not given")              \

@@ -147,6 +147,7 @@ static int fill(struct command *cmd, const struct options *o, const struct host 
         cmd->n_hosts = 1;
         cmd->severity = o->severity;
         cmd->lease_ms = o->lease_ms;
+        cmd->step = o->step;
         cmd->iat_ms = order_now_ms();
         cmd->exp_ms = cmd->iat_ms + (o->expires_ms ? o->expires_ms : EXPIRES_MS);
         cmd->root_version = t ? t->version : 0;

@@ -24,18 +24,20 @@ enum receipt_kind {
 };
 
 /* X(NAME, "id", "verdict", exit code) */
-#define RECEIPT_STATE_TABLE(X)                              \
-        X(CONTAINED, "contained", "CONTAINED", CTL_OK)      \
-        X(PARTIAL, "partial", "PARTIAL", CTL_PARTIAL)       \
-        X(FAILED, "failed", "FAILED", CTL_MACHINE)          \
-        X(REFUSED, "refused", "REFUSED", CTL_REFUSED)       \
-        X(RELEASED, "released", "RELEASED", CTL_OK)         \
-        X(LAPSED, "lapsed", "LAPSED", CTL_OK)               \
-        X(DUPLICATE, "duplicate", "DUPLICATE", CTL_PARTIAL) \
-        X(SNAPSHOT, "snapshot", "SNAPSHOT TAKEN", CTL_OK)   \
-        X(EXTENDED, "extended", "EXTENDED", CTL_OK)         \
-        X(PLANNED, "planned", "PLAN", CTL_OK)               \
-        X(PENDING, "pending", "NOT FINISHED", CTL_PARTIAL)  \
+#define RECEIPT_STATE_TABLE(X)                                  \
+        X(CONTAINED, "contained", "CONTAINED", CTL_OK)          \
+        X(PARTIAL, "partial", "PARTIAL", CTL_PARTIAL)           \
+        X(FAILED, "failed", "FAILED", CTL_MACHINE)              \
+        X(REFUSED, "refused", "REFUSED", CTL_REFUSED)           \
+        X(RELEASED, "released", "RELEASED", CTL_OK)             \
+        X(LAPSED, "lapsed", "LAPSED", CTL_OK)                   \
+        X(THAWED, "thawed", "THAWED", CTL_OK)                   \
+        X(DUPLICATE, "duplicate", "DUPLICATE", CTL_PARTIAL)     \
+        X(SNAPSHOT, "snapshot", "SNAPSHOT TAKEN", CTL_OK)       \
+        X(EXTENDED, "extended", "EXTENDED", CTL_OK)             \
+        X(PLANNED, "planned", "PLAN", CTL_OK)                   \
+        X(PENDING, "pending", "NOT FINISHED", CTL_PARTIAL)      \
+        X(THAWING, "thawing", "THAW NOT FINISHED", CTL_PARTIAL) \
         X(RELEASING, "releasing", "RELEASE NOT FINISHED", CTL_PARTIAL)
 
 enum receipt_state {

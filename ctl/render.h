@@ -48,6 +48,10 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
 /* What somebody undid of a hold, or of all, and the agent put back: how often, and after how long. Nothing when that is
  * nothing. */
 void render_repaired(const struct page *p, const json_t *repaired);
+/* What waits for the frozen of a target to be thawed. Nothing when nothing does. */
+void render_awaiting(const struct page *p, const json_t *target);
+/* What became of the targets of a hold when they were thawed. */
+void render_thawed(const struct page *p, const json_t *thawed);
 /* What the processes of a hold tried while they were held. */
 void render_tried(const struct page *p, const json_t *tried);
 /* Names of the targets, "beacon.service, +2 more". */

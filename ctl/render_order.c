@@ -70,6 +70,8 @@ static void render_command(const struct page *p, const struct command *c, const 
                 target_to_str(&c->targets[i], target, sizeof(target));
                 render_row(p, i == 0 ? "targets" : NULL, "%s", CLEAN(target));
         }
+        if (c->step)
+                render_row(p, "step", "thaws only: what is isolated stays isolated until another release");
         render_hosts(p, c, h);
         render_row(p, "fleet", "%s%s", CLEAN(c->fleet), c->drill ? " (a drill)" : "");
         render_row(p, "incident", "%s (%s)%s%s", severity_id(c->severity), severity_words[c->severity],

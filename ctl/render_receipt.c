@@ -101,6 +101,9 @@ static void headline(const struct page *p, const json_t *told, const char *host,
         else if ((s == RECEIPT_STATE_RELEASED || s == RECEIPT_STATE_LAPSED) && held >= 0)
                 render_verdict(p, tone, capitals, "after %s%s%s on %s%s", SPAN(held), *names ? ": " : "", names, host,
                                ms);
+        else if (s == RECEIPT_STATE_THAWED)
+                render_verdict(p, tone, capitals, "%s%son %s, and still cut off from the network%s", names,
+                               *names ? " " : "", host, ms);
         else
                 render_verdict(p, tone, capitals, "%s%son %s%s", names, *names ? " " : "", host, ms);
 }
@@ -179,6 +182,7 @@ static void render_holds(const struct page *p, const json_t *holds) {
                 if (held >= 0)
                         render_row(p, NULL, "held for %s%s%s", SPAN(held), left >= 0 ? "; the lease ends in " : "",
                                    left >= 0 ? SPAN(left) : "");
+                render_thawed(p, json_object_get(h, "thawed"));
         }
 }
 
@@ -215,6 +219,22 @@ static void render_next(const struct page *p, const json_t *told) {
         fprintf(p->f, "Let it go again:  freezectl release %s\n", id);
         if (member_int(told, "lease_ms", 0) > 0)
                 fprintf(p->f, "Keep it longer:   freezectl extend %s --lease 15m\n", id);
+}
+
+/* After a release that stopped between: the holds that go on. */
+static void render_next_release(const struct page *p, const json_t *told) {
+        size_t i;
+        json_t *h;
+
+        json_array_foreach(json_object_get(told, "holds"), i, h) {
+                enum receipt_state s = receipt_state(h);
+
+                if (s == RECEIPT_STATE_CONTAINED || s == RECEIPT_STATE_PARTIAL || s == RECEIPT_STATE_FAILED)
+                        fprintf(p->f,
+                                "See what it tries:    freezectl status %s\nGive it its network:  freezectl release "
+                                "%s\n",
+                                CLEAN(member_str(h, "id")), CLEAN(member_str(h, "id")));
+        }
 }
 
 /* What a plan says beyond its targets: whose rule allows it, and what would not be covered. */
@@ -285,6 +305,7 @@ static void render_signed(const struct page *p, const struct receipt *r) {
                 render_told(p, told, r->host->name, receipt_exit(r));
         if (makes_hold(told) && !ended)
                 render_next(p, told);
+        render_next_release(p, told);
 }
 
 static void render_unverified(const struct page *p, const struct receipt *r) {

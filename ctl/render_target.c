@@ -234,6 +234,7 @@ void render_target(const struct page *p, const json_t *target, const char *verb)
         else if (member_is_false(target, "frozen"))
                 render_row(p, "frozen", "%s, as the kernel says", freezes ? "NO" : "no");
         render_unfrozen(p, json_object_get(target, "unfrozen"));
+        render_awaiting(p, target);
         render_links(p, json_object_get(target, "links"));
         if (json_object_get(sockets, "destroyed"))
                 render_row(p, "connections", "%" PRId64 " destroyed, %" PRId64 " left, %" PRId64 " of other cgroups",

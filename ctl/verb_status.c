@@ -58,12 +58,8 @@ int verb_status(struct ctl *c, char **words, size_t n) {
                 x = hosts_load(&c->opt, &known, &c->why);
         if (x != 0)
                 return x;
-        int answer = exchange_query(c, "status", NULL, &known, &r);
-        /* what is over is told only when it is asked for by name */
-        if (answer == 0 && filter.is_hold && r.kind == RECEIPT_SIGNED && render_matching(r.payload, filter.text) == 0) {
-                receipt_done(&r);
-                answer = exchange_query(c, "status", filter.text, &known, &r);
-        }
+        /* of a hold that is asked for by name more is told: what waits for its processes, and that it is over */
+        int answer = exchange_query(c, "status", filter.is_hold ? filter.text : NULL, &known, &r);
         int code = answer != 0 ? answer : receipt_exit(&r);
         if (answer == 0 && r.kind == RECEIPT_SIGNED) {
                 size_t matching = render_matching(r.payload, n > 0 ? filter.text : NULL);

@@ -166,6 +166,7 @@ static enum reason read_args(const json_t *v, const struct schema_field *f, void
                 { "permitted", false, read_permits, SCHEMA_WHOLE, 0, 0 },
                 { "lease_ms", false, schema_int, MEMBER(lease_ms), 0, COMMAND_INT_MAX },
                 { "snapshot", false, read_snapshot, SCHEMA_WHOLE, 0, 0 },
+                { "step", false, schema_bool, MEMBER(step), 0, 0 },
         };
 
         (void) f;
@@ -221,6 +222,8 @@ static bool fits_together(const struct command *c) {
         if (c->lease_ms < classes[verb->cls].lease_min || c->lease_ms > classes[verb->cls].lease_max)
                 return false;
         if (c->n_permits > 0 && !verb->isolates)
+                return false;
+        if (c->step && verb->cls != VERB_CLASS_RELEASE)
                 return false;
         for (size_t i = 0; i < c->n_targets; i++)
                 if ((c->targets[i].cls == TARGET_HOLD) != classes[verb->cls].of_holds)
@@ -308,6 +311,8 @@ static json_t *args_to_json(const struct command *c) {
                 r |= json_object_set_new(args, "permitted", permits_to_json(c->permits, c->n_permits));
         if (c->lease_ms != 0)
                 r |= json_object_set_new(args, "lease_ms", json_integer(c->lease_ms));
+        if (c->step)
+                r |= json_object_set_new(args, "step", json_true());
         return r == 0 ? TAKE_PTR(args) : NULL;
 }
 

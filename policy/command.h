@@ -14,9 +14,11 @@
  *                 {"group":name,"max_hosts":n}, {"all":true,"max_hosts":n}; max_hosts from 1 to 2^32-1
  *   targets       1 to COMMAND_TARGETS_MAX strings as target.h reads them, no two alike; all of class hold for extend
  *                 and release, none of it for the others
- *   args*         {"permitted":[...]* as permit.h reads them, "lease_ms":n*, "snapshot":"default"*}; absent is {}
+ *   args*         {"permitted":[...]* as permit.h reads them, "lease_ms":n*, "snapshot":"default"*, "step":bool*};
+ *                 absent is {}
  *     permitted   only for verbs that isolate; at most COMMAND_PERMITS_MAX
  *     lease_ms    absent or 0: until released. extend: at least 1. snapshot and release: 0
+ *     step        true only for release; absent is false
  *   iat, exp      ms since 1970; exp is after iat by at most COMMAND_STOP_LIFE_MS, of a release COMMAND_RELEASE_LIFE_MS
  *   severity      P0..P3 or the other vocabulary's word
  *   reason        1 to COMMAND_REASON_MAX bytes of text
@@ -79,6 +81,7 @@ struct command {
                       1]; /* empty, or letters-digits-digits as in SA-20261120-001: it names a folder */
         char reason[COMMAND_REASON_MAX + 1];
         bool drill;
+        bool step; /* a release that thaws and leaves isolated what is isolated */
         bool plan; /* say what would happen; change and record nothing */
 };
 

@@ -25,7 +25,8 @@ struct hold_set {
 
 _Static_assert(_HOLD_STATE_MAX <= 32, "the states that may follow are one 32-bit word");
 
-#define HOLD_TO(name) (1U << HOLD_##name)
+#define HOLD_TO(name)   (1U << HOLD_##name)
+#define HOLD_TO_SETTLED (HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED))
 
 static const struct {
         const char *id;
@@ -196,7 +197,7 @@ static int hold_new(const struct command *c, bool automation, int64_t wall_ms, s
                 return -ENOMEM;
 
         h->id = c->id;
-        h->verb = c->verb;
+        h->verb = h->undo = c->verb;
         h->state = HOLD_PENDING;
         h->n_targets = c->n_targets;
         h->n_permits = c->n_permits;
@@ -247,6 +248,25 @@ int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_s
 
         s->holds[i]->state = state;
         s->holds[i]->reasons = reasons;
+        s->holds[i]->undo = s->holds[i]->verb;
+        return 0;
+}
+
+int hold_set_thaw(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) {
+        ssize_t i = find_index(s, id);
+
+        if (i < 0)
+                return i;
+
+        struct hold *h = s->holds[i];
+        if (!verb_info(h->verb)->isolates)
+                return -EINVAL;
+        if (!hold_state_may_follow(h->state, HOLD_THAWING))
+                return -EPROTO;
+
+        h->state = HOLD_THAWING;
+        h->verb = VERB_ISOLATE;
+        h->releaser = *releaser;
         return 0;
 }
 
@@ -278,6 +298,10 @@ int hold_set_end(struct hold_set *s, const struct command_id *id) {
         s->n_holds--;
         memmove(&s->holds[i], &s->holds[i + 1], (s->n_holds - i) * sizeof(*s->holds));
         return 0;
+}
+
+bool hold_is_ending(const struct hold *h) {
+        return h->state == HOLD_THAWING || h->state == HOLD_RELEASING;
 }
 
 int64_t hold_lease_gain(const struct hold *h, int64_t lease_ms) {

@@ -7,9 +7,10 @@
  *            begin               settle                    end
  *   (none) ---------> pending ----------> held | partial | failed ----------> releasing ---------> released | lapsed
  *      |                                     ^        |
- *      | bury                                +--------+ settle again (re-enforced, or found weaker)
- *      v
- *   released (tombstone: the order, if it still comes, is refused as superseded)
+ *      | bury                                +--------+ settle again (re-enforced, or found weaker),
+ *      v                                     |        | also by way of
+ *   released (tombstone: the order, if it     +- thawing <- a release that stops between
+ *             still comes, is superseded)
  */
 
 #include <stdbool.h>
@@ -30,13 +31,14 @@
 #define HOLD_BUDGETS_MAX 1024U
 
 /* X(NAME, "id", states that may follow) */
-#define HOLD_STATE_TABLE(X)                                                                            \
-        X(PENDING, "pending", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING)) \
-        X(HELD, "contained", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING))  \
-        X(PARTIAL, "partial", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING)) \
-        X(FAILED, "failed", HOLD_TO(HELD) | HOLD_TO(PARTIAL) | HOLD_TO(FAILED) | HOLD_TO(RELEASING))   \
-        X(RELEASING, "releasing", HOLD_TO(RELEASED) | HOLD_TO(LAPSED))                                 \
-        X(RELEASED, "released", 0)                                                                     \
+#define HOLD_STATE_TABLE(X)                                                            \
+        X(PENDING, "pending", HOLD_TO_SETTLED | HOLD_TO(THAWING) | HOLD_TO(RELEASING)) \
+        X(HELD, "contained", HOLD_TO_SETTLED | HOLD_TO(THAWING) | HOLD_TO(RELEASING))  \
+        X(PARTIAL, "partial", HOLD_TO_SETTLED | HOLD_TO(THAWING) | HOLD_TO(RELEASING)) \
+        X(FAILED, "failed", HOLD_TO_SETTLED | HOLD_TO(THAWING) | HOLD_TO(RELEASING))   \
+        X(THAWING, "thawing", HOLD_TO_SETTLED | HOLD_TO(RELEASING))                    \
+        X(RELEASING, "releasing", HOLD_TO(RELEASED) | HOLD_TO(LAPSED))                 \
+        X(RELEASED, "released", 0)                                                     \
         X(LAPSED, "lapsed", 0)
 
 enum hold_state {
@@ -48,7 +50,8 @@ enum hold_state {
 
 struct hold {
         struct command_id id;
-        enum verb verb;
+        enum verb verb; /* what is to be in force: of the order, or ISOLATE once a release stopped between */
+        enum verb undo; /* what a release has to undo: verb, but while THAWING, and if that is overtaken, the order's */
         enum hold_state state;
         reason_set reasons;     /* of the last settle */
         struct target *targets; /* owned */
@@ -63,7 +66,7 @@ struct hold {
         int64_t held_ms;            /* time that passed while it was held, by CLOCK_BOOTTIME */
         int64_t lease_left_ms;      /* INT64_MAX: no lease */
         int64_t lease_total_ms;     /* all it was ever granted; 0: no lease */
-        struct command_id releaser; /* the release being carried out, in RELEASING; all zero when lapsing */
+        struct command_id releaser; /* the release being carried out, in THAWING and RELEASING; all zero when lapsing */
 };
 
 struct hold_set;
@@ -88,6 +91,9 @@ int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_s
 /* A release (releaser given) or the end of a lease (NULL) was recorded: RELEASING. -ENOENT; -EPROTO when it is
  * releasing already, or has no lease that could have ended. */
 int hold_set_release(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
+/* A release that stops between was recorded: the hold isolates from now on, and is THAWING until it is settled.
+ * -ENOENT; -EPROTO when it is THAWING or RELEASING; -EINVAL for one that does not isolate. */
+int hold_set_thaw(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
 /* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. -ENOENT; -EPROTO unless it is
  * RELEASING. */
 int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;
@@ -129,6 +135,8 @@ int64_t hold_set_budget_used(const struct hold_set *s, const char *incident);
 /* The least lease_left_ms of all active, not releasing holds; INT64_MAX when none has a lease. */
 int64_t hold_set_next_lapse(const struct hold_set *s);
 
+/* A release or lapse of it is being carried out: THAWING or RELEASING. */
+bool hold_is_ending(const struct hold *h);
 const char *hold_state_id(enum hold_state s);
 bool hold_state_from_id(const char *id, enum hold_state *ret);
 bool hold_state_may_follow(enum hold_state from, enum hold_state to);

@@ -3,20 +3,20 @@
 
 #include <string.h>
 
+#include "agent/core/again.h"
 #include "agent/core/attempts.h"
+#include "agent/core/awaiting.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/enforce.h"
 #include "agent/core/fence.h"
 #include "agent/core/keep.h"
-#include "agent/core/pending.h"
+#include "agent/core/record.h"
 #include "agent/util/alive.h"
-
-/* a service of thousands is not listed one by one */
-#define SIGNALLED_LISTED 32U
 
 struct one {
         struct ending_hold hold;
-        json_t *thawed; /* per site: what was found before, and later after */
+        json_t *thawed;      /* per site: what was found before, and later after */
+        struct sites let_go; /* of one that goes on, those that do not */
         reason_set reasons;
 };
 
@@ -36,8 +36,10 @@ void undone_done(struct undone *u) {
 }
 
 static void ending_free(struct ending *e) {
-        for (size_t i = 0; i < e->n; i++)
+        for (size_t i = 0; i < e->n; i++) {
                 json_decref(e->v[i].thawed);
+                sites_done(&e->v[i].let_go);
+        }
         free(e->v);
         free(e);
 }
@@ -60,32 +62,6 @@ json_t *ending_hold_json(const struct ending_hold *hold, const char *state, cons
         return o;
 }
 
-/* The numbers of the signals in the mask. */
-static json_t *signals_json(uint64_t mask) {
-        json_t *array = json_array();
-
-        for (int sig = 1; sig <= 64; sig++)
-                if (mask >> (sig - 1) & 1)
-                        (void) json_array_append_new(array, json_integer(sig));
-        return array;
-}
-
-static json_t *signalled_json(const pid_t *pids, size_t n, reason_set *reasons) {
-        json_t *array = json_array();
-
-        for (size_t i = 0; i < n; i++) {
-                const uint64_t fatal = pending_fatal(pids[i]);
-
-                if (fatal == 0)
-                        continue;
-                *reasons |= reason_bit(REASON_PENDING_SIGNALS);
-                if (json_array_size(array) < SIGNALLED_LISTED)
-                        (void) json_array_append_new(
-                                array, json_pack("{si so}", "pid", (int) pids[i], "signals", signals_json(fatal)));
-        }
-        return array;
-}
-
 /* What the isolation programs have refused and dropped there so far. */
 static json_int_t stopped_so_far(const struct agent *a, const struct command_id *hold, uint64_t cgroup_id) {
         struct isolate_counters c = { 0 };
@@ -103,15 +79,15 @@ static void look_before(struct agent *a, struct one *x) {
                 _cleanup_free_ pid_t *pids = NULL;
                 char name[TARGET_STR_SIZE];
                 size_t n = 0;
+                json_t *o;
 
                 if (s->missing != REASON_NONE || site_open(s, a->cgroup_root) < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
                         continue;
                 target_to_str(&s->target, name, sizeof(name));
-                (void) json_array_append_new(x->thawed,
-                                             json_pack("{ss sI sI sI so}", "target", name, "cgroup_id",
-                                                       (json_int_t) s->cgroup_id, "processes", (json_int_t) n,
-                                                       "stopped", stopped_so_far(a, &x->hold.id, s->cgroup_id),
-                                                       "signalled", signalled_json(pids, n, &x->reasons)));
+                o = json_pack("{ss sI sI sI}", "target", name, "cgroup_id", (json_int_t) s->cgroup_id, "processes",
+                              (json_int_t) n, "stopped", stopped_so_far(a, &x->hold.id, s->cgroup_id));
+                x->reasons |= awaiting_add(a, s, pids, n, o);
+                (void) json_array_append_new(x->thawed, o);
                 alive();
         }
         if (sites)
@@ -128,9 +104,7 @@ static json_t *find_look(const struct one *x, uint64_t cgroup_id) {
 }
 
 /* Who survived, and what they tried to send since they were thawed. */
-static void look_after(struct agent *a, struct one *x) {
-        struct sites *sites = held_find(&a->held, &x->hold.id);
-
+static void look_after(struct agent *a, struct one *x, struct sites *sites) {
         for (size_t i = 0; sites && i < sites->n; i++) {
                 struct site *s = &sites->v[i];
                 json_t *o = s->missing == REASON_NONE ? find_look(x, s->cgroup_id) : NULL;
@@ -178,10 +152,32 @@ static bool still_fenced(struct agent *a, const struct command_id *hold) {
         return false;
 }
 
+/* It runs again, and what still holds it is proven while it does. One that did not thaw is tried again, and one that
+ * another release has overtaken is that one's. */
+static void stop_between(struct agent *a, struct one *x, struct undone *u) {
+        struct sites *sites = held_find(&a->held, &x->hold.id);
+        const struct hold *h = hold_set_find(a->holds, &x->hold.id);
+
+        if (h && sites && h->state == HOLD_THAWING && !(x->reasons & reason_bit(REASON_PERSISTS))) {
+                int r;
+
+                again_find(a, &x->hold.id, sites);
+                r = again_enforce(a, &x->hold.id, REASON_STILL_ISOLATED);
+                x->reasons |= r < 0 && r != -ESRCH ? reason_bit(REASON_INTERNAL) : h->reasons;
+        }
+        look_after(a, x, sites);
+        look_after(a, x, &x->let_go);
+        list(u, x, h ? hold_state_id(h->state) : "unknown", h);
+}
+
 static void end_one(struct agent *a, struct one *x, bool told, struct undone *u) {
         const struct hold *h = hold_set_find(a->holds, &x->hold.id);
 
-        look_after(a, x);
+        if (x->hold.step) {
+                stop_between(a, x, u);
+                return;
+        }
+        look_after(a, x, held_find(&a->held, &x->hold.id));
         /* two that the ledger does not know each keep frozen what the other one froze; the one before is gone by now */
         if (!h && !x->hold.was)
                 enforce_thaw(a, &x->hold.id, &x->reasons);
@@ -237,6 +233,16 @@ static struct ending *ending_new(struct agent *a, const struct ending_hold *hold
         return e;
 }
 
+/* Of a whole host, what was frozen and is not isolated by itself is held no more. */
+static void keep_isolated(struct agent *a, struct one *x) {
+        struct sites *sites = held_find(&a->held, &x->hold.id);
+
+        if (!sites || x->reasons & reason_bit(REASON_PERSISTS))
+                return;
+        if (sites_take_only_frozen(sites, &x->let_go) < 0 || (x->let_go.n > 0 && record_sites(a, &x->hold.id) < 0))
+                x->reasons |= reason_bit(REASON_PERSISTS);
+}
+
 int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, ending_fn fn, void (*drop)(void *userdata),
                  void *userdata) {
         struct ending *e = ending_new(a, holds, n);
@@ -253,28 +259,15 @@ int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, end
         for (size_t i = 0; i < n; i++) {
                 look_before(a, &e->v[i]);
                 enforce_thaw(a, &holds[i].id, &e->v[i].reasons);
+                if (holds[i].step)
+                        keep_isolated(a, &e->v[i]);
                 if (fence_drop(a, &holds[i].id) < 0)
                         e->v[i].reasons |= reason_bit(REASON_PERSISTS);
+                if (holds[i].step)
+                        fence_raise(a, &holds[i].id);
         }
         r = fence_tell(a, on_told, on_dropped, e);
         if (r < 0)
-                ending_free(e);
-        return r;
-}
-
-int ending_step(struct agent *a, const struct ending_hold *holds, size_t n, struct undone *ret) {
-        struct ending *e = ending_new(a, holds, n);
-        int r = e ? undone_init(ret, n) : -ENOMEM;
-
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                const struct hold *h = hold_set_find(a->holds, &holds[i].id);
-
-                look_before(a, &e->v[i]);
-                enforce_thaw(a, &holds[i].id, &e->v[i].reasons);
-                look_after(a, &e->v[i]);
-                list(ret, &e->v[i], h ? hold_state_id(h->state) : "unknown", h);
-        }
-        if (e)
                 ending_free(e);
         return r;
 }

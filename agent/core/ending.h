@@ -24,12 +24,11 @@ typedef void (*ending_fn)(struct agent *a, struct undone *u, void *userdata);
 struct ending_hold {
         struct command_id id;
         const char *was;
+        bool step; /* stops between: what has been thawed stays isolated, and that is proven anew */
 };
 int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, ending_fn fn, void (*drop)(void *userdata),
                  void *userdata) _warn_unused_;
 
-/* Only the first half, for holds that go on without freezing: lists, thaws, and leaves the rest as it is. */
-int ending_step(struct agent *a, const struct ending_hold *holds, size_t n, struct undone *ret) _warn_unused_;
 void undone_done(struct undone *u);
 
 /* A hold as receipts list it; new reference. state: what it is now. h may be NULL. */

@@ -325,9 +325,12 @@ static void thaw_cgroup(struct agent *a, const struct command_id *hold, int fd, 
         /* who died of a signal that waited for this takes the cgroup along */
         if (is_gone(r))
                 return;
-        if (r < 0 || now.asked)
+        if (r < 0 || now.asked) {
                 *ret |= reason_bit(REASON_PERSISTS);
-        else if (above || cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
+                return;
+        }
+        isolate_unmark(a->isolate, hold, cgroup_id);
+        if (above || cgroup_freezer_wait(fd, false, ENFORCE_FREEZE_US) < 0)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
 }
 
@@ -342,9 +345,9 @@ static void thaw_site(struct agent *a, const struct hold *h, struct site *s, rea
                         *ret |= reason_bit(REASON_PERSISTS);
                 return;
         }
-        if (site_freezes(s, h->verb) && s->was_frozen)
+        if (site_freezes(s, h->undo) && s->was_frozen)
                 *ret |= reason_bit(REASON_HELD_BY_OTHER);
-        else if (site_freezes(s, h->verb))
+        else if (site_freezes(s, h->undo))
                 thaw_cgroup(a, &h->id, s->fd, s->cgroup_id, site_freezable_unit(s), ret);
 }
 

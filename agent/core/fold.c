@@ -7,15 +7,25 @@
 #include "agent/util/clock.h"
 #include "policy/decide.h"
 
+static int fold_end(struct agent *a, const struct command_id *hold, const struct command *c) {
+        const struct hold *h = hold_set_find(a->holds, hold);
+
+        if (!h && !c->step)
+                return hold_set_bury(a->holds, hold, c->exp_ms);
+        /* FAIL-CLOSED: an order that is yet to come is carried out in full */
+        if (!h)
+                return 0;
+        return c->step && verb_info(h->verb)->isolates ? hold_set_thaw(a->holds, hold, &c->id)
+                                                       : hold_set_release(a->holds, hold, &c->id);
+}
+
 static int fold_release(struct agent *a, const struct command *c) {
         for (size_t i = 0; i < c->n_targets; i++) {
                 struct command_id hold;
                 int r = command_id_from_str(c->targets[i].name, &hold);
 
-                if (r == 0 && !hold_set_find(a->holds, &hold))
-                        r = hold_set_bury(a->holds, &hold, c->exp_ms);
-                else if (r == 0)
-                        r = hold_set_release(a->holds, &hold, &c->id);
+                if (r == 0)
+                        r = fold_end(a, &hold, c);
                 /* -EPROTO: it is being released already, and one undoing serves both */
                 if (r < 0 && r != -EPROTO)
                         return r;

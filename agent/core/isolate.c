@@ -319,6 +319,13 @@ int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgro
         return r < 0 ? r : io_mkdirs(path, 0700);
 }
 
+void isolate_unmark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        char path[PATH_MAX];
+
+        mark_path(i, hold, cgroup_id, path, sizeof(path));
+        (void) rmdir(path);
+}
+
 bool isolate_marked(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
         char path[PATH_MAX];
 

@@ -57,6 +57,9 @@ void isolate_end(struct isolate *i);
  * freeze does. */
 int isolate_mark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) _warn_unused_;
 
+/* Takes it away again. */
+void isolate_unmark(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
+
 /* True when that mark is there. */
 bool isolate_marked(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
 

@@ -10,16 +10,16 @@
 /* a lapse that could not be recorded, and a hold that could not be undone, are tried again after this long */
 #define RETRY_MS 60000
 
-static const struct hold *first_releasing(const struct agent *a) {
+static const struct hold *first_ending(const struct agent *a) {
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
-                if (hold_set_at(a->holds, i)->state == HOLD_RELEASING)
+                if (hold_is_ending(hold_set_at(a->holds, i)))
                         return hold_set_at(a->holds, i);
         return NULL;
 }
 
 /* One release a round: what persists for one reason persists for all, and each is waited for. */
 static void retry_undo(struct agent *a) {
-        const struct hold *h = first_releasing(a);
+        const struct hold *h = first_ending(a);
         struct command_id id;
 
         /* 0: what is being undone has only begun, or nothing is */
@@ -65,7 +65,7 @@ static int64_t next_due(struct agent *a) {
         /* A lease that ran out while something else was done ends now, and however often this is called meanwhile. */
         const int64_t lapse = left == INT64_MAX ? left : left > 0 ? now + left : a->lapse_retry_ms;
 
-        if (!first_releasing(a))
+        if (!first_ending(a))
                 a->undo_retry_ms = 0;
         else if (a->undo_retry_ms == 0)
                 a->undo_retry_ms = now + RETRY_MS;

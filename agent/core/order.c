@@ -165,7 +165,7 @@ static void fencing_free(void *userdata) {
         free(f);
 }
 
-/* The hold ended before systemd was told of it, so there is nothing left to prove or to preserve. */
+/* A release came before systemd was told of the hold, so there is nothing left to prove or to preserve. */
 static int answer_overtaken(struct fencing *f, const struct command_id *id, bool snapshots) {
         struct outcome o = { .id = id, .of = "order" };
         _cleanup_free_ char *envelope = NULL;
@@ -192,7 +192,7 @@ static int answer_fenced(struct fencing *f, const struct command_id *id, bool to
         _cleanup_free_ char *envelope = NULL;
         int r;
 
-        if (!h || h->state == HOLD_RELEASING)
+        if (!h || hold_is_ending(h) || h->verb != recorded_verb(proven_recorded(f->proven)))
                 return answer_overtaken(f, id, snapshots);
         prove_fences(f->agent, f->proven, told);
         r = order_conclude(f->agent, f->proven, "order", !snapshots, &receipt, &envelope);

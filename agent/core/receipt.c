@@ -278,15 +278,18 @@ void receipt_catch_up(struct agent *a, const struct command_id *id, json_t **rec
         const struct hold *h = hold_set_find(a->holds, id);
         _cleanup_json_ json_t *last = NULL;
 
-        if (h && h->state != HOLD_RELEASING)
+        const bool goes_on = h && !hold_is_ending(h);
+        const char *verb = json_string_value(json_object_get(*receipt, "verb"));
+
+        if (goes_on && verb && strcmp(verb, verb_info(h->verb)->id) == 0)
                 return;
         last = record_receipt(a, id);
-        if (json_object_get(last, "holds")) {
+        if (last && (goes_on || json_object_get(last, "holds"))) {
                 json_decref(*receipt);
                 *receipt = TAKE_PTR(last);
                 return;
         }
-        (void) json_object_set_new(*receipt, "state", json_string(hold_state_id(h ? HOLD_RELEASING : HOLD_RELEASED)));
+        (void) json_object_set_new(*receipt, "state", json_string(hold_state_id(h ? h->state : HOLD_RELEASED)));
         (void) json_object_set_new(*receipt, "reasons", json_array());
         (void) json_object_del(*receipt, "targets");
         (void) json_object_del(*receipt, "lease_ms");

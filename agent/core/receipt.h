@@ -28,8 +28,8 @@ json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_
                       const char *state, reason_set reasons);
 /* One more flag or note, unless it is there. Without memory it stays away. */
 void receipt_add_flag(json_t *receipt, enum reason reason);
-/* A hold can end before the last receipt of its order is issued. That must not say then that it is held, nor take the
- * place of the one that tells of a lapse. */
+/* A hold can end, or become one that only isolates, before the last receipt of its order is issued. That must not say
+ * then that it is held, or frozen, nor take the place of the one that tells of a lapse. */
 void receipt_catch_up(struct agent *a, const struct command_id *id, json_t **receipt);
 /* Adds what the snapshot became. */
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) _warn_unused_;

@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-#include "agent/core/enforce.h"
+#include "agent/core/again.h"
 #include "agent/core/fence.h"
 #include "agent/core/keep.h"
 #include "agent/core/lease.h"
-#include "agent/core/order.h"
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
 #include "agent/core/snapshot.h"
 #include "agent/core/strays.h"
-#include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 #include "agent/util/message_id.h"
@@ -22,81 +20,6 @@
 #define MENDABLE                                                                                          \
         (reason_bit(REASON_NOT_FROZEN) | reason_bit(REASON_LINK_LOST) | reason_bit(REASON_SOCKETS_LEFT) | \
          reason_bit(REASON_CGROUP_REPLACED) | reason_bit(REASON_RESTARTABLE))
-
-/* Opens the sites. Those whose cgroup is gone are looked for again, and where that is found is recorded before anything
- * is done there. */
-static void find_sites(struct agent *a, const struct command_id *hold, struct sites *sites) {
-        const struct resolver resolver = agent_resolver(a, hold);
-        bool moved = false;
-
-        for (size_t i = 0; i < sites->n; i++) {
-                struct site *s = &sites->v[i];
-                reason_set notes = 0;
-
-                if (site_open(s, a->cgroup_root) == 0 || s->only_freeze)
-                        continue;
-                if (strays_bring_back(a->events, a->cgroup_root, s)) {
-                        moved = true;
-                        continue;
-                }
-                if (resolve_again(&resolver, s, &notes) < 0)
-                        continue;
-                order_inherit_was_frozen(a, s);
-                moved |= s->missing == REASON_NONE;
-                alive();
-        }
-        if (moved && record_sites(a, hold) < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover", .reason = reason_id(REASON_LEDGER)),
-                          "The ledger cannot record where a hold's targets are now");
-}
-
-/* The command's last receipt, when it promises another one: the evidence was not sealed yet. New reference, or NULL. */
-static json_t *unfinished_receipt(struct agent *a, const struct command_id *id) {
-        json_t *receipt = record_receipt(a, id);
-
-        if (!json_is_true(json_object_get(receipt, "final")))
-                return receipt;
-        json_decref(receipt);
-        return NULL;
-}
-
-static void enforce_again(struct agent *a, const struct command_id *id, enum reason why, const char *message_id) {
-        _cleanup_(proven_freep) struct proven *proven = NULL;
-        _cleanup_json_ json_t *receipt = NULL;
-        _cleanup_free_ char *envelope = NULL;
-        struct recorded *recorded;
-        struct enforced *enforced;
-        char text[33];
-        bool failed = false;
-        const struct hold *h = hold_set_find(a->holds, id);
-        _cleanup_json_ json_t *unfinished = unfinished_receipt(a, id);
-        /* an order without outcome has no evidence either */
-        const bool final = !unfinished && !(h && h->state == HOLD_PENDING && verb_info(h->verb)->snapshots);
-        int r = record_recall(a, id, &recorded);
-
-        if (r == 0)
-                r = enforce_apply(a, recorded, &enforced);
-        if (r == 0)
-                r = prove(a, enforced, &proven);
-        if (r == 0) {
-                /* what is not there was not put back */
-                failed = proven_state(proven) == HOLD_FAILED || proven_nobody(proven);
-                if (!failed)
-                        recorded_add_flags(recorded, reason_bit(why));
-                recorded_add_flags(recorded, watch_notes(a));
-                order_tell_systemd(a, proven);
-                r = order_conclude(a, proven, "recovery", final, &receipt, &envelope);
-        }
-        command_id_to_str(id, text);
-        if (r < 0 || failed)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover"),
-                          "A hold could not be put in force again: %s",
-                          r < 0 ? strerror(-r) : "nothing to hold is there");
-        else
-                log_event(LOG_WARNING, message_id,
-                          LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",
-                          reason_text(why));
-}
 
 /* A damaged ledger is read as far as it verifies, and that may be too short to tell of a release. FAIL-OPEN: what it
  * says is held, and of which nothing is in force in the very same boot, was let go of by two people rather than lost,
@@ -116,7 +39,7 @@ static bool was_released(struct agent *a, const struct hold *h, enum hold_state 
 /* The agent died before the evidence was sealed: it is taken again, into a folder beside what there is, and ends the
  * command's receipts. */
 static void resume_snapshot(struct agent *a, const struct command_id *id) {
-        _cleanup_json_ json_t *receipt = hold_set_find(a->holds, id) ? unfinished_receipt(a, id) : NULL;
+        _cleanup_json_ json_t *receipt = hold_set_find(a->holds, id) ? again_unfinished(a, id) : NULL;
 
         if (!receipt)
                 return;
@@ -124,6 +47,21 @@ static void resume_snapshot(struct agent *a, const struct command_id *id) {
         if (snapshot_of_hold(a, id, receipt, &(struct answer) { 0 }) < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover"),
                           "A snapshot that was cut off could not be taken again");
+}
+
+static void enforce_again(struct agent *a, const struct command_id *id, enum reason why, const char *message_id) {
+        const int r = again_enforce(a, id, why);
+        char text[33];
+
+        command_id_to_str(id, text);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = text, .stage = "recover"),
+                          "A hold could not be put in force again: %s",
+                          r == -ESRCH ? "nothing to hold is there" : strerror(-r));
+        else
+                log_event(LOG_WARNING, message_id,
+                          LOG_FIELDS(.hold = text, .stage = "recover", .reason = reason_id(why)), "%s",
+                          reason_text(why));
 }
 
 static void recover_one(struct agent *a, const struct command_id *id) {
@@ -135,15 +73,15 @@ static void recover_one(struct agent *a, const struct command_id *id) {
 
         if (!h || !sites)
                 return;
-        if (h->state == HOLD_RELEASING) {
+        if (hold_is_ending(h)) {
                 release_finish(a, id, reason_bit(REASON_RECOVERED));
                 return;
         }
-        find_sites(a, id, sites);
+        again_find(a, id, sites);
         state = prove_hold(a, h, NULL, NULL, &gaps);
         if ((!pending && h->state == state && !(gaps & MENDABLE)) || was_released(a, h, state))
                 return;
-        find_sites(a, id, sites); /* they were closed */
+        again_find(a, id, sites); /* they were closed */
         if (!pending)
                 a->counters.reinforced++;
         enforce_again(a, id, pending ? REASON_RECOVERED : REASON_REINFORCED, MESSAGE_ID_RECOVERED);
@@ -153,9 +91,9 @@ void recover_hold(struct agent *a, const struct command_id *id) {
         const struct hold *h = hold_set_find(a->holds, id);
         struct sites *sites = held_find(&a->held, id);
 
-        if (!h || !sites || h->state == HOLD_RELEASING)
+        if (!h || !sites || hold_is_ending(h))
                 return;
-        find_sites(a, id, sites);
+        again_find(a, id, sites);
         a->counters.reinforced++;
         enforce_again(a, id, REASON_REINFORCED, MESSAGE_ID_REPAIRED);
 }

@@ -38,8 +38,11 @@ static int conclude(struct agent *a, const struct command_id *id, const char *of
         return 0;
 }
 
+/* A gap is also what a hold that goes on isolating lacks. */
 static const char *state_of(const struct undone *u, const char *done) {
-        return u->reasons & reason_bit(REASON_PERSISTS) ? "partial" : done;
+        return reason_set_has_kind(u->reasons, REASON_KIND_GAP) || reason_set_has_kind(u->reasons, REASON_KIND_REFUSE)
+                       ? "partial"
+                       : done;
 }
 
 /* A release that is being carried out. */
@@ -72,7 +75,8 @@ static int answer_release(struct agent *a, struct undone *u, const char *done, s
         a->counters.releases++;
         command_id_to_str(&c->id, id);
         log_event(LOG_NOTICE, MESSAGE_ID_RELEASED, LOG_FIELDS(.command_id = id, .stage = "release"),
-                  "Released %zu of %zu holds", u->n_ended, json_array_size(u->holds));
+                  "%zu of %zu holds ended%s", u->n_ended, json_array_size(u->holds),
+                  c->step ? ", the others run and stay isolated" : "");
         link_answer(to, envelope, false);
         return 0;
 }
@@ -80,7 +84,7 @@ static int answer_release(struct agent *a, struct undone *u, const char *done, s
 static void on_released(struct agent *a, struct undone *u, void *userdata) {
         struct releasing *x = userdata;
 
-        if (answer_release(a, u, "released", x->recorded, &x->to) < 0)
+        if (answer_release(a, u, recorded_command(x->recorded)->step ? "thawed" : "released", x->recorded, &x->to) < 0)
                 link_refuse(&x->to, REASON_INTERNAL);
         lease_arm(a);
         systemd_rest(a->systemd);
@@ -90,12 +94,15 @@ static void on_released(struct agent *a, struct undone *u, void *userdata) {
 /* The holds that the command names, as they are before it is recorded. */
 static struct ending_hold *holds_of(const struct agent *a, const struct authorised *authorised, size_t *ret_n) {
         const struct command_id *ids = authorised_holds(authorised, ret_n);
+        const bool step = authorised_command(authorised)->step;
         struct ending_hold *holds = calloc(*ret_n ? *ret_n : 1, sizeof(*holds));
 
         for (size_t i = 0; holds && i < *ret_n; i++) {
                 const struct hold *h = hold_set_find(a->holds, &ids[i]);
 
-                holds[i] = (struct ending_hold) { .id = ids[i], .was = h ? hold_state_id(h->state) : NULL };
+                holds[i] = (struct ending_hold) { .id = ids[i],
+                                                  .was = h ? hold_state_id(h->state) : NULL,
+                                                  .step = step && (!h || verb_info(h->verb)->isolates) };
         }
         return holds;
 }
@@ -167,7 +174,7 @@ struct finishing {
         struct command_id id; /* under which its receipt will be asked for */
         const char *of;
         reason_set notes;
-        bool lapsed;
+        bool lapsed, step;
         enum verb verb;
         int64_t held_ms;
 };
@@ -183,6 +190,7 @@ static void log_finished(const struct finishing *x, const struct undone *u, int 
                 log_event(LOG_NOTICE, x->lapsed ? MESSAGE_ID_LAPSED : MESSAGE_ID_RELEASED,
                           LOG_FIELDS(.hold = text, .stage = "release"), "%s",
                           u->reasons & reason_bit(REASON_PERSISTS) ? "The hold could not be undone in full"
+                          : x->step                                ? "What was held runs and stays isolated"
                                                                    : "The hold is over");
 }
 
@@ -194,7 +202,10 @@ static void on_finished(struct agent *a, struct undone *u, void *userdata) {
         int r;
 
         receipt = receipt_plain(a, &x->id, seen ? seen->digest : NULL, verb_info(x->verb)->id,
-                                state_of(u, x->lapsed ? "lapsed" : "released"), u->reasons | x->notes);
+                                state_of(u, x->lapsed ? "lapsed"
+                                            : x->step ? "thawed"
+                                                      : "released"),
+                                u->reasons | x->notes);
         if (receipt && x->lapsed)
                 (void) json_object_set_new(receipt, "held_ms", json_integer(x->held_ms));
         r = conclude(a, &x->id, x->of, u, receipt, &envelope);
@@ -212,9 +223,11 @@ static size_t gather_together(struct agent *a, const struct hold *h, struct endi
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *other = hold_set_at(a->holds, i);
 
-                if (other == h || (!h->lapsing && other->state == HOLD_RELEASING && !other->lapsing &&
+                if (other == h || (!h->lapsing && hold_is_ending(other) && !other->lapsing &&
                                    command_id_equal(&other->releaser, &h->releaser)))
-                        ret[n++] = (struct ending_hold) { .id = other->id, .was = "releasing" };
+                        ret[n++] = (struct ending_hold) { .id = other->id,
+                                                          .was = hold_state_id(other->state),
+                                                          .step = other->state == HOLD_THAWING };
         }
         return n;
 }
@@ -234,6 +247,7 @@ static void finish(struct agent *a, const struct command_id *hold, const char *o
                                           .of = of,
                                           .notes = notes,
                                           .lapsed = h->lapsing,
+                                          .step = h->state == HOLD_THAWING,
                                           .verb = h->lapsing ? h->verb : VERB_RELEASE,
                                           .held_ms = h->held_ms };
                 r = ending_begin(a, holds, gather_together(a, h, holds), on_finished, free, x);

@@ -100,6 +100,22 @@ bool site_freezes(const struct site *s, enum verb verb) {
         return verb_info(verb)->freezes && !site_is_host(s);
 }
 
+int sites_take_only_frozen(struct sites *s, struct sites *ret) {
+        const size_t n = s->n;
+        struct site *v = calloc(n ? n : 1, sizeof(*v));
+
+        if (!v)
+                return -ENOMEM;
+        *ret = (struct sites) { .v = v };
+        s->n = 0;
+        for (size_t i = 0; i < n; i++) {
+                struct sites *to = s->v[i].only_freeze ? ret : s;
+
+                to->v[to->n++] = s->v[i];
+        }
+        return 0;
+}
+
 json_t *sites_to_json(const struct sites *s) {
         json_t *array = json_array();
 

@@ -62,6 +62,10 @@ bool site_is_host(const struct site *s);
 bool site_isolates(const struct site *s, enum verb verb);
 bool site_freezes(const struct site *s, enum verb verb);
 
+/* Moves the ones that are frozen and not isolated by themselves out of the list. *ret has none then when there are
+ * none. -ENOMEM. */
+int sites_take_only_frozen(struct sites *s, struct sites *ret) _warn_unused_;
+
 /* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */
 json_t *sites_to_json(const struct sites *s);
 /* The reverse, without opening anything. -EBADMSG, -ENOMEM. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/core/attempts.h"
+#include "agent/core/awaiting.h"
 #include "agent/core/fence.h"
 #include "agent/core/fit.h"
 #include "agent/core/layers.h"
@@ -51,14 +52,32 @@ static json_t *report_new(struct agent *a, const char *type, const struct frame 
         return o;
 }
 
+struct closely {
+        struct agent *agent;
+        json_t *targets;
+};
+
 static void add_target(const struct site *s, const struct proof *p, const struct hold *h, void *userdata) {
         (void) json_array_append_new(userdata, receipt_site(s, p, h));
 }
 
-static json_t *hold_json(struct agent *a, const struct hold *h) {
+/* Before somebody releases it. */
+static void add_target_closely(const struct site *s, const struct proof *p, const struct hold *h, void *userdata) {
+        struct closely *c = userdata;
+        json_t *o = receipt_site(s, p, h);
+
+        if (p->present && site_freezes(s, h->verb))
+                (void) awaiting_add(c->agent, s, p->pids, p->n_pids, o);
+        (void) json_array_append_new(c->targets, o);
+}
+
+/* closely: also what takes a look at each of its processes. */
+static json_t *hold_json(struct agent *a, const struct hold *h, bool closely) {
         json_t *o, *targets = json_array(), *receipt = record_receipt(a, &h->id), *tried = attempts_to_json(a, &h->id);
+        struct closely c = { .agent = a, .targets = targets };
         reason_set gaps;
-        const enum hold_state state = prove_hold(a, h, add_target, targets, &gaps);
+        const enum hold_state state = closely ? prove_hold(a, h, add_target_closely, &c, &gaps)
+                                              : prove_hold(a, h, add_target, targets, &gaps);
         json_t *repaired = watch_hold_to_json(a, &h->id);
         char id[33];
 
@@ -85,7 +104,12 @@ struct orphans {
         struct agent *a;
         json_t *(*describe)(const struct agent *a, const struct command_id *hold);
         json_t *array;
+        const struct command_id *only; /* NULL: all of them */
 };
+
+static bool is_asked_about(const struct orphans *x, const struct command_id *hold) {
+        return !x->only || command_id_equal(x->only, hold);
+}
 
 /* The orphan's entry, made when it is the first thing that is found of it. Borrowed. */
 static json_t *orphan_entry(const struct orphans *x, const struct command_id *hold) {
@@ -107,14 +131,15 @@ static json_t *orphan_entry(const struct orphans *x, const struct command_id *ho
 static int add_orphan(const struct command_id *hold, void *userdata) {
         struct orphans *x = userdata;
 
-        if (!hold_set_find(x->a->holds, hold))
+        if (is_asked_about(x, hold) && !hold_set_find(x->a->holds, hold))
                 (void) orphan_entry(x, hold);
         return 0;
 }
 
 /* A unit that systemd does not start because of such a hold. */
 static int add_fence(const struct command_id *hold, const char *unit, void *userdata) {
-        json_t *targets = json_object_get(orphan_entry(userdata, hold), "targets");
+        json_t *targets =
+                is_asked_about(userdata, hold) ? json_object_get(orphan_entry(userdata, hold), "targets") : NULL;
         _cleanup_free_ char *name = NULL;
 
         if (targets && asprintf(&name, "%s:%s", target_class_id(TARGET_UNIT), unit) >= 0)
@@ -167,6 +192,7 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
         if (one) {
                 memcpy(only.b, f->payload + FRAME_NONCE_SIZE, sizeof(only.b));
                 /* so that nobody in between can ask about another hold, and pass the answer off as one about all */
+                orphans.only = &only;
                 command_id_to_str(&only, asked);
                 if (report)
                         (void) json_object_set_new(report, "hold", json_string(asked));
@@ -175,9 +201,9 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
                 const struct hold *h = hold_set_at(a->holds, i);
 
                 if (!one || command_id_equal(&h->id, &only))
-                        (void) json_array_append_new(holds, hold_json(a, h));
+                        (void) json_array_append_new(holds, hold_json(a, h, one));
         }
-        if (!one && each_orphan(&orphans) < 0)
+        if (each_orphan(&orphans) < 0)
                 (void) json_array_append_new(holds, json_pack("{ss ss s[s]}", "id", "unreadable", "state",
                                                               hold_state_id(HOLD_PARTIAL), "reasons",
                                                               reason_id(REASON_INTERNAL)));

@@ -195,6 +195,20 @@ uint64_t systemd_unit_watchdog(struct systemd *s, const char *name) {
         return us == UINT64_MAX || us == 0 || systemd_version(s) >= WATCHDOG_SAFE_VERSION ? 0 : us;
 }
 
+bool systemd_unit_watchdog_expired(struct systemd *s, const char *name) {
+        const uint64_t every = systemd_unit_watchdog(s, name);
+        _cleanup_free_ char *path = NULL, *result = NULL;
+        uint64_t last = 0;
+
+        if (every == 0 || unit_path(name, &path) < 0 ||
+            answered(s, sd_bus_get_property_string(s->bus, DESTINATION, path, DESTINATION ".Service", "Result", NULL,
+                                                   &result)) < 0 ||
+            answered(s, sd_bus_get_property_trivial(s->bus, DESTINATION, path, DESTINATION ".Service",
+                                                    "WatchdogTimestampMonotonic", NULL, 't', &last)) < 0)
+                return false;
+        return strcmp(result, "watchdog") == 0 || (last > 0 && (uint64_t) clock_mono_us() > last + every);
+}
+
 int systemd_unit_dependents(struct systemd *s, const char *name, struct paths *ret) {
         static const char *const properties[] = { "RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf" };
         _cleanup_free_ char *path = NULL;

@@ -38,6 +38,8 @@ int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) 
 /* The unit's watchdog if this manager kills a frozen unit with it, in microseconds; 0 when there is none, when this
  * version does not, or when it cannot be told. */
 uint64_t systemd_unit_watchdog(struct systemd *s, const char *name);
+/* True when such a watchdog has run out, and the unit is failed for it or about to be. */
+bool systemd_unit_watchdog_expired(struct systemd *s, const char *name);
 /* The units that are required to stop or to fail with this one: RequiredBy, RequisiteOf, BoundBy, ConsistsOf. Adds to
  * *ret, which is the caller's. -errno. */
 int systemd_unit_dependents(struct systemd *s, const char *name, struct paths *ret) _warn_unused_;

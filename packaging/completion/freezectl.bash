@@ -15,7 +15,7 @@ _freezectl() {
                 "isolate") words="--to --key --severity --incident --reason --lease --permit --expires --out --json --timeout --yes --socket --hosts-file --trust --fleet" ;;
                 "freeze") words="--to --key --severity --incident --reason --lease --expires --out --json --timeout --yes --socket --hosts-file --trust --fleet" ;;
                 "snapshot") words="--to --key --severity --incident --reason --expires --out --json --timeout --yes --socket --hosts-file --trust --fleet" ;;
-                "release") words="--to --key --severity --incident --reason --expires --out --json --timeout --yes --socket --hosts-file --trust --fleet" ;;
+                "release") words="--to --key --severity --incident --reason --expires --step --out --json --timeout --yes --socket --hosts-file --trust --fleet" ;;
                 "extend") words="--to --key --severity --incident --reason --lease --expires --out --json --timeout --yes --socket --hosts-file --trust --fleet" ;;
                 "status") words="--json --timeout --socket --hosts-file" ;;
                 "health") words="--json --timeout --socket --hosts-file" ;;

@@ -6,8 +6,8 @@
 # For each k of its effects between start and the end of a release, on a real host: it is started to be killed at its k-th effect, or
 # with that effect failing; it is sent a stop order; it comes back without fault; it is sent the same file again until it answers; then
 # two people release. After every step what it says is held against what the kernel says. Then the same for a core that is killed again
-# at each effect of putting right what its first death left, for the end of a lease, for the release of one hold of two, and for the very
-# first start of a host. Three boxes work at once.
+# at each effect of putting right what its first death left, for the end of a lease, for the release of one hold of two, for a release
+# that stops between, and for the very first start of a host. Three boxes work at once.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=$(realpath "${1:?usage: 010-core.sh BUILD}")
@@ -56,7 +56,8 @@ effects() {
         cat "$(box_live "$HOST")/run/freezed/effects"
 }
 
-# make_files N LABEL ARG...: N stop orders and the releases of their holds, /root/LABEL-{stop,go}-K.json, signed by who has to
+# make_files N LABEL ARG...: N stop orders, the releases of their holds, and those that stop between, /root/LABEL-{stop,go,step}-K.json,
+# signed by who has to
 make_files() {
         box_sh "$HOST" '
                 n=$1 label=$2
@@ -64,7 +65,8 @@ make_files() {
                 stop="--severity P0 --incident SA-20261120-001 --reason sweep --yes"
                 for k in $(seq "$n"); do
                         id=$(freezectl contain beacon.service "$@" $stop --expires 2h --key /root/alice --out "/root/$label-stop-$k.json" --json | jq -r ".summary.id") &&
-                                freezectl release "$id" $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$label-go-$k.json" >/dev/null || exit 1
+                                freezectl release "$id" $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$label-go-$k.json" >/dev/null &&
+                        freezectl release "$id" --step $stop --expires 1h --key /root/alice --key /root/bob --out "/root/$label-step-$k.json" >/dev/null || exit 1
                 done' "$@"
 }
 
@@ -284,6 +286,27 @@ beside() {
         send "$label-go-$((n + 1)).json"
 }
 
+# between LABEL N FAULT: a release that stops between under each fault. Whatever happens it is isolated, and in the end it runs.
+between() {
+        local label=$1 n=$2 fault=$3 k
+        for k in $(seq "$n"); do
+                WRONG=() TRACE=
+                send "$label-stop-$k.json"
+                restart "${fault/K/$((N_START + k))}"
+                send "$label-step-$k.json"
+                [ "$(answer)" != thawed ] || ! frozen || wrong "the receipt says thawed, the kernel does not"
+                is_isolated || wrong "it is not isolated"
+                [[ $fault == kill:* ]] || kill_core
+                until_answered "$label-step-$k.json" thawed
+                ! frozen || wrong "thawed, it is frozen"
+                is_isolated || wrong "thawed, it is not isolated"
+                query status
+                [ "$(said '[.report.holds[] | .verb + ":" + .state] | join(" ")')" = isolate:contained ] || wrong "thawed, its holds are $(said '.report.holds')"
+                let_go "$label-go-$k.json" false
+                verdict
+        done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
+}
+
 has_ended() {
         query status
         [ "$(said '[.report.holds[] | select(.recorded != "releasing" and .lease_left_ms > 0)] | length')" = 0 ]
@@ -346,7 +369,7 @@ faulty_box() {
 
 faulty_box one || exit
 WRONG=() TRACE=
-make_files 3 count || exit
+make_files 4 count || exit
 restart count
 N_START=$(effects)
 send count-stop-1.json
@@ -371,7 +394,14 @@ send count-stop-3.json
 send count-go-3.json
 box_until 5 answers
 N_ANEW=$(effects)
+send count-stop-4.json
+restart count
+send count-step-4.json
+is "with nothing failing it is thawed and stays isolated" "$(answer)" thawed
+N_STEP=$(($(effects) - N_START + SLACK))
+send count-go-4.json
 is "interrupted in the middle of both, it is released in the end" "$(ours)" ""
+echo "# effects: $N_STEP to stop between"
 echo "# effects: $N_AGAIN to put right an order that died at effect $MID_ORDER, $N_ANEW a release that died at effect $MID_RELEASE"
 N_ALL=$((N_ALL + SLACK)) N_AGAIN=$((N_AGAIN + SLACK)) N_ANEW=$((N_ANEW + SLACK))
 
@@ -379,8 +409,8 @@ N_ALL=$((N_ALL + SLACK)) N_AGAIN=$((N_AGAIN + SLACK)) N_ANEW=$((N_ANEW + SLACK))
 
 N_END=$((N_ALL - N_HELD))
 faulty_box two && faulty_box three || exit
-HOST=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew || exit
-HOST=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again || exit
+HOST=one && make_files "$N_ALL" fail && make_files "$N_ANEW" anew && make_files "$N_STEP" step-kill || exit
+HOST=two && make_files "$N_ALL" kill && make_files "$N_AGAIN" again && make_files "$N_STEP" step-fail || exit
 HOST=three && make_files "$N_END" lapse-kill --lease 2s && make_files "$N_END" lapse-fail --lease 2s || exit
 make_files $((N_END + 1)) beside-kill && make_files $((N_END + 1)) beside-fail || exit
 # in_box NAME COMMAND...
@@ -389,9 +419,11 @@ in_box() {
         shift
         "$@"
 }
-(in_box one sweep fail "$N_ALL" fail:K && in_box one sweep anew "$N_ANEW" "kill:$MID_RELEASE" kill:K) &
+(in_box one sweep fail "$N_ALL" fail:K && in_box one sweep anew "$N_ANEW" "kill:$MID_RELEASE" kill:K
+        in_box one between step-kill "$N_STEP" kill:K) &
 one=$!
-(in_box two sweep kill "$N_ALL" kill:K && in_box two sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K) &
+(in_box two sweep kill "$N_ALL" kill:K && in_box two sweep again "$N_AGAIN" "kill:$MID_ORDER" kill:K
+        in_box two between step-fail "$N_STEP" fail:K) &
 two=$!
 (
         in_box three lapse lapse-kill "$N_END" kill:K && in_box three lapse lapse-fail "$N_END" fail:K
@@ -406,6 +438,8 @@ judge three lapse-kill "$N_END" "death at the end of a lease at effect"
 judge three lapse-fail "$N_END" "at the end of a lease a failure of effect"
 judge three beside-kill "$N_END" "one hold of two is released: death at effect"
 judge three beside-fail "$N_END" "one hold of two is released: a failure of effect"
+judge one step-kill "$N_STEP" "a release that stops between: death at effect"
+judge two step-fail "$N_STEP" "a release that stops between: a failure of effect"
 for HOST in one two three; do
         RECEIPTS=$(box_dir "$HOST")/receipts
         ledger_is_right

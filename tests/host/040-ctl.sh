@@ -114,7 +114,8 @@ exits "now it follows" 0 trust verify trust-2.json --from trust.json
 exits "and does not follow itself" 3 trust verify trust-2.json --from trust-2.json
 says "by the chain" trust-chain
 exits "bob is not in it any more" 0 trust show trust-2.json
-refute "bob is not named" grep -q bob <<<"$said"
+# a fingerprint may have his name in it
+refute "bob is not named" grep -qwE "bob(:|,|$)" <<<"$said"
 
 # --- orders as files
 common=(--trust trust.json --hosts-file hosts)
@@ -320,8 +321,9 @@ exits "nor may it name the holds of an incident" 1 release --incident SA-2026112
 says "for the same reason" 'cannot be believed.*played again'
 is "each question had 128 bits of its own" "$(sed 1d ready | jq -r .nonce | grep -xE '[0-9a-f]{32}' | sort -u | wc -l)" 3
 liar '{"replay":true,"report":{"holds":[]}}'
-exits "nor may it stand in for the second of two questions" 1 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
-is "which were of one command" "$(sed 1d ready | jq -r '.hold // "all"' | paste -sd,)" all,0123456789abcdef0123456789abcdef
+exits "what was said of all holds" 0 status "${talk[@]:2}"
+exits "may not stand in for an answer about one" 1 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
+is "which alone is asked about" "$(sed 1d ready | jq -r '.hold // "all"' | paste -sd,)" all,0123456789abcdef0123456789abcdef
 liar '{"replay":true,"report":{"ledger":{"ok":true},"trust":{"state":"valid","fleet":"prod","version":1},"holds":{"active":0,"partial":0}}}'
 exits "health that answers the question is believed" 0 health "${talk[@]:2}"
 exits "old health is not" 1 health "${talk[@]:2}"

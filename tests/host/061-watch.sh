@@ -172,7 +172,7 @@ if box_until 5 another; then
         check "killed and started anew: it is held" box_until 5 held
         is "killed and started anew: not one byte of it" "$(box_sunk host)" "$sunk"
         echo "# killed and started anew: $(watch .latency_us.last) us, and it had $(box_beats host 2>/dev/null | grep -c .) heartbeat"
-        check "killed and started anew: contained, says status" box_until 5 eval 'status && [ "$(holds .state)" = contained ]'
+        check "killed and started anew: contained, says status" box_until 30 eval 'status && [ "$(holds .state)" = contained ]'
 else
         skip "killed and started anew" "the service manager did not start it anew"
 fi

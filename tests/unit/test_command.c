@@ -306,6 +306,20 @@ static void command_extend_takes_a_lease_and_nothing_else(void **state) {
         assert_changes(rows, ELEMENTSOF(rows));
 }
 
+static void command_steps_only_to_release(void **state) {
+        static const struct change rows[] = {
+                { release, "args", "{\"step\":true}", REASON_NONE },
+                { release, "args", "{\"step\":false}", REASON_NONE },
+                { release, "args", "{\"step\":1}", REASON_SCHEMA },
+                { contain, "args", "{\"step\":false}", REASON_NONE },
+                { contain, "args", "{\"step\":true}", REASON_SCHEMA },
+                { extend, "args", "{\"lease_ms\":1,\"step\":true}", REASON_SCHEMA },
+        };
+
+        (void) state;
+        assert_changes(rows, ELEMENTSOF(rows));
+}
+
 static void command_text_is_printable(void **state) {
         static const struct change rows[] = {
                 { contain, "reason", "\"\"", REASON_SCHEMA },
@@ -533,6 +547,7 @@ int main(void) {
                 cmocka_unit_test(command_targets_fit_the_verb),
                 cmocka_unit_test(command_args_fit_the_verb),
                 cmocka_unit_test(command_extend_takes_a_lease_and_nothing_else),
+                cmocka_unit_test(command_steps_only_to_release),
                 cmocka_unit_test(command_text_is_printable),
                 cmocka_unit_test(command_bytes_that_are_not_utf8_are_told_apart),
                 cmocka_unit_test(command_incident_can_name_a_folder),

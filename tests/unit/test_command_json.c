@@ -64,6 +64,10 @@ static void command_to_json_is_compact_and_sorted(void **state) {
                 "\",\"incident\":\"\",\"plan\":false,\"reason\":\"r\",\"root_version\":0,\"seq\":0,\"severity\":\"P3\","
                 "\"targets\":[\"hold:" HOLD_A
                 "\"],\"to\":{\"all\":true,\"max_hosts\":5},\"v\":1,\"verb\":\"release\"}");
+        free(TAKE_PTR(json));
+        c->step = true;
+        assert_int_equal(command_to_json(c, &json), 0);
+        assert_non_null(strstr(json, "{\"args\":{\"step\":true},"));
 }
 
 /* Each makes a command that command_parse would not take. */

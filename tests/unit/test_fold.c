@@ -55,6 +55,7 @@ static void check_close(int64_t a, int64_t b) {
 static void same_hold(const struct hold *a, const struct hold *b) {
         assert_non_null(b);
         assert_int_equal(a->verb, b->verb);
+        assert_int_equal(a->undo, b->undo);
         assert_string_equal(hold_state_id(a->state), hold_state_id(b->state));
         assert_reasons(a->reasons, b->reasons);
         assert_int_equal(a->n_targets, b->n_targets);
@@ -156,11 +157,12 @@ static void settle(uint32_t n, enum hold_state state, reason_set reasons) {
         assert_int_equal(record_outcome(&agent, &o), 0);
 }
 
-static void let_go(uint32_t n, uint32_t hold) {
+static void let_go(uint32_t n, uint32_t hold, bool step) {
         struct sites none = { 0 };
 
         order(VERB_RELEASE);
         w.c.id = id_of(n);
+        w.c.step = step;
         TARGET_HOLDS(hold);
         w.by = BY(ALICE) | BY(BOB);
         recorded_free(agent_record(&none));
@@ -206,7 +208,13 @@ static void every_step_is_told_by_the_ledger(void **state) {
         assert_int_equal(record_refusal(&agent, NULL, digest, REASON_ROLE), 0);
         assert_int_equal(record_refusal(&agent, &id3, digest, REASON_EXPIRED), 0);
         check_replay();
-        let_go(6, 3);
+        let_go(10, 3, true);
+        assert_int_equal(hold_set_find(agent.holds, &id3)->state, HOLD_THAWING);
+        check_replay();
+        settle(3, HOLD_PARTIAL, reason_bit(REASON_PACKET_SOCKETS));
+        assert_int_equal(hold_set_find(agent.holds, &id3)->verb, VERB_ISOLATE);
+        check_replay();
+        let_go(6, 3, false);
         assert_int_equal(hold_set_find(agent.holds, &id3)->state, HOLD_RELEASING);
         check_replay();
         ended(6, 3);
@@ -219,11 +227,25 @@ static void every_step_is_told_by_the_ledger(void **state) {
         assert_int_equal(hold_set_count(agent.holds), 0);
         check_replay();
         /* released before it was ordered */
-        let_go(7, 8);
+        let_go(7, 8, false);
         check_replay();
         order(VERB_SNAPSHOT);
         w.c.id = id_of(9);
         recorded_free(agent_record(&none));
+        check_replay();
+}
+
+static void a_step_ends_what_does_not_isolate_and_buries_nothing(void **state) {
+        const struct command_id frozen = id_of(3), unknown = id_of(4);
+
+        (void) state;
+        stop(3, VERB_FREEZE, 0, BY(CAROL));
+        settle(3, HOLD_HELD, 0);
+        let_go(6, 3, true);
+        assert_int_equal(hold_set_find(agent.holds, &frozen)->state, HOLD_RELEASING);
+        check_replay();
+        let_go(7, 4, true);
+        assert_false(hold_set_buried(agent.holds, &unknown));
         check_replay();
 }
 
@@ -249,7 +271,7 @@ static void what_the_ledger_did_not_take_is_in_memory_only(void **state) {
         /* its end, which is recorded, has no beginning when it is read: that is no error, and the order is not taken
          * any more */
         agent.ledger = ledger;
-        let_go(6, 3);
+        let_go(6, 3, false);
         ended(6, 3);
         ledger_free(TAKE_PTR(agent.ledger));
         again.holds = hold_set_new();
@@ -338,7 +360,7 @@ static void a_release_raises_the_floor_by_little_and_a_stop_not_at_all(void **st
         stop(3, VERB_CONTAIN, 0, BY(ALICE));
         settle(3, HOLD_HELD, 0);
         check_close(floor_now(&agent.floor), NOW - DAY);
-        let_go(6, 3);
+        let_go(6, 3, false);
         check_close(floor_now(&agent.floor), NOW - DAY + DECIDE_FLOOR_STEP_MS);
         check_replay();
 }
@@ -406,6 +428,7 @@ static void a_ledger_with_such_a_record_is_not_read_on(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(every_step_is_told_by_the_ledger),
+                CASE(a_step_ends_what_does_not_isolate_and_buries_nothing),
                 CASE(what_the_ledger_did_not_take_is_in_memory_only),
                 CASE(a_release_without_a_record_does_nothing),
                 CASE(the_floor_goes_on_within_a_boot_and_never_falls),

@@ -27,10 +27,10 @@ static void states_read_back_and_are_unique(void **state) {
 /* Said a second time, by hand: a change of the table has to be meant. */
 static void states_follow_each_other_as_drawn(void **state) {
         static const char *const drawn[_HOLD_STATE_MAX] = {
-                /*                   pending, contained, partial, failed, releasing, released, lapsed */
-                [HOLD_PENDING] = ".xxxx..", [HOLD_HELD] = ".xxxx..",      [HOLD_PARTIAL] = ".xxxx..",
-                [HOLD_FAILED] = ".xxxx..",  [HOLD_RELEASING] = ".....xx", [HOLD_RELEASED] = ".......",
-                [HOLD_LAPSED] = ".......",
+                /*              pending, contained, partial, failed, thawing, releasing, released, lapsed */
+                [HOLD_PENDING] = ".xxxxx..",  [HOLD_HELD] = ".xxxxx..",    [HOLD_PARTIAL] = ".xxxxx..",
+                [HOLD_FAILED] = ".xxxxx..",   [HOLD_THAWING] = ".xxx.x..", [HOLD_RELEASING] = "......xx",
+                [HOLD_RELEASED] = "........", [HOLD_LAPSED] = "........",
         };
 
         (void) state;
@@ -45,6 +45,8 @@ static struct command_id bring_to(uint32_t n, enum hold_state s) {
 
         if (s == HOLD_RELEASING)
                 assert_int_equal(hold_set_release(set, &id, &by), 0);
+        else if (s == HOLD_THAWING)
+                assert_int_equal(hold_set_thaw(set, &id, &by), 0);
         else if (s != HOLD_PENDING)
                 assert_int_equal(hold_set_settle(set, &id, s, 0), 0);
         assert_int_equal(get(&id)->state, s);
@@ -99,6 +101,45 @@ static void release_and_end_do_what_the_table_allows_and_nothing_else(void **sta
         }
 }
 
+static void a_step_leaves_a_hold_that_isolates(void **state) {
+        const struct command_id by = id_of(9999), later = id_of(9998);
+
+        (void) state;
+        for (int from = 0; from <= HOLD_FAILED; from++) {
+                struct command_id id = bring_to(from + 1, from);
+
+                assert_int_equal(hold_set_thaw(set, &id, &by), 0);
+                assert_int_equal(get(&id)->verb, VERB_ISOLATE);
+                assert_int_equal(get(&id)->undo, VERB_CONTAIN);
+                assert_true(command_id_equal(&get(&id)->releaser, &by));
+                assert_true(hold_is_ending(get(&id)));
+                assert_int_equal(hold_set_thaw(set, &id, &by), -EPROTO);
+                assert_int_equal(hold_set_end(set, &id), -EPROTO);
+                assert_int_equal(hold_set_settle(set, &id, HOLD_HELD, 0), 0);
+                assert_int_equal(get(&id)->verb, VERB_ISOLATE);
+                assert_int_equal(get(&id)->undo, VERB_ISOLATE);
+                assert_false(hold_is_ending(get(&id)));
+        }
+        /* one that is overtaken by a release still has everything to undo */
+        struct command_id id = bring_to(20, HOLD_THAWING);
+        assert_int_equal(hold_set_release(set, &id, &later), 0);
+        assert_int_equal(get(&id)->undo, VERB_CONTAIN);
+        assert_true(command_id_equal(&get(&id)->releaser, &later));
+        assert_int_equal(hold_set_thaw(set, &id, &by), -EPROTO);
+}
+
+static void a_step_is_nothing_for_a_hold_that_does_not_isolate(void **state) {
+        struct command c = order_of(1, 0);
+        const struct command_id by = id_of(2);
+
+        (void) state;
+        c.verb = VERB_FREEZE;
+        assert_int_equal(hold_set_begin(set, &c, false, 0), 0);
+        assert_int_equal(hold_set_thaw(set, &c.id, &by), -EINVAL);
+        assert_int_equal(get(&c.id)->state, HOLD_PENDING);
+        assert_int_equal(get(&c.id)->verb, VERB_FREEZE);
+}
+
 static void a_hold_without_lease_never_lapses(void **state) {
         struct command_id forever = begin(1, 0, false), leased = begin(2, MINUTE, false);
 
@@ -117,6 +158,7 @@ static void calls_about_unknown_holds_say_so(void **state) {
         hold_set_free(NULL);
         assert_int_equal(hold_set_settle(set, &id, HOLD_HELD, 0), -ENOENT);
         assert_int_equal(hold_set_release(set, &id, NULL), -ENOENT);
+        assert_int_equal(hold_set_thaw(set, &id, &id), -ENOENT);
         assert_int_equal(hold_set_end(set, &id), -ENOENT);
         assert_int_equal(hold_set_extend(set, &id, MINUTE), -ENOENT);
         assert_int_equal(hold_set_receipt(set, &id, 1), -ENOENT);
@@ -379,6 +421,8 @@ int main(void) {
                 CASE(settle_does_what_the_table_allows_and_nothing_else),
                 CASE(settle_never_calls_a_gap_contained),
                 CASE(release_and_end_do_what_the_table_allows_and_nothing_else),
+                CASE(a_step_leaves_a_hold_that_isolates),
+                CASE(a_step_is_nothing_for_a_hold_that_does_not_isolate),
                 CASE(a_hold_without_lease_never_lapses),
                 CASE(calls_about_unknown_holds_say_so),
                 CASE(begin_keeps_its_own_copy_of_the_order),

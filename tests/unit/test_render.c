@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_report.c ctl/render_order.c ctl/render_trust.c */
-/* LINK: ctl/render_tried.c ctl/render_repaired.c */
+/* LINK: ctl/render_tried.c ctl/render_repaired.c ctl/render_thawed.c */
 /* LINK: ctl/receipt.c ctl/hosts.c ctl/trustfile.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,6 +96,8 @@ static void the_first_line_is_the_verdict(void **state) {
                   "\",\"held_ms\":12345,\"targets\":[\"unit:beacon.service\"]}]}",
                   "RELEASED after 12.3 s: beacon.service on web1" },
                 { "{\"state\":\"lapsed\",\"held_ms\":10000}", "LAPSED after 10.0 s on web1" },
+                { "{\"state\":\"thawed\",\"holds\":[{\"targets\":[\"unit:beacon.service\"]}]}",
+                  "THAWED beacon.service on web1, and still cut off from the network" },
                 { "{\"state\":\"contained\",\"verb\":\"contain\",\"targets\":[{\"target\":\"unit:a.service\","
                   "\"frozen\":false}]}",
                   "CONTRADICTORY a.service on web1" },
@@ -146,6 +148,24 @@ static void a_containment_says_what_was_proven_and_what_comes_next(void **state)
         assert_has(text, "no-systemd: ");
         assert_has(text, "freezectl release " ID "\n");
         assert_has(text, "freezectl extend " ID " --lease 15m\n");
+        free(text);
+}
+
+static void a_step_says_what_became_of_them_and_how_to_go_on(void **state) {
+        char *text = render(
+                "{\"id\":\"aa\",\"state\":\"thawed\",\"verb\":\"release\",\"reasons\":[],\"holds\":[{\"id\":\"" ID
+                "\",\"state\":\"contained\",\"was\":\"contained\",\"targets\":[\"unit:a.service\"],\"thawed\":[{"
+                "\"target\":\"unit:a.service\",\"processes\":3,\"survived\":2,\"stopped\":5,\"signalled\":["
+                "{\"pid\":77,\"signals\":[6,34]}],\"watchdog_expired\":true}]},{\"id\":\"ff\",\"state\":"
+                "\"released\"}]}");
+
+        (void) state;
+        assert_has(text, "unit:a.service: 2 of 3 processes live");
+        assert_has(text, "kept from sending 5 times");
+        assert_has(text, "SIGABRT, signal 34, which ends process 77");
+        assert_has(text, "its watchdog ran out");
+        assert_has(text, "freezectl release " ID "\n");
+        assert_lacks(text, "freezectl release ff");
         free(text);
 }
 
@@ -267,8 +287,8 @@ static void nothing_from_elsewhere_moves_the_cursor(void **state) {
                 "\"agent\":{\"version\":\"4\"},\"layers\":[{\"id\":\"5\",\"state\":\"6\",\"why\":\"7\"}],\"trust\":{"
                 "\"state\":\"8\",\"fleet\":\"9\",\"expires_ms\":1},"
                 "\"counters\":{\"n\\u001b[31m\":1}}";
-        static const char *const states[] = { "contained", "partial", "failed",    "refused", "released",
-                                              "snapshot",  "planned", "duplicate", "unknown" };
+        static const char *const states[] = { "contained", "partial",  "failed",  "refused",   "released",
+                                              "thawed",    "snapshot", "planned", "duplicate", "unknown" };
         json_t *clean = json_loads(everything, 0, NULL);
 
         (void) state;
@@ -492,6 +512,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_first_line_is_the_verdict),
                 cmocka_unit_test(a_containment_says_what_was_proven_and_what_comes_next),
+                cmocka_unit_test(a_step_says_what_became_of_them_and_how_to_go_on),
                 cmocka_unit_test(what_holds_nothing_offers_no_release),
                 cmocka_unit_test(a_reason_from_a_newer_host_is_shown_as_not_understood),
                 cmocka_unit_test(an_unverified_answer_shows_no_verdict_of_its_own),
