@@ -5,30 +5,20 @@
  * from the permitted addresses. FAIL-CLOSED: whatever cannot be read or understood is not permitted. Kernel floor 5.7
  * (cgroup links). None of the programs sleeps. */
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
 #include <linux/in6.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
-#include "bpf/isolate_abi.h"
+#include "bpf/remote.h"
 #include "bpf/sockopt.h"
 
 #define PASS 1
 #define DENY 0
 /* the C library has them */
-#define AF_INET         2
-#define AF_INET6        10
-#define SOCK_STREAM     1
-#define SOCK_DGRAM      2
-#define SOL_IP          0
-#define SOL_IPV6        41
-#define FRAGMENT_OFFSET 0x1fff
-#define IP_WORDS        (sizeof(struct iphdr) / 4)
+#define AF_INET     2
+#define AF_INET6    10
+#define SOCK_STREAM 1
+#define SOCK_DGRAM  2
+#define SOL_IP      0
+#define SOL_IPV6    41
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -46,31 +36,10 @@ struct {
 
 #include "bpf/attempts.bpf.h"
 
-struct remote {
-        __be32 addr[4];
-        __u16 port;   /* 0: unknown, matches only a permit for any port */
-        __be16 local; /* only told, never judged */
-        __u8 proto;
-};
-
 static __always_inline struct isolate_counters *counters(void) {
         __u32 zero = 0;
 
         return bpf_map_lookup_elem(&isolate_count, &zero);
-}
-
-/* One branch in all: the verifier walks every branch of every entry, and loading a hold's programs has to stay cheap.
- */
-static __always_inline int matches(const struct isolate_permit *p, const struct remote *r) {
-        __u32 differs = 0;
-
-        differs |= (r->addr[0] & p->mask[0]) ^ p->addr[0];
-        differs |= (r->addr[1] & p->mask[1]) ^ p->addr[1];
-        differs |= (r->addr[2] & p->mask[2]) ^ p->addr[2];
-        differs |= (r->addr[3] & p->mask[3]) ^ p->addr[3];
-        differs |= (r->port & p->port_mask) ^ p->port;
-        differs |= (r->proto & p->proto_mask) ^ p->proto;
-        return !differs;
 }
 
 static __always_inline int permitted(const struct remote *r) {
@@ -80,16 +49,9 @@ static __always_inline int permitted(const struct remote *r) {
         if (!policy)
                 return DENY;
         for (__u32 i = 0; i < ISOLATE_PERMITS_MAX && i < policy->n; i++)
-                if (matches(&policy->permit[i], r))
+                if (remote_matches(&policy->permit[i], r))
                         return PASS;
         return DENY;
-}
-
-static __always_inline void set_v4(struct remote *r, __be32 addr) {
-        r->addr[0] = 0;
-        r->addr[1] = 0;
-        r->addr[2] = bpf_htonl(0xffff);
-        r->addr[3] = addr;
 }
 
 static __always_inline int refuse(struct isolate_attempt *a) {
@@ -137,7 +99,7 @@ static __always_inline int judge_call(struct bpf_sock_addr *ctx, const struct re
 static __always_inline int judge_call4(struct bpf_sock_addr *ctx, __u8 hook) {
         struct remote r = { .port = bpf_ntohs((__u16) ctx->user_port), .proto = ctx->protocol };
 
-        set_v4(&r, ctx->user_ip4);
+        remote_set_v4(&r, ctx->user_ip4);
         return judge_call(ctx, &r, hook);
 }
 
@@ -234,7 +196,7 @@ static __always_inline int read_v4(struct __sk_buff *skb, int out, struct remote
 
         if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.ihl < IP_WORDS)
                 return 0;
-        set_v4(ret, out ? ip.daddr : ip.saddr);
+        remote_set_v4(ret, out ? ip.daddr : ip.saddr);
         /* Options are not walked, and a source route names another end than the header does: like IPv6's extension
          * headers, they pass only where every protocol and port does. */
         if (ip.ihl > IP_WORDS)

@@ -19,7 +19,8 @@
 
 struct remote {
         __be32 addr[4];
-        __u16 port; /* 0: unknown, matches only a permit for any port */
+        __u16 port;   /* 0: unknown, matches only a permit for any port */
+        __be16 local; /* only told, never judged */
         __u8 proto;
 };
 
