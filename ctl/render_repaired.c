@@ -16,6 +16,7 @@ static const struct {
         { "replaced", "the cgroup made anew" },
         { "fence", "the service manager let start it" },
         { "uplink", "an interface opened" },
+        { "guard", "a pin of the guard removed" },
 };
 
 void render_repaired(const struct page *p, const json_t *repaired) {

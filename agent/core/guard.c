@@ -269,6 +269,11 @@ static int pin(const struct guard *g, int fd, const char *name) {
         return bpf_obj_pin(fd, fresh) < 0 || rename(fresh, path) < 0 ? -errno : 0;
 }
 
+/* The walk through all tasks is the core's own. */
+static bool outlives_core(const struct guard *g, size_t layer) {
+        return g->links[layer] && strcmp(program_of(layer), "guard_sweep") != 0;
+}
+
 static int pin_all(struct guard *g) {
         struct bpf_map *m;
         int r = io_mkdirs(g->dir, 0700);
@@ -276,9 +281,35 @@ static int pin_all(struct guard *g) {
         bpf_object__for_each_map(m, g->skel->obj) if (r == 0 && !bpf_map__is_internal(m)) r =
                 pin(g, bpf_map__fd(m), bpf_map__name(m));
         for (size_t k = 0; k < LAYERS && r == 0; k++)
-                if (g->links[k] && strcmp(program_of(k), "guard_sweep") != 0)
+                if (outlives_core(g, k))
                         r = pin(g, bpf_link__fd(g->links[k]), program_of(k));
         return r;
+}
+
+static bool is_pinned(const struct guard *g) {
+        bool all = true;
+        struct bpf_map *m;
+        char path[PATH_MAX];
+
+        bpf_object__for_each_map(m, g->skel->obj) if (!bpf_map__is_internal(m)) {
+                pin_path(g, bpf_map__name(m), "", path);
+                all &= access(path, F_OK) == 0;
+        }
+        for (size_t k = 0; k < LAYERS; k++)
+                if (outlives_core(g, k)) {
+                        pin_path(g, program_of(k), "", path);
+                        all &= access(path, F_OK) == 0;
+                }
+        return all;
+}
+
+int guard_mend(struct guard *g) {
+        int r;
+
+        if (!g || !g->skel || !g->own_pins || is_pinned(g))
+                return 0;
+        r = pin_all(g);
+        return r < 0 ? r : 1;
 }
 
 static void unpin_all(const struct guard *g) {

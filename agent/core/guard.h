@@ -36,6 +36,9 @@ void guard_each_layer(const struct guard *g, void (*fn)(const char *id, int erro
 /* Makes what is guarded agree with the holds of the agent and their sites. To be called before anything is frozen, and
  * after anything else that changes them. */
 void guard_update(struct agent *a);
+/* Puts back pins that somebody took away; the programs stay attached meanwhile, because this core has them. 0 when none
+ * was missing, 1, or -errno. */
+int guard_mend(struct guard *g) _warn_unused_;
 /* Before a hold is thawed: what it froze may be touched again. It stays isolated until it is gone. */
 void guard_let_thaw(struct agent *a, const struct command_id *hold);
 /* Lets PID 1 freeze the unit's cgroup for itself, which is how it learns of it; and no longer. */

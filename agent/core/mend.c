@@ -277,12 +277,23 @@ static void look_at_fence(struct watch *w, int64_t now) {
         w->fenced = stands;
 }
 
+/* It is every hold's. */
+static void look_at_guard(struct watch *w, int64_t now) {
+        const int r = guard_mend(w->agent->guard);
+
+        if (r > 0)
+                tally_add(&w->tally, REPAIR_GUARD, clock_mono_us() - now + w->sweep_every_us);
+        else if (r < 0)
+                w->tally.failed++;
+}
+
 static void sweep(struct watch *w, int64_t now) {
         const int64_t spent = clock_cpu_us();
 
         if (now < w->sweep_us)
                 return;
         look_at_fence(w, now);
+        look_at_guard(w, now);
         w->sweep_us = now + w->sweep_every_us;
         if (!w->agent->events)
                 return;

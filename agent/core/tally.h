@@ -8,14 +8,15 @@
 #include <jansson.h>
 
 /* X(NAME, "id") */
-#define REPAIR_TABLE(X)                                                     \
-        X(THAW, "thaw")         /* the cgroup was thawed */                 \
-        X(LINK, "link")         /* a program was detached or exchanged */   \
-        X(PIN, "pin")           /* a pin was removed, its link held on */   \
-        X(MOVED, "moved")       /* a process was moved out of the cgroup */ \
-        X(REPLACED, "replaced") /* the cgroup was removed and made again */ \
-        X(FENCE, "fence")       /* systemd was let start the unit again */  \
-        X(UPLINK, "uplink")     /* an interface lost a program or a table */
+#define REPAIR_TABLE(X)                                                      \
+        X(THAW, "thaw")         /* the cgroup was thawed */                  \
+        X(LINK, "link")         /* a program was detached or exchanged */    \
+        X(PIN, "pin")           /* a pin was removed, its link held on */    \
+        X(MOVED, "moved")       /* a process was moved out of the cgroup */  \
+        X(REPLACED, "replaced") /* the cgroup was removed and made again */  \
+        X(FENCE, "fence")       /* systemd was let start the unit again */   \
+        X(UPLINK, "uplink")     /* an interface lost a program or a table */ \
+        X(GUARD, "guard")       /* a pin of the guard was removed */
 
 enum repair {
 #define X(name, id) REPAIR_##name,

@@ -22,6 +22,7 @@ mkdir -p "$ROOT/etc/systemd/network" "$ROOT/root/.ssh"
 printf '[Match]\nName=host0 br0 guest* late* mac*\n[Link]\nUnmanaged=yes\n' >"$ROOT/etc/systemd/network/10-others.network"
 printf '[Match]\nName=dhcp0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n' >"$ROOT/etc/systemd/network/20-dhcp0.network"
 ssh-keygen -q -t ed25519 -N '' -f "$DIR/key" && install -m 0600 "$DIR/key.pub" "$ROOT/root/.ssh/authorized_keys"
+gcc -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o "$ROOT/root/hotplug" tests/lib/hotplug.c || exit
 # what the test itself runs in the box is not to be frozen with it
 jq '.protected += ["box-run"]' policy/default-policy.json >"$ROOT/etc/freezed/policy.json" || exit
 box_boot host && box_net host && box_beacon host || exit
@@ -54,10 +55,26 @@ except OSError as e:
 login() { box_outside host timeout "${LOGIN_S:-5}" ssh -q -i "$DIR/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes "root@$1" "${@:2}" 2>&1; }
 uplinks() { told '[.targets[0].uplinks[] | "\(.name)=\(.by),\(.direct)"] | sort'; }
 
+# hotplug: an interface appears whose other end is outside, and is sent through at once, as fast as it goes. FRAMES got out before the
+# first US microseconds were over. It is gone afterwards.
+hotplug() {
+        local sender
+        run /root/hotplug late2 mark-late >"$DIR/hotplug" &
+        sender=$!
+        sleep 0.2
+        box_outside host ip link add outside2 type veth peer name late2 && box_outside host ip link set outside2 up
+        box_outside host ip link set late2 netns "$(box_leader host)"
+        wait "$sender"
+        box_outside host ip link delete outside2
+        read -r FRAMES US <"$DIR/hotplug"
+}
+
 check "ssh gets in over IPv4" test "$(login 10.77.0.2 echo in)" = in
 check "and over IPv6" test "$(login fd77::2 echo in)" = in
 is "before: TCP" "$(try "$TRY" tcp 10.77.0.1 7100)" echo
 is "before: UDP over IPv6" "$(try "$TRY" udp fd77::1 7100)" echo
+hotplug
+check "before: an interface that appears is sent through ($FRAMES frames)" test "$US" -gt 1000000
 
 # a session that is open
 trap '' PIPE
@@ -179,6 +196,9 @@ run sh -c 'ip link add late0 type veth peer name late1 && ip link set late0 up'
 sleep 0.3
 try "$RAW" mark-macvlan qdisc mac0 88b5
 refute "a macvlan made since is no way out" on_wire mark-macvlan
+hotplug
+echo "# an interface that appears let $FRAMES frames out in $US us"
+check "an interface that appears is closed within a second, however fast somebody is" test "$US" -lt 1000000
 status
 is "and every interface has its program and its rules" "$(holds '[.targets[0].uplinks[] | select(.by == "none" or (.direct | not)) | .name] | length')" 0
 
