@@ -223,6 +223,9 @@ static void what_hides_its_ports_passes_only_where_everything_does(void **state)
         load("10.0.0.5/32", 443, IPPROTO_TCP);
         assert_false(sends(&cage, &fragment) || leaves(&cage, &fragment));
         assert_false(sends(&cage, &options) || leaves(&cage, &options));
+        load("10.0.0.5/32", 0, IPPROTO_TCP);
+        assert_true(sends(&cage, &fragment) && leaves(&cage, &fragment));
+        assert_false(sends(&cage, &options) || leaves(&cage, &options));
         load("10.0.0.5/32", 0, 0);
         assert_true(sends(&cage, &fragment) && leaves(&cage, &fragment));
         assert_true(sends(&cage, &options) && leaves(&cage, &options));
@@ -263,7 +266,7 @@ static void nothing_but_ip_and_arp_leaves(void **state) {
         const struct packet arp = ethernet(ETH_P_ARP, 42), padded = ethernet(ETH_P_ARP, 60),
                             most = ethernet(ETH_P_ARP, 64), long_arp = ethernet(ETH_P_ARP, 65);
         static const uint16_t types[] = { ETH_P_8021Q, ETH_P_8021AD, ETH_P_PAE, ETH_P_SLOW, 0x88b5, ETH_P_MPLS_UC };
-        struct packet tagged = make_v4(V4());
+        struct packet tagged = make_v4(V4()), disguised = make_v6(V6());
 
         (void) state;
         load(NULL, 0, 0);
@@ -279,6 +282,12 @@ static void nothing_but_ip_and_arp_leaves(void **state) {
         tagged.b[12] = ETH_P_8021Q >> 8;
         tagged.b[13] = ETH_P_8021Q & 0xff;
         assert_false(leaves(&cage, &tagged));
+        /* nor is anything IPv6 that does not say so */
+        load("fd00::5/128", 0, 0);
+        assert_true(sends(&cage, &disguised));
+        disguised.b[12] = 0x88;
+        disguised.b[13] = 0xb5;
+        assert_false(sends(&cage, &disguised) || gets(&cage, &disguised) || leaves(&cage, &disguised));
 }
 
 static void only_who_configures_the_network_asks_for_an_address(void **state) {
@@ -290,6 +299,8 @@ static void only_who_configures_the_network_asks_for_an_address(void **state) {
                                          dhcp4("10.0.0.1", 67, 67) };
         const struct packet wrong6[] = { dhcp6("fd00::1", 547, 546), dhcp6("fd00::1", 546, 53),
                                          dhcp6("fd00::1", 547, 547) };
+        const struct packet tcp4 = make_v4(V4(.sport = 68, .dport = 67)),
+                            tcp6 = make_v6(V6(.sport = 546, .dport = 547));
         const struct cage other = cage_make("other");
 
         (void) state;
@@ -300,6 +311,7 @@ static void only_who_configures_the_network_asks_for_an_address(void **state) {
         assert_false(sends(&other, &ask6) || leaves(&other, &ask6) || gets(&other, &answer6));
         for (size_t k = 0; k < ELEMENTSOF(wrong4); k++)
                 assert_false(sends(&cage, &wrong4[k]) || sends(&cage, &wrong6[k]));
+        assert_false(sends(&cage, &tcp4) || sends(&cage, &tcp6));
         /* whoever answers does not configure */
         load_unit(HOST_ANSWERS);
         assert_false(sends(&cage, &ask4) || sends(&cage, &ask6));
@@ -316,6 +328,11 @@ static void neighbour_discovery_is_the_kernels_own(void **state) {
         const struct packet away = make_v6(V6(.dst = "fd00::5", .proto = IPPROTO_ICMPV6, .extended = true,
                                               .extension = IPPROTO_HOPOPTS, .sport = MLD2, .hops = 1));
 
+        const struct packet far = make_v6(V6(.dst = "ff02::16", .proto = IPPROTO_ICMPV6, .extended = true,
+                                             .extension = IPPROTO_HOPOPTS, .sport = MLD2, .hops = 2));
+        const struct packet other = make_v6(V6(.dst = "ff02::16", .proto = IPPROTO_UDP, .extended = true,
+                                               .extension = IPPROTO_HOPOPTS, .sport = MLD2, .hops = 1));
+
         (void) state;
         load(NULL, 0, 0);
         assert_false(sends(&cage, &found) || leaves(&cage, &found) || sends(&cage, &report));
@@ -326,6 +343,7 @@ static void neighbour_discovery_is_the_kernels_own(void **state) {
         assert_true(sends(&cage, &report) && leaves(&cage, &report));
         assert_false(sends(&cage, &forged) || leaves(&cage, &forged) || gets(&cage, &forged));
         assert_false(sends(&cage, &next) || sends(&cage, &before) || sends(&cage, &away));
+        assert_false(sends(&cage, &far) || sends(&cage, &other));
 }
 
 static void only_who_configures_the_network_solicits_routers(void **state) {
