@@ -7,6 +7,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "bpf/isolate_abi.h"
+
 #include "bpf/isolate.skel.h"
 
 #define FILE_SIZE (8 << 20)

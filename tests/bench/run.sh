@@ -42,7 +42,7 @@ unit() {
 
 set_up() {
         local program n
-        box_create host && box_install host "$B" && box_boot host || return
+        box_create host && box_install host "$B" && box_boot host && box_net host || return
         for program in rounds crowd flood packets; do
                 box_put host "$B/bench/$program" "/usr/local/bin/$program" 0755
         done
@@ -79,7 +79,14 @@ crowds() {
 }
 
 # What one packet of an allowed flow costs: of a service that is isolated but for this flow, and of one that nobody holds.
-packet() { echo "packets $1 $(run packets "/sys/fs/cgroup/system.slice/packets-$2.service" "$PACKETS")" >>"$tmp/samples"; }
+# packet NAME SERVICE [ADDRESS|socket]
+packet() { echo "packets $1 $(run packets "/sys/fs/cgroup/system.slice/packets-$2.service" "$PACKETS" "${3:-127.0.0.1}")" >>"$tmp/samples"; }
+isolate() {
+        run freezectl isolate "$@" --key /root/alice --severity P0 --reason bench --yes --json | jq -rs 'map(.receipt | values) | last | .id'
+}
+release() {
+        run freezectl release "$1" --key /root/alice --key /root/bob --reason bench --yes >/dev/null || fail "a hold was not released"
+}
 
 packets_set_up() {
         box_sh host 'for n in held plain listed; do printf "[Service]\nExecStart=sleep infinity\n" >/etc/systemd/system/packets-$n.service; done
@@ -107,11 +114,27 @@ packets() {
                 packet nft held
                 packet nft_bystander plain
                 run nft delete table inet packets
-                hold=$(run freezectl isolate packets-held.service --permit 127.0.0.0/8 --key /root/alice --severity P0 --reason bench --json |
-                        jq -rs 'map(.receipt | values) | last | .id')
+                packet socket_none plain socket
+                hold=$(isolate packets-held.service --permit 127.0.0.0/8)
                 packet agent held
                 packet agent_bystander plain
-                run freezectl release "$hold" --key /root/alice --key /root/bob --reason bench --yes >/dev/null || fail "a hold was not released"
+                packet socket_watched plain socket
+                release "$hold"
+        done
+}
+
+# What a hold on the whole host costs those whom it lets through: on the loopback, and on the way to a permitted address.
+host_packets() {
+        local hold
+        say "$PACKET_ROUNDS rounds of $PACKETS packets and sockets with the whole host held, and without"
+        box_outside host nft 'table inet sink { chain in { type filter hook prerouting priority -300; udp dport 7199 drop; }; }' || fail "no sink"
+        for _ in $(seq "$PACKET_ROUNDS"); do
+                packet local_none plain
+                packet path_none plain 10.77.0.1
+                hold=$(isolate host --permit 10.77.0.1:7199/udp)
+                packet local_host plain
+                packet path_host plain 10.77.0.1
+                release "$hold"
         done
 }
 
@@ -177,6 +200,7 @@ set_up || fail "the host did not come up"
 containment
 crowds
 packets
+host_packets
 flood
 idle
 fact load_before "$load"

@@ -60,6 +60,9 @@ def packets(s):
     for name, label in (("agent", "held by the agent, permitted"), ("nft", "nft: socket cgroupv2 and a set"), ("ip_deny", "IPAddressDeny=any, Allow=localhost"),
                         ("agent_bystander", "bystander of the agent"), ("nft_bystander", "bystander of nft")):
         row("  " + label, get(name), f"{ratio(get(name), get('none')):.2f} x nothing")
+    for name, none, label in (("local_host", "local_none", "the host held: over the loopback"), ("path_host", "path_none", "the host held: to a permitted address"),
+                              ("socket_watched", "socket_none", "one socket(), another service held")):
+        row("  " + label, get(name), f"{ratio(get(name), get(none)):.2f} x without, which is {quantile(get(none), 0.5)}")
 
 
 def flood(s, facts):
