@@ -25,7 +25,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -33,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int kept_packet = -1, kept_stream = -1, kept_outside = -1, kept_pair[2] = { -1, -1 };
+static int kept_packet = -1, kept_stream = -1, kept_outside = -1, kept_inet = -1, kept_pair[2] = { -1, -1 };
 
 static struct sockaddr_un name_of(const char *name, socklen_t *ret_n) {
         struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -81,12 +83,23 @@ static long make_datagram(const char *arg) {
         return fd < 0 ? fd : close((int) fd);
 }
 
+/* To a group, from which no error comes back. */
+static int connected_datagram(void) {
+        const struct sockaddr_in to = { .sin_family = AF_INET,
+                                        .sin_port = htons(9),
+                                        .sin_addr.s_addr = htonl(0xef4d4d4d) };
+        const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        return connect(fd, (const struct sockaddr *) &to, sizeof(to)) < 0 ? -1 : fd;
+}
+
 static long keep(const char *arg) {
         (void) arg;
+        kept_inet = connected_datagram();
         kept_packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
         kept_stream = (int) to_unix(SOCK_STREAM, "@outside.stream");
         kept_outside = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
-        return kept_packet < 0 || kept_stream < 0 || kept_outside < 0
+        return kept_packet < 0 || kept_stream < 0 || kept_outside < 0 || kept_inet < 0
                        ? -1
                        : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, kept_pair);
 }
@@ -106,6 +119,22 @@ static long use_packet(const char *arg) {
 static long use_stream(const char *arg) {
         (void) arg;
         return send(kept_stream, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static long use_inet(const char *arg) {
+        (void) arg;
+        return send(kept_inet, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static long splice_inet(const char *arg) {
+        const int file = memfd_create("x", MFD_CLOEXEC);
+        off_t at = 0;
+        long r = write(file, "x", 1);
+
+        (void) arg;
+        r = r < 0 ? r : sendfile(kept_inet, file, &at, 1);
+        (void) close(file);
+        return r;
 }
 
 static long use_pair(const char *arg) {
@@ -282,25 +311,13 @@ static const struct {
         const char *name;
         long (*fn)(const char *arg);
 } calls[] = {
-        { "socket", make_socket },
-        { "stream", make_stream },
-        { "datagram", make_datagram },
-        { "keep", keep },
-        { "packet", use_packet },
-        { "use-stream", use_stream },
-        { "use-pair", use_pair },
-        { "leave", leave },
-        { "leave-kept", leave_kept },
-        { "clone-into", clone_into },
-        { "force", force },
-        { "kill", signal_to },
-        { "trace", trace },
-        { "memory", memory },
-        { "write", write_file },
-        { "writev", writev_file },
-        { "detach", detach_link },
-        { "open-map", open_map },
-        { "kill-from", kill_from },
+        { "socket", make_socket }, { "stream", make_stream },    { "datagram", make_datagram },
+        { "keep", keep },          { "packet", use_packet },     { "use-stream", use_stream },
+        { "use-pair", use_pair },  { "use-inet", use_inet },     { "splice-inet", splice_inet },
+        { "leave", leave },        { "leave-kept", leave_kept }, { "clone-into", clone_into },
+        { "force", force },        { "kill", signal_to },        { "trace", trace },
+        { "memory", memory },      { "write", write_file },      { "writev", writev_file },
+        { "detach", detach_link }, { "open-map", open_map },     { "kill-from", kill_from },
         { "race", race },
 };
 

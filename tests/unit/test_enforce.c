@@ -23,6 +23,9 @@
 #include "lib/enforce_box.h"
 #include "lib/reasons.h"
 
+/* Each is given whenever something is cut off, and only then. */
+#define BEYOND (GAP(PROXIES) | GAP(KERNEL_PACKETS))
+
 static void containing_a_service_leaves_nothing_in_force_after_its_release(void **state) {
         int in = cage_socket(&cage, AF_INET, SOCK_STREAM, 0), out;
         struct proven *p;
@@ -41,6 +44,7 @@ static void containing_a_service_leaves_nothing_in_force_after_its_release(void 
         assert_int_equal(site->sockets.left, 0);
         check_links(site, _ISOLATE_HOOK_MAX);
         check_blocked(site);
+        assert_reasons(recorded_flags(proven_recorded(p)) & BEYOND, BEYOND);
         check_state(p, HOLD_HELD, 0);
         wire_settle();
         assert_int_equal(recv(out, &c, 1, 0), -1);
@@ -86,6 +90,7 @@ static void freezing_leaves_the_network(void **state) {
         p = carry_out(1);
         assert_true(proven_site(p, 0)->frozen);
         assert_false(proven_site(p, 0)->tested);
+        assert_reasons(recorded_flags(proven_recorded(p)) & BEYOND, 0);
         check_state(p, HOLD_HELD, 0);
         assert_int_equal(attached(&unit), 0);
         /* the manager, which there is none of, could not be told */

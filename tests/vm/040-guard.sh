@@ -86,6 +86,8 @@ force | what takes CAP_NET_ADMIN | EPERM
 stream @outside.stream | a proxy outside | EPERM
 datagram @outside.datagram | a datagram to a process outside | EPERM
 use-stream | a connection of before to a process outside | EPERM
+use-inet | a datagram socket that was made outside | EPERM
+splice-inet | a page that is handed to it | EPERM
 stream /run/dbus/system_bus_socket | the bus, and with it the service manager | EPERM
 clone-into $CGROUP/outside.service | a child born in another cgroup | EPERM
 leave-kept | leaving by a descriptor of before | EPERM
