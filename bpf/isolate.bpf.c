@@ -173,6 +173,8 @@ int isolate_setsockopt(struct bpf_sockopt *ctx) {
         __u32 zero = 0;
         const struct isolate_policy *policy = bpf_map_lookup_elem(&isolate_policy, &zero);
 
+        if (ctx->level == ISOLATE_ASK_LEVEL)
+                return DENY;
         if (is_membership(ctx->level, ctx->optname) && !(policy && policy->any_protocol))
                 return refuse(&a);
         sockopt_leave(ctx);

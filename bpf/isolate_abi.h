@@ -62,6 +62,11 @@ struct isolate_policy {
         struct isolate_permit permit[ISOLATE_PERMITS_MAX];
 };
 
+/* setsockopt() of this, which is nobody's: a socket of an isolated cgroup refuses it with EPERM, every other does not
+ * know it. So the core learns whose any socket is, of whatever kind and in whatever state. */
+#define ISOLATE_ASK_LEVEL 0x667a64
+#define ISOLATE_ASK_NAME  1
+
 /* Per CPU, one entry: what the hooks decided since the hold began. */
 struct isolate_counters {
         __u64 refused;                 /* socket, connect, sendmsg, bind and setsockopt calls */

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 
 #include <linux/kcmp.h>
+
+#include "bpf/isolate_abi.h"
 
 /* What is being read, and for whom. */
 struct reading {
@@ -16,6 +18,7 @@ struct reading {
         uint32_t group;
         reason_set gaps;
         struct ways ways;
+        bool ask;
 };
 
 /* Makes room for one more of what grows by doubling. */
@@ -84,48 +87,49 @@ static bool is_bpf_program(const char *link) {
                strncmp(link, "anon_inode:bpf-link", 19) == 0;
 }
 
-/* As the socket's own file system names them. */
+static bool is_isolated(int fd) {
+        return setsockopt(fd, ISOLATE_ASK_LEVEL, ISOLATE_ASK_NAME, NULL, 0) < 0 && errno == EPERM;
+}
+
 static const struct {
-        const char *name;
+        int family;
         enum reason open, guarded;
-} protocols[] = {
-        { "UNIX", REASON_NONE, REASON_NONE },
-        { "UNIX-STREAM", REASON_NONE, REASON_NONE },
-        { "NETLINK", REASON_NONE, REASON_NONE },
-        { "ALG", REASON_NONE, REASON_NONE },
-        /* listed by sock_diag, with whose they are */
-        { "TCP", REASON_NONE, REASON_NONE },
-        { "TCPv6", REASON_NONE, REASON_NONE },
-        { "UDP", REASON_NONE, REASON_NONE },
-        { "UDPv6", REASON_NONE, REASON_NONE },
-        /* its paths are TCP, with its inode */
-        { "MPTCP", REASON_NONE, REASON_NONE },
-        { "MPTCPv6", REASON_NONE, REASON_NONE },
-        { "PACKET", REASON_NONE, REASON_PACKET_SOCKETS },
+} families[] = {
+        /* for what stays on the host there are other words */
+        { AF_UNIX, REASON_NONE, REASON_NONE },
+        { AF_NETLINK, REASON_NONE, REASON_NONE },
+        { AF_ALG, REASON_NONE, REASON_NONE },
+        { AF_VSOCK, REASON_NONE, REASON_NONE },
+        { AF_PACKET, REASON_NONE, REASON_PACKET_SOCKETS },
         /* poll() has the kernel send what waits in it, and no hook sees that */
-        { "XDP", REASON_PACKET_SOCKETS, REASON_NONE },
+        { AF_XDP, REASON_PACKET_SOCKETS, REASON_NONE },
 };
 
-static void add_way(int dir, const char *name, struct ways *ways) {
-        char path[64], protocol[32];
-        ssize_t n;
+/* FAIL-CLOSED: what cannot be asked whose it is may be anyone's. */
+static void add_way(int pidfd, int n, struct ways *ways) {
+        _cleanup_close_ int fd = (int) syscall(SYS_pidfd_getfd, pidfd, n, 0);
+        int family = -1;
+        socklen_t size = sizeof(family);
 
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d/%.10s", dir, name);
-        n = getxattr(path, "system.sockprotoname", protocol, sizeof(protocol));
-        if (n < 0 && is_gone(errno))
+        if (fd < 0 && (errno == EBADF || errno == ESRCH) && pidfd >= 0)
                 return;
-        for (size_t k = 0; n > 0 && k < ELEMENTSOF(protocols); k++)
-                if (strncmp(protocol, protocols[k].name, (size_t) n) == 0) {
-                        ways->open |= reason_bit(protocols[k].open);
-                        ways->guarded |= reason_bit(protocols[k].guarded);
+        if (fd >= 0 && is_isolated(fd))
+                return;
+        if (fd >= 0)
+                (void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+        for (size_t k = 0; k < ELEMENTSOF(families); k++)
+                if (families[k].family == family) {
+                        ways->open |= reason_bit(families[k].open);
+                        ways->guarded |= reason_bit(families[k].guarded);
                         return;
                 }
-        /* FAIL-CLOSED: one of another kind, as raw and ping sockets are, may have been made by anyone */
         ways->guarded |= reason_bit(REASON_FOREIGN_SOCKET);
 }
 
 /* task: /proc/PID/task/TID */
-static void add_sockets(const char *task, struct reading *r) {
+static void add_sockets(const char *task, pid_t tid, struct reading *r) {
+        /* not of a thread, before Linux 6.9 */
+        _cleanup_close_ int pidfd = r->ask ? (int) syscall(SYS_pidfd_open, tid, 0) : -EBADF;
         char path[64];
         struct dirent *e;
         DIR *d;
@@ -152,7 +156,8 @@ static void add_sockets(const char *task, struct reading *r) {
                 if (sscanf(link, "socket:[%llu]", &inode) == 1) {
                         if (claims_add(&r->d->sockets, inode, r->group) < 0)
                                 r->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-                        add_way(dirfd(d), e->d_name, &r->ways);
+                        if (r->ask)
+                                add_way(pidfd, (int) strtol(e->d_name, NULL, 10), &r->ways);
                 }
                 r->gaps |= is_bpf_program(link) ? reason_bit(REASON_LOADED_BPF) : 0;
         }
@@ -211,7 +216,7 @@ static void add_threads(pid_t pid, struct reading *r) {
                 add_netns(path, r);
                 /* 0: the same table; an error is not */
                 if (tid == pid || syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) != 0)
-                        add_sockets(path, r);
+                        add_sockets(path, tid, r);
         }
         (void) closedir(d);
 }
@@ -228,7 +233,7 @@ static void add_process(pid_t pid, struct reading *r) {
         }
         (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
         add_netns(path, r);
-        add_sockets(path, r);
+        add_sockets(path, pid, r);
 }
 
 int descriptors_begin(struct descriptors *ret) {
@@ -243,11 +248,12 @@ int descriptors_begin(struct descriptors *ret) {
 }
 
 reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ret_ways) {
-        struct reading r = { .d = d, .group = group };
+        struct reading r = { .d = d, .group = group, .ask = ret_ways != NULL };
 
         for (size_t i = 0; i < n; i++)
                 add_process(pids[i], &r);
-        *ret_ways = r.ways;
+        if (ret_ways)
+                *ret_ways = r.ways;
         return r.gaps;
 }
 

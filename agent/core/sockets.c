@@ -316,10 +316,10 @@ static void gather(struct sweep *s) {
                 for (size_t k = 0; k < scope->n_cgroup_ids && !scope->host; k++)
                         if (claims_add(&s->cgroups, scope->cgroup_ids[k], (uint32_t) i) < 0)
                                 result->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-                result->gaps |= descriptors_add(&s->open, scope->pids, scope->n_pids, (uint32_t) i, &result->ways);
+                result->gaps |= descriptors_add(&s->open, scope->pids, scope->n_pids, (uint32_t) i,
+                                                scope->ask_ways ? &result->ways : NULL);
                 if (!scope->host)
                         continue;
-                result->ways = (struct ways) { 0 };
                 /* Whoever loads programs on a host has them where the hold's own see what they send; but for XDP, which
                  * is looked for at the interfaces. */
                 result->gaps &= ~reason_bit(REASON_LOADED_BPF);

@@ -38,6 +38,7 @@ struct sockets_scope {
         const uint64_t
                 *own_inodes; /* and those that are destroyed with the others, but not counted among the target's */
         size_t n_inodes;     /* of each */
+        bool ask_ways;       /* it is isolated and runs on */
 };
 
 #define SOCKETS_PORTS_MAX 16U
@@ -50,7 +51,7 @@ struct sockets_result {
         uint16_t ports[SOCKETS_PORTS_MAX]; /* that they listen on, the first of them, each once */
         size_t n_ports;
         reason_set gaps;  /* SOCKETS_LEFT, FOREIGN_SOCKET, NETNS, LOADED_BPF */
-        struct ways ways; /* further gaps of a target that runs on; of the whole host there are none */
+        struct ways ways; /* further gaps, when they were asked for */
 };
 
 /* Destroys what belongs to n targets, in one walk through the sockets of each namespace: the walk is the costly part,

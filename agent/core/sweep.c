@@ -72,7 +72,7 @@ static int add_site(struct sweep *w, const struct agent *a, const struct site *s
         return 0;
 }
 
-void sweep_sites(const struct agent *a, const struct sites *s, bool destroy, struct sockets_result *ret) {
+void sweep_sites(const struct agent *a, const struct sites *s, enum sweep_how how, struct sockets_result *ret) {
         _cleanup_(sweep_done) struct sweep w = { .scopes = calloc(s->n, sizeof(*w.scopes)),
                                                  .results = calloc(s->n, sizeof(*w.results)),
                                                  .site = calloc(s->n, sizeof(*w.site)) };
@@ -84,15 +84,17 @@ void sweep_sites(const struct agent *a, const struct sites *s, bool destroy, str
                 if (s->v[i].fd < 0 || s->v[i].only_freeze)
                         continue;
                 if (room)
-                        w.scopes[w.n] = (struct sockets_scope) { .spare_inodes = w.spare,
-                                                                 .own_inodes = w.own,
-                                                                 .n_inodes = n_inodes };
+                        w.scopes[w.n] =
+                                (struct sockets_scope) { .spare_inodes = w.spare,
+                                                         .own_inodes = w.own,
+                                                         .n_inodes = n_inodes,
+                                                         .ask_ways = how == SWEEP_ASK && !site_is_host(&s->v[i]) };
                 if (!room || add_site(&w, a, &s->v[i], i) < 0)
                         ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }
         alive();
         if (w.n > 0)
-                sockets_destroy(w.scopes, w.n, destroy, w.results);
+                sockets_destroy(w.scopes, w.n, how == SWEEP_DESTROY, w.results);
         for (size_t k = 0; k < w.n; k++)
                 ret[w.site[k]] = w.results[k];
         alive();

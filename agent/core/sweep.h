@@ -6,5 +6,11 @@
 #include "agent/core/agent.h"
 #include "agent/core/sockets.h"
 
+enum sweep_how {
+        SWEEP_DESTROY,
+        SWEEP_LOOK,
+        SWEEP_ASK, /* as well: each socket, whose it is; of sites that are isolated and run on */
+};
+
 /* ret[s->n]; that of a site which is not open is all zero. Never fails: what could not be done is a gap. */
-void sweep_sites(const struct agent *a, const struct sites *s, bool destroy, struct sockets_result *ret);
+void sweep_sites(const struct agent *a, const struct sites *s, enum sweep_how how, struct sockets_result *ret);

@@ -17,7 +17,7 @@ shift
 . tests/lib/tap.sh
 
 ROUTES=(tcp4 udp6 ping4 raw4 hdrincl6 mptcp tcp4-before udp4-connected raw4-before tcp-server listen-backlog tcp-repair
-        udp-inherited raw-inherited ping-inherited scm-in-udp scm-out-udp pidfd-getfd socket-activated-tcp
+        udp-inherited raw-inherited tcp-hoarded ping-inherited scm-in-udp scm-out-udp pidfd-getfd socket-activated-tcp
         queued-tcp queued-inherited queued-orphans sendfile io-uring-timers
         packet-raw packet-bypass-new packet-ring xdp reflect-tc sockmap join-igmp tun proxy-tcp proxy-unix proxy-file
         move-self move-clone move-below signal-kill kill-unit restart stop-start restart-always reload socket-activation

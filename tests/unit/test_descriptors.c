@@ -271,60 +271,6 @@ static void nothing_stays_open(void **state) {
         assert_int_equal(munmap(far, sizeof(*far)), 0);
 }
 
-static struct ways ways_of(int family, int type, int protocol) {
-        struct cage a = cage_make("a");
-        int fd = wire_socket(family, type, protocol);
-        struct ways ways;
-
-        (void) cage_spawn_with(&a, fd, NULL, NULL);
-        ways = sweep(&a, false).ways;
-        cage_remove(&a);
-        (void) close(a.fd), (void) close(fd);
-        return ways;
-}
-
-/* Made here, outside of the cage, and listed by nobody. */
-static void a_socket_of_which_nobody_tells_whose_it_is_may_be_anyones(void **state) {
-        static const struct {
-                int family, type, protocol;
-        } untold[] = {
-                { AF_INET, SOCK_RAW, IPPROTO_ICMP },
-                { AF_INET6, SOCK_RAW, IPPROTO_ICMPV6 },
-                { AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE },
-        };
-
-        (void) state;
-        for (size_t k = 0; k < ELEMENTSOF(untold); k++) {
-                const struct ways w = ways_of(untold[k].family, untold[k].type, untold[k].protocol);
-
-                assert_reasons(w.open, 0);
-                assert_reasons(w.guarded, GAP(FOREIGN_SOCKET));
-        }
-}
-
-static void a_socket_that_is_listed_is_no_way_by_its_kind(void **state) {
-        static const struct {
-                int family, type, protocol;
-        } told[] = {
-                { AF_INET, SOCK_STREAM, 0 }, { AF_INET6, SOCK_DGRAM, 0 }, { AF_UNIX, SOCK_STREAM, 0 },
-                { AF_UNIX, SOCK_DGRAM, 0 },  { AF_NETLINK, SOCK_RAW, 0 }, { AF_INET, SOCK_STREAM, IPPROTO_MPTCP },
-        };
-
-        (void) state;
-        for (size_t k = 0; k < ELEMENTSOF(told); k++) {
-                const struct ways w = ways_of(told[k].family, told[k].type, told[k].protocol);
-
-                assert_reasons(w.open | w.guarded, 0);
-        }
-}
-
-static void frames_of_its_own_making_are_a_way(void **state) {
-        (void) state;
-        assert_reasons(ways_of(AF_PACKET, SOCK_RAW, 0).guarded, GAP(PACKET_SOCKETS));
-        assert_reasons(ways_of(AF_PACKET, SOCK_DGRAM, 0).guarded, GAP(PACKET_SOCKETS));
-        assert_reasons(ways_of(AF_XDP, SOCK_RAW, 0).open, GAP(PACKET_SOCKETS));
-}
-
 /* Its paths are listed as TCP, with its inode. */
 static void a_multipath_socket_is_told_and_destroyed_by_its_paths(void **state) {
         struct cage a = cage_make("a");
@@ -353,9 +299,6 @@ int main(void) {
                 CAGE_CASE(a_process_that_may_not_be_looked_into_is_a_gap),
                 CAGE_CASE(each_one_that_resists_is_counted),
                 CAGE_CASE(nothing_stays_open),
-                CAGE_CASE(a_socket_of_which_nobody_tells_whose_it_is_may_be_anyones),
-                CAGE_CASE(a_socket_that_is_listed_is_no_way_by_its_kind),
-                CAGE_CASE(frames_of_its_own_making_are_a_way),
                 CAGE_CASE(a_multipath_socket_is_told_and_destroyed_by_its_paths),
         };
 

@@ -110,28 +110,50 @@ static void who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out(void **st
         (void) close(fd), (void) close(peer);
 }
 
-/* Without a right to open another: it is the one that it has. */
-static void who_runs_on_with_a_socket_beside_the_hooks_has_a_way_out(void **state) {
-        static const struct {
-                int family, type, protocol;
-                enum reason gap;
-        } cases[] = {
-                { AF_INET, SOCK_RAW, IPPROTO_ICMP, REASON_FOREIGN_SOCKET },
-                { AF_PACKET, SOCK_RAW, 0, REASON_PACKET_SOCKETS },
-        };
+/* Each in a process that may not open another. Most of them nobody lists. */
+static const struct {
+        int family, type, protocol;
+        enum reason gap; /* when it was made outside */
+} sockets[] = {
+        { AF_INET, SOCK_STREAM, 0, REASON_FOREIGN_SOCKET },
+        { AF_INET6, SOCK_DGRAM, 0, REASON_FOREIGN_SOCKET },
+        { AF_INET, SOCK_RAW, IPPROTO_ICMP, REASON_FOREIGN_SOCKET },
+        { AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, REASON_FOREIGN_SOCKET },
+        { AF_INET, SOCK_STREAM, IPPROTO_MPTCP, REASON_FOREIGN_SOCKET },
+        { AF_PACKET, SOCK_RAW, 0, REASON_PACKET_SOCKETS },
+        { AF_XDP, SOCK_RAW, 0, REASON_PACKET_SOCKETS },
+        { AF_UNIX, SOCK_STREAM, 0, REASON_NONE },
+        { AF_NETLINK, SOCK_RAW, 0, REASON_NONE },
+};
 
+static void hold_who_has(uint32_t n, int fd, reason_set gaps) {
+        pid_t pid = cage_spawn_with(&cage, fd, keep_no_raw, NULL);
+
+        /* who is frozen does nothing with any of them */
+        check_state(stop(n, VERB_CONTAIN, &cage), HOLD_HELD, 0);
+        assert_reasons(let_go(n), 0);
+        check_state(stop(n + 1, VERB_ISOLATE, &cage), gaps ? HOLD_PARTIAL : HOLD_HELD, gaps);
+        assert_reasons(look(n + 1).gaps, gaps);
+        assert_reasons(let_go(n + 1), 0);
+        cage_kill(pid);
+}
+
+static void who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out(void **state) {
         (void) state;
-        for (uint32_t k = 0; k < ELEMENTSOF(cases); k++) {
-                int fd = wire_socket(cases[k].family, cases[k].type, cases[k].protocol);
-                pid_t pid = cage_spawn_with(&cage, fd, keep_no_raw, NULL);
+        for (uint32_t k = 0; k < ELEMENTSOF(sockets); k++) {
+                _cleanup_close_ int fd = wire_socket(sockets[k].family, sockets[k].type, sockets[k].protocol);
 
-                check_state(stop(2 * k + 1, VERB_CONTAIN, &cage), HOLD_HELD, 0);
-                assert_reasons(let_go(2 * k + 1), 0);
-                check_state(stop(2 * k + 2, VERB_ISOLATE, &cage), HOLD_PARTIAL, reason_bit(cases[k].gap));
-                assert_reasons(look(2 * k + 2).gaps, reason_bit(cases[k].gap));
-                assert_reasons(let_go(2 * k + 2), 0);
-                cage_kill(pid);
-                (void) close(fd);
+                hold_who_has(2 * k + 1, fd, reason_bit(sockets[k].gap));
+        }
+}
+
+static void who_runs_on_with_sockets_of_his_own_has_none(void **state) {
+        (void) state;
+        for (uint32_t k = 0; k < ELEMENTSOF(sockets); k++) {
+                _cleanup_close_ int fd = cage_socket(&cage, sockets[k].family, sockets[k].type, sockets[k].protocol);
+
+                if (sockets[k].gap != REASON_PACKET_SOCKETS)
+                        hold_who_has(2 * k + 1, fd, 0);
         }
 }
 
@@ -246,7 +268,8 @@ int main(void) {
                 CASE(a_program_that_keeps_ours_off_is_named),
                 CASE(a_socket_that_was_handed_in_is_told),
                 CASE(who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out),
-                CASE(who_runs_on_with_a_socket_beside_the_hooks_has_a_way_out),
+                CASE(who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out),
+                CASE(who_runs_on_with_sockets_of_his_own_has_none),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
                 CASE(what_is_missing_of_several_is_partial),

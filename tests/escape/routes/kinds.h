@@ -63,11 +63,9 @@ static inline socklen_t kind_address(const struct kind *k, int af, struct sockad
         return n;
 }
 
-/* A socket of that kind, connected if its kind is. -1 with errno. */
-static inline int kind_open(const struct kind *k, int af) {
+/* A socket of that kind, pointed nowhere yet. -1 with errno. */
+static inline int kind_make(const struct kind *k, int af) {
         const struct timeval patience = { 0, PATIENCE_MS * 1000 };
-        struct sockaddr_storage to;
-        socklen_t n = kind_address(k, af, &to);
         int fd = k->family ? socket(k->protocol, k->type | SOCK_CLOEXEC, af == AF_INET6)
                            : socket(af, k->type | SOCK_CLOEXEC, af == AF_INET6 ? k->protocol6 : k->protocol);
 
@@ -76,7 +74,15 @@ static inline int kind_open(const struct kind *k, int af) {
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
         if (k->protocol == IPPROTO_UDPLITE)
                 setsockopt(fd, IPPROTO_UDPLITE, 10, &(int) { 8 }, sizeof(int));
-        if (k->how != UNNAMED && k->how != HEADERS && connect(fd, (struct sockaddr *) &to, n) < 0) {
+        return fd;
+}
+
+/* Connects it if its kind is. Takes fd, and gives it back; -1 with errno. */
+static inline int kind_point(const struct kind *k, int fd, int af) {
+        struct sockaddr_storage to;
+        const socklen_t n = kind_address(k, af, &to);
+
+        if (fd >= 0 && k->how != UNNAMED && k->how != HEADERS && connect(fd, (struct sockaddr *) &to, n) < 0) {
                 int error = errno;
 
                 close(fd);
@@ -84,6 +90,10 @@ static inline int kind_open(const struct kind *k, int af) {
                 return -1;
         }
         return fd;
+}
+
+static inline int kind_open(const struct kind *k, int af) {
+        return kind_point(k, kind_make(k, af), af);
 }
 
 static inline uint16_t ip_sum(const void *p, size_t n) {
