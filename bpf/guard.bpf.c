@@ -9,8 +9,8 @@
  * What root can do all the same: load a kernel module, kexec, write to /dev/mem or to the disk below the file system,
  * reboot, take over PID 1 or a process of the core that it had prepared before the first hold, have the memory of the
  * host run out. What a service that is only isolated can do all the same: have the kernel send what waits in an AF_XDP
- * socket of before by poll(2), which no hook sees, and talk through one end of a socket pair whose other end it had
- * given away before. */
+ * socket of before by poll(2), which no hook sees, have it send from a vhost device of before, and talk through one end
+ * of a socket pair whose other end it had given away before. */
 
 #include "bpf/guard_find.h"
 
@@ -303,6 +303,13 @@ static __always_inline bool splices(struct file *file) {
         return stopped(&f) && !may_send(&f, file->private_data);
 }
 
+/* What is written to a tun is a packet that the host forwards. */
+static __always_inline bool feeds(void) {
+        struct found f = found_current();
+
+        return stopped(&f);
+}
+
 SEC("lsm/file_permission")
 int BPF_PROG(guard_file_permission, struct file *file, int mask, int ret) {
         ENTER(GUARD_CGROUPFS);
@@ -310,6 +317,8 @@ int BPF_PROG(guard_file_permission, struct file *file, int mask, int ret) {
                 return 0;
         if (file->f_inode->i_sb->s_magic == SOCKFS_MAGIC)
                 return splices(file) ? deny(GUARD_SENDMSG) : 0;
+        if (file->f_inode->i_rdev == TUN_DEVICE)
+                return feeds() ? deny(GUARD_SENDMSG) : 0;
         if (file->f_inode->i_sb->s_magic != CGROUP2_MAGIC)
                 return 0;
         return may_write(file->f_inode->i_private) ? 0 : deny(GUARD_CGROUPFS);

@@ -15,6 +15,7 @@
 #define FMODE_WRITE       2
 #define CGROUP2_MAGIC     0x63677270
 #define SOCKFS_MAGIC      0x534f434b
+#define TUN_DEVICE        (10 << 20 | 200)
 #define PTRACE_ATTACH     2
 #define NETLINK_ROUTE     0
 #define AF_UNIX           1
@@ -81,6 +82,7 @@ struct super_block {
 };
 struct inode {
         unsigned long i_ino;
+        __u32 i_rdev;
         struct super_block *i_sb;
         void *i_private;
 };

@@ -5,20 +5,16 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <linux/kcmp.h>
-
-#include "bpf/isolate_abi.h"
 
 /* What is being read, and for whom. */
 struct reading {
         struct descriptors *d;
         uint32_t group;
         reason_set gaps;
-        struct ways ways;
-        bool ask;
+        struct ways *ways;
 };
 
 /* Makes room for one more of what grows by doubling. */
@@ -87,49 +83,10 @@ static bool is_bpf_program(const char *link) {
                strncmp(link, "anon_inode:bpf-link", 19) == 0;
 }
 
-static bool is_isolated(int fd) {
-        return setsockopt(fd, ISOLATE_ASK_LEVEL, ISOLATE_ASK_NAME, NULL, 0) < 0 && errno == EPERM;
-}
-
-static const struct {
-        int family;
-        enum reason open, guarded;
-} families[] = {
-        /* for what stays on the host there are other words */
-        { AF_UNIX, REASON_NONE, REASON_NONE },
-        { AF_NETLINK, REASON_NONE, REASON_NONE },
-        { AF_ALG, REASON_NONE, REASON_NONE },
-        { AF_VSOCK, REASON_NONE, REASON_NONE },
-        { AF_PACKET, REASON_NONE, REASON_PACKET_SOCKETS },
-        /* poll() has the kernel send what waits in it, and no hook sees that */
-        { AF_XDP, REASON_PACKET_SOCKETS, REASON_NONE },
-};
-
-/* FAIL-CLOSED: what cannot be asked whose it is may be anyone's. */
-static void add_way(int pidfd, int n, struct ways *ways) {
-        _cleanup_close_ int fd = (int) syscall(SYS_pidfd_getfd, pidfd, n, 0);
-        int family = -1;
-        socklen_t size = sizeof(family);
-
-        if (fd < 0 && (errno == EBADF || errno == ESRCH) && pidfd >= 0)
-                return;
-        if (fd >= 0 && is_isolated(fd))
-                return;
-        if (fd >= 0)
-                (void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
-        for (size_t k = 0; k < ELEMENTSOF(families); k++)
-                if (families[k].family == family) {
-                        ways->open |= reason_bit(families[k].open);
-                        ways->guarded |= reason_bit(families[k].guarded);
-                        return;
-                }
-        ways->guarded |= reason_bit(REASON_FOREIGN_SOCKET);
-}
-
 /* task: /proc/PID/task/TID */
 static void add_sockets(const char *task, pid_t tid, struct reading *r) {
         /* not of a thread, before Linux 6.9 */
-        _cleanup_close_ int pidfd = r->ask ? (int) syscall(SYS_pidfd_open, tid, 0) : -EBADF;
+        _cleanup_close_ int pidfd = r->ways ? (int) syscall(SYS_pidfd_open, tid, 0) : -EBADF;
         char path[64];
         struct dirent *e;
         DIR *d;
@@ -156,9 +113,11 @@ static void add_sockets(const char *task, pid_t tid, struct reading *r) {
                 if (sscanf(link, "socket:[%llu]", &inode) == 1) {
                         if (claims_add(&r->d->sockets, inode, r->group) < 0)
                                 r->gaps |= reason_bit(REASON_SOCKETS_LEFT);
-                        if (r->ask)
-                                add_way(pidfd, (int) strtol(e->d_name, NULL, 10), &r->ways);
+                        if (r->ways)
+                                ways_add_socket(r->ways, pidfd, (int) strtol(e->d_name, NULL, 10), inode);
                 }
+                if (r->ways && strncmp(link, "/dev/", 5) == 0)
+                        ways_add_device(r->ways, dirfd(d), e->d_name);
                 r->gaps |= is_bpf_program(link) ? reason_bit(REASON_LOADED_BPF) : 0;
         }
         (void) closedir(d);
@@ -247,13 +206,11 @@ int descriptors_begin(struct descriptors *ret) {
         return r;
 }
 
-reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ret_ways) {
-        struct reading r = { .d = d, .group = group, .ask = ret_ways != NULL };
+reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ways) {
+        struct reading r = { .d = d, .group = group, .ways = ways };
 
         for (size_t i = 0; i < n; i++)
                 add_process(pids[i], &r);
-        if (ret_ways)
-                *ret_ways = r.ways;
         return r.gaps;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "agent/core/ways.h"
 #include "policy/cleanup.h"
 #include "policy/reason.h"
 
@@ -30,14 +31,6 @@ struct netns {
         int fd;
 };
 
-/* What the sockets of those who run on in an isolated cgroup are ways out for: PACKET_SOCKETS for frames of their own
- * making, FOREIGN_SOCKET for one of no isolated cgroup. Each socket is asked, because sock_diag lists neither raw nor
- * ping sockets, nor those that are neither bound nor connected yet. */
-struct ways {
-        reason_set open;    /* whatever else is in force */
-        reason_set guarded; /* unless the guard is live, which sees each send */
-};
-
 struct descriptors {
         struct claims sockets; /* inode -> group, once sorted */
         struct claims users;   /* index in netns -> group */
@@ -54,7 +47,7 @@ const struct claim *claims_find(const struct claims *c, uint64_t key);
 /* Our own network namespace alone. -errno, after which it is there all the same, and cannot be entered. */
 int descriptors_begin(struct descriptors *ret) _warn_unused_;
 /* Adds what the processes have. Tells SOCKETS_LEFT and NETNS for what cannot be read, and LOADED_BPF
- * when one of them has a BPF program or link open; who has ended has nothing. ret_ways is NULL when nobody isolates
+ * when one of them has a BPF program or link open; who has ended has nothing. Adds to ways; NULL when nobody isolates
  * them yet, or they are not to be asked. */
-reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ret_ways);
+reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ways);
 void descriptors_done(struct descriptors *d);

@@ -4,7 +4,7 @@
  * route may use any protocol, and it answers TCP, so that connections come about. What counts as a sign of route N:
  *   - its mark anywhere in a frame
  *   - a TCP SYN, FIN or payload, or UDP, for one of its ports. Not an RST: that is how a destroyed connection looks
- *   - a TCP SYN with ACK from one of its ports, to whoever never goes on with what it began
+ *   - TCP from one of its ports to 10.77.0.200, who never goes on with what it began
  *   - an ARP request or neighbour solicitation for 10.77.0.N or fd77::N, an IGMP report for 239.77.0.N: nobody has
  *     these addresses, and to ask for one tells the number of it
  * uN and tN: knocks at that route's UDP or TCP port every 20 ms, for services that answer. sN: begins a connection to
@@ -56,8 +56,6 @@ static void see_tcp(const struct tcphdr *t, size_t segment) {
 
         if (!t->rst && tells)
                 see(route_of_port(ntohs(t->dest)), t->syn ? "syn" : t->fin ? "fin" : "tcp");
-        if (t->syn && t->ack)
-                see(route_of_port(ntohs(t->source)), "syn-ack");
 }
 
 static void see_transport(int protocol, const uint8_t *p, size_t n, size_t length) {
@@ -82,6 +80,8 @@ static void see_v4(const uint8_t *p, size_t n) {
                 return;
         }
         see_transport(ip->protocol, p + ip->ihl * 4U, n - ip->ihl * 4U, ntohs(ip->tot_len) - ip->ihl * 4U);
+        if (ip->protocol == IPPROTO_TCP && ip->daddr == inet_addr(NOBODY) && n >= ip->ihl * 4U + sizeof(struct tcphdr))
+                see(route_of_port(ntohs(((const struct tcphdr *) (p + ip->ihl * 4U))->source)), "syn-ack");
 }
 
 static void see_v6(const uint8_t *p, size_t n) {

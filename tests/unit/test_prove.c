@@ -11,7 +11,7 @@
 /* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
 /* LINK: agent/core/foreign.c agent/core/unfrozen.c */
 /* LINK: agent/core/tried.c */
-/* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/descriptors.c agent/core/sockets.c agent/core/sweep.c agent/core/systemd.c */
+/* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c agent/core/sweep.c agent/core/systemd.c */
 /* LINK: agent/core/isolate_set.c */
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
@@ -147,13 +147,23 @@ static void who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out(void **
         }
 }
 
-static void who_runs_on_with_sockets_of_his_own_has_none(void **state) {
+static void who_runs_on_with_a_tun_has_a_way_out(void **state) {
+        _cleanup_close_ int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+        (void) state;
+        if (fd < 0) {
+                print_message("skip: /dev/net/tun cannot be opened here\n");
+                skip();
+        }
+        hold_who_has(1, fd, GAP(PACKET_SOCKETS));
+}
+
+static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state) {
         (void) state;
         for (uint32_t k = 0; k < ELEMENTSOF(sockets); k++) {
                 _cleanup_close_ int fd = cage_socket(&cage, sockets[k].family, sockets[k].type, sockets[k].protocol);
 
-                if (sockets[k].gap != REASON_PACKET_SOCKETS)
-                        hold_who_has(2 * k + 1, fd, 0);
+                hold_who_has(2 * k + 1, fd, reason_bit(sockets[k].gap) & ~(reason_bit(REASON_FOREIGN_SOCKET)));
         }
 }
 
@@ -269,7 +279,8 @@ int main(void) {
                 CASE(a_socket_that_was_handed_in_is_told),
                 CASE(who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out),
                 CASE(who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out),
-                CASE(who_runs_on_with_sockets_of_his_own_has_none),
+                CASE(who_runs_on_with_a_tun_has_a_way_out),
+                CASE(whose_socket_is_his_own_is_seen_unless_it_makes_frames),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
                 CASE(what_is_missing_of_several_is_partial),

@@ -265,10 +265,12 @@ static void go_out_and_ask(void *userdata) {
 /* Until it is somewhere else. */
 static void wait_and_ask(void *userdata) {
         volatile int *got = userdata;
+        const pid_t pid = fork();
 
-        got[1] = fork();
-        if (got[1] != 0)
+        if (pid != 0) {
+                got[1] = pid;
                 return;
+        }
         while (!got[2])
                 (void) usleep(1000);
         got[3] = try_sockets(NULL);

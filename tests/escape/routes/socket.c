@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* socket KIND 4|6 new|before|inherited|hoarded: sends over sockets of that kind: a new one each time, one of before the
- * hold, or one that was made before it in a cgroup of nobody, to which the hold does not reach; or over many of those,
- * each of which is first put to use when its turn comes. */
+/* socket KIND 4|6 new|before|inherited|hoarded|kept: sends over sockets of that kind: a new one each time, one of
+ * before the hold, or one that was made before it in a cgroup of nobody, to which the hold does not reach; or over many
+ * of those, each of which is first put to use when its turn comes. Or it only has one, for an accomplice to take. */
 
 #include "tests/escape/routes/elsewhere.h"
 #include "tests/escape/routes/kinds.h"
@@ -56,6 +56,8 @@ int main(int argc, char *argv[]) {
         fd = strcmp(when, "inherited") == 0 ? open_elsewhere(k, af) : kind_open(k, af);
         if (fd < 0)
                 impossible("socket");
+        while (strcmp(when, "kept") == 0)
+                (void) pause();
         for (;; nap_ms(50)) {
                 if (fresh) {
                         close(fd);

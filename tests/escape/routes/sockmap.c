@@ -37,6 +37,7 @@ int main(int argc, char *argv[]) {
         struct bpf_object *o = load(argc > 1 ? argv[1] : "");
         const int map = bpf_object__find_map_fd_by_name(o, "sockets"), zero = 0;
         const pid_t server = main_pid("-with");
+        uint64_t value;
         int fd = -1;
 
         if (bpf_prog_attach(bpf_program__fd(bpf_object__find_program_by_name(o, "send_back")), map,
@@ -46,7 +47,8 @@ int main(int argc, char *argv[]) {
                 nap_ms(20);
                 fd = connection_of(server);
         }
-        if (bpf_map_update_elem(map, &zero, &fd, BPF_ANY) < 0)
+        value = (uint64_t) fd;
+        if (bpf_map_update_elem(map, &zero, &value, BPF_ANY) < 0)
                 impossible("a connection in a map of sockets");
         close(fd);
         for (;;)
