@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/slices.h"
 
 /* Whoever is logged in stays so: nobody else could get in any more. */
 #define SESSIONS "/user.slice"
@@ -146,28 +147,12 @@ int hostparts_add(const struct resolver *r, struct sites *s, reason_set *ret_not
         return visit_children(&w, "/", 0, &spared);
 }
 
-/* Nothing but slices, and none of the sessions', above it; what lies in anything else is frozen with that, or spared.
- */
-static bool lies_in_slices(const char *path) {
-        const char *part = path + 1, *end;
-
-        if (strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0)
-                return false;
-        for (; (end = strchr(part, '/')); part = end + 1) {
-                char name[NAME_MAX + 1];
-
-                (void) snprintf(name, sizeof(name), "%.*s", (int) (end - part), part);
-                if (!ends_with(name, ".slice"))
-                        return false;
-        }
-        return true;
-}
-
 int hostparts_made(const struct resolver *r, const char *path, int fd, uint64_t id, struct site *ret) {
         int own;
 
-        if (strlen(path) > TARGET_NAME_MAX || ends_with(path, ".slice") || !lies_in_slices(path) ||
-            resolve_spares(r->local, path))
+        /* what lies in anything but slices is frozen with that, or spared */
+        if (strlen(path) > TARGET_NAME_MAX || ends_with(path, ".slice") || !slices_unit(path) ||
+            strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0 || resolve_spares(r->local, path))
                 return 0;
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (own < 0)

@@ -6,8 +6,8 @@
 
 #include "agent/core/agent.h"
 
-/* The kernel tells of a cgroup when it is made: frozen before anybody is in it, so that nothing of a service runs. With
- * every look those are found that it did not tell of. */
+/* The kernel tells of a cgroup when it is made, and it is frozen before anybody is in it; or at least, where the core
+ * is late, soon after. With every look those are found that the kernel did not tell of. */
 
 /* how long one of them may run */
 #define LATECOMER_LOOK_US (1000LL * 1000)

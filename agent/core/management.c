@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/slices.h"
 
 struct walk {
         const char *root;
@@ -13,26 +14,10 @@ struct walk {
         struct management *m;
 };
 
-static bool ends_with(const char *s, size_t n, const char *suffix) {
-        const size_t k = strlen(suffix);
-
-        return n > k && memcmp(s + n - k, suffix, k) == 0;
-}
-
-/* The last part of a path of which all before are slices; NULL for any other. */
-static const char *unit_of(const char *path) {
-        const char *part = path + 1, *next;
-
-        for (; (next = strchr(part, '/')); part = next + 1)
-                if (!ends_with(part, (size_t) (next - part), ".slice"))
-                        return NULL;
-        return part;
-}
-
 static int visit(const char *path, void *userdata) {
         struct walk *w = userdata;
         struct management *m = w->m;
-        const char *unit = unit_of(path);
+        const char *unit = slices_unit(path);
         const uint32_t may = unit ? (local_answers(w->local, unit) ? HOST_ANSWERS : 0) |
                                              (local_configures(unit) ? HOST_CONFIGURES : 0)
                                   : 0;

@@ -6,6 +6,7 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/hosthold.h"
+#include "agent/core/slices.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
@@ -91,23 +92,6 @@ int watched_isolate(struct agent *a, struct watched *w, bool *ret_pins) {
         return r < 0 ? r : 1;
 }
 
-/* Only the service manager makes what lies in nothing but slices. Whoever may make cgroups in his own service could
- * otherwise have another held in the place of the real one. */
-static bool lies_in_slices(const char *path) {
-        const char *name = base_name(path);
-
-        const char *at = path + 1;
-
-        while (at < name) {
-                const char *end = strchrnul(at, '/');
-
-                if (end - at < 7 || strncmp(end - 6, ".slice", 6) != 0)
-                        return false;
-                at = end + 1;
-        }
-        return true;
-}
-
 static struct site *site_of(struct agent *a, const struct watched *w) {
         struct sites *sites = held_find(&a->held, &w->hold);
 
@@ -126,7 +110,7 @@ bool watched_accepts(struct agent *a, const struct watched *w, const char *path,
                 return true;
         if (!watched_is_gone(w) || resolve_is_protected(&a->local, path, fd))
                 return false;
-        return same || (site_unit(s) && strcmp(site_unit(s), w->name) == 0 && lies_in_slices(path));
+        return same || (site_unit(s) && strcmp(site_unit(s), w->name) == 0 && slices_unit(path));
 }
 
 /* With the programs of the cgroup that is gone, or, where there never was one, with a set of their own. */

@@ -15,6 +15,9 @@ B=${1:?usage: 065-host.sh BUILD}
 . tests/lib/held.sh
 
 DIR=
+# by handle a cgroup is opened of which the kernel tells, as it is on a host that is no container
+# shellcheck disable=SC2034
+BOX_SYSCALLS=open_by_handle_at
 box_create host && box_install host "$B" || exit
 DIR=$(box_dir host)
 ROOT=$(box_root host)
@@ -120,6 +123,7 @@ wired() { on_wire mark-early; }
 check "before: what is handed to the driver directly gets out" box_until 5 wired
 order plan isolate host
 is "a plan names the interfaces, and says that nothing would stay open" "$(jq -c '.targets[0] | [([.uplinks[].name] | sort), .gaps]' <<<"$RECEIPT")" '[["dhcp0","host0"],[]]'
+like "health has every layer of a host's isolation" "$(run freezectl health)" 'yes setsockopt.*yes tcx.*yes netdev-egress'
 sunk=$(box_sunk host)
 order isolate host
 is "the host is isolated, and nothing is open" "$EXIT $(state) $(told .reasons)" "0 contained "
@@ -255,17 +259,41 @@ is "and it stays so" "$(try "$TRY" tcp 10.77.0.1 7100) $(bpftool cgroup show "$(
 release
 check "nothing is left" nothing_left
 
+# --- what stays open, and is said
+run python3 -c 'import socket, time
+s = socket.socket(44, socket.SOCK_RAW)
+open("/run/xsk", "w").close()
+time.sleep(60)' &
+xsk_is_there() { run test -e /run/xsk; }
+box_until 5 xsk_is_there
+order isolate host
+is "an AF_XDP socket from before is a gap" "$(state) $(told .reasons)" "partial packet-sockets"
+release
+run pkill -f /run/xsk
+printf '%s\n' '#include <linux/bpf.h>' '__attribute__((section("xdp"), used)) int pass(struct xdp_md *c) { return 2; }' |
+        clang -O2 -target bpf -x c -I"/usr/include/$(gcc -dumpmachine)" -c -o "$ROOT/root/pass.o" - || exit
+run sh -c 'bpftool prog load /root/pass.o /sys/fs/bpf/pass type xdp && bpftool net attach xdpgeneric pinned /sys/fs/bpf/pass dev dhcp0'
+order plan isolate host
+is "a plan says that an XDP program would be one" "$(told '.targets[0].gaps')" loaded-bpf
+order isolate host
+is "and it is" "$(state) $(told .reasons)" "partial loaded-bpf"
+release
+run sh -c 'bpftool net detach xdpgeneric dev dhcp0; rm /sys/fs/bpf/pass'
+
 # --- contained
 order contain host
 is "the host is contained" "$EXIT $(state) $(told .reasons)" "0 contained "
 check "the beacon is frozen" frozen
 check "sshd answers" test "$(login 10.77.0.2 echo in)" = in
 refute "PID 1 runs" grep -qx 'frozen 1' "$(box_cgroup host)/init.scope/cgroup.events"
-run systemd-run -q --unit=late.service sleep 1000
-check "what is started since is frozen too" box_until 3 frozen late.service
+STARTS=20
+for k in $(seq "$STARTS"); do run systemd-run -q --no-block --unit="late$k.service" sh -c "touch /root/ran$k; sleep 1000"; done
+late_frozen() { local k; for k in $(seq "$STARTS"); do frozen "late$k.service" || return; done; }
+check "what is started since is frozen too" box_until 10 late_frozen
+echo "# of $STARTS units started on a frozen host $(run sh -c 'ls /root/ran* 2>/dev/null' | wc -l) ran before they were frozen"
 release
 is "released" "$EXIT $(state)" "0 released"
 check "the beacon lives" alive
-refute "and so does the late one" frozen late.service
+refute "and so does who was started meanwhile" frozen late1.service
 check "nothing is left" nothing_left
 done_testing

@@ -127,7 +127,7 @@ box_console() {
 box_spawn() {
         local name=$1 dir=$2 id=box-$1-$$ own
         local -a nspawn=(setpriv --pdeathsig KILL systemd-nspawn --quiet --machine="$id" --hostname="$name" --directory="$dir/root"
-                --register=no --keep-unit --capability=all --system-call-filter='bpf perf_event_open pidfd_getfd landlock_create_ruleset landlock_add_rule landlock_restrict_self userfaultfd' --private-network --boot)
+                --register=no --keep-unit --capability=all --system-call-filter="bpf perf_event_open pidfd_getfd landlock_create_ruleset landlock_add_rule landlock_restrict_self userfaultfd ${BOX_SYSCALLS:-}" --private-network --boot)
         if [ -d /run/systemd/system ]; then
                 nspawn=(systemd-run --quiet --scope --collect --unit="$id" --property=Delegate=yes "${nspawn[@]}")
         else
