@@ -5,10 +5,13 @@
  *
  * What the core cares about is in three maps; an event that matches none of them costs one lookup and nothing else:
  *
- *   cgroup_site    id of a cgroup that is held                     -> CGROUP_THAWED when it has to be frozen and is
- * thawed cgroup_name    name of a cgroup that has to be held if it is   -> CGROUP_MADE when one of that name is made,
- * anywhere; made: "nginx.service", or "" for each one          the core looks whether it is the one cgroup_held process
- * that has to stay where it is            -> CGROUP_MOVED when it, or a child as it is made, gets out of its site
+ * cgroup_site: id of a cgroup that is held. CGROUP_THAWED when it has to be frozen and is thawed.
+ *
+ * cgroup_name: name of a cgroup that has to be held if it is made, as "nginx.service". CGROUP_MADE when one of that
+ * name is made anywhere; the core looks whether it is the one.
+ *
+ * cgroup_held: process that has to stay where it is. CGROUP_MOVED when it, or a child as it is made, gets out of its
+ * site.
  *
  * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because
  * ids are used again. Whoever is moved into a cgroup of cgroup_site is added to cgroup_held by the program itself, and

@@ -422,7 +422,8 @@ static __always_inline bool is_own_link(int fd) {
         link = BPF_CORE_READ(file, private_data);
         if (bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(link, prog, aux, name)) < 0)
                 return false;
-        return bpf_strncmp(name, 8, "isolate_") == 0 || bpf_strncmp(name, 6, "guard_") == 0;
+        return bpf_strncmp(name, 8, "isolate_") == 0 || bpf_strncmp(name, 6, "guard_") == 0 ||
+               bpf_strncmp(name, 6, "watch_") == 0 || bpf_strncmp(name, 5, "host_") == 0;
 }
 
 SEC("lsm/bpf")

@@ -142,6 +142,9 @@ void attempts_start(struct agent *a) {
 
         if (r >= 0) {
                 a->attempts = t;
+                if (guard_own_map(a->guard, ring) < 0)
+                        log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
+                                  "The ring of what is tried could not be guarded");
                 return;
         }
         attempts_free(t);

@@ -104,6 +104,14 @@ void cgroup_events_freep(struct cgroup_events **e) {
         cgroup_events_free(*e);
 }
 
+int cgroup_events_each_map(const struct cgroup_events *e, int (*fn)(int fd, void *userdata), void *userdata) {
+        struct bpf_map *m;
+        int r = 0;
+
+        bpf_object__for_each_map(m, e->skel->obj) if (r == 0) r = fn(bpf_map__fd(m), userdata);
+        return r;
+}
+
 int cgroup_events_fd(const struct cgroup_events *e) {
         return ring_buffer__epoll_fd(e->ring);
 }

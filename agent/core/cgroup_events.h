@@ -21,6 +21,10 @@ int cgroup_events_new(const char *pin, struct cgroup_events **ret) _warn_unused_
 void cgroup_events_free(struct cgroup_events *e);
 void cgroup_events_freep(struct cgroup_events **e);
 
+/* Calls fn with each of its maps; the first result that is not 0 ends that and is returned. */
+int cgroup_events_each_map(const struct cgroup_events *e, int (*fn)(int fd, void *userdata),
+                           void *userdata) _warn_unused_;
+
 /* Readable when there are events. */
 int cgroup_events_fd(const struct cgroup_events *e);
 /* Calls fn for at most max of them; a flood must not keep the caller here. */

@@ -7,6 +7,7 @@
 #include "agent/core/cgroup.h"
 #include "agent/core/fencefile.h"
 #include "agent/core/reload.h"
+#include "agent/core/stamps.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 
@@ -19,21 +20,13 @@ static const char *const state_ids[] = {
 #undef X
 };
 
-/* How one file looked when it was written or checked. */
-struct stamp {
-        char unit[TARGET_NAME_MAX + 1];
-        ino_t ino;
-        struct timespec ctime;
-};
-
 struct fence {
         const char *dirs[2];
         struct reload *reload;
         bool unread; /* files changed and systemd has not confirmed that it read them */
         bool telling;
         uint64_t version;
-        struct stamp *stamps;
-        size_t n_stamps;
+        struct stamps stamps;
 };
 
 const char *fence_state_id(enum fence_state s) {
@@ -60,7 +53,7 @@ void fence_free(struct fence *f) {
         if (!f)
                 return;
         reload_free(f->reload);
-        free(f->stamps);
+        stamps_done(&f->stamps);
         free(f);
 }
 
@@ -115,52 +108,6 @@ bool fence_applies(const struct site *s) {
         return unit_of_site(s) && sd_booted() > 0;
 }
 
-static struct stamp *find_stamp(const struct fence *f, const char *unit) {
-        for (size_t i = 0; i < f->n_stamps; i++)
-                if (strcmp(f->stamps[i].unit, unit) == 0)
-                        return &f->stamps[i];
-        return NULL;
-}
-
-static void forget_stamp(struct fence *f, const char *unit) {
-        struct stamp *s = find_stamp(f, unit);
-
-        if (s)
-                *s = f->stamps[--f->n_stamps];
-}
-
-/* Without memory the file is compared again each time. */
-static void stamp(struct fence *f, const char *dir, const char *unit) {
-        struct stamp *s = find_stamp(f, unit);
-        struct stat st;
-
-        if (!s) {
-                struct stamp *more = reallocarray(f->stamps, f->n_stamps + 1, sizeof(*more));
-
-                if (!more)
-                        return;
-                f->stamps = more;
-                s = &more[f->n_stamps++];
-                *s = (struct stamp) { 0 };
-                (void) snprintf(s->unit, sizeof(s->unit), "%s", unit);
-        }
-        if (fencefile_stat(dir, unit, &st) == 0) {
-                s->ino = st.st_ino;
-                s->ctime = st.st_ctim;
-        }
-}
-
-static bool is_untouched(const struct fence *f, const char *unit) {
-        const struct stamp *s = find_stamp(f, unit);
-        struct stat st;
-
-        for (size_t k = 0; s && k < ELEMENTSOF(f->dirs); k++)
-                if (fencefile_stat(f->dirs[k], unit, &st) == 0)
-                        return st.st_ino == s->ino && st.st_ctim.tv_sec == s->ctime.tv_sec &&
-                               st.st_ctim.tv_nsec == s->ctime.tv_nsec;
-        return false;
-}
-
 static void changed(struct fence *f) {
         f->unread = true;
         f->version++;
@@ -174,7 +121,7 @@ static int raise_unit(struct fence *f, const char *unit, const struct command_id
         for (size_t k = 0; k < ELEMENTSOF(f->dirs); k++) {
                 r = fencefile_read(f->dirs[k], unit, &file);
                 if (r == 0 && fencefile_has(&file, hold)) {
-                        stamp(f, f->dirs[k], unit);
+                        stamps_note(&f->stamps, f->dirs[k], unit);
                         return 0;
                 }
                 if (r == 0 || r == -EUCLEAN)
@@ -188,7 +135,7 @@ static int raise_unit(struct fence *f, const char *unit, const struct command_id
         for (size_t k = 0; r == 0 && k < ELEMENTSOF(f->dirs); k++) {
                 r = fencefile_write(f->dirs[k], &file);
                 if (r == 0) {
-                        stamp(f, f->dirs[k], unit);
+                        stamps_note(&f->stamps, f->dirs[k], unit);
                         changed(f);
                         return 0;
                 }
@@ -245,7 +192,7 @@ static bool visit_raise(struct fence *f, const char *unit, const struct command_
 
 static bool visit_untouched(struct fence *f, const char *unit, const struct command_id *hold) {
         (void) hold;
-        return is_untouched(f, unit);
+        return stamps_hold(&f->stamps, f->dirs, ELEMENTSOF(f->dirs), unit);
 }
 
 void fence_raise(struct agent *a, const struct command_id *hold) {
@@ -281,9 +228,9 @@ static int drop_unit(const struct fencefile *file, void *userdata) {
         }
         changed(d->fence);
         if (left.n > 0)
-                stamp(d->fence, d->dir, file->unit);
+                stamps_note(&d->fence->stamps, d->dir, file->unit);
         else
-                forget_stamp(d->fence, file->unit);
+                stamps_forget(&d->fence->stamps, file->unit);
         return 0;
 }
 

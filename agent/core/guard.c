@@ -125,23 +125,24 @@ static int own_path(struct guard *g, const char *path, volatile uint32_t *ret_de
         return n < 0 ? n : 0;
 }
 
-static int own_maps(struct guard *g) {
-        const int own = bpf_map__fd(g->skel->maps.guard_own);
+int guard_own_map(struct guard *g, int fd) {
         const uint32_t tree = GUARD_TREE;
+        struct bpf_map_info info = { 0 };
+        uint32_t size = sizeof(info);
+        struct guard_own key = { .kind = GUARD_OWN_MAP };
+
+        if (!g || !g->skel || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+                return 0; /* nothing guards, or the kernel did not make that map for its program */
+        key.id = info.id;
+        return bpf_map_update_elem(bpf_map__fd(g->skel->maps.guard_own), &key, &tree, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int own_maps(struct guard *g) {
         struct bpf_map *m;
+        int r = 0;
 
-        bpf_object__for_each_map(m, g->skel->obj) {
-                struct bpf_map_info info = { 0 };
-                uint32_t size = sizeof(info);
-                struct guard_own key = { .kind = GUARD_OWN_MAP };
-
-                if (bpf_obj_get_info_by_fd(bpf_map__fd(m), &info, &size) < 0)
-                        continue; /* a map that the kernel did not make for it */
-                key.id = info.id;
-                if (bpf_map_update_elem(own, &key, &tree, BPF_ANY) < 0)
-                        return -errno;
-        }
-        return 0;
+        bpf_object__for_each_map(m, g->skel->obj) if (r == 0) r = guard_own_map(g, bpf_map__fd(m));
+        return r;
 }
 
 /* What was the last core's own is not this one's: mounts come and go, and their numbers with them. */

@@ -33,6 +33,9 @@ bool guard_is_live(const struct guard *g);
  * negative errno; -ENODATA for one that is attached and does not run, -EXDEV for a core that runs elsewhere. */
 void guard_each_layer(const struct guard *g, void (*fn)(const char *id, int error, void *userdata), void *userdata);
 
+/* A map of the core's that nobody else may write to from now on. Returns 0 also where nothing guards it. -errno. */
+int guard_own_map(struct guard *g, int fd) _warn_unused_;
+
 /* Makes what is guarded agree with the holds of the agent and their sites. To be called before anything is frozen, and
  * after anything else that changes them. */
 void guard_update(struct agent *a);

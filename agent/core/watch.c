@@ -149,6 +149,10 @@ void watch_update(struct agent *a) {
         arm(w, 0);
 }
 
+static int own_map(int fd, void *userdata) {
+        return guard_own_map(userdata, fd);
+}
+
 static int listen_to(struct watch *w) {
         struct agent *a = w->agent;
         _cleanup_free_ char *pin = NULL;
@@ -162,6 +166,8 @@ static int listen_to(struct watch *w) {
                           "No cgroup events: %s", strerror(-w->error));
                 return w->error == -ENOMEM ? -ENOMEM : 0;
         }
+        if (cgroup_events_each_map(a->events, own_map, a->guard) < 0)
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"), "The watch's maps could not be guarded");
         r = sd_event_add_io(a->event, &w->ring, cgroup_events_fd(a->events), EPOLLIN, on_ring, w);
         return MIN(r, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/hosttest.c */
 /* LINK: agent/core/hosthold.c agent/core/hostparts.c agent/core/hostset.c agent/core/management.c agent/core/netns.c agent/core/uplink.c agent/core/direct.c */
-/* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/reload.c */
+/* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/stamps.c agent/core/reload.c */
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */
 /* LINK: agent/core/guard.c agent/core/guard_want.c agent/core/guard_trial.c */

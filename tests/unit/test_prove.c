@@ -4,7 +4,7 @@
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */
 /* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
-/* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/reload.c */
+/* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/stamps.c agent/core/reload.c */
 /* LINK: agent/core/guard.c agent/core/guard_want.c agent/core/guard_trial.c */
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/hosthold.c agent/core/hostset.c agent/core/uplink.c agent/core/direct.c agent/core/netns.c agent/core/management.c */

@@ -267,6 +267,7 @@ static void wait_and_ask(void *userdata) {
         volatile int *got = userdata;
         const pid_t pid = fork();
 
+        /* shared with the child */
         if (pid != 0) {
                 got[1] = pid;
                 return;

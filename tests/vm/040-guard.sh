@@ -107,6 +107,14 @@ is "no receipt says unguarded here" "$(receipt '.flags | index("unguarded")')" n
 answers inside "isolated" "$free"
 answers inside "isolated" "$cut"
 answers outside "bystanders of an isolated service" "$(grep -E '^(socket|force|stream|datagram)' <<<"$cut")" ok
+# shellcheck disable=SC2016
+watch=$(vm_sh host 'for m in cgroup_site cgroup_name cgroup_held cgroup_born cgroup_ring isolate_ring; do
+        guard_try open-map "$(bpftool -j map show name "$m" | jq -r .id)"; done | sort | uniq -c | xargs' </dev/null)
+is "isolated: nobody writes to the maps of who watches it" "$watch" "6 EPERM"
+# shellcheck disable=SC2016
+links=$(vm_sh host 'for id in $(bpftool -j cgroup tree | jq -r "[.. | .id? | values] | unique[]"); do
+        guard_try detach "$(bpftool -j link show | jq -r ".[] | select(.type == \"cgroup\" and .prog_id == $id) | .id" | head -n 1)"; done | sort | uniq -c | xargs' </dev/null)
+like "isolated: nor are their programs detached, at the top neither" "$links" '^[0-9]+ EPERM$'
 pid=$(pid_of held)
 answers outside "isolated" "trace $pid | tracing it | EPERM
 memory $pid | its memory | EACCES"
