@@ -22,6 +22,7 @@ MANY_ROUNDS=20
 FORK_ROUNDS=50
 PACKET_ROUNDS=15
 PACKETS=200000
+REPAIR_ROUNDS=100
 
 say() { printf '  %-8s %s\n' BENCH "$1"; }
 fail() { echo "bench: $1" >&2; exit 1; }
@@ -33,7 +34,8 @@ build() {
         # shellcheck disable=SC2046
         gcc "${flags[@]}" -o "$B/bench/rounds" tests/bench/{rounds,orders,floor,peer}.c "$B"/policy/*.o "$B"/ctl/{sshprivkey,wire}.o \
                 $(pkg-config --cflags --libs libsodium jansson libbpf) &&
-                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c && gcc "${flags[@]}" -o "$B/bench/packets" tests/bench/packets.c
+                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c && gcc "${flags[@]}" -o "$B/bench/packets" tests/bench/packets.c &&
+                gcc "${flags[@]}" -o "$B/bench/repairs" tests/bench/repairs.c $(pkg-config --cflags --libs libbpf)
 }
 
 unit() {
@@ -43,7 +45,7 @@ unit() {
 set_up() {
         local program n
         box_create host && box_install host "$B" && box_boot host && box_net host || return
-        for program in rounds crowd flood packets; do
+        for program in rounds crowd flood packets repairs; do
                 box_put host "$B/bench/$program" "/usr/local/bin/$program" 0755
         done
         # crowd-0 is who the others are connected to
@@ -138,6 +140,23 @@ host_packets() {
         done
 }
 
+# How soon the kernel says again that something is held which somebody undid. The stock tools have nobody who would put it back.
+repairs() {
+        local who hold
+        say "$REPAIR_ROUNDS rounds of undoing a hold, put back by the agent and by the floor"
+        # shellcheck disable=SC2016
+        box_sh host 'cd /sys/fs/cgroup && mkdir elsewhere && for who in agent floor; do
+                for dir in $who $who.made; do mkdir $dir && (echo 0 >$dir/cgroup.procs && exec sleep infinity) & done; done; sleep 0.2' </dev/null >/dev/null 2>&1
+        hold=$(run freezectl contain cgroup:/agent cgroup:/agent.made --key /root/alice --severity P0 --reason bench --json |
+                jq -rs 'map(.receipt | values) | last | .id')
+        for who in floor agent; do
+                run repairs "$who" "/sys/fs/cgroup/$who" /sys/fs/cgroup/elsewhere "$REPAIR_ROUNDS" >"$tmp/part" || fail "$who: what was undone was not put back"
+                sed "s/^/repairs $who-/" "$tmp/part" >>"$tmp/samples"
+        done
+        run freezectl release "$hold" --key /root/alice --key /root/bob --reason bench --yes >/dev/null || fail "a hold was not released"
+        box_sh host 'echo 0 >/sys/fs/cgroup/floor/cgroup.freeze; for dir in agent floor agent.made floor.made; do echo 1 >/sys/fs/cgroup/$dir/cgroup.kill; done'
+}
+
 core_pid() { run systemctl show -P MainPID freezed.service; }
 gate_pid() { run systemctl show -P MainPID freezed-gate.service; }
 rss() { run sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
@@ -201,6 +220,7 @@ containment
 crowds
 packets
 host_packets
+repairs
 flood
 idle
 fact load_before "$load"

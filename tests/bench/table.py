@@ -65,6 +65,15 @@ def packets(s):
         row("  " + label, get(name), f"{ratio(get(name), get(none)):.2f} x without, which is {quantile(get(none), 0.5)}")
 
 
+def repairs(s):
+    get = lambda name: s["repairs", name]
+    print(f"\nUndone and held again, {len(get('agent-thaw'))} rounds{'':<11} {'p50 us':>8} {'p99 us':>8}")
+    for way, label in (("thaw", "thawed"), ("detach", "a program detached"), ("move", "a process moved out"), ("made", "the cgroup made anew")):
+        agent, floor = get("agent-" + way), get("floor-" + way)
+        row(label, agent, f"{ratio(agent, floor):.1f} x floor")
+        row("  floor", floor)
+
+
 def flood(s, facts):
     quiet, flooded = s["quiet", "agent"], s["flood", "agent"]
     print(f"\nUnder forged commands, a service of 10, {len(flooded)} rounds  p50 us   p99 us")
@@ -95,6 +104,7 @@ def main():
         facts[name].append(values)
     containment(samples)
     packets(samples)
+    repairs(samples)
     flood(samples, facts)
     idle(facts)
     print(f"\nLoad of the machine: {facts['load_before'][0][0]} before, {facts['load_after'][0][0]} after")
