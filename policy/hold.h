@@ -66,7 +66,7 @@ struct hold {
         int64_t held_ms;            /* time that passed while it was held, by CLOCK_BOOTTIME */
         int64_t lease_left_ms;      /* INT64_MAX: no lease */
         int64_t lease_total_ms;     /* all it was ever granted; 0: no lease */
-        struct command_id releaser; /* the release being carried out, in THAWING and RELEASING; all zero when lapsing */
+        struct command_id releaser; /* the last release of it, also one that stopped between; all zero when lapsing */
 };
 
 struct hold_set;

@@ -64,19 +64,27 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                           reason_text(why));
 }
 
+/* A release that stopped between, and died before its own receipt was recorded. */
+static bool awaits_receipt(const struct agent *a, const struct hold *h) {
+        const struct seen *s = hold_set_seen(a->holds, &h->releaser);
+
+        return s && s->receipt == 0;
+}
+
 static void recover_one(struct agent *a, const struct command_id *id) {
         const struct hold *h = hold_set_find(a->holds, id);
-        struct sites *sites = held_find(&a->held, id);
-        const bool pending = h && h->state == HOLD_PENDING;
+        struct sites *sites;
         enum hold_state state;
         reason_set gaps;
+        bool pending;
 
-        if (!h || !sites)
-                return;
-        if (hold_is_ending(h)) {
+        if (h && (hold_is_ending(h) || awaits_receipt(a, h)))
                 release_finish(a, id, reason_bit(REASON_RECOVERED));
+        h = hold_set_find(a->holds, id);
+        sites = held_find(&a->held, id);
+        if (!h || !sites || hold_is_ending(h))
                 return;
-        }
+        pending = h->state == HOLD_PENDING;
         again_find(a, id, sites);
         state = prove_hold(a, h, NULL, NULL, &gaps);
         if ((!pending && h->state == state && !(gaps & MENDABLE)) || was_released(a, h, state))

@@ -215,19 +215,18 @@ static void on_finished(struct agent *a, struct undone *u, void *userdata) {
         free(x);
 }
 
-/* The hold, and with it every other that the same release is ending: one release has one receipt, which tells of all of
- * them. */
+/* The hold, and with it every other that the same release is ending or has thawed: one release has one receipt, which
+ * tells of all of them. */
 static size_t gather_together(struct agent *a, const struct hold *h, struct ending_hold *ret) {
         size_t n = 0;
 
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *other = hold_set_at(a->holds, i);
 
-                if (other == h || (!h->lapsing && hold_is_ending(other) && !other->lapsing &&
-                                   command_id_equal(&other->releaser, &h->releaser)))
+                if (other == h || (!h->lapsing && !other->lapsing && command_id_equal(&other->releaser, &h->releaser)))
                         ret[n++] = (struct ending_hold) { .id = other->id,
                                                           .was = hold_state_id(other->state),
-                                                          .step = other->state == HOLD_THAWING };
+                                                          .step = other->state != HOLD_RELEASING };
         }
         return n;
 }
@@ -247,7 +246,7 @@ static void finish(struct agent *a, const struct command_id *hold, const char *o
                                           .of = of,
                                           .notes = notes,
                                           .lapsed = h->lapsing,
-                                          .step = h->state == HOLD_THAWING,
+                                          .step = h->state != HOLD_RELEASING,
                                           .verb = h->lapsing ? h->verb : VERB_RELEASE,
                                           .held_ms = h->held_ms };
                 r = ending_begin(a, holds, gather_together(a, h, holds), on_finished, free, x);

@@ -302,7 +302,10 @@ between() {
                 is_isolated || wrong "thawed, it is not isolated"
                 query status
                 [ "$(said '[.report.holds[] | .verb + ":" + .state] | join(" ")')" = isolate:contained ] || wrong "thawed, its holds are $(said '.report.holds')"
-                let_go "$label-go-$k.json" false
+                until_answered "$label-go-$k.json" released
+                is_free || wrong "released, something is in force"
+                [ -z "$(ours)" ] || wrong "left: $(ours)"
+                alive || wrong "it does not live again"
                 verdict
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
 }
