@@ -83,22 +83,35 @@ static long make_datagram(const char *arg) {
         return fd < 0 ? fd : close((int) fd);
 }
 
-/* To a group, from which no error comes back. */
+/* To the other end of the VM's cable, where somebody takes it: no error comes back. */
 static int connected_datagram(void) {
         const struct sockaddr_in to = { .sin_family = AF_INET,
-                                        .sin_port = htons(9),
-                                        .sin_addr.s_addr = htonl(0xef4d4d4d) };
+                                        .sin_port = htons(7000),
+                                        .sin_addr.s_addr = htonl(0x0a4d0001) };
         const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
         return connect(fd, (const struct sockaddr *) &to, sizeof(to)) < 0 ? -1 : fd;
 }
 
+static long leave(const char *arg) {
+        const int fd = open(arg, O_WRONLY | O_CLOEXEC);
+        const long r = fd < 0 ? -1 : write(fd, "0", 1);
+
+        if (fd >= 0)
+                (void) close(fd);
+        return r;
+}
+
+/* Whoever is made outside of a cgroup belongs outside: the argument is the cgroup.procs that is home. */
 static long keep(const char *arg) {
-        (void) arg;
+        kept_outside = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (write(kept_outside, "0", 1) < 0)
+                return -1;
         kept_inet = connected_datagram();
+        if (leave(arg) < 0)
+                return -1;
         kept_packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
         kept_stream = (int) to_unix(SOCK_STREAM, "@outside.stream");
-        kept_outside = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
         return kept_packet < 0 || kept_stream < 0 || kept_outside < 0 || kept_inet < 0
                        ? -1
                        : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, kept_pair);
@@ -140,15 +153,6 @@ static long splice_inet(const char *arg) {
 static long use_pair(const char *arg) {
         (void) arg;
         return send(kept_pair[0], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static long leave(const char *arg) {
-        const int fd = open(arg, O_WRONLY | O_CLOEXEC);
-        const long r = fd < 0 ? -1 : write(fd, "0", 1);
-
-        if (fd >= 0)
-                (void) close(fd);
-        return r;
 }
 
 static long leave_kept(const char *arg) {

@@ -48,9 +48,9 @@ class Port:
         while True:
             if len(self.buffer) >= HEADER.size:
                 length, session, kind = HEADER.unpack_from(self.buffer)
-                end = HEADER.size + length
-                if len(self.buffer) >= end:
-                    data, self.buffer = self.buffer[HEADER.size:end], self.buffer[end:]
+                size = HEADER.size + length
+                if len(self.buffer) >= size:
+                    data, self.buffer = self.buffer[HEADER.size:size], self.buffer[size:]
                     return session, kind, data
             if end and not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
                 return None
