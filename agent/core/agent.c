@@ -165,6 +165,21 @@ static int open_needed(struct agent *a) {
         return r;
 }
 
+/* After each event, and before the next one: whatever that is about finds out by itself whether PID 1 answers. */
+static int on_event_done(sd_event_source *s, void *userdata) {
+        struct agent *a = userdata;
+
+        (void) s;
+        systemd_rest(a->systemd);
+        return 0;
+}
+
+static int rest_after_events(struct agent *a) {
+        int r = sd_event_add_post(a->event, &a->rest, on_event_done, a);
+
+        return r < 0 ? r : sd_event_source_set_priority(a->rest, SD_EVENT_PRIORITY_IMPORTANT);
+}
+
 int agent_new(const struct config *config, sd_event *event, struct agent **ret) {
         _cleanup_(agent_freep) struct agent *a = calloc(1, sizeof(*a));
         int r;
@@ -182,7 +197,9 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
                 log_file("cgroup2", reason_text(REASON_NO_CGROUP2));
         agent_reload(a);
         agent_tick(a);
-        r = watch_new(a, &a->watch);
+        r = rest_after_events(a);
+        if (r >= 0)
+                r = watch_new(a, &a->watch);
         if (r < 0)
                 return r;
         attempts_start(a);
@@ -195,6 +212,7 @@ void agent_free(struct agent *a) {
                 return;
         a->lapse_timer = sd_event_source_disable_unref(a->lapse_timer);
         a->idle = sd_event_source_disable_unref(a->idle);
+        a->rest = sd_event_source_disable_unref(a->rest);
         a->latecomers = sd_event_source_disable_unref(a->latecomers);
         if (a->holds)
                 attempts_stop(a);

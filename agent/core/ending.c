@@ -142,12 +142,13 @@ static void list(struct undone *u, struct one *x, const char *state, const struc
         u->reasons |= x->reasons;
 }
 
-/* systemd says itself what it still has of a hold's fences; whoever reads the receipt will start the unit next. */
+/* systemd says itself what it still has of a hold's fences; whoever reads the receipt will start the unit next. It has
+ * read its files when it is asked, so that no answer within the second that it is given says nothing. */
 static bool still_fenced(struct agent *a, const struct command_id *hold) {
         const struct sites *sites = held_find(&a->held, hold);
 
         for (size_t i = 0; sites && i < sites->n; i++)
-                if (fence_lingers(a, &sites->v[i]))
+                if (fence_lingers(a, &sites->v[i]) > 0)
                         return true;
         return false;
 }

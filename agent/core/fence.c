@@ -299,25 +299,27 @@ enum fence_state fence_read(struct agent *a, const struct site *s) {
                        : FENCE_OPEN;
 }
 
-bool fence_lingers(struct agent *a, const struct site *s) {
+int fence_lingers(struct agent *a, const struct site *s) {
         struct systemd_fence now = { 0 };
         struct stat st;
+        int r;
 
         if (!fence_applies(s))
-                return false;
+                return 0;
         for (size_t k = 0; k < ELEMENTSOF(a->fence->dirs); k++)
                 if (fencefile_stat(a->fence->dirs[k], unit_of_site(s), &st) != -ENOENT)
-                        return false; /* for another hold */
-        /* FAIL-CLOSED: systemd that cannot be asked may have it */
-        return systemd_unit_fence(a->systemd, unit_of_site(s), FENCEFILE_NAME, &now) < 0 || now.has_file;
+                        return 0; /* for another hold */
+        r = systemd_unit_fence(a->systemd, unit_of_site(s), FENCEFILE_NAME, &now);
+        return r < 0 ? r : now.has_file;
 }
 
-/* An agent that died between the two took a file away that systemd still knows. */
+/* An agent that died between the two took a file away that systemd still knows. FAIL-CLOSED: systemd that does not say
+ * may have it, and is told in its own time. */
 static void reread_what_lingers(struct agent *a, const struct command_id *hold) {
         const struct sites *sites = held_find(&a->held, hold);
 
         for (size_t i = 0; sites && i < sites->n && !a->fence->unread; i++)
-                if (fence_lingers(a, &sites->v[i]))
+                if (fence_lingers(a, &sites->v[i]) != 0)
                         changed(a->fence);
 }
 
@@ -383,6 +385,8 @@ void fence_restore(struct agent *a) {
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "fence"),
                           "systemd did not read what it must not start and stop: %s", strerror(-r));
+        else
+                systemd_rest(a->systemd); /* it was silent before, and is not now */
         a->fence->unread = r < 0;
 }
 

@@ -45,8 +45,9 @@ int fence_tell(struct agent *a, void (*fn)(int r, void *userdata), void (*drop)(
 bool fence_applies(const struct site *s);
 /* Asks systemd. */
 enum fence_state fence_read(struct agent *a, const struct site *s);
-/* True when systemd still has a file for the site's unit that is not there any more. */
-bool fence_lingers(struct agent *a, const struct site *s);
+/* 1 when systemd still has a file for the site's unit that is not there any more, 0 when it has none; -errno when it
+ * does not say, which is neither. */
+int fence_lingers(struct agent *a, const struct site *s);
 
 /* Cheap: true while nobody has touched the files of the active holds. */
 bool fence_stands(struct agent *a);

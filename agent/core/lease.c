@@ -54,7 +54,6 @@ static int on_lapse(sd_event_source *s, uint64_t usec, void *userdata) {
                 }
         }
         retry_undo(a);
-        systemd_rest(a->systemd);
         lease_arm(a);
         return 0;
 }

@@ -209,7 +209,6 @@ static void on_fenced(int r, void *userdata) {
 
         if (answer_fenced(f, &id, r == 0) < 0)
                 link_refuse(&f->to, REASON_INTERNAL);
-        systemd_rest(f->agent->systemd);
         fencing_free(f);
 }
 

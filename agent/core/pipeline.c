@@ -113,7 +113,6 @@ void pipeline_frame(struct agent *a, const struct frame *f, const struct answer 
         agent_tick(a);
         r = handlers[f->kind] ? handlers[f->kind](a, f, to) : -EPROTO;
         lease_arm(a);
-        systemd_rest(a->systemd);
         agent_idle_work(a);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "pipeline"), "A request could not be carried out: %s",

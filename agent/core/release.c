@@ -87,7 +87,6 @@ static void on_released(struct agent *a, struct undone *u, void *userdata) {
         if (answer_release(a, u, recorded_command(x->recorded)->step ? "thawed" : "released", x->recorded, &x->to) < 0)
                 link_refuse(&x->to, REASON_INTERNAL);
         lease_arm(a);
-        systemd_rest(a->systemd);
         releasing_free(x);
 }
 
@@ -211,7 +210,6 @@ static void on_finished(struct agent *a, struct undone *u, void *userdata) {
         r = conclude(a, &x->id, x->of, u, receipt, &envelope);
         log_finished(x, u, r);
         lease_arm(a);
-        systemd_rest(a->systemd);
         free(x);
 }
 

@@ -61,10 +61,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         (void) source;
         (void) usec;
         mend_look(w);
-        if (record_due(w, clock_mono_us())) {
-                systemd_rest(w->agent->systemd);
+        if (record_due(w, clock_mono_us()))
                 agent_idle_work(w->agent);
-        }
         arm(w, w->every_us);
         return 0;
 }
