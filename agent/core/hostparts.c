@@ -125,14 +125,14 @@ static int visit(struct walk *w, const char *path, int depth, bool *ret_spared) 
                 return 0;
         }
         if (!ends_with(path, ".slice")) {
-                if (!resolve_spares(w->r->local, path))
+                if (!resolve_spares(w->r, path))
                         return add(w, path);
                 *ret_spared = true;
                 return 0;
         }
         r = visit_children(w, path, depth, &spared);
         /* a slice that the policy names is left to whoever comes to be in it */
-        if (r < 0 || spared || resolve_spares(w->r->local, path)) {
+        if (r < 0 || spared || resolve_spares(w->r, path)) {
                 *ret_spared = true;
                 return r;
         }
@@ -152,7 +152,7 @@ int hostparts_made(const struct resolver *r, const char *path, int fd, uint64_t 
 
         /* what lies in anything but slices is frozen with that, or spared */
         if (strlen(path) > TARGET_NAME_MAX || ends_with(path, ".slice") || !slices_unit(path) ||
-            strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0 || resolve_spares(r->local, path))
+            strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0 || resolve_spares(r, path))
                 return 0;
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (own < 0)

@@ -77,11 +77,18 @@ bool resolve_is_protected(const struct local *l, const char *path, int fd) {
                cgroup_each_path(fd, visit_protected, &i) != 0;
 }
 
-bool resolve_spares(const struct local *l, const char *path) {
+/* FAIL-OPEN: what is frozen while it is being started at boot is waited for by all that comes after it, and with that
+ * by the way in. It is isolated as soon as anything is, and frozen when it has been started. */
+static bool boot_waits_for(const struct resolver *r, const char *name) {
+        return ends_with(name, ".service") && systemd_is_booting(r->systemd) &&
+               systemd_unit_is_starting(r->systemd, *name == '_' ? name + 1 : name);
+}
+
+bool resolve_spares(const struct resolver *r, const char *path) {
         const char *name = strrchr(path, '/') + 1;
 
-        return resolve_is_protected_path(l, path) || local_answers(l, name) || local_configures(name) ||
-               holds_process(path, 1) || holds_process(path, getpid());
+        return resolve_is_protected_path(r->local, path) || local_answers(r->local, name) || local_configures(name) ||
+               holds_process(path, 1) || holds_process(path, getpid()) || boot_waits_for(r, name);
 }
 
 /* Each tells the unified path that a target of one class means. Returns a reason, or negative when the machine failed.

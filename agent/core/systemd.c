@@ -20,6 +20,8 @@
 /* from this version on a frozen unit's watchdog is not counted (systemd issue 38517) */
 #define WATCHDOG_SAFE_VERSION 258
 #define CALL_TIMEOUT_US       (1U * 1000 * 1000)
+/* longer than a host takes until PID 1 answers, which it does long before the host is up */
+#define BOOT_MS (3 * 60 * 1000)
 
 /* The interface that carries ControlGroup, by the unit's suffix. */
 static const struct {
@@ -32,6 +34,7 @@ static const struct {
 struct systemd {
         sd_bus *bus;
         bool silent; /* it did not answer in time */
+        bool up;     /* the host has been up once */
 };
 
 static int connect_private(struct systemd *s) {
@@ -121,6 +124,20 @@ int systemd_version(struct systemd *s) {
         return version;
 }
 
+bool systemd_is_booting(struct systemd *s) {
+        char *state = NULL;
+        int r = s->up ? 0 : connect_greeted(s);
+
+        if (s->up || r == -EOPNOTSUPP)
+                return false;
+        if (r >= 0)
+                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager",
+                                                           "SystemState", NULL, &state));
+        s->up = r >= 0 && strcmp(state, "initializing") != 0 && strcmp(state, "starting") != 0;
+        free(state);
+        return r < 0 ? clock_boot_ms() < BOOT_MS : !s->up;
+}
+
 static const char *interface_of(const char *name) {
         const char *dot = strrchr(name, '.');
 
@@ -132,6 +149,18 @@ static const char *interface_of(const char *name) {
 
 static int unit_path(const char *name, char **ret) {
         return sd_bus_path_encode(MANAGER "/unit", name, ret);
+}
+
+bool systemd_unit_is_starting(struct systemd *s, const char *name) {
+        _cleanup_free_ char *path = NULL, *state = NULL;
+        int r = connect_greeted(s);
+
+        if (r >= 0)
+                r = unit_path(name, &path);
+        if (r >= 0)
+                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, path, DESTINATION ".Unit",
+                                                           "ActiveState", NULL, &state));
+        return r < 0 || strcmp(state, "activating") == 0;
 }
 
 /* Asking for an object loads the unit, and one without a file loads too: LoadState tells them apart. */

@@ -21,12 +21,17 @@ void systemd_freep(struct systemd **s);
 /* Starts to connect without waiting for it, so that PID 1 has taken the connection by the time that it is asked
  * something: that is most of what a first call costs. */
 void systemd_begin(struct systemd *s);
-/* After a request: closes the connection; the next call makes a new one. PID 1 sends every signal to every private
- * connection, so one that nobody reads must not stay open. */
+/* After each piece of work: closes the connection, and forgets that PID 1 was silent; the next call makes a new one.
+ * PID 1 sends every signal to every private connection, so one that nobody reads must not stay open. */
 void systemd_rest(struct systemd *s);
 
 /* Major version, 0 without systemd. */
 int systemd_version(struct systemd *s);
+/* True while the host comes up: something of what is started at boot has not been yet. Once it is up it is not asked
+ * again. A manager that does not say is at it for the first minutes after power-on, and then it is not. */
+bool systemd_is_booting(struct systemd *s);
+/* True for a unit that is being started, and has not been; also when the manager does not say. */
+bool systemd_unit_is_starting(struct systemd *s, const char *name);
 /* Unified path of a service, scope, socket, mount, swap or slice; "" when it has no cgroup now. *ret is malloc'ed.
  * -ENOENT for a unit that does not exist, -ETIMEDOUT, -errno. */
 int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) _warn_unused_;
