@@ -163,6 +163,9 @@ run systemctl start needs.service
 check "what requires it does not start it either" silent
 status
 is "status says that nobody is there, and that nobody comes" "$(holds '[.state] + .reasons + [.targets[0].fence]')" "partial not-running stands"
+sleep 6 # PID 1 is asked every five seconds whether somebody came back
+is "the agent keeps no connection to systemd, which would be sent all that happens" \
+        "$(run ss -xH state established | grep -c /run/systemd/private)" 0
 run systemctl start beacon.socket
 run sh -c 'for n in 1 2 3; do timeout 1 python3 -c "import socket; socket.create_connection((\"127.0.0.1\", 4444)).recv(1)"; done' >/dev/null 2>&1
 check "a connection to its socket does not start it" silent

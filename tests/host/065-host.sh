@@ -296,4 +296,23 @@ is "released" "$EXIT $(state)" "0 released"
 check "the beacon lives" alive
 refute "and so does who was started meanwhile" frozen late1.service
 check "nothing is left" nothing_left
+
+# --- a power cut while it is contained: the boot takes longer than it takes to find out what has been started
+printf '%s\n' '[Unit]' Before=ssh.service '[Service]' Type=oneshot 'ExecStart=/bin/sleep 4' '[Install]' WantedBy=multi-user.target >"$DIR/slow.service"
+box_put host "$DIR/slow.service" /etc/systemd/system/slow.service
+run systemctl -q enable slow.service ssh.service beacon.service
+order contain host
+is "the host is contained" "$EXIT $(state)" "0 contained"
+programs=$(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)
+box_crash host && box_boot host || exit
+check "after a power cut it comes up, and sshd answers" box_until 10 again
+is "cut off as before" "$(try "$TRY" tcp 10.77.0.1 7100) $(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" "PermissionError $programs"
+refute "what was frozen has not been started" run systemctl is-active beacon.service
+run systemd-run -q --unit=another.service sleep 1000
+check "what is started when it is up is frozen" box_until 3 frozen another.service
+release
+is "released" "$EXIT $(state)" "0 released"
+run systemctl start beacon.service
+check "the beacon lives" box_until 20 alive
+check "nothing is left" nothing_left
 done_testing

@@ -54,6 +54,7 @@ static void without_one_every_call_says_so(void **state) {
         assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -EOPNOTSUPP);
         assert_int_equal(systemd_unit_frozen(systemd, "x.service", true), -EOPNOTSUPP);
         assert_int_equal(systemd_unit_watchdog(systemd, "x.service"), 0);
+        assert_false(systemd_is_booting(systemd));
         assert_null(path);
         systemd_rest(systemd);
 }
@@ -93,6 +94,7 @@ static void check_silence(void) {
                         assert_int_equal(systemd_unit_frozen(systemd, "x.service", true), -ETIMEDOUT);
                         assert_int_equal(systemd_unit_watchdog(systemd, "x.service"), 0);
                         assert_int_equal(systemd_version(systemd), 0);
+                        assert_true(systemd_unit_is_starting(systemd, "x.service"));
                 }
                 assert_true(clock_mono_us() - start < SECOND / 2);
                 systemd_rest(systemd);
