@@ -3,7 +3,7 @@
 """pcap.py FILE: prints each packet of an Ethernet capture as one line
 
     1.250000 tcp 10.77.0.2:40404 > 10.77.0.1:7000 S 0
-    seconds since the first packet, protocol, source, destination, TCP flags (SFRPA, or -), bytes of payload
+    seconds since the first packet, protocol, source, destination, TCP flags (SFRPA) or type of an ICMP message (-: none), bytes of payload
 """
 import ipaddress
 import struct
@@ -11,6 +11,7 @@ import sys
 
 ETHERTYPE = {0x0800: "ip", 0x86DD: "ip6", 0x0806: "arp"}
 PROTOCOL = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
+HOP_BY_HOP = 0 # in IPv6; MLD comes behind it
 FLAGS = "FSRPA"
 
 
@@ -25,6 +26,8 @@ def records(data):
 
 def transport(protocol, source, destination, data):
     name = PROTOCOL.get(protocol, str(protocol))
+    if protocol in (1, 58) and data:
+        return f"{name} {source} > {destination} {data[0]} {len(data)}"
     if protocol not in (6, 17) or len(data) < 8:
         return f"{name} {source} > {destination} - {len(data)}"
     ports = struct.unpack_from(">HH", data)
@@ -43,7 +46,10 @@ def describe(frame):
         return transport(data[9], ipaddress.ip_address(data[12:16]), ipaddress.ip_address(data[16:20]), data[header:total])
     if kind == "ip6":
         source, destination = (f"[{ipaddress.ip_address(data[i:i + 16])}]" for i in (8, 24))
-        return transport(data[6], source, destination, data[40:40 + int.from_bytes(data[4:6], "big")])
+        protocol, data = data[6], data[40:40 + int.from_bytes(data[4:6], "big")]
+        if protocol == HOP_BY_HOP and len(data) >= 8:
+            protocol, data = data[0], data[8 * (data[1] + 1):]
+        return transport(protocol, source, destination, data)
     mac = [frame[i:i + 6].hex(":") for i in (6, 0)]
     return f"{kind} {mac[0]} > {mac[1]} - {len(data)}"
 
