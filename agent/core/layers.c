@@ -33,7 +33,12 @@ static const struct {
         { "queued-packets",
           "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", false },
         { "kernel-packets",
-          "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds",
+          "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds, and it "
+          "answers calls to a listener that somebody outside keeps open",
+          false },
+        { "early-boot",
+          "after a boot a unit without default dependencies may run before a hold on the whole host is in force again; "
+          "one that is held itself may not",
           false },
         { "kernel-helpers", "a program that the kernel starts itself (core_pattern, modprobe) is in no unit", false },
         { "loaded-bpf",
