@@ -33,7 +33,8 @@ static const struct {
         { "queued-packets",
           "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", false },
         { "kernel-packets",
-          "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds, and it "
+          "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds, "
+          "and it "
           "answers calls to a listener that somebody outside keeps open",
           false },
         { "early-boot",

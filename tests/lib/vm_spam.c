@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The service that must not be heard: from its first instruction on and every 20 ms it sends its mark to 10.77.0.1, in a
- * UDP packet to PORT and down a TCP connection to the port after it that it opens again whenever it is lost. With an
+ * The service that must not be heard: from its first instruction on and every 20 ms it sends its mark to 10.77.0.1, in
+ * a UDP packet to PORT and down a TCP connection to the port after it that it opens again whenever it is lost. With an
  * interface it also sends the mark in Ethernet frames, and brings the interface up for that, so that it waits for
  * nobody's network configuration. Linked statically, so that nothing comes before it. PORT is in the environment, 7000
  * when it is not: what a connection needs besides the mark is told by its port.
