@@ -19,11 +19,13 @@
 
 /* In the very form in which libnftables lists it, so that comparing is reading back. Bytes of the frame and not names
  * of fields, for which the library asks an outgoing packet from where it came in. An Ethernet header and an ARP packet
- * are 42 bytes, padded to 60; a DHCP client without an address asks from 0.0.0.0:68 everyone on the link at port 67. */
+ * are 42 bytes, padded to 60; a DHCP client without an address asks from 0.0.0.0:68 everyone on the link at port 67.
+ * Whatever has a class of a route, be it none, has a route. */
 #define CHAIN                                                                               \
         "\tchain up%u {\n"                                                                  \
         "\t\ttype filter hook egress device \"%s\" priority 0; policy accept;\n"            \
         "\t\tmeta mark 0x%08x accept\n"                                                     \
+        "\t\tmeta rtclassid >= 0 accept\n"                                                  \
         "\t\t@ll,96,16 0x806 meta length <= 64 accept\n"                                    \
         "\t\t@ll,96,16 0x888e accept\n"                                                     \
         "\t\t@ll,96,16 0x800 @nh,72,8 0x11 @nh,96,64 0xffffffff @th,0,32 0x440043 accept\n" \

@@ -6,6 +6,8 @@
  * its own there, freezed_<hold>, with one chain for each interface, which drops what a packet socket sends:
  *
  *   with the mark of the host's programs    goes on: it was judged at the cgroup's hook, where no packet socket is
+ *   with a route of the kernel's            goes on to the uplink's program: no packet socket has one. Tunnels take the
+ *                                           mark off, and up to 6.4 a SYN-ACK over IPv6 passes the cgroup's hook by
  *   ARP no longer than it is, EAPOL, DHCP   goes on to the uplink's program, which knows who may send that
  *   of a process's socket                   dropped
  *   of nobody's socket                      goes on to the uplink's program, which nothing but a packet socket passes

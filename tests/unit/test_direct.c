@@ -119,6 +119,35 @@ static void what_the_programs_let_through_goes_on(void **state) {
         assert_false(ordinary_passes());
 }
 
+/* A datagram comes out of the other end. */
+static bool routed_passes(void) {
+        const struct sockaddr_in to = { .sin_family = AF_INET,
+                                        .sin_port = htons(7),
+                                        .sin_addr.s_addr = htonl(0x0a090002) };
+        const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        char got[256];
+        ssize_t r;
+        bool passed = false;
+
+        drain();
+        assert_int_equal(sendto(fd, "routed", 6, 0, (const struct sockaddr *) &to, sizeof(to)), 6);
+        while ((r = recv(in, got, sizeof(got), 0)) > 0)
+                passed |= memmem(got, (size_t) r, "routed", 6) != NULL;
+        (void) close(fd);
+        return passed;
+}
+
+/* What the cgroup's hook did not see, and so has no mark. */
+static void what_has_a_route_goes_on_to_the_uplinks_program(void **state) {
+        (void) state;
+        shell("ip address add 10.9.0.1/24 dev up0 && ip neighbour add 10.9.0.2 lladdr 02:00:00:00:00:01 dev up0");
+        direct_cover(&hold_a, MARK, &link0, 1);
+        assert_true(routed_passes());
+        shell("nft delete rule $(nft -a list ruleset | sed -n 's/.*chain \\(up[0-9]*\\) .*/netdev "
+              "freezed_0a000000000000000000000000000000 \\1/p; s/.*rtclassid.* # \\(handle .*\\)/\\1/p')");
+        assert_false(routed_passes());
+}
+
 static void what_configures_an_interface_goes_on_to_its_program(void **state) {
         /* 0.0.0.0:68 to 255.255.255.255:67, the same from an address, and to another port */
         uint8_t ask[] = {
@@ -217,6 +246,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(a_packet_socket_hands_nothing_to_the_driver),
                 CASE(what_the_programs_let_through_goes_on),
+                CASE(what_has_a_route_goes_on_to_the_uplinks_program),
                 CASE(what_configures_an_interface_goes_on_to_its_program),
                 CASE(what_somebody_undoes_is_seen_and_put_back),
                 CASE(nobody_elses_table_is_touched),
