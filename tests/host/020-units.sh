@@ -81,8 +81,9 @@ for unit in freezed.service freezed-gate.service freezed-core.socket freezed-gat
 done
 check "both services are up for a command" core_is_up
 refute "no ordering cycle was broken at boot" box_sh unit 'journalctl -b | grep -i "ordering cycle"'
-before() { [ "$(show freezed.service ActiveEnterTimestampMonotonic)" -lt "$(show network-pre.target ActiveEnterTimestampMonotonic)" ]; }
-check "the core is up before the network is set up" before
+before() { [ "$(show freezed.service ActiveEnterTimestampMonotonic)" -lt "$(show "$1" ActiveEnterTimestampMonotonic)" ]; }
+check "the core is up before the network is set up" before network-pre.target
+check "and before any unit with default dependencies is started" before sysinit.target
 check "systemd-analyze rates the gate's exposure at most 1.0" run systemd-analyze security --threshold=10 freezed-gate.service
 for id in $(sed -n 's/^#define MESSAGE_ID_.* "\(.*\)"/\1/p' agent/util/message_id.h); do
         like "message $id is explained" "$(run journalctl --list-catalog "$id")" freezed
@@ -92,8 +93,8 @@ core=$(main_pid freezed.service) gate=$(main_pid freezed-gate.service)
 probe=$(run cat "/proc/$core/task/$core/children")
 probe=${probe%% *}
 # bits 1, 2, 8, 12, 19 and 21 of linux/capability.h
-wanted=0000000000281106
-is "the core has DAC_OVERRIDE, DAC_READ_SEARCH, SETPCAP, NET_ADMIN, SYS_PTRACE and SYS_ADMIN, and no other capability" "$(status_of "$core" CapEff) $(status_of "$core" CapBnd)" "$wanted $wanted"
+wanted=0000000000281906
+is "the core has DAC_OVERRIDE, DAC_READ_SEARCH, SETPCAP, NET_ADMIN, NET_BROADCAST, SYS_PTRACE and SYS_ADMIN, and no other capability" "$(status_of "$core" CapEff) $(status_of "$core" CapBnd)" "$wanted $wanted"
 is "its self-test child has CAP_DAC_OVERRIDE only" "$(status_of "$probe" CapEff) $(status_of "$probe" CapBnd)" "0000000000000002 0000000000000000"
 is "the gate has no capability" "$(status_of "$gate" CapEff) $(status_of "$gate" CapBnd)" "0000000000000000 0000000000000000"
 is "the gate is its own user" "$(status_of "$gate" Uid | cut -f 1)" "$(run id -u freezed-gate)"
