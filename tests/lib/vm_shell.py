@@ -103,7 +103,10 @@ class Session:
 
 
 def enter_cgroup():
-    """As a login would: in a cgroup that is no unit's, neither frozen with a unit nor left behind by one."""
+    """As a login would: in a cgroup that is no unit's, neither frozen with a unit nor left behind by one. A kernel that was told to do
+    without the unified hierarchy has none."""
+    if not os.path.exists("/sys/fs/cgroup/cgroup.procs"):
+        return
     os.makedirs(CGROUP, exist_ok=True)
     with open(CGROUP + "/cgroup.procs", "w", encoding="ascii") as procs:
         procs.write("0")
