@@ -259,10 +259,10 @@ class Pause(Product):
     freezes = True
     BUNDLE = """{"ociVersion": "1.0.0", "root": {"path": "/"}, "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "env": [%(env)s],
 "args": [%(args)s], "capabilities": {%(caps)s}},
-"linux": {"cgroupsPath": "/pause-%(n)d", "namespaces": [{"type": "mount"}]}}
+"mounts": [], "linux": {"cgroupsPath": "/pause-%(n)d", "namespaces": []}}
 """
     CAPS = ("CHOWN DAC_OVERRIDE FOWNER KILL SETGID SETUID NET_BIND_SERVICE NET_ADMIN NET_RAW SYS_PTRACE SYS_ADMIN SYS_RESOURCE BPF PERFMON"
-            " IPC_LOCK SYS_MODULE SYS_NICE SYS_CHROOT DAC_READ_SEARCH").split()
+            " IPC_LOCK SYS_NICE SYS_CHROOT DAC_READ_SEARCH").split()
 
     def command(self, route, program):
         bundle = f"{RUN}/bundle.{route.number}"
@@ -271,7 +271,7 @@ class Pause(Product):
         write(f"{bundle}/config.json", self.BUNDLE % {
             "env": f'"PATH={os.environ["PATH"]}", "ESCAPE_N={route.number}"', "args": ", ".join(f'"{a}"' for a in program.split()),
             "caps": ", ".join(f'"{s}": [{caps}]' for s in ("bounding", "effective", "permitted")), "n": route.number})
-        return f"{HERE}/bin/crun --cgroup-manager=cgroupfs run --no-pivot -b {bundle} pause-{route.number}"
+        return f"{HERE}/bin/crun --cgroup-manager=cgroupfs run --no-pivot --no-new-keyring -b {bundle} pause-{route.number}"
 
     def cgroup(self, route):
         return f"{CGROUPS}/pause-{route.number}"
