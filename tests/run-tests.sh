@@ -22,18 +22,19 @@ export CMOCKA_MESSAGE_OUTPUT=TAP
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
-passed=0 failed=0 skipped=0 child=
+passed=0 failed=0 skipped=0 child='' lane=''
 tmp=$(mktemp -d)
-mkdir "$tmp/tmp"
+
+# timeout hands the signal on to the suite and everything it started, whose own traps then clean up
+end() {
+        [ -z "$1" ] || { kill -TERM "$1" && wait "$1"; } 2>/dev/null
+}
 
 finish() {
         local status=$?
         trap '' INT TERM HUP
-        # timeout hands the signal on to the suite and everything it started, whose own traps then clean up
-        if [ -n "$child" ]; then
-                kill -TERM "$child" 2>/dev/null
-                wait "$child"
-        fi
+        end "$child"
+        end "$lane"
         rm -rf "$tmp"
         exit "$status"
 }
@@ -66,26 +67,33 @@ show_skips() {
                 { why = "" }' "$2"
 }
 
-# What the suite that just ended has not cleaned up: hosts whose script is gone (another run's have one), temporary files.
+# left_behind DIR: what the suite that just ended has not cleaned up: hosts whose script is gone (another run's have one), temporary files
 left_behind() {
         local owner pid rest
         for owner in "${FREEZED_CACHE:-/var/cache/freezed-tests}"/boxes/*/owner; do
                 [ -e "$owner" ] && read -r pid rest <"$owner" && [ ! -d "/proc/$pid" ] && echo "${owner%/owner}"
         done
-        find "$tmp/tmp" -mindepth 1 -maxdepth 1
+        find "$1/tmp" -mindepth 1 -maxdepth 1
 }
 
-# suite PRIVILEGED NAME CMD ARG...
-suite() {
-        local privileged=$1 name=$2 status good bad skip plan left what='' start=$SECONDS
-        shift 2
-        TMPDIR=$tmp/tmp timeout --kill-after=60 "$SUITE_TIMEOUT" "$@" >"$tmp/out" 2>&1 </dev/null &
+# run DIR CMD ARG...: DIR/out is what it said then, DIR/end its exit status, how many seconds it took and what it left
+run() {
+        local dir=$1 status start=$SECONDS
+        shift
+        mkdir -p "$dir/tmp"
+        TMPDIR=$dir/tmp timeout --kill-after=60 "$SUITE_TIMEOUT" "$@" >"$dir/out" 2>&1 </dev/null &
         child=$!
         wait "$child" 2>/dev/null
         status=$?
         child=
-        read -r good bad skip plan < <(count "$tmp/out")
-        left=$(left_behind)
+        echo "$status $((SECONDS - start))" "$(left_behind "$dir" | paste -sd ' ')" >"$dir/end"
+}
+
+# judge PRIVILEGED NAME DIR: what becomes of the run in DIR
+judge() {
+        local privileged=$1 name=$2 out=$3/out status took good bad skip plan left what=''
+        read -r status took left <"$3/end"
+        read -r good bad skip plan < <(count "$out")
         if [ "$status" -eq 124 ]; then
                 what="did not end within $SUITE_TIMEOUT s"
         elif [ $((good + bad + skip)) -lt "$plan" ]; then
@@ -97,18 +105,26 @@ suite() {
         elif [ "$privileged" = yes ] && [ $((good + bad)) -eq 0 ]; then
                 what="skipped all of its cases"
         elif [ -n "$left" ]; then
-                what="left behind: ${left//$'\n'/ }"
-                rm -rf "$tmp/tmp" && mkdir "$tmp/tmp"
+                what="left behind: $left"
         fi
         [ -z "$what" ] || bad=$((bad + 1))
         passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
         if [ "$bad" -gt 0 ]; then
                 printf '  FAIL     %-40s %s\n' "$name" "${what:-$bad failed}"
-                grep -vE '^ok [0-9]+' "$tmp/out" | sed 's/^/        | /'
+                grep -vE '^ok [0-9]+' "$out" | sed 's/^/        | /'
         else
-                printf '  PASS     %-40s %4d cases %4d s\n' "$name" "$good" $((SECONDS - start))
+                printf '  PASS     %-40s %4d cases %4d s\n' "$name" "$good" "$took"
         fi
-        show_skips "$name" "$tmp/out"
+        show_skips "$name" "$out"
+        rm -rf "$3"
+}
+
+# suite PRIVILEGED NAME CMD ARG...
+suite() {
+        local privileged=$1 name=$2
+        shift 2
+        run "$tmp/suite" "$@"
+        judge "$privileged" "$name" "$tmp/suite"
 }
 
 # each FUNCTION FILE...: for the files that are there
@@ -137,9 +153,19 @@ script() {
         suite yes "${1#tests/}" "$1" "$B"
 }
 
+vm_dir() {
+        echo "$tmp/${1//\//-}"
+}
+
+# Beside the suites in boxes, which wait most of their time, and behind them: a VM takes what it can get of the processors.
+vm_lane() {
+        trap 'end "$child"; exit 143' TERM
+        for file in "$@"; do run "$(vm_dir "$file")" nice "$file" "$B"; done
+}
+
 # A VM may be impossible where boxes are not, and then its suites skip all they have.
 vm() {
-        suite no "${1#tests/}" "$1" "$B"
+        judge no "${1#tests/}" "$(vm_dir "$1")"
 }
 
 bash -c '. tests/lib/box.sh' || exit 1 # removes what a run that was killed has left
@@ -147,9 +173,13 @@ each unit tests/unit/test_*.c
 each fuzz tests/fuzz/fuzz_*.c
 suite no lint tests/lint.sh
 each script tests/vectors/*.sh
+vm_lane tests/vm/[0-9]*.sh &
+lane=$!
 each script tests/host/[0-9]*.sh
 each script tests/escape/[0-9]*.sh
 each script tests/fault/*.sh
+wait "$lane"
+lane=
 each vm tests/vm/[0-9]*.sh
 
 echo "$passed passed, $failed failed, $skipped skipped"
