@@ -36,7 +36,7 @@ expected() {
 # So there is between blocked and what the kernel repeats whenever its timers say so.
 rank() {
         case $1 in
-        blocked | repaired* | "gap: kernel-packets"*) echo 0 ;;
+        blocked* | repaired* | "gap: kernel-packets"*) echo 0 ;;
         gap*) echo 1 ;;
         *escaped*) echo 2 ;;
         *) echo 3 ;;
