@@ -283,7 +283,8 @@ beside() {
                 [ "$(box_beats "$HOST")/$(box_sunk "$HOST")" = "$before" ] || wrong "it has run"
                 verdict
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
-        send "$label-go-$((n + 1)).json"
+        # a fault that this many effects have not met may meet the next
+        until_answered "$label-go-$((n + 1)).json" released
 }
 
 # between LABEL N FAULT: a release that stops between under each fault. Whatever happens it is isolated, and in the end it runs.
