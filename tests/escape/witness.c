@@ -17,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
@@ -166,12 +167,12 @@ static void bind_port(int epoll, int type, int protocol, int port, enum tag tag)
         struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t) port) };
 
         /* the kernel may not have it */
-        if (fd < 0 && protocol)
+        if (fd < 0 && protocol && errno != EMFILE)
                 return;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         if (tag == TAG_LISTEN_SLOW)
                 setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-        if (bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0) ||
+        if (fd < 0 || bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0) ||
             add(epoll, fd, tag) < 0) {
                 perror("witness: bind");
                 exit(1);
@@ -283,10 +284,13 @@ static void handle(int epoll, uint64_t data) {
 int main(int argc, char *argv[]) {
         const int epoll = epoll_create1(EPOLL_CLOEXEC), big = 16 << 20, one = 1;
         int sniffer = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+        /* four for each route, and who calls on them */
+        const struct rlimit files = { 16 * ESCAPE_ROUTES, 16 * ESCAPE_ROUTES };
         struct epoll_event events[64];
         uint64_t due = 0;
         unsigned round = 0;
 
+        (void) setrlimit(RLIMIT_NOFILE, &files);
         tally = escape_tally();
         if (!tally || sniffer < 0 || add(epoll, sniffer, TAG_SNIFF) < 0) {
                 perror("witness");
