@@ -261,13 +261,15 @@ class Pause(Product):
 "args": [%(args)s], "capabilities": {%(caps)s}},
 "mounts": [], "linux": {"cgroupsPath": "/pause-%(n)d", "namespaces": []}}
 """
-    CAPS = ("CHOWN DAC_OVERRIDE FOWNER KILL SETGID SETUID NET_BIND_SERVICE NET_ADMIN NET_RAW SYS_PTRACE SYS_ADMIN SYS_RESOURCE BPF PERFMON"
-            " IPC_LOCK SYS_NICE SYS_CHROOT DAC_READ_SEARCH").split()
+    CAPS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7, "NET_BIND_SERVICE": 10,
+            "NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14, "SYS_CHROOT": 18, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23,
+            "SYS_RESOURCE": 24, "PERFMON": 38, "BPF": 39}
 
     def command(self, route, program):
         bundle = f"{RUN}/bundle.{route.number}"
         os.makedirs(bundle, exist_ok=True)
-        caps = ",".join(f'"CAP_{c}"' for c in self.CAPS)
+        bounding = int(re.search(r"CapBnd:\t(\w+)", read("/proc/self/status"))[1], 16)
+        caps = ",".join(f'"CAP_{name}"' for name, bit in self.CAPS.items() if bounding & 1 << bit)
         write(f"{bundle}/config.json", self.BUNDLE % {
             "env": f'"PATH={os.environ["PATH"]}", "ESCAPE_N={route.number}"', "args": ", ".join(f'"{a}"' for a in program.split()),
             "caps": ", ".join(f'"{s}": [{caps}]' for s in ("bounding", "effective", "permitted")), "n": route.number})

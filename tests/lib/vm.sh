@@ -66,7 +66,9 @@ vm_missing() {
 # The lock is this script's until it ends, with all that it starts and leaves.
 vm_create() {
         local name=$1 kernel root dir version
-        mkdir -p "$FREEZED_CACHE" && exec {VM_LOCK}>"$FREEZED_CACHE/vm.lock" && flock "$VM_LOCK" || return
+        if [ -z "${VM_LOCK:-}" ]; then
+                mkdir -p "$FREEZED_CACHE" && exec {VM_LOCK}>"$FREEZED_CACHE/vm.lock" && flock "$VM_LOCK" || return
+        fi
         kernel=$(kernel_path) && box_create "$name" && box_net "$name" || return
         dir=$(box_dir "$name")
         root=$(vm_root "$name")
