@@ -142,10 +142,10 @@ is_honest() {
         released) is_free || wrong "$when: the receipt says released, the kernel does not" ;;
         esac
         query status --timeout "$PATIENCE"
-        holds=$(said '[.report.holds[].state] | join(" ")')
+        holds=$(said '[.report.holds[]?.state] | join(" ")')
         trace "says $holds"
         # A lease may end between the two looks: a status that is wrong is so the second time too.
-        [[ $holds != *contained* ]] || is_held || { query status && [[ $(said '[.report.holds[].state] | join(" ")') != *contained* ]]; } ||
+        [[ $holds != *contained* ]] || is_held || { query status && [[ $(said '[.report.holds[]?.state] | join(" ")') != *contained* ]]; } ||
                 is_held || wrong "$when: status says contained, the kernel does not"
 }
 
@@ -154,7 +154,7 @@ is_recovered() {
         local when="after the restart" first=$1 holds
         box_until 10 answers || wrong "$when: the agent is not back"
         query status
-        holds=$(said '[.report.holds[] | .state + ":" + (.reasons | join(","))] | join(" ")')
+        holds=$(said '[.report.holds[]? | .state + ":" + (.reasons | join(","))] | join(" ")')
         trace "then $holds"
         case $holds in
         contained:) is_held || wrong "$when: status says contained, the kernel does not" ;;
@@ -200,7 +200,7 @@ contain() {
         is_held || wrong "sent again, the kernel does not hold it"
         is_still || wrong "contained, it beats or streams"
         query status
-        [ "$(said '[.report.holds[].state] | join(" ")')" = contained ] || wrong "sent again, its holds are $(said '.report.holds')"
+        [ "$(said '[.report.holds[]?.state] | join(" ")')" = contained ] || wrong "sent again, its holds are $(said '.report.holds')"
 }
 
 # let_go FILE KILL
@@ -279,7 +279,7 @@ beside() {
                 until_answered "$label-go-$k.json" released
                 is_held || wrong "released, the other hold is not in force"
                 query status
-                [ "$(said '[.report.holds[].state] | join(" ")')" = contained ] || wrong "released, its holds are $(said '.report.holds')"
+                [ "$(said '[.report.holds[]?.state] | join(" ")')" = contained ] || wrong "released, its holds are $(said '.report.holds')"
                 [ "$(box_beats "$HOST")/$(box_sunk "$HOST")" = "$before" ] || wrong "it has run"
                 verdict
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
@@ -302,7 +302,7 @@ between() {
                 ! frozen || wrong "thawed, it is frozen"
                 is_isolated || wrong "thawed, it is not isolated"
                 query status
-                [ "$(said '[.report.holds[] | .verb + ":" + .state] | join(" ")')" = isolate:contained ] || wrong "thawed, its holds are $(said '.report.holds')"
+                [ "$(said '[.report.holds[]? | .verb + ":" + .state] | join(" ")')" = isolate:contained ] || wrong "thawed, its holds are $(said '.report.holds')"
                 until_answered "$label-go-$k.json" released
                 is_free || wrong "released, something is in force"
                 [ -z "$(ours)" ] || wrong "left: $(ours)"
@@ -313,7 +313,7 @@ between() {
 
 has_ended() {
         query status
-        [ "$(said '[.report.holds[] | select(.recorded != "releasing" and .lease_left_ms > 0)] | length')" = 0 ]
+        [ "$(said '.report.holds // empty | map(select(.recorded != "releasing" and .lease_left_ms > 0)) | length')" = 0 ]
 }
 
 has_lapsed() {
