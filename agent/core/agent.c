@@ -131,9 +131,9 @@ static int open_ledger(struct agent *a) {
         return r == -ENOMEM ? r : 0;
 }
 
-/* What the core cannot do without. */
 static const struct hosthold_tell host_tell = { .replaced = watch_update, .lost = watch_uplink };
 
+/* What the core cannot do without. */
 static int open_needed(struct agent *a) {
         int r;
 

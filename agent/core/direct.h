@@ -5,7 +5,8 @@
  * clsact or TCX. The netdev egress hook of nftables (5.16) sees them all the same. Each hold on the host has a table of
  * its own there, freezed_<hold>, with one chain for each interface, which drops what a packet socket sends:
  *
- *   with the mark of the host's programs    goes on: it was judged at the cgroup's hook, where no packet socket is
+ *   with the mark of the host's programs    goes on: it was judged at the cgroup's hook, where no packet socket is; it
+ *                                           may have lost its route in a device that lies over this one
  *   with a route of the kernel's            goes on to the uplink's program: no packet socket has one. Tunnels take the
  *                                           mark off, and up to 6.4 a SYN-ACK over IPv6 passes the cgroup's hook by
  *   ARP no longer than it is, EAPOL, DHCP   goes on to the uplink's program, which knows who may send that

@@ -34,8 +34,7 @@ static const struct {
           "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", false },
         { "kernel-packets",
           "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds, "
-          "and it "
-          "answers calls to a listener that somebody outside keeps open",
+          "and it answers calls to a listener that somebody outside keeps open",
           false },
         { "early-boot",
           "after a boot a unit without default dependencies may run before a hold on the whole host is in force again; "

@@ -125,7 +125,7 @@ int systemd_version(struct systemd *s) {
 }
 
 bool systemd_is_booting(struct systemd *s) {
-        char *state = NULL;
+        _cleanup_free_ char *state = NULL;
         int r = s->up ? 0 : connect_greeted(s);
 
         if (s->up || r == -EOPNOTSUPP)
@@ -134,7 +134,6 @@ bool systemd_is_booting(struct systemd *s) {
                 r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager",
                                                            "SystemState", NULL, &state));
         s->up = r >= 0 && strcmp(state, "initializing") != 0 && strcmp(state, "starting") != 0;
-        free(state);
         return r < 0 ? clock_boot_ms() < BOOT_MS : !s->up;
 }
 

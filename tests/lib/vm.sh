@@ -7,6 +7,7 @@
 # brings box.sh with it.
 #
 #   vm_missing                     prints why no VM can run on this machine; fails when one can
+#   vm_or_skip SENTENCE            skips the whole suite where none can; SENTENCE is what it would have tried
 #   vm_create NAME                 makes its network and the tree that its disk will have; nothing runs yet
 #   vm_install NAME B              installs what is built under B in it; before its first boot
 #   vm_put NAME FROM PATH [MODE]   copies a file, or a directory with all in it, into it; before or after booting
@@ -61,6 +62,13 @@ vm_missing() {
         else
                 return 1
         fi
+}
+
+vm_or_skip() {
+        local why
+        why=$(vm_missing) || return 0
+        echo "skip - $1 # $why"
+        exit 0
 }
 
 # The lock is this script's until it ends, with all that it starts and leaves.

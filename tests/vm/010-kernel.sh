@@ -12,10 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
 
 B=$1
-if why=$(vm_missing); then
-        echo "skip - the core on a kernel of its own # $why"
-        exit 0
-fi
+vm_or_skip "the core on a kernel of its own"
 echo "# kernel $(cat "$(kernel_path)/origin")"
 start=${EPOCHREALTIME/./}
 vm_orders_create "$B" || exit

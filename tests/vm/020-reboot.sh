@@ -15,10 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 B=$1
 CUTS=2 # power cuts while an order is carried out
-if why=$(vm_missing); then
-        echo "skip - holds over a power cut and a reboot # $why"
-        exit 0
-fi
+vm_or_skip "holds over a power cut and a reboot"
 
 # what is held sends to ports of its own, so that also a packet without its mark is known for its
 HELD_PORT=7010 TWIN_PORT=7000

@@ -14,10 +14,7 @@ cd "$(dirname "$0")/../.." || exit 1
 B=$1
 DOWN_MS_MAX=20000 # systemd gives a process 90 s to end when it is told to, and then another 90 s
 NO_BPF_LSM=lsm=lockdown,capability,landlock,yama,apparmor,tomoyo
-if why=$(vm_missing); then
-        echo "skip - going down while something is held # $why"
-        exit 0
-fi
+vm_or_skip "going down while something is held"
 vm_orders_create "$B" || exit
 # it does not end when it is told to, and writes to disk whenever it runs
 vm_unit stubborn.service '[Service]' CapabilityBoundingSet= Restart=always \

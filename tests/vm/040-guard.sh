@@ -13,10 +13,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/vm_orders.sh
 
 B=$1
-if why=$(vm_missing); then
-        echo "skip - the guard on a kernel that runs it # $why"
-        exit 0
-fi
+vm_or_skip "the guard on a kernel that runs it"
 
 # shellcheck disable=SC2016
 HELD='rm -f /run/held.out; [ -p /run/held.in ] || mkfifo -m 600 /run/held.in'

@@ -13,10 +13,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
 
 B=$1
-if why=$(vm_missing); then
-        echo "skip - a whole host on a kernel without TCX # $why"
-        exit 0
-fi
+vm_or_skip "a whole host on a kernel without TCX"
 vm_orders_create "$B" || exit
 # one sends datagrams, segments and frames all the time, the other hands frames to the driver itself
 vm_unit free.service '[Service]' 'ExecStart=/usr/local/bin/vm_spam mark-free host0' '[Install]' WantedBy=multi-user.target

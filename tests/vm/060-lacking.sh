@@ -13,10 +13,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
 
 B=$1
-if why=$(vm_missing); then
-        echo "skip - a kernel that lacks something # $why"
-        exit 0
-fi
+vm_or_skip "a kernel that lacks something"
 vm_orders_create "$B" || exit
 for name in held free; do
         vm_unit "$name.service" '[Service]' "ExecStart=/usr/local/bin/vm_spam mark-$name" CapabilityBoundingSet= '[Install]' \
