@@ -157,10 +157,10 @@ vm_dir() {
         echo "$tmp/${1//\//-}"
 }
 
-# Beside the suites in boxes, which wait most of their time, and behind them: a VM takes what it can get of the processors.
+# Beside the suites in boxes, which wait most of their time.
 vm_lane() {
         trap 'end "$child"; exit 143' TERM
-        for file in "$@"; do run "$(vm_dir "$file")" nice "$file" "$B"; done
+        for file in "$@"; do run "$(vm_dir "$file")" "$file" "$B"; done
 }
 
 # A VM may be impossible where boxes are not, and then its suites skip all they have.

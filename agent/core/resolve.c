@@ -122,8 +122,12 @@ static int path_of_unit(const struct resolver *r, struct site *s, reason_set *no
         if (e == -ENOENT)
                 return REASON_NO_TARGET;
         if (e < 0) {
+                const bool silent = e != -EOPNOTSUPP;
+
                 *notes |= reason_bit(REASON_NO_SYSTEMD);
-                return look_for(r, s, is_name);
+                e = look_for(r, s, is_name);
+                /* a manager that does not answer may know the unit: all that is known is that nobody is there */
+                return silent && e == REASON_NO_TARGET ? REASON_NOT_RUNNING : e;
         }
         if (cgroup[0] == 0)
                 return REASON_NOT_RUNNING;

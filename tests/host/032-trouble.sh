@@ -95,7 +95,11 @@ id=$(hold_id)
 release "$id"
 is "released, but for what systemd has to do" "$(state) $(told .reasons)" "partial persists"
 check "in the kernel" alive
+order contain nobody.service
+check "of a unit that no cgroup is named after nothing more is said than that nobody runs" refused not-running
 kill -CONT "$(box_leader host)"
+order contain nobody.service
+check "and when PID 1 answers, that there is none" refused no-such-target
 release "$id"
 is "when PID 1 answers, that is done as well" "$(state)" released
 check "and systemd starts it again" run systemctl restart beacon.service
