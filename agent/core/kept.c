@@ -8,24 +8,26 @@
 /* longer than any kernel's tick */
 #define TICKS_MS 20
 
-static void open_hook(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
+/* False when it is attached nowhere. */
+static bool open_hook(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
                       enum isolate_hook h) {
         struct isolate_link link;
         int fd = isolate_open_link(i, hold, cgroup_id, h, &link);
 
         if (fd < 0)
-                return;
+                return false;
         closep(&k->link[h]);
         closep(&k->prog[h]);
         k->link[h] = fd;
         k->prog[h] = bpf_prog_get_fd_by_id(link.prog_id);
         k->prog_id[h] = link.prog_id;
+        return true;
 }
 
 void kept_open(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
         *k = KEPT_NULL;
         for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
-                open_hook(k, i, hold, cgroup_id, h);
+                (void) open_hook(k, i, hold, cgroup_id, h);
 }
 
 void kept_close(struct kept *k) {
@@ -55,10 +57,16 @@ static bool is_same(const struct stat *a, const struct stat *b) {
                a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-void kept_adopt(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
-        for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++)
-                if (!is_attached(k, h, cgroup_id))
-                        open_hook(k, i, hold, cgroup_id, h);
+bool kept_adopt(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        bool was_lost = false;
+
+        for (enum isolate_hook h = 0; h < _ISOLATE_HOOK_MAX; h++) {
+                const bool was_there = k->prog_id[h] != 0;
+
+                if (!is_attached(k, h, cgroup_id) && open_hook(k, i, hold, cgroup_id, h))
+                        was_lost |= was_there;
+        }
+        return was_lost;
 }
 
 /* A hook that was not attached to begin with is told of by every proof, and not lost. */

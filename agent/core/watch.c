@@ -81,7 +81,8 @@ static int watch_site(struct watch *w, const struct hold *h, size_t index, const
         int r;
 
         if (before && (s->missing != REASON_NONE || s->cgroup_id == before->cgroup_id)) {
-                kept_adopt(&before->kept, w->agent->isolate, &h->id, before->cgroup_id);
+                if (kept_adopt(&before->kept, w->agent->isolate, &h->id, before->cgroup_id))
+                        mend_note(w, &h->id, REPAIR_LINK, 1, before->good_us);
                 watched_follow(before, h, s);
                 *ret = *before;
                 *before = WATCHED_NULL;

@@ -368,6 +368,23 @@ static void a_link_that_is_detached_comes_back_with_the_same_program(void **stat
         kept_close(&k);
 }
 
+static void a_link_that_enforcing_put_back_is_told_of_once(void **state) {
+        struct kept_loss loss;
+        struct kept k;
+
+        (void) state;
+        hold(&hold_a, NULL, 0, true, true);
+        kept_open(&k, isolate, &hold_a, cage.id);
+        assert_false(kept_adopt(&k, isolate, &hold_a, cage.id));
+        detach(&hold_a, ISOLATE_INGRESS);
+        assert_false(kept_adopt(&k, isolate, &hold_a, cage.id));
+        hold(&hold_a, NULL, 0, true, true);
+        assert_true(kept_adopt(&k, isolate, &hold_a, cage.id));
+        assert_false(kept_look(&k, isolate, &hold_a, cage.id, &loss));
+        assert_false(kept_adopt(&k, isolate, &hold_a, cage.id));
+        kept_close(&k);
+}
+
 static void a_link_whose_program_is_exchanged_is_lost(void **state) {
         struct isolate_link mine[_ISOLATE_HOOK_MAX], theirs[_ISOLATE_HOOK_MAX], after[_ISOLATE_HOOK_MAX];
         struct kept_loss loss;
@@ -429,6 +446,7 @@ int main(void) {
                 WATCH_CASE(who_is_held_is_known_to_the_next_agent),
                 WATCH_CASE(a_pin_that_is_removed_takes_no_link_away),
                 WATCH_CASE(a_link_that_is_detached_comes_back_with_the_same_program),
+                WATCH_CASE(a_link_that_enforcing_put_back_is_told_of_once),
                 WATCH_CASE(a_link_whose_program_is_exchanged_is_lost),
                 WATCH_CASE(what_goes_on_is_recorded_ever_more_rarely),
         };
