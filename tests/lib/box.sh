@@ -311,11 +311,17 @@ box_end() {
         : >"$dir/leader"
 }
 
+# One that forks while it is killed leaves somebody.
+box_netns_is_empty() {
+        ip netns pids "$1" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
+        [ -z "$(ip netns pids "$1" 2>/dev/null)" ]
+}
+
 box_remove_dir() {
         local dir=$1 m
         box_end "$dir"
         if [ -s "$dir/netns" ]; then
-                ip netns pids "$(cat "$dir/netns")" 2>/dev/null | xargs -r kill -KILL
+                box_until 5 box_netns_is_empty "$(cat "$dir/netns")" || box_fail "processes outside of $dir are left"
                 ip netns delete "$(cat "$dir/netns")"
         fi
         for m in "$dir/root" "$dir/tmpfs"; do
