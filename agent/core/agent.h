@@ -80,6 +80,7 @@ struct agent {
         struct watch *watch;
         struct cgroup_events *events; /* NULL: the kernel does not tell of any */
         sd_event_source *lapse_timer, *idle, *rest, *latecomers;
+        int64_t latecomer_us;   /* CLOCK_MONOTONIC when something was last started on a frozen host; 0: never */
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0:

@@ -375,6 +375,12 @@ int cgroup_freezer_write(int fd, bool freeze) {
         return r < 0 ? r : io_write_string(fd, "cgroup.freeze", freeze ? "1" : "0");
 }
 
+int cgroup_kill(int fd) {
+        int r = fault_effect("kill");
+
+        return r < 0 ? r : io_write_string(fd, "cgroup.kill", "1");
+}
+
 int cgroup_freezer_wait(int fd, bool frozen, int64_t timeout_us) {
         _cleanup_close_ int events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
         const int64_t start = clock_mono_us();

@@ -44,6 +44,9 @@ bool cgroup_has_room(int fd);
  * returned. -errno. */
 int cgroup_each_path(int fd, int (*fn)(const char *path, void *userdata), void *userdata) _warn_unused_;
 
+/* Ends every process in it and below with SIGKILL, one that is frozen too (cgroup.kill, Linux 5.14). -errno. */
+int cgroup_kill(int fd) _warn_unused_;
+
 /* Freezer (kernel/cgroup/freezer.c): asked is what was written last, frozen what the kernel reports about every task.
  */
 struct cgroup_freezer {

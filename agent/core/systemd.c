@@ -124,15 +124,26 @@ int systemd_version(struct systemd *s) {
         return version;
 }
 
+static int read_state(struct systemd *s, char **ret) {
+        int r = connect_greeted(s);
+
+        return r < 0 ? r
+                     : answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager",
+                                                              "SystemState", NULL, ret));
+}
+
+bool systemd_is_stopping(struct systemd *s) {
+        _cleanup_free_ char *state = NULL;
+
+        return read_state(s, &state) >= 0 && strcmp(state, "stopping") == 0;
+}
+
 bool systemd_is_booting(struct systemd *s) {
         _cleanup_free_ char *state = NULL;
-        int r = s->up ? 0 : connect_greeted(s);
+        int r = s->up ? 0 : read_state(s, &state);
 
         if (s->up || r == -EOPNOTSUPP)
                 return false;
-        if (r >= 0)
-                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, MANAGER, DESTINATION ".Manager",
-                                                           "SystemState", NULL, &state));
         s->up = r >= 0 && strcmp(state, "initializing") != 0 && strcmp(state, "starting") != 0;
         return r < 0 ? clock_boot_ms() < BOOT_MS : !s->up;
 }

@@ -13,6 +13,10 @@ B=${1:?usage: 066-shutdown.sh BUILD}
 # shellcheck source=tests/lib/tap.sh
 . tests/lib/tap.sh
 
+# by handle a cgroup is opened of which the kernel tells, as it is on a host that is no container
+# shellcheck disable=SC2034
+BOX_SYSCALLS=open_by_handle_at
+SLOW_S=10
 STOP_S=4 # what systemd gives a process to end, once for its unit and once for the host; 90 by default
 box_create host || exit
 mkdir -p "$(box_root host)/etc/systemd/system.conf.d"
@@ -24,6 +28,16 @@ add() {
                 >"$(box_root host)/etc/systemd/system/$1.service"
         systemctl -q --root="$(box_root host)" enable "$1.service"
 }
+# slow to stop, and nothing to do with what is held; the second one is stopped once the first one is, which is after end-held
+for name in first second; do
+        printf '%s\n' '[Unit]' "$([ $name = first ] && echo After=second.service)" '[Service]' Type=oneshot RemainAfterExit=yes \
+                ExecStart=/bin/true "ExecStop=/bin/sh -c 'sleep 1; echo >/var/lib/stop.$name'" TimeoutStopSec=$((3 * SLOW_S)) \
+                '[Install]' WantedBy=multi-user.target >"$(box_root host)/etc/systemd/system/$name.service"
+        systemctl -q --root="$(box_root host)" enable $name.service
+done
+# what the test itself runs in the box is not to be frozen with it
+mkdir -p "$(box_root host)/etc/freezed"
+jq '.protected += ["box-run"]' policy/default-policy.json >"$(box_root host)/etc/freezed/policy.json" || exit
 add stubborn ':'
 add isolated 'echo >/var/lib/ended; exit'
 orders_boot "$B" || exit
@@ -65,8 +79,19 @@ boot_and_release() {
         is "and can be started again" "$(box_run host systemctl is-active stubborn.service)" active
 }
 
-# systemd thaws it, tells it to end, and waits; the core, which is the last to end, freezes it again
 boot_and_release "$contained" "$isolated"
+# a frozen host: what systemd starts to stop a unit is frozen like anything else, and is not waited for
+order alice contain host
+like "the host is contained" "$ANSWER" '^(contained|partial)( |$)'
+host=$ID
+rm "$(box_root host)"/var/lib/stop.{first,second}
+down
+if [ "$DOWN_MS" -lt $((SLOW_S * 1000)) ]; then ok "nobody waits for a command that stops a unit"; else not_ok "nobody waits for a command that stops a unit" "$DOWN_MS ms"; fi
+is "which has not been carried out" "$(find "$(box_root host)/var/lib" -name stop.first -o -name stop.second)" ""
+before=$(beats stubborn)
+boot_and_release "$host"
+
+# systemd thaws it, tells it to end, and waits; the core, which is the last to end, freezes it again
 rm "$(box_root host)/usr/lib/freezed/end-held"
 order alice contain stubborn.service
 before=$(beats stubborn)
