@@ -27,8 +27,8 @@ struct kept_loss {
 /* Opens what is attached now. */
 void kept_open(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
 void kept_close(struct kept *k);
-/* The hold has been enforced again meanwhile: opens what is attached in the place of what is not. True when something was
- * lost of what was there when it was opened: enforcing put it back, and nobody else has seen it. */
+/* The hold has been enforced again meanwhile: opens what is attached in the place of what is not. True when something
+ * was lost of what was there when it was opened: enforcing put it back, and nobody else has seen it. */
 bool kept_adopt(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
 /* True when something is lost of what was there when it was opened. Notes what the pins look like when none is. */
 bool kept_look(struct kept *k, const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,

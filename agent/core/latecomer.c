@@ -113,9 +113,9 @@ static bool goes_down(struct agent *a) {
         return a->latecomer_us > 0 && clock_mono_us() < a->latecomer_us + ASK_US && systemd_is_stopping(a->systemd);
 }
 
-/* What is started on a host that goes down is a unit's command to stop, and the host would wait for it as long as for any
- * that does not end. Dead it runs as little, and nobody waits. It is looked for by the clock, because a cgroup is made
- * before there is anybody in it. */
+/* What is started on a host that goes down is a unit's command to stop, and the host would wait for it as long as for
+ * any that does not end. Dead it runs as little, and nobody waits. It is looked for by the clock, because a cgroup is
+ * made before there is anybody in it. */
 static void end_all(const struct agent *a, const struct hold *h) {
         const struct sites *sites = held_find(&a->held, &h->id);
 
