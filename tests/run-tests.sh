@@ -67,9 +67,26 @@ show_skips() {
                 { why = "" }' "$2"
 }
 
-# left_behind DIR: what the suite that just ended has not cleaned up: hosts whose script is gone (another run's have one), temporary files
+# The cgroups of unit tests that are no more, in every hierarchy: their names end in the test's pid.
+stale_cgroups() {
+        local dir pid
+        for dir in /sys/fs/cgroup/{,*/}{freezed-unit-,freezed-test-,frzj}[0-9]*; do
+                pid=${dir##*/}
+                pid=${pid//[!0-9]/}
+                [ ! -d "$dir" ] || [ -d "/proc/$pid" ] || echo "$dir"
+        done
+}
+
+remove_cgroup() {
+        [ ! -e "$1/cgroup.kill" ] || echo 1 >"$1/cgroup.kill"
+        find "$1" -depth -type d -exec rmdir {} +
+}
+
+# left_behind DIR: what the suite that just ended has not cleaned up: hosts whose script is gone (another run's have one), cgroups,
+# temporary files
 left_behind() {
         local owner pid rest
+        stale_cgroups
         for owner in "${FREEZED_CACHE:-/var/cache/freezed-tests}"/boxes/*/owner; do
                 [ -e "$owner" ] && read -r pid rest <"$owner" && [ ! -d "/proc/$pid" ] && echo "${owner%/owner}"
         done
@@ -168,7 +185,9 @@ vm() {
         judge no "${1#tests/}" "$(vm_dir "$1")"
 }
 
-bash -c '. tests/lib/box.sh' || exit 1 # removes what a run that was killed has left
+# what a run that was killed has left
+bash -c '. tests/lib/box.sh' || exit 1
+stale_cgroups | while read -r dir; do remove_cgroup "$dir"; done
 each unit tests/unit/test_*.c
 each fuzz tests/fuzz/fuzz_*.c
 suite no lint tests/lint.sh

@@ -78,7 +78,8 @@ static int connect_greeted(struct systemd *s) {
                 if (r == 0)
                         r = sd_bus_wait(s->bus, (uint64_t) left);
         }
-        return answered(s, MIN(r, 0));
+        /* its socket is not there: of no unit does that say anything */
+        return answered(s, r == -ENOENT ? -ECONNREFUSED : MIN(r, 0));
 }
 
 int systemd_new(struct systemd **ret) {

@@ -35,7 +35,8 @@ bool systemd_is_stopping(struct systemd *s);
 /* True for a unit that is being started, and has not been; also when the manager does not say. */
 bool systemd_unit_is_starting(struct systemd *s, const char *name);
 /* Unified path of a service, scope, socket, mount, swap or slice; "" when it has no cgroup now. *ret is malloc'ed.
- * -ENOENT for a unit that does not exist, -ETIMEDOUT, -errno. */
+ * -ENOENT for a unit that does not exist. Another -errno, -ETIMEDOUT among them, says nothing of the unit: the manager
+ * was not reached or did not answer. */
 int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) _warn_unused_;
 /* The same without asking, for a unit of system.slice that runs: PID 1 writes the id of a unit's invocation down in a
  * directory of its own and on the cgroup that it made for it, where only root can, and here both are the same. 1300 us

@@ -100,6 +100,10 @@ check "of a unit that no cgroup is named after nothing more is said than that no
 kill -CONT "$(box_leader host)"
 order contain nobody.service
 check "and when PID 1 answers, that there is none" refused no-such-target
+run mv /run/systemd/private /run/systemd/private.away
+order contain nobody.service
+check "nor is more said when PID 1 is not reached" refused not-running
+run mv /run/systemd/private.away /run/systemd/private
 release "$id"
 is "when PID 1 answers, that is done as well" "$(state)" released
 check "and systemd starts it again" run systemctl restart beacon.service
