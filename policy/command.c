@@ -6,18 +6,27 @@
 #include <sodium.h>
 
 #include "policy/dsse.h"
-#include "policy/sshkey.h"
 
 /* What a verb's class demands of the rest of the command. */
 static const struct {
-        bool of_holds;
         int64_t lease_min, lease_max, life_max;
 } classes[] = {
-        [VERB_CLASS_STOP] = { false, 0, COMMAND_INT_MAX, COMMAND_STOP_LIFE_MS },
-        [VERB_CLASS_OBSERVE] = { false, 0, 0, COMMAND_STOP_LIFE_MS },
-        [VERB_CLASS_EXTEND] = { true, 1, COMMAND_INT_MAX, COMMAND_STOP_LIFE_MS },
-        [VERB_CLASS_RELEASE] = { true, 0, 0, COMMAND_RELEASE_LIFE_MS },
+        [VERB_CLASS_STOP] = { 0, COMMAND_INT_MAX, COMMAND_STOP_LIFE_MS },
+        [VERB_CLASS_OBSERVE] = { 0, 0, COMMAND_STOP_LIFE_MS },
+        [VERB_CLASS_EXTEND] = { 1, COMMAND_INT_MAX, COMMAND_STOP_LIFE_MS },
+        [VERB_CLASS_RELEASE] = { 0, 0, COMMAND_RELEASE_LIFE_MS },
+        [VERB_CLASS_KEEP] = { 0, 0, COMMAND_STOP_LIFE_MS },
+        [VERB_CLASS_DROP] = { 0, 0, COMMAND_RELEASE_LIFE_MS },
 };
+
+struct address command_address(const struct command *c) {
+        struct address a = {
+                .to = c->to, .hosts = c->hosts, .n_hosts = c->n_hosts, .max_hosts = c->max_hosts, .part = c->part
+        };
+
+        memcpy(a.group, c->group, sizeof(a.group));
+        return a;
+}
 
 void command_free(struct command *c) {
         if (!c)
@@ -90,60 +99,20 @@ static enum reason read_targets(const json_t *v, const struct schema_field *f, v
         return reason;
 }
 
-static enum reason read_host(const json_t *v, void *ret) {
-        const char *s = json_string_value(v);
-
-        return s && sshkey_id_from_str(s, ret) == 0 ? REASON_NONE : REASON_SCHEMA;
-}
-
-static enum reason read_hosts(const json_t *v, const struct schema_field *f, void *ret) {
-        static const struct schema_list list = { sizeof(uint8_t[32]), 1, COMMAND_HOSTS_MAX, true, read_host };
-        struct command *c = ret;
-        void *p = NULL;
-        enum reason reason = schema_array(v, &list, &p, &c->n_hosts);
-
-        (void) f;
-        c->hosts = p;
-        return reason;
-}
-
-static enum reason read_true(const json_t *v, const struct schema_field *f, void *ret) {
-        (void) f;
-        (void) ret;
-        return json_is_true(v) ? REASON_NONE : REASON_SCHEMA;
-}
-
 #define MEMBER(name) SCHEMA_MEMBER(struct command, name)
 
 static enum reason read_to(const json_t *v, const struct schema_field *f, void *ret) {
-        enum { HOSTS, GROUP, ALL, MAX_HOSTS };
-        static const struct schema_field fields[] = {
-                [HOSTS] = { "hosts", false, read_hosts, SCHEMA_WHOLE, 0, 0 },
-                [GROUP] = { "group", false, schema_name, MEMBER(group), 1, COMMAND_FLEET_MAX },
-                [ALL] = { "all", false, read_true, SCHEMA_WHOLE, 0, 0 },
-                [MAX_HOSTS] = { "max_hosts", false, schema_int, MEMBER(max_hosts), 1, UINT32_MAX },
-        };
-        static const unsigned int forms[] = {
-                [COMMAND_TO_HOSTS] = 1U << HOSTS,
-                [COMMAND_TO_GROUP] = 1U << GROUP | 1U << MAX_HOSTS,
-                [COMMAND_TO_ALL] = 1U << ALL | 1U << MAX_HOSTS,
-        };
-        enum reason reason = schema_object(v, fields, ELEMENTSOF(fields), ret);
         struct command *c = ret;
-        unsigned int present = 0;
+        struct address a = { 0 };
+        enum reason reason = address_read(v, f, &a);
 
-        (void) f;
-        if (reason != REASON_NONE)
-                return reason;
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
-                if (json_object_get(v, fields[i].name))
-                        present |= 1U << i;
-        for (size_t i = 0; i < ELEMENTSOF(forms); i++)
-                if (present == forms[i]) {
-                        c->to = (enum command_to) i;
-                        return REASON_NONE;
-                }
-        return REASON_SCHEMA;
+        c->to = a.to;
+        c->hosts = a.hosts;
+        c->n_hosts = a.n_hosts;
+        memcpy(c->group, a.group, sizeof(c->group));
+        c->max_hosts = a.max_hosts;
+        c->part = a.part;
+        return reason;
 }
 
 static enum reason read_permits(const json_t *v, const struct schema_field *f, void *ret) {
@@ -157,15 +126,14 @@ static enum reason read_snapshot(const json_t *v, const struct schema_field *f, 
         const char *s = json_string_value(v);
 
         (void) f;
-        (void) ret;
-        return s && strcmp(s, "default") == 0 ? REASON_NONE : REASON_SCHEMA;
+        return s && profile_from_id(s, ret) ? REASON_NONE : REASON_SCHEMA;
 }
 
 static enum reason read_args(const json_t *v, const struct schema_field *f, void *ret) {
         static const struct schema_field fields[] = {
                 { "permitted", false, read_permits, SCHEMA_WHOLE, 0, 0 },
                 { "lease_ms", false, schema_int, MEMBER(lease_ms), 0, COMMAND_INT_MAX },
-                { "snapshot", false, read_snapshot, SCHEMA_WHOLE, 0, 0 },
+                { "snapshot", false, read_snapshot, MEMBER(profile), 0, 0 },
                 { "step", false, schema_bool, MEMBER(step), 0, 0 },
         };
 
@@ -223,33 +191,23 @@ static bool fits_together(const struct command *c) {
                 return false;
         if (c->n_permits > 0 && !verb->isolates)
                 return false;
+        if (c->profile != PROFILE_DEFAULT && !verb->snapshots)
+                return false;
         if (c->step && verb->cls != VERB_CLASS_RELEASE)
                 return false;
         for (size_t i = 0; i < c->n_targets; i++)
-                if ((c->targets[i].cls == TARGET_HOLD) != classes[verb->cls].of_holds)
+                if ((c->targets[i].cls == TARGET_HOLD) != verb_class_is_of_holds(verb->cls))
                         return false;
         return true;
 }
 
 int command_parse(const uint8_t *payload, size_t n, struct command **ret, enum reason *ret_reason) {
-        _cleanup_command_ struct command *c = NULL;
-        _cleanup_json_ json_t *root = NULL;
-        enum reason reason;
-        int r;
+        _cleanup_command_ struct command *c = calloc(1, sizeof(*c));
+        int r = c ? schema_read(payload, n, DSSE_PAYLOAD_MAX, fields, ELEMENTSOF(fields), c, ret_reason) : -ENOMEM;
 
-        r = schema_load(payload, n, DSSE_PAYLOAD_MAX, &root, &reason);
-        if (r < 0)
-                return r;
-        if (reason == REASON_NONE) {
-                c = calloc(1, sizeof(*c));
-                if (!c)
-                        return -ENOMEM;
-                reason = schema_object(root, fields, ELEMENTSOF(fields), c);
-        }
-        if (reason == REASON_NONE && !fits_together(c))
-                reason = REASON_SCHEMA;
-        r = schema_result(reason, ret_reason);
-        if (r == 0 && reason == REASON_NONE)
+        if (r == 0 && *ret_reason == REASON_NONE && !fits_together(c))
+                *ret_reason = REASON_SCHEMA;
+        if (r == 0 && *ret_reason == REASON_NONE)
                 *ret = TAKE_PTR(c);
         return r;
 }
@@ -257,7 +215,7 @@ int command_parse(const uint8_t *payload, size_t n, struct command **ret, enum r
 /* What serialising relies on; command_parse judges the rest of it afterwards. */
 static bool can_serialise(const struct command *c) {
         if ((unsigned int) c->verb >= _VERB_MAX || (unsigned int) c->severity >= _SEVERITY_MAX ||
-            (unsigned int) c->to > COMMAND_TO_ALL)
+            (unsigned int) c->to > COMMAND_TO_ALL || (unsigned int) c->profile >= _PROFILE_MAX)
                 return false;
         if (!schema_is_text(c->fleet, sizeof(c->fleet)) || !schema_is_text(c->group, sizeof(c->group)) ||
             !schema_is_text(c->incident, sizeof(c->incident)) || !schema_is_text(c->reason, sizeof(c->reason)))
@@ -267,27 +225,6 @@ static bool can_serialise(const struct command *c) {
                     !schema_is_text(c->targets[i].name, sizeof(c->targets[i].name)))
                         return false;
         return true;
-}
-
-static json_t *to_to_json(const struct command *c) {
-        _cleanup_json_ json_t *to = json_object(), *hosts = json_array();
-        int r = to && hosts ? 0 : -1;
-
-        for (size_t i = 0; c->to == COMMAND_TO_HOSTS && i < c->n_hosts; i++) {
-                char id[SSHKEY_ID_SIZE];
-
-                sshkey_id_to_str(c->hosts[i], id);
-                r |= json_array_append_new(hosts, json_string(id));
-        }
-        if (c->to == COMMAND_TO_HOSTS)
-                r |= json_object_set(to, "hosts", hosts);
-        else
-                r |= json_object_set_new(to, "max_hosts", json_integer(c->max_hosts));
-        if (c->to == COMMAND_TO_GROUP)
-                r |= json_object_set_new(to, "group", json_string(c->group));
-        if (c->to == COMMAND_TO_ALL)
-                r |= json_object_set_new(to, "all", json_true());
-        return r == 0 ? TAKE_PTR(to) : NULL;
 }
 
 static json_t *targets_to_json(const struct command *c) {
@@ -311,6 +248,8 @@ static json_t *args_to_json(const struct command *c) {
                 r |= json_object_set_new(args, "permitted", permits_to_json(c->permits, c->n_permits));
         if (c->lease_ms != 0)
                 r |= json_object_set_new(args, "lease_ms", json_integer(c->lease_ms));
+        if (c->profile != PROFILE_DEFAULT)
+                r |= json_object_set_new(args, "snapshot", json_string(profile_info(c->profile)->id));
         if (c->step)
                 r |= json_object_set_new(args, "step", json_true());
         return r == 0 ? TAKE_PTR(args) : NULL;
@@ -321,12 +260,14 @@ static json_t *root_to_json(const struct command *c) {
         char id[33];
         int r;
 
+        const struct address to = command_address(c);
+
         command_id_to_str(&c->id, id);
         r = json_object_set_new(root, "v", json_integer(1));
         r |= json_object_set_new(root, "fleet", json_string(c->fleet));
         r |= json_object_set_new(root, "id", json_string(id));
         r |= json_object_set_new(root, "verb", json_string(verb_info(c->verb)->id));
-        r |= json_object_set_new(root, "to", to_to_json(c));
+        r |= json_object_set_new(root, "to", address_to_json(&to));
         r |= json_object_set_new(root, "targets", targets_to_json(c));
         r |= json_object_set_new(root, "args", args_to_json(c));
         r |= json_object_set_new(root, "iat", json_integer(c->iat_ms));

@@ -10,16 +10,17 @@
  *   fleet         name: ^[a-z0-9][a-z0-9._-]*$, at most COMMAND_FLEET_MAX bytes
  *   id            32 lower-case hex digits
  *   verb          an id of VERB_TABLE
- *   to            exactly one of {"hosts":["SHA256:...",...]} (1 to COMMAND_HOSTS_MAX, no two alike),
- *                 {"group":name,"max_hosts":n}, {"all":true,"max_hosts":n}; max_hosts from 1 to 2^32-1
- *   targets       1 to COMMAND_TARGETS_MAX strings as target.h reads them, no two alike; all of class hold for extend
- *                 and release, none of it for the others
- *   args*         {"permitted":[...]* as permit.h reads them, "lease_ms":n*, "snapshot":"default"*, "step":bool*};
+ *   to            as address.h reads it
+ *   targets       1 to COMMAND_TARGETS_MAX strings as target.h reads them, no two alike; all of class hold for extend,
+ *                 release and what is about evidence, none of it for the others
+ *   args*         {"permitted":[...]* as permit.h reads them, "lease_ms":n*, "snapshot":profile*, "step":bool*};
  *                 absent is {}
  *     permitted   only for verbs that isolate; at most COMMAND_PERMITS_MAX
- *     lease_ms    absent or 0: until released. extend: at least 1. snapshot and release: 0
+ *     lease_ms    absent or 0: until released. extend: at least 1. Of all others that stop nothing: 0
+ *     snapshot    an id of PROFILE_TABLE; absent is "default", and so it is for verbs that take no snapshot
  *     step        true only for release; absent is false
- *   iat, exp      ms since 1970; exp is after iat by at most COMMAND_STOP_LIFE_MS, of a release COMMAND_RELEASE_LIFE_MS
+ *   iat, exp      ms since 1970; exp is after iat by at most COMMAND_STOP_LIFE_MS, of what lets go (verb.h)
+ *                 COMMAND_RELEASE_LIFE_MS
  *   severity      P0..P3 or the other vocabulary's word
  *   reason        1 to COMMAND_REASON_MAX bytes of text
  *   incident*     "" or ^[A-Z]{2,8}-[0-9]{8}-[0-9]{3,6}$; absent is ""
@@ -31,18 +32,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/address.h"
 #include "policy/cleanup.h"
 #include "policy/permit.h"
+#include "policy/profile.h"
 #include "policy/reason.h"
 #include "policy/schema.h"
 #include "policy/target.h"
 #include "policy/verb.h"
 
-/* as many fingerprints as one payload has room for; more hosts than that are a group */
-#define COMMAND_HOSTS_MAX    512U
+#define COMMAND_HOSTS_MAX    ADDRESS_HOSTS_MAX
 #define COMMAND_TARGETS_MAX  256U
 #define COMMAND_PERMITS_MAX  64U
-#define COMMAND_FLEET_MAX    63U
+#define COMMAND_FLEET_MAX    ADDRESS_GROUP_MAX
 #define COMMAND_INCIDENT_MAX 63U
 #define COMMAND_REASON_MAX   512U
 /* exp - iat at most: a stop order that waits longer for its host is a surprise, not an emergency */
@@ -54,12 +56,6 @@ struct command_id {
         uint8_t b[16];
 };
 
-enum command_to {
-        COMMAND_TO_HOSTS,
-        COMMAND_TO_GROUP,
-        COMMAND_TO_ALL,
-};
-
 struct command {
         char fleet[COMMAND_FLEET_MAX + 1];
         struct command_id id; /* also the id of the hold that it makes */
@@ -69,11 +65,13 @@ struct command {
         size_t n_hosts;
         char group[COMMAND_FLEET_MAX + 1];
         uint32_t max_hosts;     /* for GROUP and ALL */
+        struct place_part part; /* for GROUP and ALL */
         struct target *targets; /* owned, n_targets >= 1 */
         size_t n_targets;
         struct permit *permits; /* owned, beside those of the host's policy */
         size_t n_permits;
         int64_t lease_ms; /* 0: until released */
+        enum profile profile;
         int64_t iat_ms, exp_ms;
         int64_t seq, root_version; /* 0 when absent */
         enum severity severity;
@@ -85,6 +83,8 @@ struct command {
         bool plan; /* say what would happen; change and record nothing */
 };
 
+/* Whom it is for; hosts are borrowed. */
+struct address command_address(const struct command *c);
 void command_free(struct command *c);
 #define _cleanup_command_ _cleanup_(command_freep)
 void command_freep(struct command **c);

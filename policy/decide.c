@@ -26,10 +26,10 @@ struct judge {
         struct decision d;
 };
 
-/* FAIL-OPEN: the host is not in order; whatever stops, observes or prolongs is done all the same, and says so.
- * FAIL-CLOSED: a release waits until the host is in order. */
+/* FAIL-OPEN: the host is not in order; whatever stops, observes, prolongs or keeps is done all the same, and says so.
+ * FAIL-CLOSED: what lets go waits until the host is in order. */
 static enum reason weigh(struct judge *j, enum reason r) {
-        if (j->cls == VERB_CLASS_RELEASE)
+        if (verb_class_lets_go(j->cls))
                 return r;
 
         j->d.flags |= reason_bit(r);
@@ -49,16 +49,9 @@ static enum reason judge_fleet(struct judge *j) {
 }
 
 static enum reason judge_host(struct judge *j) {
-        if (j->c->to == COMMAND_TO_ALL)
-                return REASON_NONE;
+        const struct address to = command_address(j->c);
 
-        /* FAIL-CLOSED: nothing signed says yet which groups this host is of, so it is of none. */
-        if (j->c->to == COMMAND_TO_HOSTS)
-                for (size_t i = 0; i < j->c->n_hosts; i++)
-                        if (memcmp(j->c->hosts[i], j->f->host, sizeof(j->f->host)) == 0)
-                                return REASON_NONE;
-
-        return REASON_HOST;
+        return address_names(&to, j->f->host, j->f->attributes) ? REASON_NONE : REASON_HOST;
 }
 
 static enum reason judge_replay(struct judge *j) {
@@ -88,7 +81,7 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
                 return (struct fit) { .reason = REASON_ROLE };
         /* FAIL-CLOSED: a rule with a compulsory lease is for what may do no lasting harm. trust_parse() refuses this
          * one already. */
-        if (j->cls == VERB_CLASS_RELEASE && is_automation(rule))
+        if (verb_class_lets_go(j->cls) && is_automation(rule))
                 return (struct fit) { .reason = REASON_ROLE };
         if (have < rule->k)
                 return (struct fit) { .reason = REASON_THRESHOLD, .have = have, .need = rule->k };
@@ -101,6 +94,9 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
                 return (struct fit) { .reason = REASON_LEASE_REQUIRED };
         if (is_automation(rule) && j->c->lease_ms > rule->max_lease_ms)
                 return (struct fit) { .reason = REASON_LEASE_LONG };
+        const struct address to = command_address(j->c);
+        if (rule->max_hosts > 0 && address_breadth(&to) > rule->max_hosts)
+                return (struct fit) { .reason = REASON_TOO_BROAD };
 
         return (struct fit) { .reason = REASON_NONE };
 }
@@ -108,8 +104,8 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
 /* The order in which fit_rule() looks, so that the answer is about the rule that lacks least. */
 static bool is_closer(const struct fit *a, const struct fit *b) {
         static const uint8_t rank[_REASON_MAX] = {
-                [REASON_ROLE] = 1,         [REASON_THRESHOLD] = 2,      [REASON_SEVERITY] = 3,
-                [REASON_TARGET_CLASS] = 4, [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5,
+                [REASON_ROLE] = 1,           [REASON_THRESHOLD] = 2,  [REASON_SEVERITY] = 3,  [REASON_TARGET_CLASS] = 4,
+                [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5, [REASON_TOO_BROAD] = 6,
         };
 
         if (rank[a->reason] != rank[b->reason])
@@ -134,6 +130,7 @@ static enum reason judge_authority(struct judge *j) {
                         j->rule = rule;
         }
 
+        j->d.allowed = j->rule != NULL;
         if (j->rule)
                 return REASON_NONE;
 
@@ -151,7 +148,7 @@ static enum reason judge_root(struct judge *j) {
 
         /* Someone whose key the newer root takes away may be among the signers. That must not undo a hold; it may make
          * one. */
-        if (j->cls == VERB_CLASS_RELEASE && j->c->root_version > j->t->version)
+        if (verb_class_lets_go(j->cls) && j->c->root_version > j->t->version)
                 return REASON_ROOT_STALE;
 
         return REASON_NONE;
@@ -159,7 +156,7 @@ static enum reason judge_root(struct judge *j) {
 
 static enum reason judge_time(struct judge *j) {
         const struct facts *f = j->f;
-        bool release = j->cls == VERB_CLASS_RELEASE;
+        bool release = verb_class_lets_go(j->cls);
         int64_t now = release ? MAX(f->wall_ms, f->floor_ms) : f->clock_synced ? f->wall_ms : f->floor_ms;
 
         if (!f->clock_synced)
@@ -189,7 +186,8 @@ static enum reason judge_room(struct judge *j) {
         bool people = !is_automation(j->rule) && (j->cls == VERB_CLASS_STOP || j->cls == VERB_CLASS_RELEASE);
         size_t need = 1 + (j->cls == VERB_CLASS_RELEASE ? j->c->n_targets : 0) + (people ? 0 : HOLD_SEEN_RESERVE);
 
-        if (hold_set_seen_room(j->f->holds) < need)
+        if (hold_set_seen_room(j->f->holds) < need ||
+            (j->cls == VERB_CLASS_KEEP && shelf_room(j->f->shelf) < j->c->n_targets))
                 return REASON_LIMIT;
         if (j->cls == VERB_CLASS_STOP &&
             (hold_set_count(j->f->holds) >= HOLD_ACTIVE_MAX ||
@@ -236,6 +234,52 @@ static enum reason judge_extend(const struct judge *j) {
         return REASON_NONE;
 }
 
+/* A target of a command that is about evidence; the parser has read it. */
+static struct command_id target_id(const struct judge *j, size_t i) {
+        struct command_id id;
+
+        return command_id_from_str(j->c->targets[i].name, &id) == 0 ? id : (struct command_id) { 0 };
+}
+
+/* An order whose evidence is yet to be sealed counts: what is to be kept is kept from its first moment. */
+static enum reason judge_keep(struct judge *j) {
+        for (size_t i = 0; i < j->c->n_targets; i++) {
+                const struct command_id id = target_id(j, i);
+                const struct shelf_item *item = shelf_find(j->f->shelf, &id);
+                const struct seen *seen = hold_set_seen(j->f->holds, &id);
+
+                if (item ? !item->condemned : seen && !seen_is_tombstone(seen))
+                        return REASON_NONE;
+        }
+        return REASON_NO_SUCH_EVIDENCE;
+}
+
+static enum reason judge_unhold(struct judge *j) {
+        for (size_t i = 0; i < j->c->n_targets; i++) {
+                const struct command_id id = target_id(j, i);
+
+                if (!shelf_is_hold(j->f->shelf, &id))
+                        return REASON_NO_HOLD;
+        }
+        return REASON_NONE;
+}
+
+/* FAIL-CLOSED: all of it or nothing. Nothing in an order says which of its targets matters most. */
+static enum reason judge_delete(struct judge *j) {
+        for (size_t i = 0; i < j->c->n_targets; i++) {
+                const struct command_id id = target_id(j, i);
+                const struct shelf_item *item = shelf_find(j->f->shelf, &id);
+
+                if (shelf_count_holds(j->f->shelf, &id) > 0)
+                        return REASON_LEGAL_HOLD;
+                if (!item || item->condemned)
+                        return REASON_NO_SUCH_EVIDENCE;
+                if (hold_set_find(j->f->holds, &id))
+                        return REASON_STILL_HELD;
+        }
+        return REASON_NONE;
+}
+
 static enum reason judge_holds(struct judge *j) {
         switch (j->cls) {
         case VERB_CLASS_STOP:
@@ -248,6 +292,10 @@ static enum reason judge_holds(struct judge *j) {
                         if (!target_hold(j, &j->c->targets[i]))
                                 note(j, REASON_UNKNOWN_HOLD);
                 return REASON_NONE;
+        case VERB_CLASS_KEEP:
+                return judge_keep(j);
+        case VERB_CLASS_DROP:
+                return j->c->verb == VERB_EVIDENCE_DELETE ? judge_delete(j) : judge_unhold(j);
         case VERB_CLASS_OBSERVE:
                 return REASON_NONE;
         }
@@ -297,10 +345,20 @@ static enum reason judge_local(struct judge *j) {
         return REASON_NONE;
 }
 
+/* Evidence that nobody could open is not taken. That stops no one from stopping something. */
+static enum reason judge_evidence(struct judge *j) {
+        if (!verb_info(j->c->verb)->snapshots || j->t->n_recipients > 0)
+                return REASON_NONE;
+        if (j->cls == VERB_CLASS_OBSERVE)
+                return REASON_NO_RECIPIENT;
+        note(j, REASON_NOT_PRESERVED);
+        return REASON_NONE;
+}
+
 /* The order is part of the protocol: it says which reason is given when there are several. */
 static enum reason (*const judges[])(struct judge *j) = {
-        judge_fleet, judge_host,   judge_replay, judge_authority, judge_root,
-        judge_time,  judge_ledger, judge_room,   judge_holds,     judge_local,
+        judge_fleet,  judge_host, judge_replay, judge_authority, judge_root,     judge_time,
+        judge_ledger, judge_room, judge_holds,  judge_local,     judge_evidence,
 };
 
 void authorised_free(struct authorised *a) {
@@ -342,7 +400,7 @@ static int authorised_new(const struct judge *j, struct authorised **ret) {
         if (r < 0)
                 return r;
 
-        if (j->cls == VERB_CLASS_EXTEND || j->cls == VERB_CLASS_RELEASE) {
+        if (verb_class_is_of_holds(j->cls)) {
                 a->holds = calloc(j->c->n_targets, sizeof(*a->holds));
                 if (!a->holds)
                         return -ENOMEM;

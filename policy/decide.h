@@ -8,8 +8,8 @@
  * proved, carried on by CLOCK_BOOTTIME. What the ledger keeps for it is the floor, never the wall clock, or one day
  * with a wrong clock would be for ever. A stop verb is judged by the clock when the clock is synchronised and by the
  * floor when not, so a wrong clock cannot disarm it; and it is dead in any case when its id may have been forgotten.
- * Observing and extending follow the stop verbs. A release is judged by the later of clock and floor, and not at all
- * while the clock is provably behind. */
+ * Observing, extending and keeping follow the stop verbs. What lets go, of a hold or of evidence, is judged by the
+ * later of clock and floor, and not at all while the clock is provably behind. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +18,7 @@
 #include "policy/hold.h"
 #include "policy/local.h"
 #include "policy/reason.h"
+#include "policy/shelf.h"
 #include "policy/trust.h"
 #include "policy/verify.h"
 
@@ -34,6 +35,8 @@ struct facts {
         bool clock_synced;
         bool ledger_ok;
         const struct hold_set *holds;
+        const struct shelf *shelf;           /* NULL: no evidence is here */
+        const struct attributes *attributes; /* NULL: nothing certifies of which groups this host is */
 };
 
 enum decision_kind {
@@ -46,17 +49,19 @@ struct decision {
         enum decision_kind kind;
         enum reason reason;  /* of a refusal */
         unsigned have, need; /* for THRESHOLD: people who signed and count, people needed */
+        bool allowed;        /* its signers may order it; whether it is done is another question */
         reason_set flags;    /* FLAG and NOTE reasons; of a refusal, those that were found before it */
 };
 
 struct authorised;
 
-/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, ledger, room, holds, local
- * policy.
+/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, ledger, room, holds and
+ * evidence, local policy.
  *
  * Role and threshold: any rule of the verb that is satisfied in full is enough; of several, one without a compulsory
  * lease is taken. When none is, the reason is that of the rule that came closest: ROLE, THRESHOLD, SEVERITY,
- * TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG. Automation is whoever is allowed only by a rule with a compulsory lease.
+ * TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG, TOO_BROAD. Automation is whoever is allowed only by a rule with a
+ * compulsory lease.
  *
  * Returns 0 and fills *ret; *ret_authorised is set and owned by the caller only for DECISION_GO, else untouched.
  * -ENOMEM. *ret_command, when not NULL, gets the parsed command in every case in which it parsed (owned by the caller),
@@ -75,7 +80,8 @@ const char *authorised_role(const struct authorised *a);
 bool authorised_automation(const struct authorised *a);
 /* People whose signatures were valid, as bits of the trust root's people. */
 uint64_t authorised_people(const struct authorised *a);
-/* Hold ids of an EXTEND or RELEASE; those of a release may be unknown here. *ret_n of them. */
+/* The ids that an EXTEND, a RELEASE, or what is about evidence names; those of a release, and some of those to keep,
+ * may be unknown here. *ret_n of them. */
 const struct command_id *authorised_holds(const struct authorised *a, size_t *ret_n);
 
 /* The floor after a message issued at iat_ms was accepted. For releases and trust roots, which a quorum signed: anyone

@@ -34,7 +34,8 @@
         X(TRUST, "application/vnd.freezed.trust.v1+json", DSSE_PAYLOAD_MAX, DSSE_ENVELOPE_MAX)               \
         X(HEAD, "application/vnd.freezed.head.v1+json", DSSE_PAYLOAD_MAX, DSSE_ENVELOPE_MAX)                 \
         X(REPORT, "application/vnd.freezed.report.v1+json", DSSE_HOST_PAYLOAD_MAX, DSSE_HOST_ENVELOPE_MAX)   \
-        X(EVIDENCE, "application/vnd.in-toto+json", DSSE_HOST_PAYLOAD_MAX, DSSE_HOST_ENVELOPE_MAX)
+        X(EVIDENCE, "application/vnd.in-toto+json", DSSE_HOST_PAYLOAD_MAX, DSSE_HOST_ENVELOPE_MAX)           \
+        X(ATTRIBUTES, "application/vnd.freezed.attributes.v1+json", DSSE_PAYLOAD_MAX, DSSE_ENVELOPE_MAX)
 
 enum dsse_type {
 #define X(name, str, payload_max, envelope_max) DSSE_##name,

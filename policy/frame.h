@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "policy/cleanup.h"
+#include "policy/custody.h"
 #include "policy/dsse.h"
 
 #define FRAME_HEADER_SIZE 16U
@@ -30,14 +31,15 @@
 #define FRAME_REPLY_MAX   DSSE_HOST_ENVELOPE_MAX
 #define FRAME_MAX         (FRAME_HEADER_SIZE + DSSE_SIGS_MAX * FRAME_SIG_SIZE + FRAME_REPLY_MAX)
 
-/* X(NAME, payload at least, payload at most, payload a multiple of, sent by the gate) */
+/* X(NAME, payload at least, payload at most, payload a multiple of, sent to the core) */
 #define FRAME_KIND_TABLE(X)                                                                                            \
         X(COMMAND, 1, DSSE_PAYLOAD_MAX, 1, true)          /* a signed command */                                       \
         X(STATUS, 16, 32, 16, true)                       /* nonce (16); then the id of one hold (16), or none: all */ \
         X(HEALTH, 16, 16, 16, true)                       /* nonce */                                                  \
         X(KEYS, 0, FRAME_KEYS_MAX, FRAME_KEY_SIZE, false) /* each: key id (32), public key (32) */                     \
         X(REPLY, 1, FRAME_REPLY_MAX, 1, false)            /* one DSSE envelope as JSON, signed by the host */          \
-        X(REFUSAL, 1, 1, 1, false) /* one byte: enum reason but NONE; the core could not even sign */
+        X(REFUSAL, 1, 1, 1, false) /* one byte: enum reason but NONE; the core could not even sign */                  \
+        X(CUSTODY, CUSTODY_SIZE, CUSTODY_SIZE, 1, true) /* see custody.h; from root itself, the gate sends none */
 
 enum frame_kind {
 #define X(name, lo, hi, step, from_gate) FRAME_##name,

@@ -370,6 +370,16 @@ int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t 
         return 0;
 }
 
+int hold_set_order(struct hold_set *s, const struct command_id *id, uint64_t n) {
+        struct seen *e = seen_find(&s->seen, id);
+
+        if (!e)
+                return -ENOENT;
+
+        e->order = n;
+        return 0;
+}
+
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) {
         struct seen *e = seen_find(&s->seen, id);
 

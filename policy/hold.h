@@ -110,6 +110,8 @@ int64_t hold_lease_gain(const struct hold *h, int64_t lease_ms);
  * -EEXIST when it is there with another, -ENOSPC, -ENOMEM. */
 int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t digest[static 32],
                  int64_t exp_ms) _warn_unused_;
+/* The order is record n of the ledger. -ENOENT. */
+int hold_set_order(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
 /* Its receipt is record n of the ledger. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
 /* Forgets ids as seen.h says, and incidents' budgets SEEN_GRACE_MS after their last order expired by the clock floor,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/local.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "policy/schema.h"
@@ -62,6 +63,9 @@ static const char *const configures[] = {
         "dhcpcd.service",           "dhcpcd@*.service",       "wpa_supplicant*.service",
 };
 
+/* the same: who logged in and what the kernel's audit saw, where the host writes that to files */
+static const char *const default_logs[] = { "/var/log/auth.log*", "/var/log/audit/audit.log*" };
+
 _Static_assert(ELEMENTSOF(default_patterns) <= LOCAL_PATTERNS_MAX, "the defaults fit");
 
 void local_defaults(struct local *ret) {
@@ -69,10 +73,14 @@ void local_defaults(struct local *ret) {
                 .n_patterns = ELEMENTSOF(default_patterns),
                 .n_management = ELEMENTSOF(default_management),
                 .automation_budget_ms = 4LL * 3600 * 1000,
-                .evidence_window_ms = 15LL * 60 * 1000,
-                .evidence_deadline_ms = 60LL * 1000,
-                .evidence_max_bytes = 1LL << 30,
+                .evidence_quota_bytes = 64LL << 30,
+                .evidence_free_bytes = 64LL << 20,
+                .n_logs = ELEMENTSOF(default_logs),
         };
+        for (size_t i = 0; i < _PROFILE_MAX; i++)
+                ret->profiles[i] = profile_info((enum profile) i)->budget;
+        for (size_t i = 0; i < ELEMENTSOF(default_logs); i++)
+                memcpy(ret->logs[i], default_logs[i], strlen(default_logs[i]) + 1);
         for (size_t i = 0; i < ELEMENTSOF(default_patterns); i++)
                 memcpy(ret->patterns[i], default_patterns[i], strlen(default_patterns[i]) + 1);
         for (size_t i = 0; i < ELEMENTSOF(default_management); i++)
@@ -133,14 +141,92 @@ static enum reason read_permitted(const json_t *v, const struct schema_field *f,
         return REASON_NONE;
 }
 
+/* FAIL-CLOSED: an address that is open at every port would be a way out for whoever gets into the relay's cgroup. */
+static enum reason read_brokers(const json_t *v, const struct schema_field *f, void *ret) {
+        _cleanup_free_ struct permit *permits = NULL;
+        struct local *l = ret;
+        size_t n = 0;
+        enum reason reason = permits_from_json(v, LOCAL_BROKERS_MAX, &permits, &n);
+
+        (void) f;
+        for (size_t i = 0; i < n && reason == REASON_NONE; i++)
+                if (permits[i].port == 0 || permits[i].proto != IPPROTO_TCP)
+                        reason = REASON_SCHEMA;
+        if (reason != REASON_NONE)
+                return reason;
+        if (n > 0)
+                memcpy(l->brokers, permits, n * sizeof(*permits));
+        l->n_brokers = n;
+        return REASON_NONE;
+}
+
 #define MEMBER(name) SCHEMA_MEMBER(struct local, name)
+
+static enum reason read_log(const json_t *v, void *ret) {
+        const char *s = json_string_value(v);
+
+        if (!s || !wildcard_path_ok(s))
+                return REASON_SCHEMA;
+        memcpy(ret, s, strlen(s) + 1);
+        return REASON_NONE;
+}
+
+static enum reason read_logs(const json_t *v, const struct schema_field *f, void *ret) {
+        static const struct schema_list list = { WILDCARD_PATH_SIZE, 0, LOCAL_LOGS_MAX, true, read_log };
+        _cleanup_free_ void *logs = NULL;
+        struct local *l = ret;
+        size_t n = 0;
+        enum reason reason = schema_array(v, &list, &logs, &n);
+
+        (void) f;
+        if (reason != REASON_NONE)
+                return reason;
+        memset(l->logs, 0, sizeof(l->logs));
+        if (n > 0)
+                memcpy(l->logs, logs, n * WILDCARD_PATH_SIZE);
+        l->n_logs = n;
+        return REASON_NONE;
+}
+
+#define BUDGET(profile)                                                                                                  \
+        { "window_ms", false, schema_int, MEMBER(profiles[profile].window_ms), 0, SCHEMA_INT_MAX },                      \
+                { "deadline_ms",        false, schema_int, MEMBER(profiles[profile].deadline_ms), LOCAL_DEADLINE_MIN_MS, \
+                  LOCAL_DEADLINE_MAX_MS },                                                                               \
+        {                                                                                                                \
+                "max_bytes", false, schema_int, MEMBER(profiles[profile].max_bytes), 0, SCHEMA_INT_MAX                   \
+        }
+
+static enum reason read_profile_logs(const json_t *v, const struct schema_field *f, void *ret) {
+        static const struct schema_field fields[] = { BUDGET(PROFILE_LOGS) };
+
+        (void) f;
+        return schema_object(v, fields, ELEMENTSOF(fields), ret);
+}
+
+static enum reason read_profile_full(const json_t *v, const struct schema_field *f, void *ret) {
+        static const struct schema_field fields[] = { BUDGET(PROFILE_FULL) };
+
+        (void) f;
+        return schema_object(v, fields, ELEMENTSOF(fields), ret);
+}
+
+static enum reason read_profiles(const json_t *v, const struct schema_field *f, void *ret) {
+        static const struct schema_field fields[] = {
+                { "logs", false, read_profile_logs, SCHEMA_WHOLE, 0, 0 },
+                { "full", false, read_profile_full, SCHEMA_WHOLE, 0, 0 },
+        };
+
+        (void) f;
+        return schema_object(v, fields, ELEMENTSOF(fields), ret);
+}
 
 static enum reason read_evidence(const json_t *v, const struct schema_field *f, void *ret) {
         static const struct schema_field fields[] = {
-                { "window_ms", false, schema_int, MEMBER(evidence_window_ms), 0, SCHEMA_INT_MAX },
-                { "deadline_ms", false, schema_int, MEMBER(evidence_deadline_ms), LOCAL_DEADLINE_MIN_MS,
-                  LOCAL_DEADLINE_MAX_MS },
-                { "max_bytes", false, schema_int, MEMBER(evidence_max_bytes), 0, SCHEMA_INT_MAX },
+                BUDGET(PROFILE_DEFAULT),
+                { "profiles", false, read_profiles, SCHEMA_WHOLE, 0, 0 },
+                { "logs", false, read_logs, SCHEMA_WHOLE, 0, 0 },
+                { "quota_bytes", false, schema_int, MEMBER(evidence_quota_bytes), 0, SCHEMA_INT_MAX },
+                { "free_bytes", false, schema_int, MEMBER(evidence_free_bytes), 0, SCHEMA_INT_MAX },
         };
 
         (void) f;
@@ -151,70 +237,47 @@ static const struct schema_field fields[] = {
         { "v", true, schema_skip, SCHEMA_WHOLE, 0, 0 },
         { "protected", false, read_protected, SCHEMA_WHOLE, 0, 0 },
         { "management", false, read_management, SCHEMA_WHOLE, 0, 0 },
+        { "brokers", false, read_brokers, SCHEMA_WHOLE, 0, 0 },
         { "permitted", false, read_permitted, SCHEMA_WHOLE, 0, 0 },
         { "automation_budget_ms", false, schema_int, MEMBER(automation_budget_ms), 0, SCHEMA_INT_MAX },
         { "evidence", false, read_evidence, SCHEMA_WHOLE, 0, 0 },
 };
 
 int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *ret_reason) {
-        _cleanup_json_ json_t *root = NULL;
-        enum reason reason;
         struct local l;
         int r;
 
-        r = schema_load(json, n, LOCAL_FILE_MAX, &root, &reason);
-        if (r < 0)
-                return r;
         local_defaults(&l);
-        if (reason == REASON_NONE)
-                reason = schema_object(root, fields, ELEMENTSOF(fields), &l);
-        r = schema_result(reason, ret_reason);
-        if (r == 0 && reason == REASON_NONE)
+        r = schema_read(json, n, LOCAL_FILE_MAX, fields, ELEMENTSOF(fields), &l, ret_reason);
+        if (r == 0 && *ret_reason == REASON_NONE)
                 *ret = l;
         return r;
 }
 
-/* fnmatch() would read the backslashes of escaped unit names, and brackets, as its own. Only the last `*` is ever gone
- * back to, so no pattern takes longer than its length times the name's. */
-static bool matches(const char *pattern, const char *name) {
-        const char *star = NULL, *star_name = NULL;
-
-        while (*name) {
-                if (*pattern == '*') {
-                        star = pattern++;
-                        star_name = name;
-                } else if (*pattern == '?' || *pattern == *name) {
-                        pattern++;
-                        name++;
-                } else if (star) {
-                        pattern = star + 1;
-                        name = ++star_name;
-                } else
-                        return false;
-        }
-        return pattern[strspn(pattern, "*")] == '\0';
-}
-
 bool local_protects(const struct local *l, const char *unit) {
         for (size_t i = 0; i < ELEMENTSOF(compiled_in); i++)
-                if (matches(compiled_in[i], unit))
+                if (wildcard_matches(compiled_in[i], unit))
                         return true;
         for (size_t i = 0; i < l->n_patterns; i++)
-                if (matches(l->patterns[i], unit))
+                if (wildcard_matches(l->patterns[i], unit))
                         return true;
         return false;
 }
 
 bool local_answers(const struct local *l, const char *unit) {
         for (size_t i = 0; i < l->n_management; i++)
-                if (matches(l->management[i], unit))
+                if (wildcard_matches(l->management[i], unit))
                         return true;
         return false;
 }
 
+bool local_asks(const char *unit) {
+        return strcmp(unit, "freezed-relay.service") == 0;
+}
+
 bool local_configures(const char *unit) {
         for (size_t i = 0; i < ELEMENTSOF(configures); i++)
-                if (matches(configures[i], unit))
+                if (wildcard_matches(configures[i], unit))
                         return true;
         return false;
 }

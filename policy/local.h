@@ -12,10 +12,19 @@
  *                         `?` for one
  *   management*           as many patterns of units through which people get in: while the whole host is isolated, the
  *                         connections that others made to their sockets live on, and new ones are answered
+ *   brokers*              at most LOCAL_BROKERS_MAX entries as permit.h reads them, each with a port and `tcp`: what
+ *                         freezed-relay.service, and nobody else, may connect to while the whole host is isolated
  *   permitted*            at most COMMAND_PERMITS_MAX entries as permit.h reads them
  *   automation_budget_ms* from 0
- *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*}: from 0, from LOCAL_DEADLINE_MIN_MS to
- *                         LOCAL_DEADLINE_MAX_MS, from 0
+ *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*, "profiles"*, "logs"*, "quota_bytes"*,
+ *                         "free_bytes"*}
+ *     window_ms ...       of the profile `default`: from 0, from LOCAL_DEADLINE_MIN_MS to LOCAL_DEADLINE_MAX_MS, from 0
+ *     profiles            {"logs"*, "full"*}: the same three members for each of the others (profile.h)
+ *     logs                at most LOCAL_LOGS_MAX absolute paths of log files and directories of such, `*` for any run
+ * of characters within one name, `?` for one; no `//`, `.`, `..`, nor a `/` at the end
+ *     quota_bytes         from 0: what all evidence of this host may take together; 0: no bound
+ *     free_bytes          from 0: what a snapshot leaves free of the disk
+ *
  * Integers are at most SCHEMA_INT_MAX where no other limit is named. */
 
 #include <stdbool.h>
@@ -24,10 +33,14 @@
 
 #include "policy/cleanup.h"
 #include "policy/command.h"
+#include "policy/profile.h"
 #include "policy/reason.h"
+#include "policy/wildcard.h"
 
 #define LOCAL_FILE_MAX     (64U * 1024)
 #define LOCAL_PATTERNS_MAX 64U
+#define LOCAL_LOGS_MAX     64U
+#define LOCAL_BROKERS_MAX  16U
 /* a collector that is given less than this has not even listed the processes */
 #define LOCAL_DEADLINE_MIN_MS 1000LL
 /* longer than this is no deadline */
@@ -40,10 +53,14 @@ struct local {
         size_t n_management;
         struct permit permits[COMMAND_PERMITS_MAX]; /* reachable from every isolated target */
         size_t n_permits;
+        struct permit brokers[LOCAL_BROKERS_MAX]; /* reachable from the relay of an isolated host */
+        size_t n_brokers;
         int64_t automation_budget_ms; /* per incident, all automation leases together */
-        int64_t evidence_window_ms;   /* journal before the order */
-        int64_t evidence_deadline_ms; /* the collector is killed after that */
-        int64_t evidence_max_bytes;
+        struct profile_budget profiles[_PROFILE_MAX];
+        char logs[LOCAL_LOGS_MAX][WILDCARD_PATH_SIZE];
+        size_t n_logs;
+        int64_t evidence_quota_bytes; /* 0: no bound */
+        int64_t evidence_free_bytes;
 };
 
 /* The defaults, which are also what an absent file means. */
@@ -56,5 +73,7 @@ int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *r
 bool local_protects(const struct local *l, const char *unit);
 /* True when the unit is one of the policy's management. */
 bool local_answers(const struct local *l, const char *unit);
+/* True when the unit is the one that speaks to the policy's brokers. */
+bool local_asks(const char *unit);
 /* True when the unit is one that gives network interfaces their addresses: it may speak DHCP on an isolated host. */
 bool local_configures(const char *unit);

@@ -56,6 +56,10 @@
         X(NOT_RUNNING, "not-running", REFUSE, 3, "The target exists but has no running process to hold")               \
         X(NO_CGROUP2, "no-cgroup2", REFUSE, 3, "This host has no unified cgroup hierarchy")                            \
         X(LIMIT, "limit", REFUSE, 3, "The host holds as many targets, holds or addresses as it can account for")       \
+        X(NO_RECIPIENT, "no-recipient", REFUSE, 3, "The trust root names nobody to whom evidence could be sealed")     \
+        X(NO_SUCH_EVIDENCE, "no-such-evidence", REFUSE, 3, "This host has no such evidence, or is deleting it")        \
+        X(LEGAL_HOLD, "legal-hold", REFUSE, 3, "The evidence is under a legal hold, which has to be lifted first")     \
+        X(STILL_HELD, "still-held", REFUSE, 3, "What the evidence is of is still held, or still being preserved")      \
         /* the host is not in order */                                                                                 \
         X(CLOCK, "clock-untrusted", FLAG, 3, "The host's clock is provably wrong")                                     \
         X(ROOT_EXPIRED, "root-expired", FLAG, 3, "The trust root has expired")                                         \
@@ -81,6 +85,7 @@
         X(RESTARTABLE, "restartable", GAP, 4, "The service manager could not be kept from starting the target anew")   \
         X(MOVED_OUT, "moved-out", GAP, 4, "A process that was held is in another cgroup")                              \
         X(ELSEWHERE, "elsewhere", GAP, 4, "Processes of the target run outside of what is held")                       \
+        X(NOT_DELETED, "not-deleted", GAP, 4, "Some of the evidence could not be deleted yet; it is tried again")      \
         X(UPLINK, "uplink-open", GAP, 4, "A network interface of the host carries no isolation program")               \
         X(MANAGEMENT, "management-cut", GAP, 4,                                                                        \
           "The management path did not answer, so the isolation of the host was taken back")                           \
@@ -109,11 +114,21 @@
         X(STILL_ISOLATED, "still-isolated", NOTE, 0, "The target runs again and is still cut off from the network")    \
         X(SESSIONS, "sessions-left", NOTE, 0, "Login sessions were left running so that people can still get in")      \
         X(NO_EVIDENCE, "evidence-failed", NOTE, 0, "The snapshot could not be taken")                                  \
+        X(NOT_PRESERVED, "not-preserved", NOTE, 0,                                                                     \
+          "No evidence is taken: the trust root names nobody to whom it could be sealed")                              \
+        X(NO_ROOM, "no-room", NOTE, 0,                                                                                 \
+          "There is no room for more evidence, and none that is sealed is given up for it")                            \
+        X(LITTLE_ROOM, "little-room", NOTE, 0, "There was less room for the evidence than the policy allows it")       \
         X(EVIDENCE_HOLES, "evidence-holes", NOTE, 0, "Some of what the snapshot should hold could not be read")        \
         X(UNKNOWN_HOLD, "unknown-hold", NOTE, 0,                                                                       \
           "The ledger does not know this hold; an order for it will be refused if it comes")                           \
         X(NOT_SEPARABLE, "not-separable", REFUSE, 3, "The process cannot be given a cgroup of its own")                \
-        X(SILENT, "silent", REFUSE, 5, "No answer came in time")
+        X(SILENT, "silent", REFUSE, 5, "No answer came in time")                                                       \
+        /* the fleet */                                                                                                \
+        X(TOO_BROAD, "too-broad", REFUSE, 3, "The order may reach more hosts than the signers' role may")              \
+        X(ATTRIBUTES_STALE, "attributes-stale", REFUSE, 3, "Newer attributes of this host are in force")               \
+        X(HEAD_STALE, "head-stale", NOTE, 0, "This host hears no fresh head of its fleet: orders may be kept from it") \
+        X(WITHHELD, "withheld", NOTE, 0, "The fleet's head names an order for this host that has not come")
 
 enum reason_kind {
         REASON_KIND_REFUSE,

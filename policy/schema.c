@@ -279,3 +279,14 @@ int schema_result(enum reason r, enum reason *ret_reason) {
         *ret_reason = r;
         return 0;
 }
+
+int schema_read(const uint8_t *bytes, size_t n, size_t max, const struct schema_field *fields, size_t n_fields,
+                void *ret, enum reason *ret_reason) {
+        _cleanup_json_ json_t *root = NULL;
+        enum reason reason;
+        int r = schema_load(bytes, n, max, &root, &reason);
+
+        if (r < 0)
+                return r;
+        return schema_result(reason == REASON_NONE ? schema_object(root, fields, n_fields, ret) : reason, ret_reason);
+}

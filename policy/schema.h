@@ -52,6 +52,10 @@ int schema_load(const uint8_t *bytes, size_t n, size_t max, json_t **ret, enum r
 /* Reads an object: unknown members first, then the fields in the table's order. ret may be half filled when the answer
  * is not NONE. */
 enum reason schema_object(const json_t *v, const struct schema_field *fields, size_t n_fields, void *ret);
+/* Both, for whatever is signed or configured as one object: returns 0 and a reason, ret half filled unless NONE, or
+ * -ENOMEM. */
+int schema_read(const uint8_t *bytes, size_t n, size_t max, const struct schema_field *fields, size_t n_fields,
+                void *ret, enum reason *ret_reason) _warn_unused_;
 /* Reads an array into one zeroed allocation, owned by the caller; NULL when it is empty. More than max is LIMIT, fewer
  * than min SCHEMA. */
 enum reason schema_array(const json_t *v, const struct schema_list *l, void **ret, size_t *ret_n);

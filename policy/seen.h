@@ -22,6 +22,7 @@ struct seen {
         uint8_t digest[32]; /* of the signed payload; all zero for a tombstone whose order never came */
         int64_t exp_ms;     /* no command with this id is valid longer */
         uint64_t receipt;   /* ledger record number of the last receipt for it; 0: none yet */
+        uint64_t order;     /* ledger record number of the order; 0: none */
 };
 
 /* Zeroed, it is empty. order is a permutation of the slots of all: the first n are in use and sorted by id, the others

@@ -16,8 +16,8 @@ int trust_role_find(const struct trust *t, const char *name) {
         return -ENOENT;
 }
 
-static uint64_t root_people(const struct trust *t) {
-        int role = trust_role_find(t, TRUST_ROOT_ROLE);
+uint64_t trust_role_people(const struct trust *t, const char *name) {
+        int role = trust_role_find(t, name);
 
         return role < 0 ? 0 : t->roles[role].people;
 }
@@ -47,7 +47,8 @@ static int chain_check(const struct trust *t, const struct dsse *d, enum reason 
         r = dsse_verify(d, keys, t->n_keys, &signed_by, &reason);
         if (r < 0)
                 return r;
-        if (reason == REASON_NONE && __builtin_popcountll(trust_people_of(t, signed_by) & root_people(t)) < t->root_k)
+        if (reason == REASON_NONE &&
+            __builtin_popcountll(trust_people_of(t, signed_by) & trust_role_people(t, TRUST_ROOT_ROLE)) < t->root_k)
                 reason = REASON_TRUST_CHAIN;
         *ret_reason = reason == REASON_UNTRUSTED ? REASON_TRUST_CHAIN : reason;
         return 0;

@@ -6,7 +6,7 @@
  * the thresholds of both N and N+1 (TUF specification 1.0.34, section 5.3), so no single stolen key can change who is
  * trusted.
  *
- * Members of the payload, all of them required (names and text as in command.h):
+ * Members of the payload, required but those with * (names and text as in command.h):
  *   v               1
  *   fleet           name
  *   version         from 1
@@ -16,32 +16,51 @@
  *                   all; every person has a key and no key is named twice. The comment of a key is ignored
  *   roles           {name: [person, ...]}: at most TRUST_ROLES_MAX; "root" is among them; nobody is named twice in one,
  *                   and every one names somebody
- *   rules           at most TRUST_RULES_MAX of {verb, role, k, max_lease_ms, severities, targets}
+ *   rules           at most TRUST_RULES_MAX of {verb, role, k, max_lease_ms, severities, targets, max_hosts*}
  *     verb, role    an id of VERB_TABLE, the name of a role
  *     k             so many different people of the role; from 1 to its size
  *     max_lease_ms  0: a lease is not needed, and none is too long. Else a lease of at most this is compulsory. Always
- *                   0 for snapshot and release, which have no lease
+ *                   0 for what has no lease: all but what stops, and extend
  *     severities    at least one of P0..P3 or the other vocabulary's words, none twice
- *     targets       at least one id of TARGET_TABLE, none twice; exactly ["hold"] for extend and release, no "hold" for
- *                   the others
- * No threshold may be above DSSE_SIGS_MAX: an envelope has no room for more signatures. */
+ *     targets       at least one id of TARGET_TABLE, none twice; exactly ["hold"] for extend, release and what is about
+ *                   evidence, no "hold" for the others
+ *     max_hosts*    from 1 to 2^32-1: an order by it reaches no more hosts; absent: no bound
+ *   recipients*     1 to AGE_RECIPIENTS_MAX public keys of age ("age1..."), no two alike: to whom evidence is sealed.
+ *                   The hosts cannot open it. Absent: none is taken
+ *   retention_ms*   from 1: how long evidence is kept that is sealed under this root; absent: until it is deleted by an
+ *                   order
+ *   witnesses*      1 to TRUST_WITNESSES_MAX keys as in note.h, of the type NOTE_COSIGNATURE, no two alike: who outside
+ *                   the fleet's hosts keeps the heads of their ledgers
+ *
+ * No threshold may be above DSSE_SIGS_MAX: an envelope has no room for more signatures. Rules for verbs that let
+ * evidence go (verb.h) name the role TRUST_CUSTODIAN_ROLE, and nobody of it is in a role that has a rule for anything
+ * but evidence. Nobody of TRUST_REGISTRAR_ROLE or TRUST_HERALD_ROLE is in a role that has a rule for what lets go. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/age.h"
 #include "policy/cleanup.h"
 #include "policy/command.h"
 #include "policy/dsse.h"
+#include "policy/note.h"
 #include "policy/reason.h"
 
-#define TRUST_KEYS_MAX   64U
-#define TRUST_PEOPLE_MAX 64U
-#define TRUST_ROLES_MAX  16U
-#define TRUST_RULES_MAX  64U
-#define TRUST_NAME_MAX   63U
+#define TRUST_KEYS_MAX      64U
+#define TRUST_PEOPLE_MAX    64U
+#define TRUST_ROLES_MAX     16U
+#define TRUST_RULES_MAX     64U
+#define TRUST_NAME_MAX      63U
+#define TRUST_WITNESSES_MAX 8U
 /* the role whose people sign the trust root itself */
 #define TRUST_ROOT_ROLE "root"
+/* the only role that may let evidence go */
+#define TRUST_CUSTODIAN_ROLE "custodian"
+/* each of its people certifies what hosts are (attributes.h) */
+#define TRUST_REGISTRAR_ROLE "registrar"
+/* each of its people says what is being ordered (herald.h); their keys lie on machines */
+#define TRUST_HERALD_ROLE "herald"
 
 struct trust_key {
         struct sshkey key;
@@ -60,6 +79,7 @@ struct trust_rule {
         int64_t max_lease_ms; /* 0: no lease needed and none too long; else a lease of at most this is compulsory */
         uint32_t severities;  /* bit per enum severity */
         uint32_t targets;     /* bit per enum target_class */
+        uint32_t max_hosts;   /* an order by it reaches no more; 0: no bound */
 };
 
 struct trust {
@@ -75,6 +95,11 @@ struct trust {
         size_t n_roles;
         struct trust_rule rules[TRUST_RULES_MAX];
         size_t n_rules;
+        struct age_recipient recipients[AGE_RECIPIENTS_MAX];
+        size_t n_recipients;  /* 0: no evidence is taken */
+        int64_t retention_ms; /* 0: evidence is kept until an order */
+        struct note_key witnesses[TRUST_WITNESSES_MAX];
+        size_t n_witnesses;
 };
 
 void trust_freep(struct trust **t);
@@ -101,5 +126,12 @@ int trust_to_json(const struct trust *t, char **ret) _warn_unused_;
 void trust_keys(const struct trust *t, struct sshkey *ret);
 /* The people behind a set of keys, as bits. */
 uint64_t trust_people_of(const struct trust *t, uint64_t keys);
+/* Who may let evidence go is nobody who may order that of which it is taken: else whoever did wrong with the one could
+ * have what tells of it deleted with the other. */
+bool trust_custodians_stand_apart(const struct trust *t);
+/* Who says which hosts an order is for, or that there is none, is nobody who lets go. */
+bool trust_criers_stand_apart(const struct trust *t);
+/* Its people as bits; 0 when there is no such role. */
+uint64_t trust_role_people(const struct trust *t, const char *name);
 /* The role's index, or -ENOENT. */
 int trust_role_find(const struct trust *t, const char *name) _warn_unused_;

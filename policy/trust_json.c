@@ -181,6 +181,7 @@ static enum reason read_rule(const json_t *v, void *ret) {
                   SCHEMA_INT_MAX },
                 { "severities", true, read_severities, SCHEMA_MEMBER(struct written_rule, rule.severities), 0, 0 },
                 { "targets", true, read_targets, SCHEMA_MEMBER(struct written_rule, rule.targets), 0, 0 },
+                { "max_hosts", false, schema_int, SCHEMA_MEMBER(struct written_rule, rule.max_hosts), 1, UINT32_MAX },
         };
 
         return schema_object(v, fields, ELEMENTSOF(fields), ret);
@@ -188,21 +189,13 @@ static enum reason read_rule(const json_t *v, void *ret) {
 
 /* A rule that could never be met, or would promise what the verb does not have, is a mistake of its writer. */
 static bool rule_fits(const struct trust *t, const struct trust_rule *rule) {
-        static const struct {
-                bool of_holds, has_lease;
-        } classes[] = {
-                [VERB_CLASS_STOP] = { false, true },
-                [VERB_CLASS_OBSERVE] = { false, false },
-                [VERB_CLASS_EXTEND] = { true, true },
-                [VERB_CLASS_RELEASE] = { true, false },
-        };
         enum verb_class cls = verb_info(rule->verb)->cls;
+        bool has_lease = cls == VERB_CLASS_STOP || cls == VERB_CLASS_EXTEND;
         uint32_t hold = UINT32_C(1) << TARGET_HOLD;
 
-        if (rule->k > __builtin_popcountll(t->roles[rule->role].people) ||
-            (rule->max_lease_ms > 0 && !classes[cls].has_lease))
+        if (rule->k > __builtin_popcountll(t->roles[rule->role].people) || (rule->max_lease_ms > 0 && !has_lease))
                 return false;
-        return classes[cls].of_holds ? rule->targets == hold : !(rule->targets & hold);
+        return verb_class_is_of_holds(cls) ? rule->targets == hold : !(rule->targets & hold);
 }
 
 static enum reason read_rules(const json_t *v, const struct schema_field *f, void *ret) {
@@ -226,6 +219,41 @@ static enum reason read_rules(const json_t *v, const struct schema_field *f, voi
         return reason;
 }
 
+static enum reason read_recipients(const json_t *v, const struct schema_field *f, void *ret) {
+        struct trust *t = ret;
+
+        (void) f;
+        if (json_array_size(v) == 0)
+                return REASON_SCHEMA;
+        if (json_array_size(v) > AGE_RECIPIENTS_MAX)
+                return REASON_LIMIT;
+        for (size_t i = 0; i < json_array_size(v); i++) {
+                const char *s = json_string_value(json_array_get(v, i));
+
+                if (!s || age_recipient_from_str(s, &t->recipients[t->n_recipients++]) < 0)
+                        return REASON_SCHEMA;
+        }
+        return schema_has_twins(t->recipients, t->n_recipients, sizeof(t->recipients[0])) ? REASON_SCHEMA : REASON_NONE;
+}
+
+static enum reason read_witnesses(const json_t *v, const struct schema_field *f, void *ret) {
+        struct trust *t = ret;
+
+        (void) f;
+        if (json_array_size(v) == 0)
+                return REASON_SCHEMA;
+        if (json_array_size(v) > TRUST_WITNESSES_MAX)
+                return REASON_LIMIT;
+        for (size_t i = 0; i < json_array_size(v); i++) {
+                const char *s = json_string_value(json_array_get(v, i));
+                struct note_key *k = &t->witnesses[t->n_witnesses++];
+
+                if (!s || note_key_from_str(s, k) < 0 || k->type != NOTE_COSIGNATURE)
+                        return REASON_SCHEMA;
+        }
+        return schema_has_twins(t->witnesses, t->n_witnesses, sizeof(t->witnesses[0])) ? REASON_SCHEMA : REASON_NONE;
+}
+
 #define MEMBER(name) SCHEMA_MEMBER(struct trust, name)
 
 /* In this order: roles name people, rules name roles. */
@@ -239,34 +267,52 @@ static const struct schema_field fields[] = {
         { "people", true, read_people, SCHEMA_WHOLE, 0, 0 },
         { "roles", true, read_roles, SCHEMA_WHOLE, 0, 0 },
         { "rules", true, read_rules, SCHEMA_WHOLE, 0, 0 },
+        { "recipients", false, read_recipients, SCHEMA_WHOLE, 0, 0 },
+        { "retention_ms", false, schema_int, MEMBER(retention_ms), 1, SCHEMA_INT_MAX },
+        { "witnesses", false, read_witnesses, SCHEMA_WHOLE, 0, 0 },
 };
+
+bool trust_custodians_stand_apart(const struct trust *t) {
+        uint64_t custodians = 0, others = 0;
+
+        for (size_t i = 0; i < t->n_rules; i++) {
+                const struct trust_role *role = &t->roles[t->rules[i].role];
+                enum verb_class cls = verb_info(t->rules[i].verb)->cls;
+
+                if (cls == VERB_CLASS_DROP && strcmp(role->name, TRUST_CUSTODIAN_ROLE) != 0)
+                        return false;
+                if (cls == VERB_CLASS_DROP)
+                        custodians |= role->people;
+                else if (cls != VERB_CLASS_KEEP)
+                        others |= role->people;
+        }
+        return (custodians & others) == 0;
+}
+
+bool trust_criers_stand_apart(const struct trust *t) {
+        uint64_t openers = 0;
+
+        for (size_t i = 0; i < t->n_rules; i++)
+                if (verb_class_lets_go(verb_info(t->rules[i].verb)->cls))
+                        openers |= t->roles[t->rules[i].role].people;
+        return (openers & (trust_role_people(t, TRUST_REGISTRAR_ROLE) | trust_role_people(t, TRUST_HERALD_ROLE))) == 0;
+}
 
 /* What no field can tell alone. */
 static bool fits_together(const struct trust *t) {
         int root = trust_role_find(t, TRUST_ROOT_ROLE);
 
-        return t->expires_ms > t->iat_ms && root >= 0 && t->root_k <= __builtin_popcountll(t->roles[root].people);
+        return trust_custodians_stand_apart(t) && trust_criers_stand_apart(t) && t->expires_ms > t->iat_ms &&
+               root >= 0 && t->root_k <= __builtin_popcountll(t->roles[root].people);
 }
 
 int trust_parse(const uint8_t *payload, size_t n, struct trust **ret, enum reason *ret_reason) {
-        _cleanup_trust_ struct trust *t = NULL;
-        _cleanup_json_ json_t *root = NULL;
-        enum reason reason;
-        int r;
+        _cleanup_trust_ struct trust *t = calloc(1, sizeof(*t));
+        int r = t ? schema_read(payload, n, DSSE_PAYLOAD_MAX, fields, ELEMENTSOF(fields), t, ret_reason) : -ENOMEM;
 
-        r = schema_load(payload, n, DSSE_PAYLOAD_MAX, &root, &reason);
-        if (r < 0)
-                return r;
-        if (reason == REASON_NONE) {
-                t = calloc(1, sizeof(*t));
-                if (!t)
-                        return -ENOMEM;
-                reason = schema_object(root, fields, ELEMENTSOF(fields), t);
-        }
-        if (reason == REASON_NONE && !fits_together(t))
-                reason = REASON_SCHEMA;
-        r = schema_result(reason, ret_reason);
-        if (r == 0 && reason == REASON_NONE)
+        if (r == 0 && *ret_reason == REASON_NONE && !fits_together(t))
+                *ret_reason = REASON_SCHEMA;
+        if (r == 0 && *ret_reason == REASON_NONE)
                 *ret = TAKE_PTR(t);
         return r;
 }
@@ -274,7 +320,8 @@ int trust_parse(const uint8_t *payload, size_t n, struct trust **ret, enum reaso
 /* What serialising relies on; trust_parse judges the rest of it afterwards. */
 static bool can_serialise(const struct trust *t) {
         if (t->n_people > TRUST_PEOPLE_MAX || t->n_keys > TRUST_KEYS_MAX || t->n_roles > TRUST_ROLES_MAX ||
-            t->n_rules > TRUST_RULES_MAX || !schema_is_name(t->fleet, sizeof(t->fleet)))
+            t->n_rules > TRUST_RULES_MAX || t->n_recipients > AGE_RECIPIENTS_MAX ||
+            t->n_witnesses > TRUST_WITNESSES_MAX || !schema_is_name(t->fleet, sizeof(t->fleet)))
                 return false;
         for (size_t i = 0; i < t->n_people; i++)
                 if (!schema_is_name(t->people[i], sizeof(t->people[i])))
@@ -364,6 +411,8 @@ static json_t *rule_to_json(const struct trust *t, const struct trust_rule *rule
         r |= json_object_set_new(j, "max_lease_ms", json_integer(rule->max_lease_ms));
         r |= json_object_set_new(j, "severities", bits_to_json(rule->severities, severity_str));
         r |= json_object_set_new(j, "targets", bits_to_json(rule->targets, target_str));
+        if (rule->max_hosts > 0)
+                r |= json_object_set_new(j, "max_hosts", json_integer(rule->max_hosts));
         return r == 0 ? TAKE_PTR(j) : NULL;
 }
 
@@ -374,6 +423,32 @@ static json_t *rules_to_json(const struct trust *t) {
         for (size_t i = 0; i < t->n_rules; i++)
                 r |= json_array_append_new(rules, rule_to_json(t, &t->rules[i]));
         return r == 0 ? TAKE_PTR(rules) : NULL;
+}
+
+static json_t *recipients_to_json(const struct trust *t) {
+        _cleanup_json_ json_t *recipients = json_array();
+        int r = recipients ? 0 : -1;
+
+        for (size_t i = 0; i < t->n_recipients; i++) {
+                char s[AGE_RECIPIENT_SIZE];
+
+                age_recipient_to_str(&t->recipients[i], s);
+                r |= json_array_append_new(recipients, json_string(s));
+        }
+        return r == 0 ? TAKE_PTR(recipients) : NULL;
+}
+
+static json_t *witnesses_to_json(const struct trust *t) {
+        _cleanup_json_ json_t *witnesses = json_array();
+        int r = witnesses ? 0 : -1;
+
+        for (size_t i = 0; i < t->n_witnesses; i++) {
+                char s[NOTE_KEY_SIZE];
+
+                note_key_to_str(&t->witnesses[i], s);
+                r |= json_array_append_new(witnesses, json_string(s));
+        }
+        return r == 0 ? TAKE_PTR(witnesses) : NULL;
 }
 
 static json_t *root_to_json(const struct trust *t) {
@@ -389,6 +464,12 @@ static json_t *root_to_json(const struct trust *t) {
         r |= json_object_set_new(root, "people", people_to_json(t));
         r |= json_object_set_new(root, "roles", roles_to_json(t));
         r |= json_object_set_new(root, "rules", rules_to_json(t));
+        if (t->n_recipients > 0)
+                r |= json_object_set_new(root, "recipients", recipients_to_json(t));
+        if (t->retention_ms != 0)
+                r |= json_object_set_new(root, "retention_ms", json_integer(t->retention_ms));
+        if (t->n_witnesses > 0)
+                r |= json_object_set_new(root, "witnesses", witnesses_to_json(t));
         return r == 0 ? TAKE_PTR(root) : NULL;
 }
 

@@ -43,6 +43,14 @@ static bool equal_nocase(const char *a, const char *b) {
         return lower(*a) == lower(*b);
 }
 
+bool verb_class_is_of_holds(enum verb_class c) {
+        return c != VERB_CLASS_STOP && c != VERB_CLASS_OBSERVE;
+}
+
+bool verb_class_lets_go(enum verb_class c) {
+        return c == VERB_CLASS_RELEASE || c == VERB_CLASS_DROP;
+}
+
 const struct verb_info *verb_info(enum verb v) {
         return &verbs[v];
 }

@@ -13,6 +13,8 @@ enum verb_class {
         VERB_CLASS_OBSERVE, /* changes nothing that runs */
         VERB_CLASS_EXTEND,  /* lengthens a lease; never shortens one */
         VERB_CLASS_RELEASE, /* ends holds: refused whenever anything is in doubt */
+        VERB_CLASS_KEEP,    /* keeps evidence from being deleted */
+        VERB_CLASS_DROP,    /* lets evidence go: refused as a release is, and for custodians alone */
 };
 
 /* X(NAME, "id", class, isolates, freezes, takes a snapshot, "what it does") */
@@ -22,7 +24,10 @@ enum verb_class {
         X(FREEZE, "freeze", STOP, false, true, false, "freeze, leave the network as it is")                  \
         X(SNAPSHOT, "snapshot", OBSERVE, false, false, true, "preserve evidence, change nothing")            \
         X(EXTEND, "extend", EXTEND, false, false, false, "make a hold's lease longer")                       \
-        X(RELEASE, "release", RELEASE, false, false, false, "end holds")
+        X(RELEASE, "release", RELEASE, false, false, false, "end holds")                                     \
+        X(EVIDENCE_HOLD, "evidence-hold", KEEP, false, false, false, "put evidence under legal hold")        \
+        X(EVIDENCE_UNHOLD, "evidence-unhold", DROP, false, false, false, "lift legal holds")                 \
+        X(EVIDENCE_DELETE, "evidence-delete", DROP, false, false, false, "delete evidence, leaving a tombstone")
 
 enum verb {
 #define X(name, ...) VERB_##name,
@@ -71,6 +76,10 @@ enum severity {
                 _SEVERITY_MAX,
 };
 
+/* Its targets are ids, of holds or of evidence, and nothing else. */
+bool verb_class_is_of_holds(enum verb_class c);
+/* It gives up something that is held or kept: FAIL-CLOSED, nothing is let go while anything is in doubt. */
+bool verb_class_lets_go(enum verb_class c);
 /* The row of a verb; v must be of the table. */
 const struct verb_info *verb_info(enum verb v);
 /* True and *ret set when the id is in the table. */

@@ -40,37 +40,56 @@ static int verified_new(const struct dsse *d, uint64_t people, struct verified *
         return 0;
 }
 
-int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret, enum reason *ret_reason) {
+/* Who of t signed d as that type, as bits of its people. */
+static int signers(const struct trust *t, const struct dsse *d, enum dsse_type type, uint64_t *ret_people,
+                   enum reason *ret_reason) {
         struct sshkey keys[TRUST_KEYS_MAX];
         enum reason reason = REASON_NONE;
-        uint64_t by_key;
-        int r;
+        uint64_t by_key = 0;
+        int r = 0;
 
         if (!t)
                 reason = REASON_NO_TRUST;
-        else if (d->type != DSSE_COMMAND)
+        else if (d->type != type)
                 reason = REASON_TYPE;
         else if (d->n_payload > DSSE_PAYLOAD_MAX)
                 reason = REASON_OVERSIZE;
-        if (reason != REASON_NONE) {
-                *ret_reason = reason;
-                return 0;
+        if (reason == REASON_NONE) {
+                trust_keys(t, keys);
+                r = dsse_verify(d, keys, t->n_keys, &by_key, &reason);
         }
-
-        trust_keys(t, keys);
-        r = dsse_verify(d, keys, t->n_keys, &by_key, &reason);
         if (r < 0)
                 return r;
-        if (reason != REASON_NONE) {
-                *ret_reason = reason;
-                return 0;
-        }
+        if (reason == REASON_NONE)
+                *ret_people = trust_people_of(t, by_key);
+        *ret_reason = reason;
+        return 0;
+}
 
-        r = verified_new(d, trust_people_of(t, by_key), ret);
+int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret, enum reason *ret_reason) {
+        enum reason reason;
+        uint64_t people = 0;
+        int r = signers(t, d, DSSE_COMMAND, &people, &reason);
+
+        if (r == 0 && reason == REASON_NONE)
+                r = verified_new(d, people, ret);
         if (r < 0)
                 return r;
+        *ret_reason = reason;
+        return 0;
+}
 
-        *ret_reason = REASON_NONE;
+int verify_by_role(const struct trust *t, const struct dsse *d, enum dsse_type type, const char *role,
+                   enum reason *ret_reason) {
+        enum reason reason;
+        uint64_t people = 0;
+        int r = signers(t, d, type, &people, &reason);
+
+        if (r < 0)
+                return r;
+        if (reason == REASON_NONE && !(people & trust_role_people(t, role)))
+                reason = REASON_ROLE;
+        *ret_reason = reason;
         return 0;
 }
 

@@ -17,6 +17,10 @@ struct verified;
  * untouched, or -ENOMEM. The payload bytes are copied out of d once; nothing later reads the envelope again. */
 int verify_command(const struct trust *t, const struct dsse *d, struct verified **ret,
                    enum reason *ret_reason) _warn_unused_;
+/* At least one person of that role signed exactly these bytes as that type. Only then may the payload be parsed.
+ * Returns 0 and a reason: NONE, ROLE when others of the trust root signed, or as verify_command; or -ENOMEM. */
+int verify_by_role(const struct trust *t, const struct dsse *d, enum dsse_type type, const char *role,
+                   enum reason *ret_reason) _warn_unused_;
 void verified_free(struct verified *v);
 void verified_freep(struct verified **v);
 
