@@ -33,12 +33,32 @@ int index_set_bytes(json_t *object, const char *key, const void *bytes, size_t n
         return json_object_set_new(object, key, text) < 0 ? -ENOMEM : 0;
 }
 
+/* The library leaves DEL as it is, which some terminals act on as well. Within JSON it is always within a string. */
+static char *escape_del(const char *text) {
+        static const char escaped[] = "\\u007f";
+        size_t n = strlen(text) + 2, dels = 0;
+
+        for (const char *p = text; (p = strchr(p, 0x7f)); p++)
+                dels++;
+        char *line = malloc(n + dels * (sizeof(escaped) - 2)), *to = line;
+
+        if (!line)
+                return NULL;
+        for (; *text; text++)
+                if (*text == 0x7f)
+                        to = stpcpy(to, escaped);
+                else
+                        *to++ = *text;
+        (void) stpcpy(to, "\n");
+        return line;
+}
+
 int index_json_line(const json_t *object, char **ret) {
         /* ASCII only: a terminal acts on C1 controls and on text that changes its direction as much as on ESC. */
         _cleanup_free_ char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
-        char *line;
+        char *line = text ? escape_del(text) : NULL;
 
-        if (!text || asprintf(&line, "%s\n", text) < 0)
+        if (!line)
                 return -ENOMEM;
         *ret = line;
         return 0;
@@ -49,7 +69,46 @@ static int add_item(json_t *o, const struct index_item *i) {
                 return -ENOMEM;
         if (i->pid > 0 && json_object_set_new(o, "pid", json_integer(i->pid)) < 0)
                 return -ENOMEM;
+        if (i->not_frozen && json_object_set_new(o, "not_frozen", json_true()) < 0)
+                return -ENOMEM;
         return index_set_bytes(o, "source", i->source, strlen(i->source));
+}
+
+static int add_member(json_t *o, const char *member) {
+        return member && json_object_set_new(o, "member", json_string(member)) < 0 ? -ENOMEM : 0;
+}
+
+static int64_t stamp_us(const struct statx_timestamp *t) {
+        return t->tv_sec * INT64_C(1000000) + t->tv_nsec / 1000;
+}
+
+/* Those of statx(2), times in microseconds; what the file system does not have is not there. */
+static int add_stat(json_t *o, const struct statx *st) {
+        const struct {
+                const char *name;
+                unsigned mask;
+                int64_t value;
+        } members[] = {
+                { "inode", STATX_INO, (int64_t) st->stx_ino },
+                { "mode", STATX_MODE, st->stx_mode },
+                { "nlink", STATX_NLINK, st->stx_nlink },
+                { "uid", STATX_UID, st->stx_uid },
+                { "gid", STATX_GID, st->stx_gid },
+                { "size", STATX_SIZE, (int64_t) st->stx_size },
+                { "atime_us", STATX_ATIME, stamp_us(&st->stx_atime) },
+                { "mtime_us", STATX_MTIME, stamp_us(&st->stx_mtime) },
+                { "ctime_us", STATX_CTIME, stamp_us(&st->stx_ctime) },
+                { "btime_us", STATX_BTIME, stamp_us(&st->stx_btime) },
+        };
+        char dev[32];
+        json_t *s;
+
+        (void) snprintf(dev, sizeof(dev), "%u:%u", st->stx_dev_major, st->stx_dev_minor);
+        s = json_pack("{s:s}", "dev", dev);
+        for (size_t i = 0; s && i < ELEMENTSOF(members); i++)
+                if (st->stx_mask & members[i].mask)
+                        (void) json_object_set_new(s, members[i].name, json_integer(members[i].value));
+        return json_object_set_new(o, "stat", s) < 0 ? -ENOMEM : 0;
 }
 
 int index_object_line(const struct index_item *i, const struct index_object *obj, char **ret) {
@@ -59,7 +118,7 @@ int index_object_line(const struct index_item *i, const struct index_object *obj
         sodium_bin2hex(hex, sizeof(hex), obj->sha256, sizeof(obj->sha256));
         o = json_pack("{s:s, s:I, s:s, s:I, s:I}", "file", obj->file, "bytes", (json_int_t) obj->bytes, "sha256", hex,
                       "started_ms", (json_int_t) obj->started_ms, "ended_ms", (json_int_t) obj->ended_ms);
-        if (!o || add_item(o, i) < 0)
+        if (!o || add_item(o, i) < 0 || add_member(o, obj->member) < 0 || (obj->stat && add_stat(o, obj->stat) < 0))
                 return -ENOMEM;
         return index_json_line(o, ret);
 }
@@ -70,7 +129,7 @@ int index_hole_line(const struct index_item *i, const struct index_hole *h, char
 
         if (!o || json_object_set_new(o, "hole", json_string(name ? name : "errno")) < 0 || add_item(o, i) < 0)
                 return -ENOMEM;
-        if (h->file && json_object_set_new(o, "file", json_string(h->file)) < 0)
+        if (h->file && (json_object_set_new(o, "file", json_string(h->file)) < 0 || add_member(o, h->member) < 0))
                 return -ENOMEM;
         if (h->expected >= 0 && json_object_set_new(o, "expected", json_integer(h->expected)) < 0)
                 return -ENOMEM;

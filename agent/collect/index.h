@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The lines of index.jsonl: what was preserved, and what was not (the hole ledger). Sources and process names are
+/* The lines of the sealed index: what was preserved, and what was not (the hole ledger). Sources and process names are
  * written by the attacker, so a line is plain ASCII whatever they hold: text is escaped, and bytes that are not UTF-8
  * go base64 into a member of the same name with "_b64" after it. Pure: no I/O, no clock. */
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "policy/cleanup.h"
@@ -15,20 +16,23 @@
 struct index_item {
         const char *kind;
         const char *source;
-        pid_t pid; /* 0: belongs to no process */
+        pid_t pid;       /* 0: belongs to no process */
+        bool not_frozen; /* the process was free to change it */
 };
 
 struct index_object {
-        const char *file; /* "data/000001-status" */
+        const char *file;   /* "data/000001-pack.tar.zst.age" */
+        const char *member; /* of the archive in it; NULL: the object is all that is in the file */
         uint64_t bytes;
         uint8_t sha256[32];
         int64_t started_ms, ended_ms; /* wall clock */
+        const struct statx *stat; /* of the file that it is a copy of; NULL: none, or one that the kernel makes up */
 };
 
 struct index_hole {
-        const char *file; /* the object that was cut short; NULL when nothing was kept */
-        int err;          /* errno, positive; 0: read whole, but it changed meanwhile */
-        int64_t expected; /* bytes; negative: not known */
+        const char *file, *member; /* of the object that was cut short; NULL when nothing was kept */
+        int err;                   /* errno, positive; 0: read whole, but it changed meanwhile */
+        int64_t expected;          /* bytes; negative: not known */
         uint64_t got;
         bool changed; /* size, times or inode differed before and after */
 };

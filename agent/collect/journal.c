@@ -9,33 +9,28 @@
 
 #include "agent/collect/export.h"
 #include "agent/collect/guard.h"
+#include "agent/collect/journal_match.h"
+#include "agent/collect/sequence.h"
 
-#define MATCH_MAX 320U
 /* A unit's name and a cursor. */
-#define WHERE_MAX 640U
+#define WHERE_MAX  640U
+#define SOURCE_MAX 320U
 /* How often reading starts again after the last good entry. */
 #define RESTARTS_MAX 4U
+/* Gaps that are listed each by itself. */
+#define GAPS_MAX 64U
 
-/* What journalctl shows for a unit, a disjunction of these: its own messages, its core dumps, what the service manager
- * says about it, what privileged daemons say about it, and for a slice all that runs in it. MESSAGE_ID:
- * systemd-coredump's, from its catalog. */
-struct alternative {
-        const char *fixed[2];
-        const char *field;
+struct query {
+        const char *kind, *source; /* %s: the unit */
+        int (*match)(sd_journal *j, const char *unit);
 };
-
-static const struct alternative alternatives[] = {
-        { { NULL }, "_SYSTEMD_UNIT" },
-        { { "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1", "_UID=0" }, "COREDUMP_UNIT" },
-        { { "_PID=1" }, "UNIT" },
-        { { "_UID=0" }, "OBJECT_SYSTEMD_UNIT" },
-};
-static const struct alternative slice_alternative = { { NULL }, "_SYSTEMD_SLICE" };
 
 struct reader {
         struct store *store;
-        const char *unit;
+        const struct query *query;
+        const char *unit; /* NULL: none */
         const struct journal_window *window;
+        struct sequences *sequences; /* counted instead of the entries; NULL: the entries themselves */
         struct index_item item;
         char where[WHERE_MAX]; /* the entry being read */
         sd_journal *journal;   /* leaked after a SIGBUS: it cannot be trusted to free itself */
@@ -45,31 +40,9 @@ struct reader {
         bool end;
 };
 
-static int add_alternative(sd_journal *j, const struct alternative *a, const char *unit) {
-        char match[MATCH_MAX];
-        int n = snprintf(match, sizeof(match), "%s=%s", a->field, unit);
-        int r = n < 0 || (size_t) n >= sizeof(match) ? -ENAMETOOLONG : sd_journal_add_disjunction(j);
-
-        if (r >= 0)
-                r = sd_journal_add_match(j, match, 0);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(a->fixed) && a->fixed[i]; i++)
-                r = sd_journal_add_match(j, a->fixed[i], 0);
-        return r < 0 ? r : 0;
-}
-
-static bool ends_with(const char *s, const char *end) {
-        size_t n = strlen(s), k = strlen(end);
-        return n >= k && strcmp(s + n - k, end) == 0;
-}
-
-static int add_matches(sd_journal *j, const char *unit) {
-        int r = 0;
-
-        for (size_t i = 0; r == 0 && i < ELEMENTSOF(alternatives); i++)
-                r = add_alternative(j, &alternatives[i], unit);
-        if (r == 0 && ends_with(unit, ".slice"))
-                r = add_alternative(j, &slice_alternative, unit);
-        return r;
+/* Something of the entry at hand is missing. */
+static void miss(struct reader *x, int err, int64_t expected) {
+        store_hole(x->store, &(struct index_item) { .kind = x->item.kind, .source = x->where }, err, expected);
 }
 
 static int start(void *userdata) {
@@ -83,7 +56,12 @@ static int start(void *userdata) {
         /* The default cuts fields at 64 KiB without saying so. */
         r = sd_journal_set_data_threshold(x->journal, EXPORT_FIELD_MAX);
         if (r >= 0)
-                r = add_matches(x->journal, x->unit);
+                r = x->query->match(x->journal, x->unit);
+        /* some slices of a slice are left out */
+        if (r == -E2BIG) {
+                miss(x, r, -1);
+                r = 0;
+        }
         if (r >= 0 && x->cursor)
                 r = sd_journal_seek_cursor(x->journal, x->cursor);
         else if (r >= 0)
@@ -110,11 +88,6 @@ static int put_header(struct reader *x, const char *cursor, uint64_t realtime) {
 static bool is_boot_id(const void *field, size_t n) {
         static const char name[] = "_BOOT_ID=";
         return n >= sizeof(name) - 1 && memcmp(field, name, sizeof(name) - 1) == 0;
-}
-
-/* Something of the entry at hand is missing. */
-static void miss(struct reader *x, int err, int64_t expected) {
-        store_hole(x->store, &(struct index_item) { .kind = x->item.kind, .source = x->where }, err, expected);
 }
 
 static int put_field(struct reader *x, const void *field, size_t n) {
@@ -234,8 +207,8 @@ static int read_entry(void *userdata) {
          * taken as the end. */
         if (realtime < (uint64_t) x->window->since_ms * 1000 || realtime > (uint64_t) x->window->until_ms * 1000 + 999)
                 return 0;
-        (void) snprintf(x->where, sizeof(x->where), "journal of %s, entry %s", x->unit, cursor);
-        r = put_entry(x, cursor, realtime);
+        (void) snprintf(x->where, sizeof(x->where), "%s, entry %s", x->item.source, cursor);
+        r = x->sequences ? sequence_add(x->sequences, cursor, realtime) : put_entry(x, cursor, realtime);
         if (r < 0 && !is_journal_error(r))
                 return r;
         if (r < 0) {
@@ -254,33 +227,102 @@ static int read_entries(struct reader *x) {
         while (r == 0 && !x->end) {
                 export_reset(&x->entry);
                 r = guard_run(read_entry, x);
-                if (r == 0)
-                        r = store_over(x->store) ? -ETIME : store_write(x->store, x->entry.bytes, x->entry.n);
+                if (r == 0 && store_over(x->store))
+                        r = -ETIME;
+                if (r == 0 && !x->sequences)
+                        r = store_write(x->store, x->entry.bytes, x->entry.n);
         }
         return r;
 }
 
-void journal_collect(struct store *s, const char *unit, const struct journal_window *window) {
-        char source[MATCH_MAX];
-        struct reader x = { .store = s, .unit = unit, .window = window };
-        int r;
+/* All of the window, with new starts after what can be got over. Returns why it ended. */
+static int read_journal(struct reader *x) {
+        int r = 0;
 
-        (void) snprintf(source, sizeof(source), "journal of %s", unit);
-        x.item = (struct index_item) { .kind = "journal", .source = source };
-        r = store_begin(s, &x.item);
-        for (unsigned tries = 0; r == 0 && !x.end; tries++) {
-                r = guard_run(start, &x);
+        for (unsigned tries = 0; r == 0 && !x->end; tries++) {
+                r = guard_run(start, x);
                 if (r == 0)
-                        r = read_entries(&x);
+                        r = read_entries(x);
                 if (r != -EFAULT)
-                        sd_journal_close(x.journal);
-                x.journal = NULL;
+                        sd_journal_close(x->journal);
+                x->journal = NULL;
                 if (!is_journal_error(r) || tries == RESTARTS_MAX)
                         continue;
-                store_hole(s, &x.item, r, -1);
+                store_hole(x->store, &x->item, r, -1);
                 r = 0;
         }
+        return r;
+}
+
+static void collect(struct store *s, const struct query *query, const char *unit, const struct journal_window *window) {
+        struct reader x = { .store = s, .query = query, .unit = unit, .window = window };
+        char source[SOURCE_MAX];
+        int r;
+
+        (void) snprintf(source, sizeof(source), query->source, unit);
+        x.item = (struct index_item) { .kind = query->kind, .source = source };
+        (void) snprintf(x.where, sizeof(x.where), "%s", source);
+        r = store_begin(s, &x.item);
+        if (r == 0)
+                r = read_journal(&x);
         store_end(s, r, -1, false);
         export_done(&x.entry);
+        free(x.cursor);
+}
+
+void journal_collect(struct store *s, const char *unit, const struct journal_window *window) {
+        static const struct query query = { "journal", "journal of %s", journal_match_unit };
+        collect(s, &query, unit, window);
+}
+
+void journal_collect_kernel(struct store *s, const struct journal_window *window) {
+        static const struct query query = { "journal-kernel", "journal of the kernel", journal_match_kernel };
+        collect(s, &query, NULL, window);
+}
+
+void journal_collect_host(struct store *s, const struct journal_window *window) {
+        static const struct query query = { "journal-host", "journal of the host", journal_match_all };
+        collect(s, &query, NULL, window);
+}
+
+static void list_gaps(struct store *s, const struct sequence *q) {
+        char source[160];
+        const struct index_item item = { .kind = "journal-sequence", .source = source };
+
+        for (size_t i = 1; i < q->n && i <= GAPS_MAX; i++) {
+                (void) snprintf(source, sizeof(source), "entries %llu to %llu of %s",
+                                (unsigned long long) q->ranges[i - 1].last + 1,
+                                (unsigned long long) q->ranges[i].first - 1, q->id);
+                store_hole(s, &item, -ENODATA, -1);
+        }
+        (void) snprintf(source, sizeof(source), "more entries of %s", q->id);
+        if (q->n > GAPS_MAX + 1)
+                store_hole(s, &item, -ENODATA, -1);
+}
+
+void journal_collect_sequence(struct store *s, const struct journal_window *window) {
+        static const struct query query = { "journal-sequence", "numbers of the journal's entries", journal_match_all };
+        _cleanup_free_ struct sequences *all = calloc(1, sizeof(*all));
+        struct reader x = { .store = s, .query = &query, .window = window, .sequences = all };
+        int r;
+
+        x.item = (struct index_item) { .kind = query.kind, .source = query.source };
+        r = all ? read_journal(&x) : -ENOMEM;
+        if (all)
+                sequence_sort(all);
+        int k = store_begin(s, &x.item);
+
+        for (size_t i = 0; all && k == 0 && i < all->n; i++) {
+                _cleanup_free_ char *line = NULL;
+
+                k = sequence_line(&all->v[i], &line);
+                if (k == 0)
+                        k = store_write(s, line, strlen(line));
+        }
+        store_end(s, r < 0 ? r : k, -1, false);
+        for (size_t i = 0; all && i < all->n; i++)
+                list_gaps(s, &all->v[i]);
+        if (all)
+                sequences_done(all);
         free(x.cursor);
 }

@@ -58,7 +58,7 @@ void manifest_freep(struct manifest **m) {
 }
 
 int manifest_add(struct manifest *m, const char *name, const uint8_t sha256[static 32]) {
-        if (strlen(name) > MANIFEST_NAME_MAX || (m->n > 0 && strcmp(m->entries[m->n - 1].name, name) >= 0))
+        if (strlen(name) > MANIFEST_NAME_MAX)
                 return -EINVAL;
         if (m->n == m->size) {
                 size_t size = m->size ? m->size * 2 : 256;
@@ -76,6 +76,10 @@ int manifest_add(struct manifest *m, const char *name, const uint8_t sha256[stat
         return 0;
 }
 
+static int compare_entries(const void *a, const void *b) {
+        return strcmp(((const struct entry *) a)->name, ((const struct entry *) b)->name);
+}
+
 static size_t print_lines(const struct manifest *m, char *text) {
         char *p = text;
 
@@ -88,17 +92,18 @@ static size_t print_lines(const struct manifest *m, char *text) {
         return (size_t) (p - text);
 }
 
-int manifest_write(const struct manifest *m, const EVP_MD *sha256, uint8_t ret[static 32]) {
+int manifest_write(struct manifest *m, uint8_t ret[static 32]) {
         _cleanup_free_ char *text = malloc(m->n * LINE_MAX_SIZE + 1);
         uint8_t digest[32];
         int r;
 
         if (!text)
                 return -ENOMEM;
+        if (m->n > 0)
+                qsort(m->entries, m->n, sizeof(*m->entries), compare_entries);
         size_t n = print_lines(m, text);
 
-        if (EVP_Digest(text, n, digest, NULL, sha256, NULL) != 1)
-                return -EIO;
+        (void) crypto_hash_sha256(digest, (const uint8_t *) text, n);
         r = io_write_all(m->fd, text, n);
         if (r < 0)
                 return r;

@@ -6,8 +6,6 @@
 
 #include <stdint.h>
 
-#include <openssl/evp.h>
-
 #include "policy/cleanup.h"
 
 struct manifest;
@@ -18,9 +16,9 @@ int manifest_new(int folder, struct manifest **ret) _warn_unused_;
 void manifest_free(struct manifest *m);
 void manifest_freep(struct manifest **m);
 
-/* Names have to come in sorted order, and are at most MANIFEST_NAME_MAX bytes: -EINVAL. -ENOMEM. */
-#define MANIFEST_NAME_MAX 47U
+/* Names are at most MANIFEST_NAME_MAX bytes: -EINVAL. -ENOMEM. */
+#define MANIFEST_NAME_MAX 59U
 int manifest_add(struct manifest *m, const char *name, const uint8_t sha256[static 32]) _warn_unused_;
 /* Writes it durably; it gets its name in the folder only when it is whole. ret is the digest of its bytes. -errno.
  * Blocks on the disk. */
-int manifest_write(const struct manifest *m, const EVP_MD *sha256, uint8_t ret[static 32]) _warn_unused_;
+int manifest_write(struct manifest *m, uint8_t ret[static 32]) _warn_unused_;

@@ -10,14 +10,18 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <cap-ng.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <seccomp.h>
 
 #include "agent/collect/landlock_abi.h"
+#include "agent/collect/pagemap_abi.h"
 #include "agent/util/io.h"
 
 /* Journals of a busy host are thousands of files, and each process under investigation costs two. */
@@ -79,20 +83,17 @@ int sandbox_limit(const struct sandbox_limits *l) {
         return 0;
 }
 
-/* Keeps of the two capabilities what there is; a host in a container may have neither, and then other users' processes
- * become holes. */
-static int keep_capabilities(void) {
-        static const unsigned keep[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
-        bool have[ELEMENTSOF(keep)];
+static int keep_capabilities(const unsigned *keep, size_t n) {
+        bool have[n];
 
         if (capng_get_caps_process() < 0)
                 return -EPERM;
         bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 
-        for (size_t i = 0; i < ELEMENTSOF(keep); i++)
+        for (size_t i = 0; i < n; i++)
                 have[i] = capng_have_capability(CAPNG_PERMITTED, keep[i]);
         capng_clear(CAPNG_SELECT_BOTH);
-        for (size_t i = 0; i < ELEMENTSOF(keep); i++)
+        for (size_t i = 0; i < n; i++)
                 if (have[i] && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]) < 0)
                         return -EPERM;
         return capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
@@ -119,6 +120,7 @@ static const int calls[] = {
         SCMP_SYS(faccessat2),
         SCMP_SYS(linkat),
         SCMP_SYS(ftruncate),
+        SCMP_SYS(fallocate),
         SCMP_SYS(fsync),
         SCMP_SYS(fdatasync),
         SCMP_SYS(syncfs),
@@ -132,6 +134,11 @@ static const int calls[] = {
         SCMP_SYS(rt_sigreturn),
         SCMP_SYS(sigaltstack),
         SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(wait4),
+        SCMP_SYS(kcmp),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
         SCMP_SYS(gettimeofday),
         SCMP_SYS(getpid),
         SCMP_SYS(gettid),
@@ -139,6 +146,8 @@ static const int calls[] = {
         SCMP_SYS(getuid),
         SCMP_SYS(getrandom),
         SCMP_SYS(futex),
+        SCMP_SYS(set_robust_list),
+        SCMP_SYS(rseq),
         SCMP_SYS(exit),
         SCMP_SYS(exit_group),
         /* what only takes more away */
@@ -149,8 +158,22 @@ static const int calls[] = {
         SCMP_SYS(landlock_restrict_self),
 };
 
+/* Looks at a frozen thread's registers, and changes nothing of it. */
+static const unsigned long pagemap_scan = PAGEMAP_SCAN;
+static const unsigned ptrace_requests[] = { PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_GETREGSET, PTRACE_DETACH };
+
+/* Memory is data or code for good, never one and then the other. */
+static int add_data_only(scmp_filter_ctx ctx) {
+        int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+        return r < 0 ? r
+                     : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                                        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
 static int add_rules(scmp_filter_ctx ctx) {
-        const unsigned tmpfile = O_TMPFILE, read_mask = O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+        const unsigned tmpfile = O_TMPFILE, thread = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND;
+        const unsigned read_mask = O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(calls); i++)
@@ -161,16 +184,58 @@ static int add_rules(scmp_filter_ctx ctx) {
         if (r == 0)
                 r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
                                      SCMP_A2(SCMP_CMP_MASKED_EQ, tmpfile | O_CREAT, tmpfile));
-        /* memory is data or code for good, never one and then the other */
         if (r == 0)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, pagemap_scan));
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(ptrace_requests); i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ptrace), 1,
+                                     SCMP_A0(SCMP_CMP_EQ, ptrace_requests[i]));
+        /* threads, not processes; clone3(2) hides its flags from a filter, and libc goes without it where it is not
+         * there */
         if (r == 0)
-                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                                     SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+        return r < 0 ? r : add_data_only(ctx);
+}
+
+/* What a reader of the kernel's tables, libc, libmnl, libbpf and libnftables need. */
+static const int reader_calls[] = {
+        SCMP_SYS(read),          SCMP_SYS(write),        SCMP_SYS(writev),       SCMP_SYS(close),
+        SCMP_SYS(lseek),         SCMP_SYS(fstat),        SCMP_SYS(newfstatat),   SCMP_SYS(fcntl),
+        SCMP_SYS(munmap),        SCMP_SYS(mremap),       SCMP_SYS(madvise),      SCMP_SYS(brk),
+        SCMP_SYS(rt_sigaction),  SCMP_SYS(sigaltstack),  SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getpid),       SCMP_SYS(gettid),
+        SCMP_SYS(geteuid),       SCMP_SYS(getuid),       SCMP_SYS(getrandom),    SCMP_SYS(futex),
+        SCMP_SYS(exit),          SCMP_SYS(exit_group),   SCMP_SYS(bind),         SCMP_SYS(getsockname),
+        SCMP_SYS(setsockopt),    SCMP_SYS(getsockopt),   SCMP_SYS(sendto),       SCMP_SYS(sendmsg),
+        SCMP_SYS(recvfrom),      SCMP_SYS(recvmsg),      SCMP_SYS(select),       SCMP_SYS(pselect6),
+        SCMP_SYS(poll),          SCMP_SYS(ppoll),
+};
+
+/* Of bpf(2) what looks. */
+static const unsigned bpf_commands[] = {
+        BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID,   BPF_LINK_GET_NEXT_ID,   BPF_PROG_GET_FD_BY_ID,
+        BPF_MAP_GET_FD_BY_ID, BPF_LINK_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD, BPF_PROG_QUERY,
+};
+
+static int add_reader_rules(scmp_filter_ctx ctx) {
+        const unsigned read_mask = O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+        int r = add_data_only(ctx);
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(reader_calls); i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, reader_calls[i], 0);
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(bpf_commands); i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_EQ, bpf_commands[i]));
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                                     SCMP_A2(SCMP_CMP_MASKED_EQ, read_mask, O_RDONLY));
         return r;
 }
 
-static int filter_calls(void) {
+static int filter_calls(int (*add)(scmp_filter_ctx ctx)) {
         /* FAIL-CLOSED: a call that is not listed fails; a library that tries one on the side goes on, and what needed
          * it becomes a hole. */
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -178,19 +243,34 @@ static int filter_calls(void) {
 
         if (!ctx)
                 return -ENOMEM;
-        r = add_rules(ctx);
+        r = add(ctx);
         if (r == 0)
                 r = seccomp_load(ctx);
         seccomp_release(ctx);
         return r;
 }
 
-int sandbox_enter(void) {
-        int r = keep_capabilities();
+/* Keeps of the capabilities what there is: a host in a container may have none, and then other users' processes and
+ * mapped files that were deleted become holes. */
+static int confine(const unsigned *keep, size_t n) {
+        int r = keep_capabilities(keep, n);
 
         if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
                 r = -errno;
-        return r < 0 ? r : filter_calls();
+        return r;
+}
+
+int sandbox_enter(void) {
+        static const unsigned keep[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE };
+        int r = confine(keep, ELEMENTSOF(keep));
+
+        return r < 0 ? r : filter_calls(add_rules);
+}
+
+int sandbox_enter_reader(const unsigned *capabilities, size_t n) {
+        int r = confine(capabilities, n);
+
+        return r < 0 ? r : filter_calls(add_reader_rules);
 }
 
 /* What each version of the interface can refuse. Reading is left alone: it is what the collector is for. */
@@ -238,14 +318,17 @@ static int make_ruleset(int *ret, uint64_t *ret_needed) {
 }
 
 /* libcap-ng would ask prctl(2) first, which the filter no longer allows. */
-static int drop_ptrace(void) {
+static int drop_capabilities(void) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+        static const unsigned drop[] = { CAP_SYS_PTRACE, CAP_CHECKPOINT_RESTORE };
 
         if (syscall(SYS_capget, &header, data) < 0)
                 return -errno;
-        data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective &= ~CAP_TO_MASK(CAP_SYS_PTRACE);
-        data[CAP_TO_INDEX(CAP_SYS_PTRACE)].permitted &= ~CAP_TO_MASK(CAP_SYS_PTRACE);
+        for (size_t i = 0; i < ELEMENTSOF(drop); i++) {
+                data[CAP_TO_INDEX(drop[i])].effective &= ~CAP_TO_MASK(drop[i]);
+                data[CAP_TO_INDEX(drop[i])].permitted &= ~CAP_TO_MASK(drop[i]);
+        }
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
@@ -253,7 +336,7 @@ int sandbox_landlock(int folder) {
         struct landlock_path_beneath_attr beneath = { .parent_fd = folder };
         uint64_t needed = 0;
         _cleanup_close_ int ruleset = -EBADF;
-        int r = drop_ptrace();
+        int r = drop_capabilities();
 
         if (r == 0)
                 r = make_ruleset(&ruleset, &needed);

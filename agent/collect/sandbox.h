@@ -9,14 +9,15 @@
  *             mount whose root it is, so ".." leads nowhere. Needs CAP_SYS_ADMIN at that moment; without it the
  *             collector goes on and says so.
  *   enter     capabilities cut to CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (without which /proc of other users says
- *             nothing), no new privileges, and a seccomp filter: no socket, no exec, no new process or thread, no
- *             ptrace, no signal, no mount, no executable memory, no open for writing but an unnamed file that is given
- *             a name later. Without this nothing is read.
- *   landlock  no file made or changed but beneath the folder, no exec, no TCP, and CAP_SYS_PTRACE gone. Landlock also
+ *             nothing) and CAP_CHECKPOINT_RESTORE (mapped files that were deleted), no new privileges, and a seccomp
+ * filter: no socket, no exec, no new process, of ptrace only what reads registers, no signal, no mount, no executable
+ * memory, no open for writing but an unnamed file that is given a name later. Without this nothing is read. landlock no
+ * file made or changed but beneath the folder, no exec, no TCP, and both of /proc's capabilities gone. Landlock also
  *             refuses every ptrace-like look at processes outside (that is most of /proc/PID), so it comes when /proc
  *             is done: before the journal, whose binary format is the largest thing that is parsed here. A kernel
  *             without it: the collector goes on and says so. */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "policy/cleanup.h"
@@ -36,5 +37,10 @@ int sandbox_mounts(int *folder) _warn_unused_;
 int sandbox_limit(const struct sandbox_limits *limits) _warn_unused_;
 /* -errno: the process must not go on. */
 int sandbox_enter(void) _warn_unused_;
-/* -ENOSYS and -EOPNOTSUPP: no Landlock here. Other -errno: it was refused. CAP_SYS_PTRACE is given up in any case. */
+/* For a reader (reader.h), forked before the collector entered its own: n capabilities, no new privileges, and a filter
+ * of its own: netlink is the only address family, of bpf(2) what looks, files for reading only. -errno: it must not go
+ * on. */
+int sandbox_enter_reader(const unsigned *capabilities, size_t n) _warn_unused_;
+/* -ENOSYS and -EOPNOTSUPP: no Landlock here. Other -errno: it was refused. CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE
+ * are given up in any case. */
 int sandbox_landlock(int folder) _warn_unused_;

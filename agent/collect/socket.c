@@ -2,6 +2,7 @@
 
 #include "agent/collect/socket.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -15,15 +16,32 @@
 
 /* Absent: this kernel was built without that protocol, or has it switched off. */
 static const struct source tables[] = {
-        { "net-tcp", "tcp", SOURCE_OPTIONAL },           { "net-tcp6", "tcp6", SOURCE_OPTIONAL },
-        { "net-udp", "udp", SOURCE_OPTIONAL },           { "net-udp6", "udp6", SOURCE_OPTIONAL },
-        { "net-udplite", "udplite", SOURCE_OPTIONAL },   { "net-raw", "raw", SOURCE_OPTIONAL },
-        { "net-raw6", "raw6", SOURCE_OPTIONAL },         { "net-icmp", "icmp", SOURCE_OPTIONAL },
-        { "net-icmp6", "icmp6", SOURCE_OPTIONAL },       { "net-unix", "unix", SOURCE_OPTIONAL },
-        { "net-packet", "packet", SOURCE_OPTIONAL },     { "net-netlink", "netlink", SOURCE_OPTIONAL },
-        { "net-arp", "arp", SOURCE_OPTIONAL },           { "net-route", "route", SOURCE_OPTIONAL },
-        { "net-route6", "ipv6_route", SOURCE_OPTIONAL }, { "net-addresses6", "if_inet6", SOURCE_OPTIONAL },
+        { "net-tcp", "tcp", SOURCE_OPTIONAL },
+        { "net-tcp6", "tcp6", SOURCE_OPTIONAL },
+        { "net-udp", "udp", SOURCE_OPTIONAL },
+        { "net-udp6", "udp6", SOURCE_OPTIONAL },
+        { "net-udplite", "udplite", SOURCE_OPTIONAL },
+        { "net-raw", "raw", SOURCE_OPTIONAL },
+        { "net-raw6", "raw6", SOURCE_OPTIONAL },
+        { "net-icmp", "icmp", SOURCE_OPTIONAL },
+        { "net-icmp6", "icmp6", SOURCE_OPTIONAL },
+        { "net-unix", "unix", SOURCE_OPTIONAL },
+        { "net-packet", "packet", SOURCE_OPTIONAL },
+        { "net-netlink", "netlink", SOURCE_OPTIONAL },
+        { "net-arp", "arp", SOURCE_OPTIONAL },
+        { "net-route", "route", SOURCE_OPTIONAL },
+        { "net-route6", "ipv6_route", SOURCE_OPTIONAL },
+        { "net-addresses6", "if_inet6", SOURCE_OPTIONAL },
         { "net-interfaces", "dev", SOURCE_OPTIONAL },
+        /* who sees packets on their way, and what went wrong with them */
+        { "net-handlers", "ptype", SOURCE_OPTIONAL },
+        { "net-multicast", "igmp", SOURCE_OPTIONAL },
+        { "net-multicast6", "igmp6", SOURCE_OPTIONAL },
+        { "net-snmp", "snmp", SOURCE_OPTIONAL },
+        { "net-snmp6", "snmp6", SOURCE_OPTIONAL },
+        { "net-stat", "netstat", SOURCE_OPTIONAL },
+        { "net-sockstat", "sockstat", SOURCE_OPTIONAL },
+        { "net-protocols", "protocols", SOURCE_OPTIONAL },
 };
 
 /* True the first time that a namespace is seen. */
@@ -39,7 +57,9 @@ static bool is_new(struct socket_seen *seen, const char *name) {
 static void copy_tables(struct store *s, const struct process *p, int task, const char *tid, const char *netns) {
         for (size_t i = 0; i < ELEMENTSOF(tables); i++) {
                 char path[64], source[160];
-                const struct index_item item = { .kind = tables[i].kind, .source = source, .pid = p->pid };
+                const struct index_item item = {
+                        .kind = tables[i].kind, .source = source, .pid = p->pid, .not_frozen = !p->frozen
+                };
 
                 (void) snprintf(path, sizeof(path), "%s/net/%s", tid, tables[i].path);
                 (void) snprintf(source, sizeof(source), "/proc/%d/task/%s %s", (int) p->pid, path, netns);
@@ -50,7 +70,7 @@ static void copy_tables(struct store *s, const struct process *p, int task, cons
 static void look_at_task(struct store *s, const struct process *p, struct socket_seen *seen, int task,
                          const char *tid) {
         char path[64], netns[32], source[96];
-        const struct index_item item = { .kind = "net", .source = source, .pid = p->pid };
+        const struct index_item item = { .kind = "net", .source = source, .pid = p->pid, .not_frozen = !p->frozen };
         ssize_t r;
 
         (void) snprintf(path, sizeof(path), "%s/ns/net", tid);
@@ -75,7 +95,7 @@ static void copy_netns(struct store *s, const struct process *p, struct socket_s
         _cleanup_(numdir_closep) DIR *d = numdir_open(p->dir, "task");
         int r = d ? 0 : -errno;
         char source[64];
-        const struct index_item item = { .kind = "net", .source = source, .pid = p->pid };
+        const struct index_item item = { .kind = "net", .source = source, .pid = p->pid, .not_frozen = !p->frozen };
         size_t n = 0;
 
         (void) snprintf(source, sizeof(source), "/proc/%d/task", (int) p->pid);
@@ -90,10 +110,10 @@ static void copy_netns(struct store *s, const struct process *p, struct socket_s
                 store_hole(s, &item, r, -1);
 }
 
-static int add_fd(struct store *s, const struct process *p, DIR *d, const char *fd) {
+static int add_fd(struct store *s, int infos, DIR *d, const char *fd) {
         _cleanup_json_ json_t *o = json_pack("{s:I}", "fd", (json_int_t) atoi(fd));
         _cleanup_free_ char *line = NULL, *info = NULL;
-        char target[PATH_MAX], path[64];
+        char target[PATH_MAX];
         size_t n = 0;
         int r = o ? 0 : -ENOMEM;
 
@@ -105,8 +125,7 @@ static int add_fd(struct store *s, const struct process *p, DIR *d, const char *
                 r = index_set_bytes(o, "target", target, (size_t) n_target);
         else if (json_object_set_new(o, "target_errno", json_string(strerrorname_np((int) -n_target))) < 0)
                 r = -ENOMEM;
-        (void) snprintf(path, sizeof(path), "fdinfo/%s", fd);
-        int info_r = io_read_file(p->dir, path, FDINFO_MAX, &info, &n);
+        int info_r = infos < 0 ? -ENOENT : io_read_file(infos, fd, FDINFO_MAX, &info, &n);
 
         if (r == 0 && info_r == 0)
                 r = index_set_bytes(o, "info", info, n);
@@ -117,23 +136,42 @@ static int add_fd(struct store *s, const struct process *p, DIR *d, const char *
         return r < 0 ? r : store_write(s, line, strlen(line));
 }
 
-/* One line a descriptor. What one descriptor does not tell is said on its line. */
-static void copy_fds(struct store *s, const struct process *p) {
-        _cleanup_(numdir_closep) DIR *d = numdir_open(p->dir, "fd");
-        int r = d ? 0 : -errno;
-        char source[64];
-        const struct index_item item = { .kind = "fds", .source = source, .pid = p->pid };
+/* One line a descriptor. What one descriptor does not tell is said on its line. path: of the directory below /proc/PID
+ * that has fd and fdinfo, with a slash after it. */
+static void copy_fds(struct store *s, const struct process *p, const char *path) {
+        char fds[64], infos[64], source[96];
+        const struct index_item item = { .kind = "fds", .source = source, .pid = p->pid, .not_frozen = !p->frozen };
         size_t n = 0;
 
-        (void) snprintf(source, sizeof(source), "/proc/%d/fd", (int) p->pid);
+        (void) snprintf(fds, sizeof(fds), "%sfd", path);
+        (void) snprintf(infos, sizeof(infos), "%sfdinfo", path);
+        (void) snprintf(source, sizeof(source), "/proc/%d/%s", (int) p->pid, fds);
+        _cleanup_(numdir_closep) DIR *d = numdir_open(p->dir, fds);
+        int r = d ? 0 : -errno;
+        _cleanup_close_ int info_dir = openat(p->dir, infos, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
         if (r < 0) {
                 store_hole(s, &item, r, -1);
                 return;
         }
         r = store_begin(s, &item);
         for (const char *fd; r == 0 && (fd = numdir_next(d));)
-                r = store_over(s) ? -ETIME : ++n > FDS_MAX ? -EOVERFLOW : add_fd(s, p, d, fd);
+                r = store_over(s) ? -ETIME : ++n > FDS_MAX ? -EOVERFLOW : add_fd(s, info_dir, d, fd);
         store_end(s, r, -1, false);
+}
+
+/* Descriptors belong to threads too: one that wants to hide a file opens it in one thread only. */
+static void copy_all_fds(struct store *s, const struct process *p) {
+        _cleanup_(numdir_closep) DIR *d = numdir_open(p->dir, "task");
+        char path[64];
+        size_t n = 0;
+
+        copy_fds(s, p, "");
+        for (const char *tid; d && n++ < TASKS_MAX && !store_over(s) && (tid = numdir_next(d));)
+                if (atoi(tid) != p->pid && numdir_own_files(p->pid, atoi(tid))) {
+                        (void) snprintf(path, sizeof(path), "task/%.20s/", tid);
+                        copy_fds(s, p, path);
+                }
 }
 
 void socket_collect(struct target_set *t, struct store *s, struct socket_seen *seen) {
@@ -142,5 +180,5 @@ void socket_collect(struct target_set *t, struct store *s, struct socket_seen *s
                         copy_netns(s, &t->processes[i], seen);
         for (size_t i = 0; i < t->n_processes; i++)
                 if (!t->processes[i].done)
-                        copy_fds(s, &t->processes[i]);
+                        copy_all_fds(s, &t->processes[i]);
 }

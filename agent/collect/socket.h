@@ -2,7 +2,7 @@
 #pragma once
 
 /* What goes first when a host is attacked: the kernel's tables of connections, which go on changing while every process
- * is frozen, and which process holds which end. */
+ * is frozen, and which process, or which thread that has descriptors of its own, holds which end. */
 
 #include "agent/collect/target.h"
 

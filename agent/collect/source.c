@@ -86,6 +86,7 @@ void source_copy_fd(struct store *s, const struct index_item *item, int fd) {
                 store_end(s, r < 0 ? r : -errno, -1, false);
                 return;
         }
+        store_stat(s, fd);
         /* Size 0 says nothing on procfs and cgroupfs. */
         bool sized = before.st_size > 0;
         uint64_t max = sized ? MIN((uint64_t) before.st_size, (uint64_t) SOURCE_MAX) : SOURCE_MAX;

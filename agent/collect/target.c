@@ -16,7 +16,8 @@
 #include "agent/util/io.h"
 
 /* Four million ids of seven digits would be more; nothing that large is a service. */
-#define PROCS_MAX (1024U * 1024)
+#define PROCS_MAX  (1024U * 1024)
+#define EVENTS_MAX 4096U
 
 /* What of a cgroup is kept: who is in it, whether it is frozen, what it used. Most belong to controllers that need not
  * be enabled. */
@@ -47,7 +48,10 @@ struct walk {
         struct target_set *set;
         struct store *store;
         void (*visit)(struct walk *w, int dir, const char *path);
-        bool report; /* one of the walks lists what none of them can reach */
+        void (*each)(const char *path, void *userdata);
+        void *userdata;
+        size_t target; /* being walked over */
+        bool report;   /* one of the walks lists what none of them can reach */
         size_t n_cgroups;
         bool found;
 };
@@ -140,11 +144,23 @@ static void walk_all(struct walk *w) {
         for (size_t i = 0; i < w->set->n_targets; i++) {
                 const struct target *g = &w->set->targets[i];
 
+                w->target = i;
                 if (g->dir >= 0)
                         walk_down(w, g->dir, g->path, 0);
                 else
                         miss(w, g->path, g->err);
         }
+}
+
+static bool is_frozen(const struct target *g) {
+        _cleanup_free_ char *events = NULL;
+
+        return g->dir >= 0 && io_read_file(g->dir, "cgroup.events", EVENTS_MAX, &events, NULL) == 0 &&
+               strstr(events, "frozen 1\n");
+}
+
+bool target_is_frozen(const struct target_set *t, const struct process *p) {
+        return is_frozen(&t->targets[p->target]);
 }
 
 static void add_process(pid_t pid, void *userdata) {
@@ -173,6 +189,8 @@ static void add_process(pid_t pid, void *userdata) {
                 .pid = pid,
                 .dir = dir,
                 .stack = stack < 0 ? -errno : stack,
+                .frozen = is_frozen(&t->targets[w->target]),
+                .target = w->target,
         };
         w->found = true;
 }
@@ -196,6 +214,17 @@ bool target_find_processes(struct target_set *t, struct store *s) {
         t->left_out = 0;
         walk_all(&w);
         return w.found;
+}
+
+static void visit_path(struct walk *w, int dir, const char *path) {
+        (void) dir;
+        w->each(path, w->userdata);
+}
+
+void target_each_cgroup(struct target_set *t, void (*found)(const char *path, void *userdata), void *userdata) {
+        struct walk w = { .set = t, .visit = visit_path, .each = found, .userdata = userdata };
+
+        walk_all(&w);
 }
 
 static void visit_files(struct walk *w, int dir, const char *path) {

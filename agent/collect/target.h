@@ -26,6 +26,14 @@ struct process {
         int dir;   /* O_PATH of /proc/PID */
         int stack; /* /proc/PID/stack, opened while that was allowed; negative errno otherwise */
         bool done;
+        bool frozen;   /* as the kernel said of all that the target is, when the process was found */
+        size_t target; /* which it is of */
+};
+
+/* Which tables of mounts are kept already (process.h). */
+struct process_views {
+        uint8_t keys[256][16];
+        size_t n;
 };
 
 struct target_set {
@@ -34,6 +42,7 @@ struct target_set {
         size_t n_targets;
         struct process processes[TARGET_PROCESSES_MAX];
         size_t n_processes;
+        struct process_views views;
         uint64_t left_out; /* processes beyond TARGET_PROCESSES_MAX, of the last look */
 };
 
@@ -46,5 +55,9 @@ void target_set_freep(struct target_set **t);
 /* Looks for processes that are not in the set yet and adds them; true when there were any. What could not be looked
  * into becomes a hole. */
 bool target_find_processes(struct target_set *t, struct store *s);
+/* What the kernel says now of the process's target as a whole. */
+bool target_is_frozen(const struct target_set *t, const struct process *p);
+/* The path of every cgroup, targets and what is below them. */
+void target_each_cgroup(struct target_set *t, void (*found)(const char *path, void *userdata), void *userdata);
 /* The files of each cgroup itself, and holes for the cgroups and processes that could not be reached. */
 void target_collect(struct target_set *t, struct store *s);

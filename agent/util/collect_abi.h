@@ -15,14 +15,18 @@
 #define COLLECT_RESULT_FD 4
 
 #define COLLECT_TARGETS_MAX 256U
+#define COLLECT_LOGS_MAX    64U
 #define COLLECT_OBJECTS_MAX 32768U
 /* lines of the hole ledger; more are counted but not listed */
-#define COLLECT_HOLES_MAX    8192U
-#define COLLECT_INDEX_MAX    (16U * 1024 * 1024)
+#define COLLECT_HOLES_MAX 8192U
+/* of all parts of the sealed index together, opened */
+#define COLLECT_INDEX_MAX (16U * 1024 * 1024)
+/* more than a line for every file that there can be */
+#define COLLECT_PUBLIC_MAX   (16U * 1024 * 1024)
 #define COLLECT_MANIFEST_MAX (4U * 1024 * 1024)
 
 #define COLLECT_DATA     "data"
-#define COLLECT_INDEX    "index.jsonl"
+#define COLLECT_PUBLIC   "public.jsonl"
 #define COLLECT_MANIFEST "manifest-sha256.txt"
 
 /* The collector's exit codes. Anything else, a signal included, is a crash. */
@@ -50,7 +54,7 @@ enum collect_flag {
 #define COLLECT_CUT ((uint32_t) (COLLECT_CUT_TIME | COLLECT_CUT_BYTES | COLLECT_CUT_SPACE | COLLECT_CUT_COUNT))
 
 #define COLLECT_MAGIC   "FZCOLLCT"
-#define COLLECT_VERSION 1U
+#define COLLECT_VERSION 2U
 
 struct collect_wire {
         uint8_t magic[8];
@@ -59,16 +63,18 @@ struct collect_wire {
         uint8_t objects[8];
         uint8_t holes[8];
         uint8_t bytes[8];
+        uint8_t sealed[8];
         uint8_t manifest_sha256[32];
 };
 
-_Static_assert(sizeof(struct collect_wire) == 72, "the result has no padding");
+_Static_assert(sizeof(struct collect_wire) == 80, "the result has no padding");
 
 struct collect_result {
         uint32_t flags;
         uint64_t objects;
         uint64_t holes;
-        uint64_t bytes; /* of the objects, without index and manifest */
+        uint64_t bytes;  /* of the objects as they were read */
+        uint64_t sealed; /* of the files that they are in */
         uint8_t manifest_sha256[32];
 };
 
@@ -91,6 +97,7 @@ static inline void collect_pack(const struct collect_result *r, struct collect_w
         collect_put(ret->objects, sizeof(ret->objects), r->objects);
         collect_put(ret->holes, sizeof(ret->holes), r->holes);
         collect_put(ret->bytes, sizeof(ret->bytes), r->bytes);
+        collect_put(ret->sealed, sizeof(ret->sealed), r->sealed);
         memcpy(ret->manifest_sha256, r->manifest_sha256, sizeof(ret->manifest_sha256));
 }
 
@@ -102,13 +109,14 @@ static inline bool collect_unpack(const struct collect_wire *w, struct collect_r
                 .objects = collect_get(w->objects, sizeof(w->objects)),
                 .holes = collect_get(w->holes, sizeof(w->holes)),
                 .bytes = collect_get(w->bytes, sizeof(w->bytes)),
+                .sealed = collect_get(w->sealed, sizeof(w->sealed)),
         };
         const uint64_t json_max = (UINT64_C(1) << 53) - 1;
 
         if (memcmp(w->magic, COLLECT_MAGIC, sizeof(w->magic)) != 0 ||
             collect_get(w->version, sizeof(w->version)) != COLLECT_VERSION)
                 return false;
-        if (r.objects > COLLECT_OBJECTS_MAX || r.holes > json_max || r.bytes > json_max)
+        if (r.objects > COLLECT_OBJECTS_MAX || r.holes > json_max || r.bytes > json_max || r.sealed > json_max)
                 return false;
         memcpy(r.manifest_sha256, w->manifest_sha256, sizeof(r.manifest_sha256));
         *ret = r;

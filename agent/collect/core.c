@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "agent/collect/core.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/stat.h>
+
+#include "agent/collect/elfcore.h"
+#include "agent/collect/maps.h"
+#include "agent/collect/numdir.h"
+#include "agent/collect/runs.h"
+#include "agent/collect/thread.h"
+#include "agent/util/io.h"
+
+#define MAPS_TEXT_MAX (32U * 1024 * 1024)
+#define CHUNK_SIZE    (256U * 1024)
+#define AUXV_MAX      4096U
+#define STAT_MAX      4096U
+/* Notes of a thread are some 3 KiB. */
+#define THREADS_MAX 2048U
+
+/* One process's memory on its way into the store. */
+struct dump {
+        struct store *store;
+        const struct process *process;
+        struct index_item item;
+        char source[96];
+        int mem, pagemap;
+        int64_t patience_us; /* with threads that do not stop, of all processes */
+        char *maps_text;     /* what maps borrow */
+        struct mapping *maps;
+        size_t n_maps;
+        struct runs runs;
+        struct notes notes;
+        uint64_t miss_start, miss_end; /* what could not be read, until the next page that could */
+        int miss_err;
+        uint8_t chunk[CHUNK_SIZE];
+};
+
+static void miss(struct dump *d, const char *what, int err) {
+        char source[128];
+        struct index_item item = d->item;
+
+        (void) snprintf(source, sizeof(source), "/proc/%d/%s", (int) d->process->pid, what);
+        item.source = source;
+        store_hole(d->store, &item, err, -1);
+}
+
+static void add_threads(struct dump *d) {
+        _cleanup_(numdir_closep) DIR *tasks = numdir_open(d->process->dir, "task");
+        size_t n = 0;
+        int r = tasks ? thread_add_notes(d->process, d->process->pid, &d->patience_us, &d->notes) : -errno;
+
+        if (r < 0)
+                miss(d, "task", r);
+        for (const char *name; tasks && (name = numdir_next(tasks));) {
+                const pid_t tid = (pid_t) atoi(name);
+                char what[32];
+
+                (void) snprintf(what, sizeof(what), "task/%d", (int) tid);
+                if (tid == d->process->pid)
+                        continue;
+                r = store_over(d->store) ? -ETIME : ++n >= THREADS_MAX ? -EOVERFLOW : 0;
+                if (r == 0)
+                        r = thread_add_notes(d->process, tid, &d->patience_us, &d->notes);
+                if (r < 0)
+                        miss(d, what, r);
+                if (r == -ETIME || r == -EOVERFLOW)
+                        return;
+        }
+}
+
+/* The start of the command line; how long the whole is, is for its owner to say, and as a file of its own it is kept
+ * anyway. */
+static size_t read_args(const struct dump *d, char *to, size_t n) {
+        _cleanup_close_ int fd = openat(d->process->dir, "cmdline", O_RDONLY | O_CLOEXEC);
+        ssize_t got = fd < 0 ? -1 : read(fd, to, n);
+
+        return got < 0 ? 0 : (size_t) got;
+}
+
+/* What `info proc` and `file` say of a core. */
+static void add_process_note(struct dump *d) {
+        struct elf_prpsinfo info = { .pr_pid = d->process->pid };
+        _cleanup_free_ char *comm = NULL;
+        char args[sizeof(info.pr_psargs) - 1];
+        size_t n = 0, n_args = read_args(d, args, sizeof(args));
+
+        if (io_read_file(d->process->dir, "comm", STAT_MAX, &comm, &n) == 0 && n > 0)
+                memcpy(info.pr_fname, comm, MIN(n - 1, sizeof(info.pr_fname) - 1));
+        for (size_t i = 0; i < n_args; i++)
+                info.pr_psargs[i] = args[i] ? args[i] : ' ';
+        if (notes_add(&d->notes, "CORE", NT_PRPSINFO, &info, sizeof(info)) < 0)
+                miss(d, "comm", -ENOMEM);
+}
+
+static void add_notes(struct dump *d) {
+        _cleanup_free_ char *auxv = NULL;
+        size_t n = 0;
+        int r;
+
+        if (d->process->frozen)
+                add_threads(d);
+        else
+                miss(d, "task", -EBUSY);
+        add_process_note(d);
+        r = io_read_file(d->process->dir, "auxv", AUXV_MAX, &auxv, &n);
+        if (r == 0)
+                r = notes_add(&d->notes, "CORE", NT_AUXV, auxv, n);
+        if (r < 0)
+                miss(d, "auxv", r);
+        r = notes_add_files(&d->notes, d->maps, d->n_maps);
+        if (r < 0)
+                miss(d, "maps", r);
+}
+
+/* A path says little: /dev is whatever its mount namespace has there, and a device can have a name anywhere. Told by
+ * what the kernel has, because FUSE would ask its daemon. /dev/zero is memory, whatever it is called. */
+static void tell_devices(struct dump *d) {
+        for (size_t i = 0; i < d->n_maps; i++) {
+                struct mapping *m = &d->maps[i];
+                char path[64];
+                struct statx st;
+
+                (void) snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, m->start, m->end);
+                if (m->inode != 0 && statx(d->process->dir, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0)
+                        m->device = S_ISCHR(st.stx_mode) && (st.stx_rdev_major != 1 || st.stx_rdev_minor != 5);
+        }
+}
+
+static int find_memory(struct dump *d) {
+        size_t n = 0;
+        int r = io_read_file(d->process->dir, "maps", MAPS_TEXT_MAX, &d->maps_text, &n);
+
+        if (r == 0)
+                r = maps_parse(d->maps_text, n, &d->maps, &d->n_maps);
+        /* a kernel's thread, or a process that is over, has none */
+        if (r < 0 || d->n_maps == 0)
+                return r;
+        tell_devices(d);
+        d->mem = openat(d->process->dir, "mem", O_RDONLY | O_CLOEXEC);
+        if (d->mem < 0)
+                return -errno;
+        d->pagemap = openat(d->process->dir, "pagemap", O_RDONLY | O_CLOEXEC);
+        if (d->pagemap < 0)
+                return -errno;
+        r = runs_find(d->pagemap, d->maps, d->n_maps, &d->runs);
+        if (r == 0 && d->runs.skipped > 0)
+                miss(d, "pagemap", -EFBIG);
+        if (r == 0)
+                add_notes(d);
+        return r;
+}
+
+static void end_miss(struct dump *d) {
+        char source[128];
+        struct index_item item = d->item;
+
+        if (d->miss_start == d->miss_end)
+                return;
+        (void) snprintf(source, sizeof(source), "/proc/%d/mem %" PRIx64 "-%" PRIx64, (int) d->process->pid,
+                        d->miss_start, d->miss_end);
+        item.source = source;
+        store_hole(d->store, &item, d->miss_err, (int64_t) (d->miss_end - d->miss_start));
+        d->miss_start = d->miss_end = 0;
+}
+
+static void miss_page(struct dump *d, uint64_t page, int err) {
+        if (d->miss_end != page || d->miss_err != err) {
+                end_miss(d);
+                d->miss_start = page;
+                d->miss_err = err;
+        }
+        d->miss_end = page + RUNS_PAGE;
+}
+
+static int read_pages(const struct dump *d, uint64_t at, uint8_t *to, size_t n) {
+        ssize_t got = pread(d->mem, to, n, (off_t) at);
+
+        return got < 0 ? -errno : (size_t) got == n ? 0 : -EIO;
+}
+
+/* Page by page, because one of them cannot be read. */
+static void read_singly(struct dump *d, uint64_t chunk_at, uint64_t start, uint64_t end) {
+        for (uint64_t page = start; page < end; page += RUNS_PAGE) {
+                uint8_t *to = d->chunk + (page - chunk_at);
+                int r = read_pages(d, page, to, RUNS_PAGE);
+
+                if (r < 0) {
+                        memset(to, 0, RUNS_PAGE);
+                        miss_page(d, page, r);
+                }
+        }
+}
+
+/* A chunk of a run that has gaps. */
+struct part {
+        struct dump *dump;
+        uint64_t at;
+};
+
+static int read_part(uint64_t start, uint64_t end, void *userdata) {
+        const struct part *p = userdata;
+
+        if (read_pages(p->dump, start, p->dump->chunk + (start - p->at), end - start) < 0)
+                read_singly(p->dump, p->at, start, end);
+        return 0;
+}
+
+/* Runs that had to become one have pages between them that must not be read. */
+static void read_wanted(struct dump *d, const struct mapping *m, uint64_t at, size_t n) {
+        struct part p = { d, at };
+
+        memset(d->chunk, 0, n);
+        if (runs_each(d->pagemap, maps_content(m), at, at + n, read_part, &p) < 0)
+                read_singly(d, at, at, at + n);
+}
+
+static int dump_run(struct dump *d, const struct run *run) {
+        int r = 0;
+
+        for (uint64_t at = run->start; r == 0 && at < run->end;) {
+                const size_t n = (size_t) MIN(run->end - at, (uint64_t) CHUNK_SIZE);
+
+                if (d->runs.gap > 0)
+                        read_wanted(d, &d->maps[run->map], at, n);
+                else if (read_pages(d, at, d->chunk, n) < 0)
+                        read_singly(d, at, at, at + n);
+                r = store_over(d->store) ? -ETIME : store_write(d->store, d->chunk, n);
+                at += n;
+        }
+        return r;
+}
+
+static void dump_memory(struct dump *d, const struct target_set *t) {
+        _cleanup_free_ uint8_t *head = NULL;
+        size_t n = 0;
+        int r = elfcore_head(d->maps, d->n_maps, &d->runs, &d->notes, &head, &n);
+
+        if (r == 0)
+                r = store_begin(d->store, &d->item);
+        if (r == 0)
+                r = store_write(d->store, head, n);
+        for (size_t i = 0; r == 0 && i < d->runs.n; i++)
+                r = dump_run(d, &d->runs.v[i]);
+        end_miss(d);
+        store_end(d->store, r, (int64_t) (n + d->runs.bytes + d->runs.gap),
+                  d->process->frozen && !target_is_frozen(t, d->process));
+}
+
+static void dump_process(const struct target_set *t, const struct process *p, struct dump *d) {
+        int r;
+
+        (void) snprintf(d->source, sizeof(d->source), "/proc/%d/mem", (int) p->pid);
+        d->process = p;
+        d->item = (struct index_item) { .kind = "core", .source = d->source, .pid = p->pid, .not_frozen = !p->frozen };
+        d->mem = d->pagemap = -EBADF;
+        r = store_over(d->store) ? -ETIME : find_memory(d);
+        if (r < 0)
+                store_hole(d->store, &d->item, r, -1);
+        else if (d->n_maps > 0)
+                dump_memory(d, t);
+        closep(&d->mem);
+        closep(&d->pagemap);
+        runs_done(&d->runs);
+        notes_done(&d->notes);
+        free(TAKE_PTR(d->maps));
+        free(TAKE_PTR(d->maps_text));
+        d->n_maps = 0;
+}
+
+/* Pages in memory; one that cannot be asked comes first and fails first. */
+static unsigned long size_of(const struct process *p) {
+        _cleanup_free_ char *text = NULL;
+        unsigned long total, resident = 0;
+
+        if (io_read_file(p->dir, "statm", STAT_MAX, &text, NULL) < 0 || sscanf(text, "%lu %lu", &total, &resident) < 2)
+                return 0;
+        return resident;
+}
+
+struct sized {
+        const struct process *process;
+        unsigned long size;
+};
+
+static int compare_sizes(const void *a, const void *b) {
+        const unsigned long x = ((const struct sized *) a)->size, y = ((const struct sized *) b)->size;
+        return (x > y) - (x < y);
+}
+
+void core_collect(struct target_set *t, struct store *s) {
+        _cleanup_free_ struct sized *all = calloc(t->n_processes ? t->n_processes : 1, sizeof(*all));
+        _cleanup_free_ struct dump *d = calloc(1, sizeof(*d));
+        static const struct index_item item = { .kind = "core", .source = "memory of the processes" };
+
+        if (!all || !d) {
+                store_hole(s, &item, -ENOMEM, -1);
+                return;
+        }
+        d->store = s;
+        d->patience_us = THREAD_PATIENCE_US;
+        for (size_t i = 0; i < t->n_processes; i++)
+                all[i] = (struct sized) { &t->processes[i], size_of(&t->processes[i]) };
+        qsort(all, t->n_processes, sizeof(*all), compare_sizes);
+        for (size_t i = 0; i < t->n_processes; i++)
+                dump_process(t, all[i].process, d);
+}

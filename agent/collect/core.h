@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The memory of each process as an ELF core, the smallest first: what is sure to fit comes before what may not. Of a
+ * frozen process with the registers of all threads; of one that runs only what it had mapped at the time, marked. Pages
+ * that cannot be read are zeros in the core and a hole each range. */
+
+#include "agent/collect/store.h"
+#include "agent/collect/target.h"
+
+void core_collect(struct target_set *t, struct store *s);
