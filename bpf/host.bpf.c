@@ -71,6 +71,13 @@ static __always_inline int permitted(const struct host_policy *policy, const str
         return 0;
 }
 
+static __always_inline int is_broker(const struct host_policy *policy, const struct remote *r) {
+        for (__u32 i = 0; i < HOST_BROKERS_MAX && i < policy->n_brokers; i++)
+                if (remote_matches(&policy->broker[i], r))
+                        return 1;
+        return 0;
+}
+
 static __always_inline int is_own(const struct host_policy *policy, const struct remote *r) {
         for (__u32 i = 0; i < HOST_OWN_MAX && i < policy->n_own; i++)
                 if (remote_matches(&policy->own[i], r))
@@ -198,6 +205,8 @@ static __always_inline int judge(struct __sk_buff *skb, const struct host_policy
         o = owner_of(skb, policy);
         if (o.may & HOST_ANSWERS && p.remote.proto == IPPROTO_TCP && is_stream(skb))
                 return PASS;
+        if (o.may & HOST_ASKS && is_stream(skb) && is_broker(policy, &p.remote))
+                return PASS;
         if (o.may & HOST_CONFIGURES && (is_dhcp(p.remote.proto, p.local_port, p.remote.port) ||
                                         (p.icmp6_type == 133 && p.hops == HOP_LIMIT_LINK && p.to_link)))
                 return PASS;
@@ -224,9 +233,20 @@ static __always_inline int count_refused(void) {
         return DENY;
 }
 
-/* Where nothing of a packet is known yet. Whoever it is: identity lets answer, not ask. */
+/* One that calls from its unit's own cgroup: nobody makes others below the relay's. */
+static __always_inline int asks(void) {
+        __u64 id = bpf_get_current_cgroup_id();
+        __u32 *unit = bpf_map_lookup_elem(&host_units, &id);
+
+        return unit && *unit & HOST_ASKS;
+}
+
+/* Where nothing of a packet is known yet. Identity lets answer, not ask; but for the relay, which asks the brokers. */
 static __always_inline int judge_call(const struct remote *r) {
         const struct host_policy *policy = policy_get();
+
+        if (policy && r->proto == IPPROTO_TCP && asks() && is_broker(policy, r))
+                return PASS;
 
         /* DHCP's packets are judged by who sends them */
         if (policy && (permitted(policy, r) || is_own(policy, r) || is_dhcp(r->proto, 68, r->port) ||

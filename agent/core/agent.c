@@ -9,10 +9,17 @@
 
 #include "agent/core/attempts.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/certified.h"
 #include "agent/core/cgroup_events.h"
+#include "agent/core/epochkey.h"
 #include "agent/core/fence.h"
 #include "agent/core/fold.h"
+#include "agent/core/head.h"
+#include "agent/core/hearing.h"
 #include "agent/core/hosthold.h"
+#include "agent/core/retain.h"
+#include "agent/core/room.h"
+#include "agent/core/rooted.h"
 #include "agent/core/watch.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
@@ -21,10 +28,6 @@
 #define FILE_MAX (256U * 1024)
 /* free heap beyond this, left by a large answer, goes back to the host */
 #define SPARE_MAX (2U * 1024 * 1024)
-
-bool agent_ledger_ok(const struct agent *a) {
-        return a->ledger && ledger_ok(a->ledger);
-}
 
 struct resolver agent_resolver(const struct agent *a, const struct command_id *hold) {
         return (struct resolver) {
@@ -37,10 +40,24 @@ void agent_tick(struct agent *a) {
         hold_set_forget(a->holds, floor_now(&a->floor));
 }
 
+/* True when there is more to do. */
+static bool prepare_ledger(struct agent *a) {
+        int r = a->ledger ? ledger_prepare(a->ledger) : 0;
+
+        /* a full disk: what is set aside for just this, as soon as what is left of the segment runs out */
+        if (r == -ENOSPC && ledger_room(a->ledger) < LEDGER_SEGMENT_SIZE / 8 &&
+            room_provide(a->config.state, 2ULL * LEDGER_SEGMENT_SIZE))
+                r = 1;
+        if (r == 0)
+                (void) room_reserve(a->config.state);
+        return r == 1;
+}
+
 static int on_idle(sd_event_source *s, void *userdata) {
         struct agent *a = userdata;
-        bool more = a->ledger && ledger_prepare(a->ledger) == 1;
+        bool more = prepare_ledger(a);
 
+        head_write(a);
         (void) isolate_prepare(a->isolate);
         if (mallinfo2().fordblks > SPARE_MAX)
                 (void) malloc_trim(0);
@@ -66,32 +83,6 @@ static void log_file(const char *path, const char *why) {
         log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start"), "%s: %s", path, why);
 }
 
-/* At start, what root put there is the trust root; that it is signed by its own root people guards against a file cut
- * short or pieced together. From then on only a successor that both thresholds signed replaces it. */
-static void load_trust(struct agent *a) {
-        _cleanup_free_ char *text = NULL;
-        struct trust *t = NULL;
-        enum reason reason = REASON_NONE;
-        uint8_t digest[32];
-        size_t n;
-        int r = io_read_file(AT_FDCWD, a->config.trust, FILE_MAX, &text, &n);
-
-        if (r == 0) {
-                (void) crypto_hash_sha256(digest, (const uint8_t *) text, n);
-                if (a->trust && memcmp(digest, a->trust_digest, sizeof(digest)) == 0)
-                        return;
-                r = trust_accept(text, n, a->trust, &t, &reason);
-        }
-        if (r < 0 || reason != REASON_NONE) {
-                log_file(a->config.trust, r < 0 ? strerror(-r) : reason_text(reason));
-                return;
-        }
-        free(a->trust);
-        a->trust = t;
-        memcpy(a->trust_digest, digest, sizeof(digest));
-        floor_raise(&a->floor, t->iat_ms);
-}
-
 static void load_policy(struct agent *a) {
         _cleanup_free_ char *text = NULL;
         enum reason reason = REASON_NONE;
@@ -112,7 +103,9 @@ static void load_policy(struct agent *a) {
 
 void agent_reload(struct agent *a) {
         load_policy(a);
-        load_trust(a);
+        rooted_load(a);
+        certified_load(a);
+        hearing_begin(a);
 }
 
 static int open_ledger(struct agent *a) {
@@ -125,6 +118,8 @@ static int open_ledger(struct agent *a) {
         r = ledger_open(dir, LEDGER_SEGMENT_SIZE, fold_replay, a, &torn, &a->ledger);
         if (torn)
                 log_file(dir, "the last record was cut off by a crash and dropped; it was never acknowledged");
+        if (r == 0)
+                r = head_check(a, dir);
         if (r < 0)
                 /* Stop verbs are carried out all the same and say so; nothing is released. */
                 log_file(dir, strerror(-r));
@@ -153,6 +148,8 @@ static int open_needed(struct agent *a) {
                                  r == -EBADMSG ? "host_key is not 32 bytes that only root can read" : strerror(-r));
         }
         if (r == 0)
+                r = epochkey_new(a->config.socket, &a->epoch);
+        if (r == 0)
                 r = systemd_new(&a->systemd);
         if (r == 0)
                 r = fence_new(a->event, "/etc/systemd/system", "/run/systemd/system", &a->fence);
@@ -171,6 +168,8 @@ static int on_event_done(sd_event_source *s, void *userdata) {
 
         (void) s;
         systemd_rest(a->systemd);
+        if (head_is_due(a))
+                agent_idle_work(a);
         return 0;
 }
 
@@ -200,6 +199,8 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
         r = rest_after_events(a);
         if (r >= 0)
                 r = watch_new(a, &a->watch);
+        if (r >= 0)
+                r = retain_new(a, &a->retain);
         if (r < 0)
                 return r;
         attempts_start(a);
@@ -214,10 +215,13 @@ void agent_free(struct agent *a) {
         a->idle = sd_event_source_disable_unref(a->idle);
         a->rest = sd_event_source_disable_unref(a->rest);
         a->latecomers = sd_event_source_disable_unref(a->latecomers);
+        a->heartbeat = sd_event_source_disable_unref(a->heartbeat);
+        heard_done(&a->heard);
         if (a->holds)
                 attempts_stop(a);
         attempts_free(a->attempts);
         watch_free(a->watch);
+        retain_free(a->retain);
         cgroup_events_free(a->events);
         fence_free(a->fence);
         probe_free(a->probe);
@@ -226,11 +230,16 @@ void agent_free(struct agent *a) {
         hosthold_free(a->hosthold);
         isolate_free(a->isolate);
         held_list_done(&a->held);
+        shelf_done(&a->shelf);
         tried_list_done(&a->tried);
         hold_set_free(a->holds);
+        if (a->ledger)
+                head_write(a);
         ledger_free(a->ledger);
+        epochkey_free(a->epoch);
         hostkey_free(a->key);
         free(a->trust);
+        free(a->attributes);
         free(a->cgroup_root);
         a->event = sd_event_unref(a->event);
         free(a);

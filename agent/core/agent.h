@@ -10,6 +10,7 @@
 
 #include "agent/core/floor.h"
 #include "agent/core/guard.h"
+#include "agent/core/heard.h"
 #include "agent/core/hostkey.h"
 #include "agent/core/isolate.h"
 #include "agent/core/ledger.h"
@@ -20,15 +21,16 @@
 #include "agent/core/tried.h"
 #include "policy/hold.h"
 #include "policy/local.h"
+#include "policy/shelf.h"
 #include "policy/trust.h"
-
-#define AGENT_VERSION "0.1.0"
 
 struct attempts;
 struct fence;
+struct retain;
 struct snapshot;
 struct hosthold;
 struct cgroup_events;
+struct epochkey;
 struct watch;
 
 struct config {
@@ -61,11 +63,20 @@ struct agent {
         sd_event *event;
         struct hostkey *key;
         struct ledger *ledger; /* NULL when it could not even be opened */
+        struct epochkey *epoch;
+        uint64_t checkpoint_n; /* records when a checkpoint was last written, or tried to */
         struct hold_set *holds;
         struct held_list held;
+        struct shelf shelf;
         struct tried_list tried;
-        struct trust *trust;      /* NULL: none that could be accepted */
-        uint8_t trust_digest[32]; /* of its file */
+        struct trust *trust;           /* NULL: none that could be accepted */
+        uint8_t trust_digest[32];      /* of its file */
+        uint8_t trust_payload[32];     /* of its payload */
+        bool trust_taken;              /* it came as an order */
+        struct attributes *attributes; /* NULL: none in force */
+        uint8_t attributes_digest[32]; /* of their payload, or of those that were in force last */
+        uint64_t attributes_record;    /* number of the last one of them; 0: there is none */
+        struct heard heard;
         struct local local;
         const char *policy_state; /* "file", "default"; "broken": what was in force before still is */
         char *cgroup_root;        /* NULL: no unified hierarchy */
@@ -77,10 +88,10 @@ struct agent {
         struct systemd *systemd;
         struct fence *fence;
         struct snapshot *snapshots; /* being taken */
+        struct retain *retain;
         struct watch *watch;
         struct cgroup_events *events; /* NULL: the kernel does not tell of any */
-        sd_event_source *lapse_timer, *idle, *rest, *latecomers;
-        int64_t latecomer_us;   /* CLOCK_MONOTONIC when something was last started on a frozen host; 0: never */
+        sd_event_source *lapse_timer, *idle, *rest, *latecomers, *heartbeat;
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0:
@@ -102,7 +113,10 @@ void agent_freep(struct agent **a);
  * one in force and is logged. */
 void agent_reload(struct agent *a);
 
-bool agent_ledger_ok(const struct agent *a);
+static inline bool agent_ledger_ok(const struct agent *a) {
+        return a->ledger && ledger_ok(a->ledger);
+}
+
 /* hold: see struct resolver. */
 struct resolver agent_resolver(const struct agent *a, const struct command_id *hold);
 /* Has the next set of programs loaded and the ledger's next segment made as soon as nothing else is to be done. */

@@ -73,6 +73,26 @@ static void drain(struct agent *a) {
                 (void) ring_buffer__consume(a->attempts->ring);
 }
 
+/* Unless it is awake before that anyway. */
+static void wake_by(struct attempts *t, int64_t due_ms) {
+        uint64_t next = UINT64_MAX;
+        int enabled = SD_EVENT_OFF;
+
+        (void) sd_event_source_get_enabled(t->timer, &enabled);
+        (void) sd_event_source_get_time(t->timer, &next);
+        if (due_ms == INT64_MAX || (enabled != SD_EVENT_OFF && next <= (uint64_t) due_ms * 1000))
+                return;
+        (void) sd_event_source_set_time(t->timer, (uint64_t) due_ms * 1000);
+        (void) sd_event_source_set_enabled(t->timer, SD_EVENT_ONESHOT);
+}
+
+/* Who shows or ends a hold has emptied the ring, which then wakes nobody for what was in it. */
+static void drain_early(struct agent *a) {
+        drain(a);
+        if (a->attempts)
+                wake_by(a->attempts, clock_boot_ms() + REST_MS);
+}
+
 /* CLOCK_BOOTTIME of the next record that is due; INT64_MAX when nothing waits for one. */
 static int64_t write_due(struct agent *a) {
         const int64_t now = clock_boot_ms();
@@ -89,20 +109,13 @@ static int64_t write_due(struct agent *a) {
         return next;
 }
 
-static void wake_at(struct attempts *t, int64_t due_ms) {
-        if (due_ms == INT64_MAX)
-                return;
-        (void) sd_event_source_set_time(t->timer, (uint64_t) due_ms * 1000);
-        (void) sd_event_source_set_enabled(t->timer, SD_EVENT_ONESHOT);
-}
-
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         struct agent *a = userdata;
 
         (void) s;
         (void) usec;
         drain(a);
-        wake_at(a->attempts, write_due(a));
+        wake_by(a->attempts, write_due(a));
         (void) sd_event_source_set_enabled(a->attempts->io, SD_EVENT_ON);
         return 0;
 }
@@ -114,7 +127,7 @@ static int on_ring(sd_event_source *s, int fd, uint32_t events, void *userdata) 
         (void) events;
         drain(a);
         (void) sd_event_source_set_enabled(s, SD_EVENT_OFF);
-        wake_at(a->attempts, clock_boot_ms() + REST_MS);
+        wake_by(a->attempts, clock_boot_ms() + REST_MS);
         return 0;
 }
 
@@ -155,7 +168,7 @@ void attempts_start(struct agent *a) {
 void attempts_settle(struct agent *a, const struct command_id *hold) {
         struct tried_hold *t;
 
-        drain(a);
+        drain_early(a);
         t = tried_list_find(&a->tried, hold);
         if (t && t->tried.changed)
                 write_down(a, t);
@@ -177,7 +190,7 @@ void attempts_stop(struct agent *a) {
 json_t *attempts_to_json(struct agent *a, const struct command_id *hold) {
         const struct tried_hold *t;
 
-        drain(a);
+        drain_early(a);
         t = tried_list_find(&a->tried, hold);
         return t ? tried_to_json(&t->tried, false) : NULL;
 }

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "agent/core/epochkey.h"
 #include "agent/util/clock.h"
 #include "policy/decide.h"
 
@@ -47,10 +48,44 @@ static int fold_extend(struct agent *a, const struct command *c) {
         return 0;
 }
 
+static int keep_item(struct agent *a, const struct command_id *item, const struct command *c) {
+        return shelf_hold(&a->shelf, &c->id, item);
+}
+
+static int lift_hold(struct agent *a, const struct command_id *hold, const struct command *c) {
+        (void) c;
+        shelf_lift(&a->shelf, hold);
+        return 0;
+}
+
+static int condemn_item(struct agent *a, const struct command_id *item, const struct command *c) {
+        return shelf_condemn(&a->shelf, item, &c->id);
+}
+
+static int fold_evidence(struct agent *a, const struct command *c) {
+        static int (*const folds[_VERB_MAX])(struct agent * a, const struct command_id *id, const struct command *c) = {
+                [VERB_EVIDENCE_HOLD] = keep_item,
+                [VERB_EVIDENCE_UNHOLD] = lift_hold,
+                [VERB_EVIDENCE_DELETE] = condemn_item,
+        };
+        int r = folds[c->verb] ? shelf_expect(&a->shelf, &c->id) : 0;
+
+        for (size_t i = 0; r == 0 && folds[c->verb] && i < c->n_targets; i++) {
+                struct command_id id;
+
+                r = command_id_from_str(c->targets[i].name, &id);
+                if (r == 0)
+                        r = folds[c->verb](a, &id, c);
+        }
+        return r;
+}
+
 int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation,
-               int64_t wall_ms, struct sites *sites) {
+               int64_t wall_ms, uint64_t n, struct sites *sites) {
         int r = hold_set_see(a->holds, &c->id, digest, c->exp_ms);
 
+        if (r == 0)
+                r = hold_set_order(a->holds, &c->id, n);
         if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_STOP) {
                 r = hold_set_begin(a->holds, c, automation, wall_ms);
                 if (r == 0)
@@ -59,20 +94,26 @@ int fold_order(struct agent *a, const struct command *c, const uint8_t digest[st
                 r = fold_release(a, c);
         } else if (r == 0 && c->verb == VERB_EXTEND) {
                 r = fold_extend(a, c);
+        } else if (r == 0) {
+                r = fold_evidence(a, c);
         }
         sites_done(sites);
         return r;
 }
 
-int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n) {
+int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t floor_ms) {
         int first = o->settle ? hold_set_settle(a->holds, o->id, o->state, o->reasons) : 0;
 
         for (size_t i = 0; i < o->n_ended; i++) {
                 int r = hold_set_end(a->holds, &o->ended[i]);
 
                 held_remove(&a->held, &o->ended[i]);
+                shelf_begin(&a->shelf, &o->ended[i], floor_ms);
                 first = first < 0 ? first : r;
         }
+        /* what cannot be deleted yet is tried until it is, and then there is more to say */
+        if (!(o->reasons & reason_bit(REASON_NOT_DELETED)))
+                shelf_answered(&a->shelf, o->id);
         if (n > 0) {
                 int r = hold_set_receipt(a->holds, o->id, n);
 
@@ -85,7 +126,7 @@ int fold_lapse(struct agent *a, const struct command_id *hold) {
         return hold_set_release(a->holds, hold, NULL);
 }
 
-static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms) {
+static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms, uint64_t n) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_command_ struct command *c = NULL;
         _cleanup_(sites_done) struct sites sites = { 0 };
@@ -107,7 +148,7 @@ static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms) {
         if (r < 0)
                 return r;
         (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
-        return fold_order(a, c, digest, json_is_true(json_object_get(body, "automation")), wall_ms, &sites);
+        return fold_order(a, c, digest, json_is_true(json_object_get(body, "automation")), wall_ms, n, &sites);
 }
 
 static reason_set reasons_from_json(const json_t *array) {
@@ -124,7 +165,7 @@ static reason_set reasons_from_json(const json_t *array) {
         return set;
 }
 
-static int replay_outcome(struct agent *a, const json_t *body, uint64_t n) {
+static int replay_outcome(struct agent *a, const json_t *body, uint64_t n, int64_t floor_ms) {
         const json_t *list = json_object_get(body, "ended");
         const json_t *state = json_object_get(body, "state");
         const char *id_text = json_string_value(json_object_get(body, "id"));
@@ -147,7 +188,7 @@ static int replay_outcome(struct agent *a, const json_t *body, uint64_t n) {
                 if (!text || command_id_from_str(text, &ended[o.n_ended++]) < 0)
                         return -EBADMSG;
         }
-        return fold_outcome(a, &o, n);
+        return fold_outcome(a, &o, n, floor_ms);
 }
 
 static int replay_lapse(struct agent *a, const json_t *body) {
@@ -173,6 +214,32 @@ static int replay_sites(struct agent *a, const json_t *body) {
         return r < 0 ? r : held_put(&a->held, &hold, &sites);
 }
 
+static int replay_evidence(struct agent *a, const json_t *body, int64_t floor_ms) {
+        const char *text = NULL;
+        json_int_t keep_ms = 0, sealed = 0;
+        struct shelf_item item = { .sealed_ms = floor_ms };
+
+        if (json_unpack((json_t *) body, "{ss sI sI}", "id", &text, "keep_ms", &keep_ms, "sealed", &sealed) < 0 ||
+            command_id_from_str(text, &item.id) < 0 || keep_ms < 0 || sealed < 0)
+                return -EBADMSG;
+        item.keep_ms = keep_ms;
+        item.bytes = (uint64_t) sealed;
+        return shelf_put(&a->shelf, &item);
+}
+
+/* Of a record that only names what it is about. */
+static int replay_end_of_evidence(struct agent *a, const json_t *body, bool gone) {
+        const char *text = json_string_value(json_object_get(body, "id"));
+        struct command_id id;
+
+        if (!text || command_id_from_str(text, &id) < 0)
+                return -EBADMSG;
+        if (!gone)
+                return shelf_condemn(&a->shelf, &id, NULL);
+        shelf_remove(&a->shelf, &id);
+        return 0;
+}
+
 /* What a hold that is over tried is in the ledger and nowhere else. */
 static int replay_attempts(struct agent *a, const json_t *body, int64_t boot_ms) {
         const char *text = json_string_value(json_object_get(body, "id"));
@@ -188,6 +255,15 @@ static int replay_attempts(struct agent *a, const json_t *body, int64_t boot_ms)
                 return -ENOMEM;
         tried_hold_written(t, a->same_boot ? boot_ms : 0);
         return tried_restore(&t->tried, body);
+}
+
+static int replay_hearing(struct agent *a, const json_t *body) {
+        const char *state = json_string_value(json_object_get(body, "state"));
+
+        if (!state || (strcmp(state, "fresh") != 0 && strcmp(state, "stale") != 0))
+                return -EBADMSG;
+        a->heard.recorded = state[0] == 'f' ? HEARD_FRESH : HEARD_STALE;
+        return 0;
 }
 
 /* The floor goes on with CLOCK_BOOTTIME while it is the same boot; time that passed while the host was off is not
@@ -219,17 +295,31 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         if (hold_set_seen_room(a->holds) <= COMMAND_TARGETS_MAX)
                 hold_set_forget(a->holds, floor_now(&a->floor));
         if (strcmp(kind, "order") == 0)
-                r = replay_order(a, body, wall_ms);
+                r = replay_order(a, body, wall_ms, n);
         else if (strcmp(kind, "outcome") == 0)
-                r = replay_outcome(a, body, n);
+                r = replay_outcome(a, body, n, floor_ms);
         else if (strcmp(kind, "lapse") == 0)
                 r = replay_lapse(a, body);
         else if (strcmp(kind, "sites") == 0)
                 r = replay_sites(a, body);
         else if (strcmp(kind, "attempts") == 0)
                 r = replay_attempts(a, body, boot_ms);
+        else if (strcmp(kind, "epoch") == 0)
+                r = epochkey_replay(a->epoch, body, boot);
+        else if (strcmp(kind, "head") == 0)
+                r = replay_hearing(a, body);
+        else if (strcmp(kind, "attributes") == 0) {
+                a->attributes_record = n;
+                r = 0;
+        } else if (strcmp(kind, "evidence") == 0)
+                r = replay_evidence(a, body, floor_ms);
+        else if (strcmp(kind, "expiry") == 0 || strcmp(kind, "deleted") == 0)
+                r = replay_end_of_evidence(a, body, kind[0] == 'd');
         else
-                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 ? 0 : -EBADMSG;
+                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 || strcmp(kind, "custody") == 0 ||
+                                    strcmp(kind, "trust") == 0
+                            ? 0
+                            : -EBADMSG;
         /* A hold that was made while the ledger could take no order has an outcome and no beginning. */
         return r == -ENOENT || r == -EPROTO || r == -EEXIST ? 0 : r;
 }

@@ -9,6 +9,8 @@
 
 #include "bpf/host.skel.h"
 
+_Static_assert(HOST_BROKERS_MAX == LOCAL_BROKERS_MAX, "every broker of a policy fits");
+
 /* Packets are judged both ways, and connect(2) is refused at once. What else a call could do shows in packets, but for
  * an option that leads past every place where they are looked at. */
 static const bool used[_ISOLATE_HOOK_MAX] = {
@@ -86,6 +88,9 @@ int hostset_load(const struct management *m, uint32_t mark, const struct permit 
         policy->n_own = (uint32_t) m->n_own;
         for (size_t k = 0; k < n_a + n_b; k++)
                 isolate_fill_permit(k < n_a ? &a[k] : &b[k - n_a], &policy->permit[k]);
+        policy->n_brokers = (uint32_t) m->n_brokers;
+        for (size_t k = 0; k < m->n_brokers; k++)
+                isolate_fill_permit(&m->brokers[k], &policy->broker[k]);
         for (size_t k = 0; k < m->n_own; k++)
                 isolate_fill_permit(&m->own[k], &policy->own[k]);
         skel = host_bpf__open_and_load();

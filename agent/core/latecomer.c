@@ -2,17 +2,14 @@
 #include "agent/core/latecomer.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/core/cgroup.h"
 #include "agent/core/order.h"
 #include "agent/core/hostparts.h"
 #include "agent/core/watch.h"
 #include "agent/util/alive.h"
-#include "agent/util/clock.h"
 #include "agent/util/log.h"
-
-/* longer than a host takes from one command that stops a unit to the next */
-#define ASK_US (30LL * 1000 * 1000)
 
 static bool is_held(const struct sites *s, uint64_t cgroup_id) {
         for (size_t i = 0; i < s->n; i++)
@@ -40,7 +37,6 @@ static int freeze_one(struct agent *a, const struct hold *h, struct sites *held,
         if (!s->was_frozen && isolate_mark(a->isolate, &h->id, s->cgroup_id) < 0)
                 log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "keep"), "A freeze could not be marked as ours");
         r = cgroup_freezer_write(s->fd, true);
-        a->latecomer_us = clock_mono_us();
         if (record_sites(a, &h->id) < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep", .reason = reason_id(REASON_LEDGER)),
                           "The ledger cannot record what else is frozen");
@@ -108,14 +104,10 @@ void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_i
                 watch_update(a);
 }
 
-/* Asked only soon after something was started. */
-static bool goes_down(struct agent *a) {
-        return a->latecomer_us > 0 && clock_mono_us() < a->latecomer_us + ASK_US && systemd_is_stopping(a->systemd);
-}
-
 /* What is started on a host that goes down is a unit's command to stop, and the host would wait for it as long as for
  * any that does not end. Dead it runs as little, and nobody waits. It is looked for by the clock, because a cgroup is
- * made before there is anybody in it. */
+ * made before there is anybody in it. What somebody else had frozen systemd thaws to stop it, which is undone, and it
+ * would be waited for as well. */
 static void end_all(const struct agent *a, const struct hold *h) {
         const struct sites *sites = held_find(&a->held, &h->id);
 
@@ -143,7 +135,7 @@ bool latecomer_look(struct agent *a) {
                 if (!freezes_host(a, h))
                         continue;
                 freeze_new(a, h);
-                if (goes_down(a))
+                if (access(LATECOMER_GOING_DOWN, F_OK) == 0)
                         end_all(a, h);
                 alive();
                 any = true;
@@ -156,7 +148,6 @@ static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {
 
         (void) usec;
         (void) latecomer_look(a);
-        systemd_rest(a->systemd);
         (void) sd_event_source_set_time_relative(e, LATECOMER_LOOK_US);
         (void) sd_event_source_set_enabled(e, SD_EVENT_ONESHOT);
         return 0;

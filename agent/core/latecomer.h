@@ -11,6 +11,9 @@
 
 /* how long one of them may run */
 #define LATECOMER_LOOK_US (1000LL * 1000)
+/* There when the host goes down (packaging/end-held.sh): what is frozen is ended then. PID 1 is not asked, because one
+ * that is stuck would be waited for at every look. */
+#define LATECOMER_GOING_DOWN "/run/freezed/going-down"
 
 /* A cgroup was made at this path. */
 void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_id);

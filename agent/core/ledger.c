@@ -10,6 +10,7 @@
 #include "agent/core/segment.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
+#include "policy/merkle.h"
 #include "policy/schema.h"
 
 #define HASH_SIZE   crypto_hash_sha256_BYTES
@@ -26,6 +27,7 @@ struct ledger {
         struct segment_spare spare; /* the one after it */
 
         struct ledger_head head;
+        struct merkle tree;
         uint64_t *index; /* of record n at n - 1: segment << 32 | offset */
         size_t index_size;
 };
@@ -72,6 +74,7 @@ static int index_reserve(struct ledger *l) {
 static void accept_record(struct ledger *l, uint32_t n_body, const uint8_t hash[static HASH_SIZE]) {
         l->index[l->head.n++] = (uint64_t) l->segment << 32 | l->used;
         memcpy(l->head.hash, hash, HASH_SIZE);
+        merkle_append(&l->tree, hash);
         l->used += SEGMENT_OVERHEAD + n_body;
 }
 
@@ -303,8 +306,7 @@ int ledger_append(struct ledger *l, json_t *body, uint64_t *ret_n) {
         return 0;
 }
 
-int ledger_read(struct ledger *l, uint64_t n, json_t **ret) {
-        _cleanup_(segment_record_done) struct segment_record rec = { 0 };
+static int read_record(struct ledger *l, uint64_t n, struct segment_record *ret) {
         _cleanup_close_ int opened = -EBADF;
         uint32_t segment;
         int fd = l->fd, r;
@@ -318,10 +320,42 @@ int ledger_read(struct ledger *l, uint64_t n, json_t **ret) {
                         return r;
                 fd = opened;
         }
-        r = segment_read(fd, (uint32_t) l->index[n - 1], l->segment_size, &rec);
-        if (r < 0)
-                return r == -ENODATA ? -EBADMSG : r;
-        return record_parse(&rec, n, NULL, ret);
+        r = segment_read(fd, (uint32_t) l->index[n - 1], l->segment_size, ret);
+        return r == -ENODATA ? -EBADMSG : r;
+}
+
+int ledger_read(struct ledger *l, uint64_t n, json_t **ret) {
+        _cleanup_(segment_record_done) struct segment_record rec = { 0 };
+        int r = read_record(l, n, &rec);
+
+        return r < 0 ? r : record_parse(&rec, n, NULL, ret);
+}
+
+void ledger_root(const struct ledger *l, uint8_t ret[static HASH_SIZE]) {
+        merkle_root(&l->tree, ret);
+}
+
+int ledger_root_at(struct ledger *l, uint64_t n, uint8_t ret[static HASH_SIZE]) {
+        struct merkle tree = { .n = 0 };
+
+        if (n > l->head.n)
+                return -ENOENT;
+        if (n == l->head.n)
+                tree = l->tree;
+        while (tree.n < n) {
+                _cleanup_(segment_record_done) struct segment_record rec = { 0 };
+                int r = read_record(l, tree.n + 1, &rec);
+
+                if (r < 0)
+                        return r;
+                merkle_append(&tree, rec.hash);
+        }
+        merkle_root(&tree, ret);
+        return 0;
+}
+
+void ledger_distrust(struct ledger *l) {
+        l->ok = false;
 }
 
 struct ledger_head ledger_head(const struct ledger *l) {

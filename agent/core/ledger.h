@@ -59,7 +59,13 @@ int ledger_prepare(struct ledger *l) _warn_unused_;
 int ledger_read(struct ledger *l, uint64_t n, json_t **ret) _warn_unused_;
 
 struct ledger_head ledger_head(const struct ledger *l);
-/* False when corrupt or after a failed write. */
+/* The root of the Merkle tree (RFC 6962) over all records. */
+void ledger_root(const struct ledger *l, uint8_t ret[static 32]);
+/* Over the first n; reads them back. -ENOENT when there are fewer, -EBADMSG, -errno. */
+int ledger_root_at(struct ledger *l, uint64_t n, uint8_t ret[static 32]) _warn_unused_;
+/* From now on it takes no record: something outside it shows that it is not what it was. */
+void ledger_distrust(struct ledger *l);
+/* False when corrupt, after a failed write, or distrusted. */
 bool ledger_ok(const struct ledger *l);
 /* Bytes that can still be appended for certain, a record's 36 beside its body included. One that is larger than what is
  * left of a segment leaves that unused. */

@@ -165,6 +165,15 @@ static struct connection *find(const struct answer *to) {
         return NULL;
 }
 
+int link_peer(const struct answer *to, struct ucred *ret) {
+        const struct connection *c = find(to);
+        socklen_t n = sizeof(*ret);
+
+        if (!c)
+                return -ENOTCONN;
+        return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, ret, &n) < 0 ? -errno : 0;
+}
+
 void link_answer(const struct answer *to, const char *envelope, bool more) {
         struct connection *c = find(to);
 

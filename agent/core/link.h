@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "policy/cleanup.h"
 #include "policy/frame.h"
@@ -31,6 +32,8 @@ void link_free(struct link *l);
 /* Sends the keys to everyone connected; after the trust root changed. */
 void link_send_keys(struct link *l);
 
+/* Who connected, as the kernel says: at that moment. -ENOTCONN when it is gone. */
+int link_peer(const struct answer *to, struct ucred *ret) _warn_unused_;
 /* Sends one signed answer; more: others follow for the same request. Never blocks; a gate that does not read is
  * disconnected. */
 void link_answer(const struct answer *to, const char *envelope, bool more);

@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent/core/agent.h"
+#include "agent/core/head.h"
 #include "agent/core/link.h"
 #include "agent/core/pipeline.h"
 #include "agent/core/record.h"
@@ -20,6 +21,7 @@
 #include "agent/core/sandbox.h"
 #include "agent/core/snapshot.h"
 #include "agent/util/log.h"
+#include "agent/util/version.h"
 
 static const struct {
         const char *name, *value, *text;
@@ -145,6 +147,7 @@ static int serve(const struct config *config, sd_event *event, struct core *c) {
         if (record_start(a) < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"),
                           "The ledger cannot take a record: nothing is released");
+        head_begin(a);
         recover_all(a);
         r = link_new(a, config->socket, pipeline_frame, &c->link);
         if (r == 0)

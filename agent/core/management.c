@@ -19,7 +19,8 @@ static int visit(const char *path, void *userdata) {
         struct management *m = w->m;
         const char *unit = slices_unit(path);
         const uint32_t may = unit ? (local_answers(w->local, unit) ? HOST_ANSWERS : 0) |
-                                             (local_configures(unit) ? HOST_CONFIGURES : 0)
+                                             (local_configures(unit) ? HOST_CONFIGURES : 0) |
+                                             (local_asks(unit) ? HOST_ASKS : 0)
                                   : 0;
         uint64_t id;
         int fd;
@@ -82,6 +83,8 @@ int management_read(const char *cgroup_root, const struct local *l, struct manag
                 r = cgroup_each_path(fd, visit, &w);
         if (r == 0)
                 r = read_own(m);
+        memcpy(m->brokers, l->brokers, l->n_brokers * sizeof(l->brokers[0]));
+        m->n_brokers = l->n_brokers;
         if (r < 0)
                 return r;
         qsort(m->units, m->n_units, sizeof(m->units[0]), compare);

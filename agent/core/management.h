@@ -13,9 +13,11 @@ struct management {
         uint64_t root_id;
         struct management_unit {
                 uint64_t cgroup_id;
-                uint32_t may; /* HOST_ANSWERS, HOST_CONFIGURES */
+                uint32_t may; /* HOST_ANSWERS, HOST_CONFIGURES, HOST_ASKS */
         } units[HOST_UNITS_MAX];
         size_t n_units;
+        struct permit brokers[LOCAL_BROKERS_MAX]; /* whom who asks may ask */
+        size_t n_brokers;
         struct permit own[HOST_OWN_MAX]; /* the loopback networks first */
         size_t n_own;
 };

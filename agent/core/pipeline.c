@@ -5,12 +5,17 @@
 #include <string.h>
 
 #include "agent/core/agent.h"
+#include "agent/core/certified.h"
+#include "agent/core/custody.h"
+#include "agent/core/hearing.h"
 #include "agent/core/lease.h"
 #include "agent/core/order.h"
 #include "agent/core/plan.h"
 #include "agent/core/receipt.h"
 #include "agent/core/refusal.h"
 #include "agent/core/release.h"
+#include "agent/core/retain.h"
+#include "agent/core/rooted.h"
 #include "agent/core/status.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -37,6 +42,8 @@ static struct facts facts_now(struct agent *a) {
                 .floor_ms = floor_now(&a->floor),
                 .ledger_ok = agent_ledger_ok(a),
                 .holds = a->holds,
+                .shelf = &a->shelf,
+                .attributes = a->attributes,
         };
 
         memcpy(f.host, hostkey_public(a->key)->id, sizeof(f.host));
@@ -46,10 +53,9 @@ static struct facts facts_now(struct agent *a) {
 /* What carries a command out, by its class. Each takes the authorisation over and answers. */
 static int (*const carry_out[])(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
                                 const struct answer *to) = {
-        [VERB_CLASS_STOP] = order_stop,
-        [VERB_CLASS_OBSERVE] = order_snapshot,
-        [VERB_CLASS_EXTEND] = release_extend,
-        [VERB_CLASS_RELEASE] = release_holds,
+        [VERB_CLASS_STOP] = order_stop,       [VERB_CLASS_OBSERVE] = order_snapshot,
+        [VERB_CLASS_EXTEND] = release_extend, [VERB_CLASS_RELEASE] = release_holds,
+        [VERB_CLASS_KEEP] = retain_order,     [VERB_CLASS_DROP] = retain_order,
 };
 
 static int judge(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {
@@ -72,6 +78,8 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         phases_stamp(p, PHASE_AUTHORISE);
         if (r < 0)
                 return r;
+        if (decision.allowed && !c->plan)
+                heard_arrived(a, &c->id);
         if (decision.kind == DECISION_DUPLICATE)
                 return refusal_duplicate(a, c, verified_digest(v), to);
         if (decision.kind == DECISION_REFUSED)
@@ -81,8 +89,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         r = carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
         /* FAIL-CLOSED: an id that is not remembered was not recorded, so nothing was undone either. The ledger's disk
          * may be full, which is noticed only by trying; that is a refusal like that of a ledger known to be broken. */
-        if (r < 0 && r != -ENOMEM && verb_info(c->verb)->cls == VERB_CLASS_RELEASE &&
-            !hold_set_seen(a->holds, &c->id)) {
+        if (r < 0 && r != -ENOMEM && verb_class_lets_go(verb_info(c->verb)->cls) && !hold_set_seen(a->holds, &c->id)) {
                 decision = (struct decision) { .kind = DECISION_REFUSED, .reason = REASON_LEDGER };
                 return refusal_answer(a, c, verified_digest(v), &decision, to);
         }
@@ -97,6 +104,12 @@ static int on_command(struct agent *a, const struct frame *f, const struct answe
         phases_begin(&p);
         a->counters.commands++;
         r = to_dsse(f, &d);
+        if (r == 0 && d.type == DSSE_ATTRIBUTES)
+                return certified_take(a, &d, to);
+        if (r == 0 && d.type == DSSE_TRUST)
+                return rooted_take(a, &d, to);
+        if (r == 0 && d.type == DSSE_HEAD)
+                return hearing_take(a, &d, to);
         return r < 0 ? r : judge(a, &d, &p, to);
 }
 
@@ -105,6 +118,7 @@ static int (*const handlers[_FRAME_KIND_MAX])(struct agent *a, const struct fram
         [FRAME_COMMAND] = on_command,
         [FRAME_STATUS] = status_answer,
         [FRAME_HEALTH] = health_answer,
+        [FRAME_CUSTODY] = custody_answer,
 };
 
 void pipeline_frame(struct agent *a, const struct frame *f, const struct answer *to) {

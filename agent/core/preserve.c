@@ -33,9 +33,11 @@ struct preserve {
         int folder, result;
         char path[PATH_MAX];
         char pem[PATH_MAX];
+        char *order; /* owned */
         struct seal_job seal;
         int64_t start_us;
         preserve_fn done;
+        void (*before_seal)(void *userdata);
         void *userdata;
 };
 
@@ -47,6 +49,7 @@ void preserve_free(struct preserve *p) {
         sd_event_source_disable_unref(p->child);
         closep(&p->folder);
         closep(&p->result);
+        free(p->order);
         free(p);
 }
 
@@ -105,7 +108,8 @@ static int make_folder(struct preserve *p, const struct preserve_job *job) {
 /* Room for every argument; the numbers are kept here because the vector only points. */
 struct arguments {
         char numbers[4][24];
-        const char *v[16 + 4 * COLLECT_TARGETS_MAX + 1];
+        char recipients[AGE_RECIPIENTS_MAX][AGE_RECIPIENT_SIZE];
+        const char *v[18 + 2 * COLLECT_LOGS_MAX + 2 * AGE_RECIPIENTS_MAX + 4 * COLLECT_TARGETS_MAX + 1];
         size_t n;
 };
 
@@ -129,6 +133,17 @@ static void fill_arguments(struct arguments *a, const struct preserve_job *job) 
         add_number(a, 1, "--until", job->until_ms);
         add_number(a, 2, "--deadline", job->deadline_ms - margin);
         add_number(a, 3, "--max-bytes", (long long) job->max_bytes);
+        a->v[a->n++] = "--profile";
+        a->v[a->n++] = profile_info(job->profile)->id;
+        for (size_t i = 0; i < job->n_recipients; i++) {
+                age_recipient_to_str(&job->recipients[i], a->recipients[i]);
+                a->v[a->n++] = "--recipient";
+                a->v[a->n++] = a->recipients[i];
+        }
+        for (size_t i = 0; i < job->n_logs; i++) {
+                a->v[a->n++] = "--log";
+                a->v[a->n++] = job->logs[i];
+        }
         for (size_t i = 0; i < job->n_targets; i++) {
                 a->v[a->n++] = "--cgroup";
                 a->v[a->n++] = job->targets[i].cgroup;
@@ -205,6 +220,8 @@ static void finish(struct preserve *p) {
         (void) sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(p->child, SD_EVENT_OFF);
         read_result(p);
+        if (p->before_seal)
+                p->before_seal(p->userdata);
         seal_folder(p->folder, &p->seal, &out);
         out.folder = p->path;
         out.took_us = clock_mono_us() - p->start_us;
@@ -272,7 +289,8 @@ static int start_collector(struct preserve *p, sd_event *event, const struct pre
 }
 
 static bool is_in_range(const struct preserve_job *job) {
-        return job->n_targets > 0 && job->n_targets <= COLLECT_TARGETS_MAX && job->deadline_ms > 0 &&
+        return job->n_recipients > 0 && job->n_recipients <= AGE_RECIPIENTS_MAX && job->n_targets > 0 &&
+               job->n_targets <= COLLECT_TARGETS_MAX && job->n_logs <= COLLECT_LOGS_MAX && job->deadline_ms > 0 &&
                job->deadline_ms <= COMMAND_INT_MAX / 1000 && job->until_ms >= job->since_ms && job->until_ms >= 0 &&
                job->max_bytes <= (uint64_t) COMMAND_INT_MAX;
 }
@@ -284,12 +302,21 @@ static int prepare(const struct preserve_job *job, struct preserve *p) {
                 .key = job->key,
                 .pem = p->pem,
                 .hold = job->hold,
+                .profile = job->profile,
                 .since_ms = job->since_ms,
                 .until_ms = job->until_ms,
+                .position = job->position,
                 .started_ms = clock_wall_ms(),
                 .exit = { .code = -1 },
         };
         memcpy(p->seal.digest, job->digest, sizeof(p->seal.digest));
+        p->seal.n_recipients = MIN(job->n_recipients, (size_t) AGE_RECIPIENTS_MAX);
+        memcpy(p->seal.recipients, job->recipients, p->seal.n_recipients * sizeof(job->recipients[0]));
+        if (job->order) {
+                p->seal.order = p->order = strdup(job->order);
+                if (!p->order)
+                        return -ENOMEM;
+        }
         (void) snprintf(p->seal.incident, sizeof(p->seal.incident), "%s", job->incident ? job->incident : "");
         int n = snprintf(p->pem, sizeof(p->pem), "%s/host_key.pem", job->state);
 
@@ -304,6 +331,7 @@ int preserve_start(sd_event *event, const struct preserve_job *job, preserve_fn 
         if (!p)
                 return -ENOMEM;
         p->done = done;
+        p->before_seal = job->before_seal;
         p->userdata = userdata;
         r = prepare(job, p);
         if (r == 0 && !is_in_range(job))

@@ -4,17 +4,20 @@
 /* Evidence of one hold: makes its folder, runs the collector on it, and seals what the collector leaves.
  *
  *   STATE/evidence/INCIDENT/HOLD/              INCIDENT is the hold's id where the command names none; 0700
- *     data/..., index.jsonl, manifest-sha256.txt   the collector's (agent/collect/store.h)
- *     manifest-sha256.txt.sig                  64 bytes: the host's Ed25519 signature over the manifest file
+ *     data/..., public.jsonl, manifest-sha256.txt   the collector's (agent/collect/bag.h)
+ *     bagit.txt, bag-info.txt                  with the above a BagIt bag (RFC 8493)
+ *     order.dsse.json                          the order for it, as it was signed
+ *     tagmanifest-sha256.txt                   digests of the four others in this directory
+ *     tagmanifest-sha256.txt.sig               64 bytes: the host's Ed25519 signature over that
  *     host_key.pem                             the key for it:
  *         openssl pkeyutl -verify -pubin -inkey host_key.pem -rawin
- *                 -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig
- *     evidence.dsse.json                       in-toto Statement v1 about the manifest: for which order, when, how
+ *                 -in tagmanifest-sha256.txt -sigfile tagmanifest-sha256.txt.sig
+ *     evidence.dsse.json                       in-toto Statement v1 about the tag manifest: for which order, when, how
  *                                              complete
  *
  * The collector is not believed. The core takes one fixed struct from it, hashes the manifest itself, and signs only
- * when both agree. A collector that dies or is killed leaves whole objects; then the statement's subject is the index
- * as it was found, and the state says that it is cut short. A folder without evidence.dsse.json is one that the core
+ * when both agree. A collector that dies or is killed leaves whole files, each listed in public.jsonl, and no manifest;
+ * the state says that it is cut short then. A folder without evidence.dsse.json is one that the core
  * did not live to seal. */
 
 #include <stdbool.h>
@@ -25,6 +28,7 @@
 
 #include "agent/core/hostkey.h"
 #include "agent/core/preserved.h"
+#include "policy/age.h"
 #include "policy/command.h"
 
 struct preserve_target {
@@ -38,13 +42,22 @@ struct preserve_job {
         const char *state;     /* directory with host_key.pem; evidence/ is made in it */
         const struct hostkey *key;
         struct command_id hold;
-        uint8_t digest[32];   /* of the signed command */
+        uint8_t digest[32]; /* of the signed command */
+        const char *order;  /* its envelope; NULL: not known any more */
+        const struct age_recipient *recipients;
+        size_t n_recipients;  /* 1 to AGE_RECIPIENTS_MAX */
         const char *incident; /* NULL or empty: none */
         const struct preserve_target *targets;
-        size_t n_targets;           /* 1 to COLLECT_TARGETS_MAX */
+        size_t n_targets; /* 1 to COLLECT_TARGETS_MAX */
+        enum profile profile;
+        const char *const *logs;    /* paths as the host's policy lists them */
+        size_t n_logs;              /* at most COLLECT_LOGS_MAX */
         int64_t since_ms, until_ms; /* of the journal, wall clock */
         int64_t deadline_ms;        /* from now; SIGKILL then */
         uint64_t max_bytes;
+        /* Called with the userdata before the folder is signed, which takes some of the disk; NULL: nobody is. */
+        void (*before_seal)(void *userdata);
+        struct seal_position position;
 };
 
 /* Called once, from the event loop. It may free the snapshot. */

@@ -21,16 +21,26 @@ enum preserve_state {
                 _PRESERVE_STATE_MAX,
 };
 
+/* Where the ledger was when the snapshot began: it is no older than that. */
+struct seal_position {
+        uint64_t n, epoch;
+        uint8_t root[32];
+};
+
 struct preserved {
         enum preserve_state state;
-        const char *folder; /* absolute path, borrowed */
-        bool counted;       /* the collector lived to say the three numbers; 0 otherwise */
-        uint64_t objects, holes, bytes;
-        uint32_t flags; /* enum collect_flag */
+        const char *folder;             /* absolute path, borrowed */
+        bool counted;                   /* the collector lived to say the four numbers; 0 otherwise */
+        uint64_t objects, holes, bytes; /* bytes as they were read */
+        uint64_t sealed;                /* bytes of the files that they are in */
+        uint32_t flags;                 /* enum collect_flag */
         bool has_manifest;
         uint8_t manifest_sha256[32]; /* as the core hashed it */
-        int64_t took_us;             /* from the call of preserve_start to the seal */
-        int err;                     /* negative errno when it could not be sealed */
+        uint8_t tagmanifest_sha256[32];
+        bool has_statement;
+        uint8_t statement_sha256[32]; /* of the file as it was written */
+        int64_t took_us;              /* from the call of preserve_start to the seal */
+        int err;                      /* negative errno when it could not be sealed */
 };
 
 const char *preserved_state_id(enum preserve_state s);

@@ -63,7 +63,7 @@ json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_
                 put(&o, "verb", json_string(verb));
         put(&o, "state", json_string(state));
         put(&o, "reasons", reasons_to_json(reasons, GAPS));
-        put(&o, "flags", reasons_to_json(reasons, FLAGS));
+        put(&o, "flags", reasons_to_json(reasons | heard_notes(a), FLAGS));
         put(&o, "boot_id", hex(a->boot_id, sizeof(a->boot_id)));
         put(&o, "wall_ms", json_integer(clock_wall_ms()));
         put(&o, "ledger", head_json(a));
@@ -296,15 +296,18 @@ void receipt_catch_up(struct agent *a, const struct command_id *id, json_t **rec
 }
 
 int receipt_add_evidence(json_t *receipt, const struct preserved *p) {
-        json_t *o = json_pack("{ss ss sI sI sI sI}", "state", preserved_state_id(p->state), "folder", p->folder,
-                              "objects", (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes",
-                              (json_int_t) p->bytes, "took_us", (json_int_t) p->took_us);
+        json_t *o =
+                json_pack("{ss ss sI sI sI sI sI}", "state", preserved_state_id(p->state), "folder", p->folder,
+                          "objects", (json_int_t) p->objects, "holes", (json_int_t) p->holes, "bytes",
+                          (json_int_t) p->bytes, "sealed", (json_int_t) p->sealed, "took_us", (json_int_t) p->took_us);
 
         put(&o, "flags", preserved_flags_to_json(p->flags));
         if (p->err < 0)
                 put(&o, "error", json_string(strerrorname_np(-p->err)));
         if (p->has_manifest)
                 put(&o, "manifest_sha256", hex(p->manifest_sha256, sizeof(p->manifest_sha256)));
+        if (p->has_statement)
+                put(&o, "statement_sha256", hex(p->statement_sha256, sizeof(p->statement_sha256)));
         return !o || json_object_set_new(receipt, "evidence", o) < 0 ? -ENOMEM : 0;
 }
 

@@ -7,6 +7,7 @@
 #include "agent/core/fold.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
+#include "agent/util/version.h"
 #include "policy/schema.h"
 
 struct recorded {
@@ -70,7 +71,7 @@ static json_t *people_to_json(const struct trust *t, uint64_t people) {
 }
 
 static int append_order(struct agent *agent, const struct authorised *a, const struct dsse *d,
-                        const struct sites *sites) {
+                        const struct sites *sites, uint64_t *ret_n) {
         _cleanup_free_ char *envelope = NULL;
         char id[33];
         int r = dsse_to_json(d, &envelope);
@@ -84,13 +85,14 @@ static int append_order(struct agent *agent, const struct authorised *a, const s
                                 people_to_json(agent->trust, authorised_people(a)), "automation",
                                 authorised_automation(a), "flags", reasons_to_json(authorised_flags(a), 0), "sites",
                                 sites_to_json(sites), "envelope", envelope),
-                      NULL);
+                      ret_n);
 }
 
 int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites,
                  const struct phases *phases, struct recorded **ret) {
         _cleanup_(recorded_freep) struct recorded *rec = calloc(1, sizeof(*rec));
         const struct command *c = authorised_command(a);
+        uint64_t n = 0;
         int r;
 
         if (!rec) {
@@ -102,17 +104,17 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                 .authorised = a, .id = c->id, .verb = c->verb, .flags = authorised_flags(a), .phases = *phases
         };
         memcpy(rec->digest, authorised_digest(a), sizeof(rec->digest));
-        r = append_order(agent, a, d, sites);
+        r = append_order(agent, a, d, sites, &n);
         if (r < 0) {
                 /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down.
                  * FAIL-CLOSED: nothing is let go. */
-                if (verb_info(c->verb)->cls == VERB_CLASS_RELEASE) {
+                if (verb_class_lets_go(verb_info(c->verb)->cls)) {
                         sites_done(sites);
                         return r;
                 }
                 rec->flags |= reason_bit(REASON_LEDGER);
         }
-        r = fold_order(agent, c, rec->digest, authorised_automation(a), clock_wall_ms(), sites);
+        r = fold_order(agent, c, rec->digest, authorised_automation(a), clock_wall_ms(), n, sites);
         if (r < 0)
                 return r;
         phases_stamp(&rec->phases, PHASE_RECORD);
@@ -208,7 +210,7 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
         r = append(agent, "outcome", body, &n);
         if (r < 0)
                 n = 0;
-        folded = fold_outcome(agent, o, n);
+        folded = fold_outcome(agent, o, n, floor_now(&agent->floor));
         return r < 0 ? r : folded;
 }
 
@@ -257,6 +259,118 @@ int record_refusal(struct agent *agent, const struct command_id *id, const uint8
 
 int record_start(struct agent *agent) {
         return append(agent, "start", json_pack("{ss}", "version", AGENT_VERSION), NULL);
+}
+
+int record_attributes(struct agent *agent, const struct attributes *attributes, const struct dsse *d) {
+        _cleanup_free_ char *envelope = NULL;
+        int r = dsse_to_json(d, &envelope);
+
+        return r < 0 ? r
+                     : append(agent, "attributes",
+                              json_pack("{sI ss ss}", "serial", (json_int_t) attributes->n, "name", attributes->name,
+                                        "envelope", envelope),
+                              &agent->attributes_record);
+}
+
+int record_trust(struct agent *agent, int64_t version, const char *envelope) {
+        return append(agent, "trust", json_pack("{sI ss}", "version", (json_int_t) version, "envelope", envelope),
+                      NULL);
+}
+
+int record_hearing(struct agent *agent, const char *state, int64_t n) {
+        return append(agent, "head", json_pack("{ss sI}", "state", state, "head", (json_int_t) n), NULL);
+}
+
+int record_custody(struct agent *agent, json_t *o, uint64_t *ret_n) {
+        return append(agent, "custody", o, ret_n);
+}
+
+int record_epoch(struct agent *agent, json_t *o) {
+        return append(agent, "epoch", o, NULL);
+}
+
+/* STATE/evidence/INCIDENT/HOLD as INCIDENT/HOLD. */
+static const char *last_two(const char *folder) {
+        const char *slash = folder ? strrchr(folder, '/') : NULL;
+
+        while (slash && slash > folder && slash[-1] != '/')
+                slash--;
+        return slash ? slash : "";
+}
+
+static json_t *evidence_to_json(const struct command_id *id, const struct preserved *p, int64_t keep_ms) {
+        char text[33], hex[65];
+        json_t *o;
+
+        command_id_to_str(id, text);
+        o = json_pack("{ss ss ss sI sI sI sI}", "id", text, "folder", last_two(p->folder), "state",
+                      preserved_state_id(p->state), "objects", (json_int_t) p->objects, "holes", (json_int_t) p->holes,
+                      "sealed", (json_int_t) p->sealed, "keep_ms", (json_int_t) keep_ms);
+        if (o && p->has_statement)
+                (void) json_object_set_new(o, "statement",
+                                           json_string(sodium_bin2hex(hex, sizeof(hex), p->statement_sha256, 32)));
+        return o;
+}
+
+int record_evidence(struct agent *agent, const struct command_id *id, const struct preserved *p, int64_t keep_ms) {
+        const struct shelf_item item = {
+                .id = *id, .sealed_ms = floor_now(&agent->floor), .keep_ms = keep_ms, .bytes = p->sealed
+        };
+        int r = append(agent, "evidence", evidence_to_json(id, p, keep_ms), NULL);
+        /* what the ledger does not tell of is kept until an order, as at the next start */
+        int folded = shelf_put(&agent->shelf, r < 0 ? &(struct shelf_item) { .id = *id, .bytes = p->sealed } : &item);
+
+        return r < 0 ? r : folded;
+}
+
+int record_expiry(struct agent *agent, const struct command_id *id) {
+        char text[33];
+        int r;
+
+        command_id_to_str(id, text);
+        r = append(agent, "expiry", json_pack("{ss}", "id", text), NULL);
+        return r < 0 ? r : shelf_condemn(&agent->shelf, id, NULL);
+}
+
+int record_deleted(struct agent *agent, const struct command_id *id, json_t *tombstones) {
+        char text[33];
+        int r;
+
+        command_id_to_str(id, text);
+        r = append(agent, "deleted", json_pack("{ss so}", "id", text, "tombstones", tombstones), NULL);
+        if (r == 0)
+                shelf_remove(&agent->shelf, id);
+        return r;
+}
+
+json_t *record_order_of(struct agent *agent, const struct command_id *id) {
+        const struct seen *seen = hold_set_seen(agent->holds, id);
+        json_t *body = NULL;
+
+        if (!seen || seen->order == 0 || !agent->ledger || ledger_read(agent->ledger, seen->order, &body) < 0)
+                return NULL;
+        return body;
+}
+
+struct command *record_order_command(const json_t *order, uint8_t *ret_digest) {
+        const char *envelope = json_string_value(json_object_get(order, "envelope"));
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        struct command *c = NULL;
+        enum reason reason;
+
+        if (!envelope || dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE ||
+            command_parse(d.payload, d.n_payload, &c, &reason) < 0 || reason != REASON_NONE)
+                return NULL;
+        if (ret_digest)
+                (void) crypto_hash_sha256(ret_digest, d.payload, d.n_payload);
+        return c;
+}
+
+char *record_envelope(struct agent *agent, const struct command_id *id) {
+        _cleanup_json_ json_t *body = record_order_of(agent, id);
+        const char *envelope = json_string_value(json_object_get(body, "envelope"));
+
+        return envelope ? strdup(envelope) : NULL;
 }
 
 json_t *record_receipt(struct agent *agent, const struct command_id *id) {

@@ -12,9 +12,17 @@
  *   lapse     a lease ended
  *   sites     the targets of a hold were found in other cgroups than before
  *   attempts  what the processes of a hold tried while they were held
- *   refusal   a command with a valid signature was refused */
+ *   refusal   a command with a valid signature was refused
+ *   custody   somebody is about to read evidence
+ *   attributes  a registrar certified what this host is
+ *   trust     a trust root came as an order, and was accepted
+ *   head      this host hears its fleet, or does not any more
+ *   evidence  a snapshot was sealed, or what there is of it
+ *   expiry    the time of evidence is over; nothing has been deleted yet
+ *   deleted   evidence is gone, by an order or an expiry that is recorded before */
 
 #include "agent/core/agent.h"
+#include "agent/core/preserved.h"
 #include "policy/decide.h"
 
 /* Phases of an order, in the order in which they happen; each in microseconds. */
@@ -95,6 +103,30 @@ int record_attempts(struct agent *agent, const struct command_id *hold, json_t *
 int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32],
                    enum reason reason) _warn_unused_;
 int record_start(struct agent *agent) _warn_unused_;
+/* d: the envelope as it came. */
+int record_attributes(struct agent *agent, const struct attributes *attributes, const struct dsse *d) _warn_unused_;
+int record_trust(struct agent *agent, int64_t version, const char *envelope) _warn_unused_;
+/* state: "fresh" or "stale"; n: of the last head that was believed. */
+int record_hearing(struct agent *agent, const char *state, int64_t n) _warn_unused_;
+/* o: what epoch_to_json says; taken over in every case, NULL included. */
+int record_epoch(struct agent *agent, json_t *o) _warn_unused_;
+/* o: what is about to be done with evidence and by whom; taken over in every case. *ret_n is the record's number. */
+int record_custody(struct agent *agent, json_t *o, uint64_t *ret_n) _warn_unused_;
 
+/* keep_ms: how long it is kept, 0: until an order. */
+int record_evidence(struct agent *agent, const struct command_id *id, const struct preserved *p,
+                    int64_t keep_ms) _warn_unused_;
+/* FAIL-CLOSED: nothing is deleted that this could not record. */
+int record_expiry(struct agent *agent, const struct command_id *id) _warn_unused_;
+/* tombstones: object of their digests by folder; taken over in every case, NULL included. The memory follows only when
+ * the ledger took it: else it is looked after again at the next start. */
+int record_deleted(struct agent *agent, const struct command_id *id, json_t *tombstones) _warn_unused_;
+
+/* The record of an order: who signed it and under which role beside its envelope. New reference or NULL. */
+json_t *record_order_of(struct agent *agent, const struct command_id *id);
+/* The command in such a record, NULL when there is none; ret_digest, when not NULL, gets its payload's SHA-256. */
+struct command *record_order_command(const json_t *order, uint8_t *ret_digest);
+/* The signed order of a command id, as it is in the ledger; NULL when it is not, or out of memory. malloc'ed. */
+char *record_envelope(struct agent *agent, const struct command_id *id);
 /* The stored receipt's payload of a command id; NULL when there is none. New reference. */
 json_t *record_receipt(struct agent *agent, const struct command_id *id);

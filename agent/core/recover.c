@@ -9,6 +9,7 @@
 #include "agent/core/lease.h"
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
+#include "agent/core/retain.h"
 #include "agent/core/snapshot.h"
 #include "agent/core/strays.h"
 #include "agent/util/alive.h"
@@ -144,6 +145,7 @@ void recover_all(struct agent *a) {
                  * hangs */
                 alive();
         }
+        retain_recover(a);
         keep_update(a);
         systemd_rest(a->systemd);
         lease_arm(a);

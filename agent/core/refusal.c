@@ -41,8 +41,8 @@ static void record_it(struct agent *a, const struct command *c, const uint8_t *d
                           strerror(-r));
 }
 
-static int answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
-                  const struct sites *sites, const struct answer *to) {
+static int answer(struct agent *a, const struct command *c, const char *label, const uint8_t *digest,
+                  const struct decision *d, const struct sites *sites, const struct answer *to) {
         static struct log_limit limit = { .per_second = 5 };
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
@@ -56,6 +56,8 @@ static int answer(struct agent *a, const struct command *c, const uint8_t *diges
                   "Refused: %s", reason_text(d->reason));
         record_it(a, c, digest, d->reason);
         receipt = receipt_of_refusal(a, c, digest, d);
+        if (receipt && label && json_object_set_new(receipt, "id", json_string(label)) < 0)
+                return -ENOMEM;
         if (receipt && sites && json_object_set_new(receipt, "targets", receipt_missing(sites)) < 0)
                 return -ENOMEM;
         r = receipt_seal(a, receipt, true, &envelope);
@@ -66,14 +68,19 @@ static int answer(struct agent *a, const struct command *c, const uint8_t *diges
 
 int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
                    const struct answer *to) {
-        return answer(a, c, digest, d, NULL, to);
+        return answer(a, c, NULL, digest, d, NULL, to);
+}
+
+int refusal_of(struct agent *a, const char *label, const uint8_t *digest, const struct decision *d,
+               const struct answer *to) {
+        return answer(a, NULL, label, digest, d, NULL, to);
 }
 
 int refusal_of_targets(struct agent *a, const struct authorised *authorised, const struct sites *sites,
                        const struct answer *to) {
         const struct decision d = { .kind = DECISION_REFUSED, .reason = sites->v[0].missing };
 
-        return answer(a, authorised_command(authorised), authorised_digest(authorised), &d, sites, to);
+        return answer(a, authorised_command(authorised), NULL, authorised_digest(authorised), &d, sites, to);
 }
 
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) {

@@ -11,6 +11,9 @@
  * so many a minute: somebody with a trusted key must not be able to fill the ledger with nothing. 0 or -ENOMEM. */
 int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
                    const struct answer *to) _warn_unused_;
+/* The same for what is no command; label stands for its id. */
+int refusal_of(struct agent *a, const char *label, const uint8_t *digest, const struct decision *d,
+               const struct answer *to) _warn_unused_;
 /* The same for an order of which no target can be held: the receipt says of each why, and what it could have meant. */
 int refusal_of_targets(struct agent *a, const struct authorised *authorised, const struct sites *sites,
                        const struct answer *to) _warn_unused_;

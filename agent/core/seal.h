@@ -7,6 +7,7 @@
 #include "agent/core/hostkey.h"
 #include "agent/core/preserved.h"
 #include "agent/util/collect_abi.h"
+#include "policy/age.h"
 #include "policy/command.h"
 
 /* How the collector ended. */
@@ -23,12 +24,18 @@ struct seal_job {
         struct command_id hold;
         uint8_t digest[32];
         char incident[COMMAND_INCIDENT_MAX + 1];
+        const char *order; /* the signed envelope; NULL: not known any more */
+        struct age_recipient recipients[AGE_RECIPIENTS_MAX];
+        size_t n_recipients;
+        enum profile profile;
         int64_t since_ms, until_ms, started_ms;
+        struct seal_position position;
         struct seal_exit exit;
         bool has_result;
         struct collect_result result; /* as the collector says */
 };
 
-/* Decides the state, writes signature, key and statement durably. Fills *ret but for folder and took_us, always; what
- * failed is in its err. Blocks for hashing at most COLLECT_INDEX_MAX bytes and three small durable writes. */
+/* Decides the state, writes the bag's tag files, signature, key and statement durably. Fills *ret but for folder and
+ * took_us, always; what failed is in its err. Blocks for hashing at most COLLECT_MANIFEST_MAX and COLLECT_PUBLIC_MAX
+ * bytes and for seven small durable writes. */
 void seal_folder(int folder, const struct seal_job *job, struct preserved *ret);

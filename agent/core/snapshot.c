@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "agent/core/head.h"
 #include "agent/core/preserve.h"
 #include "agent/core/receipt.h"
 #include "agent/core/record.h"
+#include "agent/core/retain.h"
+#include "agent/core/room.h"
 #include "agent/util/clock.h"
+#include "agent/util/collect_abi.h"
 #include "agent/util/log.h"
 
 /* Each is a process that reads for up to a minute. One more is answered with `evidence-failed`: its target is held, and
@@ -21,6 +25,8 @@ struct snapshot {
         struct command_id id;
         struct answer to;
         bool of_hold; /* else the snapshot is all that was ordered */
+        uint64_t granted;
+        bool lessened; /* it was granted less than the policy allows */
         json_t *receipt;
 };
 
@@ -74,16 +80,47 @@ static void conclude(struct snapshot *s) {
                 link_refuse(&s->to, REASON_INTERNAL);
 }
 
+bool snapshot_runs(const struct agent *a, const struct command_id *id) {
+        for (const struct snapshot *s = a->snapshots; s; s = s->next)
+                if (command_id_equal(&s->id, id))
+                        return true;
+        return false;
+}
+
+/* Where the snapshot is all that was ordered, the receipt's state is what became of it. */
+static void fall_short(struct snapshot *s, const char *state) {
+        if (!s->of_hold && json_object_set_new(s->receipt, "state", json_string(state)) < 0)
+                receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
+}
+
+/* What was promised when it was sealed is what holds. */
+static void record_it(struct snapshot *s, const struct preserved *p) {
+        struct agent *a = s->agent;
+        int r = record_evidence(a, &s->id, p, a->trust ? a->trust->retention_ms : 0);
+
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"),
+                          "The ledger cannot record evidence; it is kept until an order: %s", strerror(-r));
+        retain_sealed(a, &s->id);
+}
+
 static void on_preserved(const struct preserved *p, void *userdata) {
         struct snapshot *s = userdata;
 
         if (s->of_hold)
                 receipt_catch_up(s->agent, &s->id, &s->receipt);
+        if (p->state != PRESERVE_COMPLETE)
+                fall_short(s, p->state == PRESERVE_FAILED ? "failed" : "partial");
         if (receipt_add_evidence(s->receipt, p) < 0 || p->state == PRESERVE_FAILED)
                 receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
         else if (p->holes > 0 || p->state != PRESERVE_COMPLETE)
                 receipt_add_flag(s->receipt, REASON_EVIDENCE_HOLES);
+        if (s->lessened && p->state != PRESERVE_COMPLETE)
+                receipt_add_flag(s->receipt, REASON_LITTLE_ROOM);
+        record_it(s, p);
         conclude(s);
+        if (p->state != PRESERVE_FAILED)
+                head_turn(s->agent, EPOCH_EVIDENCE);
         forget(s);
 }
 
@@ -111,9 +148,59 @@ static size_t count(const struct agent *a) {
         return n;
 }
 
+static bool has_recipient(const struct agent *a) {
+        return a->trust && a->trust->n_recipients > 0;
+}
+
+_Static_assert(LOCAL_LOGS_MAX <= COLLECT_LOGS_MAX, "the collector takes every log file that a policy can list");
+
+/* FAIL-OPEN: of an order that is not known any more all is taken that the default says. */
+static enum profile profile_of(const char *envelope) {
+        _cleanup_command_ struct command *c = NULL;
+        enum profile p = PROFILE_DEFAULT;
+        struct dsse d = DSSE_NULL;
+        enum reason reason;
+
+        if (!envelope || dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE)
+                return p;
+        if (command_parse(d.payload, d.n_payload, &c, &reason) == 0 && reason == REASON_NONE)
+                p = c->profile;
+        dsse_done(&d);
+        return p;
+}
+
+static uint64_t granted(const struct agent *a) {
+        uint64_t sum = 0;
+
+        for (const struct snapshot *s = a->snapshots; s; s = s->next)
+                sum += s->granted;
+        return sum;
+}
+
+/* -EDQUOT when there is too little to begin. */
+static int find_room(struct snapshot *s, uint64_t *bytes) {
+        const struct agent *a = s->agent;
+        const uint64_t room = room_for_snapshot(a->config.state, &a->local, &a->shelf, granted(a), *bytes);
+
+        s->lessened = room < *bytes;
+        if (s->lessened && room < ROOM_LEAST)
+                return -EDQUOT;
+        s->granted = *bytes = room;
+        return 0;
+}
+
+static void make_room(void *userdata) {
+        const struct snapshot *s = userdata;
+
+        (void) room_provide(s->agent->config.state, ROOM_TAGS);
+}
+
 static int begin(struct snapshot *s, const char *incident, const struct sites *sites) {
         struct agent *a = s->agent;
         const struct seen *seen = hold_set_seen(a->holds, &s->id);
+        _cleanup_free_ char *order = record_envelope(a, &s->id);
+        const enum profile profile = profile_of(order);
+        const struct profile_budget *budget = &a->local.profiles[profile];
         const int64_t now = clock_wall_ms();
         struct preserve_job job = {
                 .collector = a->config.collector,
@@ -121,17 +208,30 @@ static int begin(struct snapshot *s, const char *incident, const struct sites *s
                 .key = a->key,
                 .hold = s->id,
                 .incident = incident,
-                .since_ms = now - a->local.evidence_window_ms,
+                .order = order,
+                .recipients = a->trust->recipients,
+                .n_recipients = a->trust->n_recipients,
+                .profile = profile,
+                .since_ms = now - budget->window_ms,
                 .until_ms = now,
-                .deadline_ms = a->local.evidence_deadline_ms,
-                .max_bytes = (uint64_t) a->local.evidence_max_bytes,
+                .deadline_ms = budget->deadline_ms,
+                .max_bytes = (uint64_t) budget->max_bytes,
+                .position = head_position(a),
+                .before_seal = make_room,
         };
-        struct preserve_target *targets = targets_of(a, sites, &job.n_targets);
-        int r;
+        int r = find_room(s, &job.max_bytes);
+        struct preserve_target *targets = r < 0 ? NULL : targets_of(a, sites, &job.n_targets);
+        const char *logs[LOCAL_LOGS_MAX];
+
+        if (r < 0)
+                return r;
 
         if (!targets)
                 return -ENOMEM;
         job.targets = targets;
+        for (; job.n_logs < a->local.n_logs; job.n_logs++)
+                logs[job.n_logs] = a->local.logs[job.n_logs];
+        job.logs = logs;
         if (seen)
                 memcpy(job.digest, seen->digest, sizeof(job.digest));
         r = preserve_start(a->event, &job, on_preserved, s, &s->preserve);
@@ -155,11 +255,21 @@ int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *
                                  .of_hold = hold_set_find(a->holds, id) != NULL,
                                  .receipt = json_incref(receipt) };
         a->snapshots = s;
+        if (!has_recipient(a)) {
+                fall_short(s, "failed");
+                receipt_add_flag(s->receipt, REASON_NOT_PRESERVED);
+                conclude(s);
+                forget(s);
+                return 0;
+        }
         r = count(a) > SNAPSHOTS_MAX ? -EBUSY : begin(s, incident, sites);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s",
                           strerror(-r));
+                fall_short(s, "failed");
                 receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
+                if (r == -EDQUOT)
+                        receipt_add_flag(s->receipt, REASON_NO_ROOM);
                 conclude(s);
                 forget(s);
         }

@@ -14,5 +14,7 @@ int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *rec
                      const struct answer *to) _warn_unused_;
 int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *incident, const struct sites *sites,
                       json_t *receipt, const struct answer *to) _warn_unused_;
+/* Evidence of this command is being taken. */
+bool snapshot_runs(const struct agent *a, const struct command_id *id);
 /* Kills the collectors that still run; what they have written stays, unsealed. */
 void snapshot_free_all(struct agent *a);

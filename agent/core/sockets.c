@@ -113,13 +113,30 @@ static bool covers(const struct permit *p, const uint8_t addr[static 16]) {
         return memcmp(p->addr, addr, bytes) == 0 && (bits == 0 || (p->addr[bytes] ^ addr[bytes]) >> (8 - bits) == 0);
 }
 
-static bool stays_on_host(const struct sockets_host *h, const struct inet_diag_msg *m) {
-        uint8_t addr[16] = { [10] = 0xff, [11] = 0xff };
+static void read_remote(const struct inet_diag_msg *m, uint8_t ret[static 16]) {
+        static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
+        memcpy(ret, mapped, sizeof(mapped));
         if (m->idiag_family == AF_INET)
-                memcpy(addr + 12, m->id.idiag_dst, 4);
+                memcpy(ret + 12, m->id.idiag_dst, 4);
         else
-                memcpy(addr, m->id.idiag_dst, 16);
+                memcpy(ret, m->id.idiag_dst, 16);
+}
+
+static bool is_to_broker(const struct dump *d, const struct sockets_host *h, const struct inet_diag_msg *m) {
+        uint8_t addr[16];
+
+        read_remote(m, addr);
+        for (size_t i = 0; i < h->n_brokers && d->is_tcp; i++)
+                if (h->brokers[i].port == ntohs(m->id.idiag_dport) && covers(&h->brokers[i], addr))
+                        return true;
+        return false;
+}
+
+static bool stays_on_host(const struct sockets_host *h, const struct inet_diag_msg *m) {
+        uint8_t addr[16];
+
+        read_remote(m, addr);
         for (size_t i = 0; i < h->n_own; i++)
                 if (covers(&h->own[i], addr))
                         return true;
@@ -139,6 +156,8 @@ static bool is_spared(struct dump *d, const struct sockets_host *h, const struct
         const uint16_t port = ntohs(m->id.idiag_sport);
         uint8_t *byte = &d->answered[port / 8], bit = (uint8_t) (1U << port % 8);
 
+        if (is_member(h->asks, h->n_asks, cgroup) && is_to_broker(d, h, m))
+                return true;
         if (m->idiag_state == TCP_CLOSE || !is_member(h->answers, h->n_answers, cgroup))
                 return m->idiag_state != TCP_CLOSE && m->idiag_state != TCP_LISTEN && stays_on_host(h, m);
         if (m->idiag_state == TCP_LISTEN)

@@ -19,12 +19,17 @@
 #include "policy/permit.h"
 #include "policy/reason.h"
 
-/* What of the whole host is spared: what stays on it, and the connections that others made to those who answer them. */
+/* What of the whole host is spared: what stays on it, the connections that others made to those who answer them, and
+ * those to brokers of who asks them. */
 struct sockets_host {
         const struct permit *own; /* addresses of the host */
         size_t n_own;
         const uint64_t *answers; /* cgroups, sorted */
         size_t n_answers;
+        const struct permit *brokers; /* whom those of asks may be connected to */
+        size_t n_brokers;
+        const uint64_t *asks;
+        size_t n_asks;
 };
 
 /* One target. */

@@ -8,19 +8,22 @@
 
 #include "agent/core/attempts.h"
 #include "agent/core/awaiting.h"
+#include "agent/core/certified.h"
+#include "agent/core/epochkey.h"
 #include "agent/core/fence.h"
 #include "agent/core/fit.h"
 #include "agent/core/layers.h"
 #include "agent/core/receipt.h"
 #include "agent/core/report_json.h"
+#include "agent/core/retain.h"
 #include "agent/core/watch.h"
 #include "agent/util/alive.h"
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
+#include "agent/util/version.h"
 #include "policy/schema.h"
 
-/* Signs a report and sends it; takes the reference. */
-static int send_report(struct agent *a, json_t *report, const struct answer *to) {
+int status_report_send(struct agent *a, json_t *report, const struct answer *to) {
         _cleanup_json_ json_t *owned = report;
         _cleanup_free_ char *text = NULL, *envelope = NULL;
         int r;
@@ -34,15 +37,14 @@ static int send_report(struct agent *a, json_t *report, const struct answer *to)
         return r;
 }
 
-/* Who says it, when, and to which question: the members that every report has. Both kinds of frame begin with the
- * nonce. */
-static json_t *report_new(struct agent *a, const char *type, const struct frame *f) {
+json_t *status_report_new(struct agent *a, const char *type, const struct frame *f) {
         json_t *o = receipt_plain(a, NULL, NULL, NULL, "report", 0);
         char nonce[2 * FRAME_NONCE_SIZE + 1];
 
-        (void) sodium_bin2hex(nonce, sizeof(nonce), f->payload, FRAME_NONCE_SIZE);
+        if (f)
+                (void) sodium_bin2hex(nonce, sizeof(nonce), f->payload, FRAME_NONCE_SIZE);
         if (!o || json_object_set_new(o, "type", json_string(type)) < 0 ||
-            json_object_set_new(o, "nonce", json_string(nonce)) < 0) {
+            (f && json_object_set_new(o, "nonce", json_string(nonce)) < 0)) {
                 json_decref(o);
                 return NULL;
         }
@@ -183,7 +185,7 @@ static json_t *orphan_hold(const struct agent *a, const struct command_id *hold)
 }
 
 int status_answer(struct agent *a, const struct frame *f, const struct answer *to) {
-        json_t *report = report_new(a, "status", f), *holds = json_array(), *ended = NULL;
+        json_t *report = status_report_new(a, "status", f), *holds = json_array(), *ended = NULL;
         struct command_id only;
         struct orphans orphans = { .a = a, .describe = orphan_hold, .array = holds };
         const bool one = f->n_payload > FRAME_NONCE_SIZE;
@@ -212,11 +214,13 @@ int status_answer(struct agent *a, const struct frame *f, const struct answer *t
                 ended = record_receipt(a, &only);
         if (report && ended)
                 (void) json_object_set_new(report, "ended", ended);
+        if (report)
+                (void) json_object_set_new(report, "head", heard_to_json(a));
         if (!report || json_object_set_new(report, "holds", holds) < 0) {
                 json_decref(report);
                 report = NULL;
         }
-        return send_report(a, report, to);
+        return status_report_send(a, report, to);
 }
 
 static json_int_t rss_kb(void) {
@@ -234,21 +238,35 @@ static json_t *agent_json(const struct agent *a) {
                          (json_int_t) (clock_boot_ms() - a->started_ms), "rss_kb", rss_kb());
 }
 
+/* To whom evidence is sealed; nobody: none is taken. */
+static json_t *recipients_json(const struct trust *t) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < t->n_recipients; i++) {
+                char s[AGE_RECIPIENT_SIZE];
+
+                age_recipient_to_str(&t->recipients[i], s);
+                (void) json_array_append_new(array, json_string(s));
+        }
+        return array;
+}
+
 static json_t *trust_json(const struct agent *a) {
         if (!a->trust)
                 return json_pack("{ss}", "state", reason_id(REASON_NO_TRUST));
-        return json_pack("{sI ss sI ss}", "version", (json_int_t) a->trust->version, "fleet", a->trust->fleet,
-                         "expires_ms", (json_int_t) a->trust->expires_ms, "state",
-                         MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms
-                                 ? "valid"
-                                 : reason_id(REASON_ROOT_EXPIRED));
+        return json_pack(
+                "{so sI ss sI ss}", "recipients", recipients_json(a->trust), "version", (json_int_t) a->trust->version,
+                "fleet", a->trust->fleet, "expires_ms", (json_int_t) a->trust->expires_ms, "state",
+                MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms ? "valid"
+                                                                                  : reason_id(REASON_ROOT_EXPIRED));
 }
 
 static json_t *ledger_json(const struct agent *a) {
         const struct ledger_head head = a->ledger ? ledger_head(a->ledger) : (struct ledger_head) { 0 };
 
-        return json_pack("{sb sI sI}", "ok", agent_ledger_ok(a), "n", (json_int_t) head.n, "room",
-                         (json_int_t) (a->ledger ? ledger_room(a->ledger) : 0));
+        return json_pack("{sb sI sI sI sI}", "ok", agent_ledger_ok(a), "n", (json_int_t) head.n, "room",
+                         (json_int_t) (a->ledger ? ledger_room(a->ledger) : 0), "epoch",
+                         (json_int_t) epochkey_epoch(a->epoch)->number, "checkpoint", (json_int_t) a->checkpoint_n);
 }
 
 static json_t *holds_json(struct agent *a) {
@@ -274,23 +292,24 @@ static json_t *counters_json(const struct agent *a) {
 }
 
 int health_answer(struct agent *a, const struct frame *f, const struct answer *to) {
-        json_t *report = report_new(a, "health", f);
+        json_t *report = status_report_new(a, "health", f);
         int r = report ? 0 : -ENOMEM;
 
         if (r == 0)
                 /* o: the update takes every reference over, whether it succeeds or not */
                 r = json_object_update_new(
                         report,
-                        json_pack("{so so so so so so so so so so}", "agent", agent_json(a), "layers",
+                        json_pack("{so so so so so so so so so so so so so}", "agent", agent_json(a), "layers",
                                   layers_to_json(a), "trust", trust_json(a), "policy",
                                   json_pack("{ss}", "state", a->policy_state), "ledger", ledger_json(a), "clock",
                                   json_pack("{sb sI}", "synced", clock_synced(), "floor_ms",
                                             (json_int_t) floor_now(&a->floor)),
                                   "systemd", json_pack("{si}", "version", systemd_version(a->systemd)), "holds",
-                                  holds_json(a), "counters", counters_json(a), "watch", watch_to_json(a)));
+                                  holds_json(a), "counters", counters_json(a), "watch", watch_to_json(a), "evidence",
+                                  retain_to_json(a), "head", heard_to_json(a), "attributes", certified_to_json(a)));
         if (r < 0) {
                 json_decref(report);
                 report = NULL;
         }
-        return send_report(a, report, to);
+        return status_report_send(a, report, to);
 }

@@ -12,7 +12,7 @@ struct sweep {
         size_t *site;
         size_t n;
         struct management *management; /* of the site that is the whole host */
-        uint64_t answers[HOST_UNITS_MAX];
+        uint64_t answers[HOST_UNITS_MAX], asks[HOST_UNITS_MAX];
         struct sockets_host host;
         uint64_t spare[PROBE_CGROUPS_MAX], own[PROBE_CGROUPS_MAX];
 };
@@ -40,10 +40,18 @@ static int read_host(struct sweep *w, const struct agent *a) {
                 return r;
         w->host = (struct sockets_host) { .own = w->management->own,
                                           .n_own = w->management->n_own,
-                                          .answers = w->answers };
-        for (size_t i = 0; i < w->management->n_units; i++)
-                if (w->management->units[i].may & HOST_ANSWERS)
-                        w->answers[w->host.n_answers++] = w->management->units[i].cgroup_id;
+                                          .answers = w->answers,
+                                          .brokers = w->management->brokers,
+                                          .n_brokers = w->management->n_brokers,
+                                          .asks = w->asks };
+        for (size_t i = 0; i < w->management->n_units; i++) {
+                const struct management_unit *unit = &w->management->units[i];
+
+                if (unit->may & HOST_ANSWERS)
+                        w->answers[w->host.n_answers++] = unit->cgroup_id;
+                if (unit->may & HOST_ASKS)
+                        w->asks[w->host.n_asks++] = unit->cgroup_id;
+        }
         return 0;
 }
 

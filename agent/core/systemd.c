@@ -133,12 +133,6 @@ static int read_state(struct systemd *s, char **ret) {
                                                               "SystemState", NULL, ret));
 }
 
-bool systemd_is_stopping(struct systemd *s) {
-        _cleanup_free_ char *state = NULL;
-
-        return read_state(s, &state) >= 0 && strcmp(state, "stopping") == 0;
-}
-
 bool systemd_is_booting(struct systemd *s) {
         _cleanup_free_ char *state = NULL;
         int r = s->up ? 0 : read_state(s, &state);

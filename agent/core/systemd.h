@@ -30,8 +30,6 @@ int systemd_version(struct systemd *s);
 /* True while the host comes up: something of what is started at boot has not been yet. Once it is up it is not asked
  * again. A manager that does not say is at it for the first minutes after power-on, and then it is not. */
 bool systemd_is_booting(struct systemd *s);
-/* True while the host goes down; false when the manager does not say. */
-bool systemd_is_stopping(struct systemd *s);
 /* True for a unit that is being started, and has not been; also when the manager does not say. */
 bool systemd_unit_is_starting(struct systemd *s, const char *name);
 /* Unified path of a service, scope, socket, mount, swap or slice; "" when it has no cgroup now. *ret is malloc'ed.

@@ -47,6 +47,11 @@ static enum reason query_parse(const json_t *root, struct request *ret) {
         return REASON_NONE;
 }
 
+/* What hosts are told; all of it goes to the core by the same frame. */
+static bool is_for_hosts(enum dsse_type t) {
+        return t == DSSE_COMMAND || t == DSSE_ATTRIBUTES || t == DSSE_HEAD || t == DSSE_TRUST;
+}
+
 static int envelope_parse(const char *text, size_t n, struct request *ret, enum reason *ret_reason) {
         _cleanup_(request_done) struct request r = REQUEST_NULL;
         enum reason reason;
@@ -59,7 +64,7 @@ static int envelope_parse(const char *text, size_t n, struct request *ret, enum 
         e = dsse_parse(text, n, &r.envelope, &reason);
         if (e < 0)
                 return e;
-        if (reason == REASON_NONE && r.envelope.type != DSSE_COMMAND)
+        if (reason == REASON_NONE && !is_for_hosts(r.envelope.type))
                 reason = REASON_TYPE;
         /* Nobody signs nothing, and the frame has no form for it. */
         if (reason == REASON_NONE && r.envelope.n_payload == 0)

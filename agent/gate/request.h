@@ -4,7 +4,8 @@
 /* What a client may say: one JSON text in one message, which is a DSSE envelope of a command, or one of
  *   {"query":"status","nonce":"<32 hex>"}   {"query":"status","nonce":"<32 hex>","hold":"<32 hex>"}
  *   {"query":"health","nonce":"<32 hex>"}
- * A query is strict and short. Nothing here looks at a signature or at what was signed. */
+ * or an envelope of attributes, of a head or of a trust root. A query is strict and short. Nothing here looks at a
+ * signature or at what was signed. */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -19,6 +19,8 @@ static bool is_known(const struct dsse_sig *s, const struct sshkey *keys, size_t
 /* Splits the signatures: named and known ones stay in d, those without a name go to ret, the rest goes nowhere. */
 static size_t sort_signatures(struct dsse *d, const struct sshkey *keys, size_t n_keys,
                               struct dsse_sig ret[static DSSE_SIGS_MAX]) {
+        /* Of a trust root those who are new in it sign as well: whom it names the core finds in it. */
+        const bool may_be_new = d->type == DSSE_TRUST;
         size_t n_known = 0, n_nameless = 0;
 
         for (size_t i = 0; i < d->n_sigs; i++) {
@@ -26,7 +28,7 @@ static size_t sort_signatures(struct dsse *d, const struct sshkey *keys, size_t 
 
                 if (!is_named(&s))
                         ret[n_nameless++] = s;
-                else if (is_known(&s, keys, n_keys))
+                else if (may_be_new || is_known(&s, keys, n_keys))
                         d->sigs[n_known++] = s;
         }
         d->n_sigs = n_known;

@@ -15,9 +15,10 @@
  * trust root. Those left over are dropped as unknown. A named signature is checked once at most. */
 #define SCREEN_TRIES_MAX DSSE_KEYS_MAX
 
-/* Leaves in d the signatures by known keys, each with its key's id. A signature that names an unknown key costs no
- * crypto. Returns 0 with REASON_NONE, or 0 with NO_TRUST (there is no key), UNTRUSTED (no known key signed) or
- * SIGNATURE (a known key's is false) and d's signatures in no particular state, or -errno of dsse_verify.
- * *ret_verified: how many checks were made at most. */
+/* Leaves in d the signatures by known keys, each with its key's id, and of a trust root those that name other keys,
+ * too: one by a known key has to be there all the same. A signature that names an unknown key costs no crypto. Returns
+ * 0 with REASON_NONE, or 0 with NO_TRUST (there is no key), UNTRUSTED (no known key signed) or SIGNATURE (a known key's
+ * is false) and d's signatures in no particular state, or -errno of dsse_verify. *ret_verified: how many checks were
+ * made at most. */
 int screen_envelope(struct dsse *d, const struct sshkey *keys, size_t n_keys, unsigned int *ret_verified,
                     enum reason *ret_reason) _warn_unused_;

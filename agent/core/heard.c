@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/heard.h"
+
+#include <string.h>
+
+#include "agent/core/agent.h"
+#include "agent/util/clock.h"
+
+#define WITHHELD_LISTED 16U
+
+static const char *const ids[_HEARD_STATE_MAX] = {
+#define X(name, id) [HEARD_##name] = id,
+        HEARD_STATE_TABLE(X)
+#undef X
+};
+
+void heard_done(struct heard *h) {
+        h->timer = sd_event_source_disable_unref(h->timer);
+        dsse_done(&h->head);
+}
+
+const char *heard_state_id(enum heard_state s) {
+        return ids[s];
+}
+
+bool heard_state_from_id(const char *id, enum heard_state *ret) {
+        for (size_t i = 0; i < _HEARD_STATE_MAX; i++)
+                if (strcmp(ids[i], id) == 0) {
+                        *ret = (enum heard_state) i;
+                        return true;
+                }
+        return false;
+}
+
+static bool believes(const struct heard *h) {
+        return h->head.payload && clock_boot_ms() < h->until_ms;
+}
+
+enum heard_state heard_state(const struct agent *a) {
+        const struct heard *h = &a->heard;
+
+        if (!a->trust || trust_role_people(a->trust, TRUST_HERALD_ROLE) == 0)
+                return HEARD_NONE;
+        /* FAIL-CLOSED: by a clock that nobody vouches for, a head of last year may look new */
+        if (believes(h))
+                return clock_synced() ? HEARD_FRESH : HEARD_UNKNOWN;
+        /* who was deaf before a restart is not given time anew, or whoever can kill the agent could have it say nothing
+         */
+        return h->recorded != HEARD_STALE && clock_boot_ms() - h->since_ms < HERALD_LIFE_MS ? HEARD_UNKNOWN
+                                                                                            : HEARD_STALE;
+}
+
+static bool was_refused(const struct heard *h, const struct command_id *id) {
+        for (size_t i = 0; i < MIN(h->next_refused, HEARD_REFUSED_MAX); i++)
+                if (command_id_equal(&h->refused[i], id))
+                        return true;
+        return false;
+}
+
+/* By the now of a stop order (policy/decide.h), and what was forgotten can act no more. */
+static bool is_over(const struct agent *a, int64_t exp_ms) {
+        const int64_t now = clock_synced() ? clock_wall_ms() : floor_now(&a->floor);
+
+        return now >= exp_ms || exp_ms <= hold_set_forgotten(a->holds);
+}
+
+static bool has_come(const struct agent *a, const struct command_id *id) {
+        return hold_set_seen(a->holds, id) || was_refused(&a->heard, id);
+}
+
+static void drop_settled(struct agent *a) {
+        struct heard *h = &a->heard;
+        size_t kept = 0;
+
+        for (size_t i = 0; i < h->n_missing; i++)
+                if (!has_come(a, &h->missing[i].id) && !is_over(a, h->missing[i].exp_ms))
+                        h->missing[kept++] = h->missing[i];
+        h->n_missing = kept;
+}
+
+static bool is_withheld(const struct heard *h, size_t i) {
+        return clock_boot_ms() - h->missing[i].since_ms >= HERALD_PATIENCE_MS;
+}
+
+reason_set heard_notes(struct agent *a) {
+        const struct heard *h = &a->heard;
+        reason_set notes = heard_state(a) == HEARD_STALE ? reason_bit(REASON_HEAD_STALE) : 0;
+
+        drop_settled(a);
+        for (size_t i = 0; i < h->n_missing; i++)
+                if (is_withheld(h, i))
+                        notes |= reason_bit(REASON_WITHHELD);
+        return notes;
+}
+
+static void append_id(json_t *array, const struct command_id *id) {
+        char text[33];
+
+        command_id_to_str(id, text);
+        (void) json_array_append_new(array, json_string(text));
+}
+
+static json_t *withheld_to_json(const struct heard *h) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < h->n_missing && json_array_size(array) < WITHHELD_LISTED; i++)
+                if (is_withheld(h, i))
+                        append_id(array, &h->missing[i].id);
+        return array;
+}
+
+json_t *heard_to_json(struct agent *a) {
+        const struct heard *h = &a->heard;
+        json_t *o = json_pack("{ss}", "state", heard_state_id(heard_state(a))), *withheld;
+
+        drop_settled(a);
+        if (o && believes(h)) {
+                (void) json_object_set_new(o, "n", json_integer(h->n));
+                (void) json_object_set_new(o, "age_ms", json_integer(clock_boot_ms() - h->came_ms));
+                (void) json_object_set_new(o, "trust_version", json_integer(h->trust_version));
+        }
+        withheld = withheld_to_json(h);
+        if (o && json_array_size(withheld) > 0)
+                (void) json_object_set(o, "withheld", withheld);
+        json_decref(withheld);
+        return o;
+}
+
+json_t *heard_missing_to_json(struct agent *a) {
+        json_t *array = json_array();
+
+        drop_settled(a);
+        for (size_t i = 0; array && i < a->heard.n_missing; i++)
+                append_id(array, &a->heard.missing[i].id);
+        return array;
+}
+
+static bool is_missing(const struct heard *h, const struct command_id *id) {
+        for (size_t i = 0; i < h->n_missing; i++)
+                if (command_id_equal(&h->missing[i].id, id))
+                        return true;
+        return false;
+}
+
+void heard_list(struct agent *a, const struct herald_head *head) {
+        const uint8_t *host = hostkey_public(a->key)->id;
+        struct heard *h = &a->heard;
+
+        drop_settled(a);
+        for (size_t i = 0; i < head->n_orders && h->n_missing < HEARD_MISSING_MAX; i++) {
+                const struct herald_order *o = &head->orders[i];
+
+                if (address_names(&o->to, host, a->attributes) && !has_come(a, &o->id) && !is_over(a, o->exp_ms) &&
+                    !is_missing(h, &o->id)) {
+                        h->missing[h->n_missing].id = o->id;
+                        h->missing[h->n_missing].since_ms = clock_boot_ms();
+                        h->missing[h->n_missing++].exp_ms = o->exp_ms;
+                }
+        }
+}
+
+void heard_arrived(struct agent *a, const struct command_id *id) {
+        struct heard *h = &a->heard;
+
+        if (has_come(a, id))
+                return;
+        h->refused[h->next_refused % HEARD_REFUSED_MAX] = *id;
+        h->next_refused++;
+        /* so that it can go round for as long as anybody likes */
+        if (h->next_refused == 2 * HEARD_REFUSED_MAX)
+                h->next_refused = HEARD_REFUSED_MAX;
+}
+
+void heard_forget_missing(struct agent *a) {
+        a->heard.n_missing = 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/rooted.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "agent/core/certified.h"
+#include "agent/core/hearing.h"
+#include "agent/core/receipt.h"
+#include "agent/core/record.h"
+#include "agent/core/refusal.h"
+#include "agent/util/fault.h"
+#include "agent/util/io.h"
+#include "agent/util/log.h"
+
+#define FILE_NAME "trust.json"
+
+/* One that was accepted, and what it was read from. */
+struct root {
+        struct trust *trust;
+        uint8_t file[32], payload[32];
+};
+
+static void root_done(struct root *r) {
+        trust_freep(&r->trust);
+}
+
+static int accept_text(const char *text, size_t n, const struct trust *prev, struct root *ret,
+                       enum reason *ret_reason) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        int r = trust_accept(text, n, prev, &ret->trust, ret_reason);
+
+        if (r < 0 || *ret_reason != REASON_NONE)
+                return r;
+        r = dsse_parse(text, n, &d, ret_reason);
+        if (r < 0 || *ret_reason != REASON_NONE)
+                return r;
+        (void) crypto_hash_sha256(ret->file, (const uint8_t *) text, n);
+        (void) crypto_hash_sha256(ret->payload, d.payload, d.n_payload);
+        return 0;
+}
+
+static int read_root(const char *path, const struct trust *prev, struct root *ret, enum reason *ret_reason) {
+        _cleanup_free_ char *text = NULL;
+        size_t n;
+        int r = io_read_file(AT_FDCWD, path, DSSE_ENVELOPE_MAX, &text, &n);
+
+        *ret_reason = REASON_NONE;
+        return r < 0 ? r : accept_text(text, n, prev, ret, ret_reason);
+}
+
+static void put_in_force(struct agent *a, struct root *r, bool taken) {
+        free(a->trust);
+        a->trust = TAKE_PTR(r->trust);
+        memcpy(a->trust_digest, r->file, sizeof(r->file));
+        memcpy(a->trust_payload, r->payload, sizeof(r->payload));
+        a->trust_taken = taken;
+        floor_raise(&a->floor, a->trust->iat_ms);
+}
+
+static void log_root(const char *path, int r, enum reason reason) {
+        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start", .reason = reason_id(reason)), "%s: %s", path,
+                  r < 0 ? strerror(-r) : reason_text(reason));
+}
+
+/* What came as an order follows what root put there, or root's is newer, or of another fleet: then it is root's. */
+static void load_taken(struct agent *a) {
+        _cleanup_(root_done) struct root root = { 0 };
+        _cleanup_free_ char *path = NULL;
+        enum reason reason;
+        int r = asprintf(&path, "%s/" FILE_NAME, a->config.state) < 0 ? -ENOMEM : 0;
+
+        if (r == 0)
+                r = read_root(path, NULL, &root, &reason);
+        if (r == -ENOENT || !a->trust)
+                return;
+        if (r < 0 || reason != REASON_NONE)
+                log_root(path, r, r < 0 ? REASON_NONE : reason);
+        else if (strcmp(root.trust->fleet, a->trust->fleet) == 0 && root.trust->version >= a->trust->version)
+                put_in_force(a, &root, true);
+}
+
+/* True of the file that was there before the one in force was taken: it was left where it is. */
+static bool is_overtaken(const struct agent *a) {
+        _cleanup_(root_done) struct root root = { 0 };
+        enum reason reason;
+
+        return a->trust_taken && read_root(a->config.trust, NULL, &root, &reason) == 0 && reason == REASON_NONE &&
+               strcmp(root.trust->fleet, a->trust->fleet) == 0 && root.trust->version <= a->trust->version;
+}
+
+void rooted_load(struct agent *a) {
+        _cleanup_(root_done) struct root root = { 0 };
+        const bool first = !a->trust;
+        enum reason reason;
+
+        if (is_overtaken(a))
+                return;
+        int r = read_root(a->config.trust, NULL, &root, &reason);
+        if (r == 0 && reason == REASON_NONE && !first) {
+                if (memcmp(root.file, a->trust_digest, sizeof(root.file)) == 0)
+                        return;
+                root_done(&root);
+                root = (struct root) { 0 };
+                r = read_root(a->config.trust, a->trust, &root, &reason);
+        }
+        if (r < 0 || reason != REASON_NONE)
+                log_root(a->config.trust, r, r < 0 ? REASON_NONE : reason);
+        else
+                put_in_force(a, &root, false);
+        if (first)
+                load_taken(a);
+}
+
+static int keep(struct agent *a, const char *text) {
+        _cleanup_close_ int dir = open(a->config.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = dir < 0 ? -errno : fault_effect("trust");
+
+        return r < 0 ? r : io_replace_file(dir, FILE_NAME, text, strlen(text), 0600);
+}
+
+/* One that was recorded and not kept is not in force, and counts when it comes again. */
+static int take_in(struct agent *a, struct root *root, const char *text, enum reason *ret_reason) {
+        int r = record_trust(a, root->trust->version, text);
+
+        *ret_reason = r < 0 ? REASON_LEDGER : REASON_NONE;
+        if (r == 0) {
+                r = keep(a, text);
+                *ret_reason = r < 0 ? REASON_INTERNAL : REASON_NONE;
+        }
+        if (r < 0) {
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The trust root could not be kept: %s",
+                          strerror(-r));
+                return 0;
+        }
+        put_in_force(a, root, true);
+        log_event(LOG_NOTICE, NULL, LOG_FIELDS(.stage = "trust"), "Trust root version %" PRId64 " is in force",
+                  a->trust->version);
+        certified_load(a);
+        hearing_begin(a);
+        return 0;
+}
+
+static int answer(struct agent *a, const char *id, const uint8_t digest[static 32], const struct answer *to) {
+        _cleanup_json_ json_t *receipt = receipt_plain(a, NULL, digest, NULL, "trusted", 0);
+        _cleanup_free_ char *envelope = NULL;
+        int r;
+
+        r = json_object_set_new(receipt, "id", json_string(id));
+        r |= json_object_set_new(receipt, "trust", json_pack("{sI}", "version", (json_int_t) a->trust->version));
+        if (r != 0)
+                return -ENOMEM;
+        r = receipt_seal(a, receipt, true, &envelope);
+        if (r == 0)
+                link_answer(to, envelope, false);
+        return r;
+}
+
+/* FAIL-CLOSED: who may do what changes by it, so nothing may be in doubt. That it has expired is no matter: its own
+ * successor follows it, and an expired one lets nothing go. */
+static int judge(struct agent *a, const struct dsse *d, enum reason *ret_reason) {
+        _cleanup_(root_done) struct root root = { 0 };
+        _cleanup_free_ char *text = NULL;
+        int r = dsse_to_json(d, &text);
+
+        if (r == 0)
+                r = accept_text(text, strlen(text), a->trust, &root, ret_reason);
+        if (r == 0 && *ret_reason == REASON_NONE && !agent_ledger_ok(a))
+                *ret_reason = REASON_LEDGER;
+        return r < 0 || *ret_reason != REASON_NONE ? r : take_in(a, &root, text, ret_reason);
+}
+
+/* A refusal of what nobody known signed is neither recorded nor about those bytes. */
+static int is_signed(const struct agent *a, const struct dsse *d, bool *ret) {
+        struct sshkey keys[TRUST_KEYS_MAX];
+        enum reason reason;
+        uint64_t by;
+
+        trust_keys(a->trust, keys);
+        int r = dsse_verify(d, keys, a->trust->n_keys, &by, &reason);
+        *ret = r == 0 && reason == REASON_NONE;
+        return r;
+}
+
+int rooted_take(struct agent *a, const struct dsse *d, const struct answer *to) {
+        struct decision decision = { .kind = DECISION_REFUSED, .reason = REASON_NO_TRUST };
+        bool known = false;
+        uint8_t digest[32];
+        char id[33];
+        int r = 0;
+
+        (void) crypto_hash_sha256(digest, d->payload, d->n_payload);
+        (void) sodium_bin2hex(id, sizeof(id), digest, sizeof(id) / 2);
+        if (a->trust && memcmp(digest, a->trust_payload, sizeof(digest)) == 0)
+                return answer(a, id, digest, to);
+        if (a->trust)
+                r = is_signed(a, d, &known);
+        if (r == 0 && a->trust)
+                r = judge(a, d, &decision.reason);
+        if (r < 0)
+                return r;
+        if (decision.reason != REASON_NONE)
+                return refusal_of(a, id, known ? digest : NULL, &decision, to);
+        link_send_keys(to->link);
+        return answer(a, id, digest, to);
+}

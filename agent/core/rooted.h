@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The trust root that is in force: the file that root put there (config.trust), or what came after it as an order,
+ * STATE/trust.json, the envelope as it came. At start the newer of the two, of the same fleet, is in force; each has to
+ * be signed by its own root people. From then on, whichever way it comes, only a successor replaces it: version N+1,
+ * signed by the root thresholds of both. A host without a file of root's is in no fleet, whatever came before. */
+
+#include "agent/core/agent.h"
+#include "agent/core/link.h"
+
+/* Reads the files; at the start, and when root says so. What cannot be accepted is logged and leaves the one in force
+ * as it is. */
+void rooted_load(struct agent *a);
+/* Judges an envelope and answers with a receipt, whose id is how the SHA-256 of the payload begins. The ledger and the
+ * disk have it before it is in force; the gate is told of its keys. 0 or -errno. */
+int rooted_take(struct agent *a, const struct dsse *d, const struct answer *to) _warn_unused_;
