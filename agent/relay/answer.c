@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/relay/answer.h"
+
+#include <string.h>
+
+#include "policy/dsse.h"
+#include "policy/reason.h"
+#include "policy/schema.h"
+#include "policy/sshkey.h"
+
+void answer_done(struct answer *a) {
+        json_decref(a->payload);
+        *a = ANSWER_NULL;
+}
+
+static const char *string_of(const json_t *o, const char *name) {
+        const char *s = json_string_value(json_object_get(o, name));
+
+        return s ? s : "";
+}
+
+static void read_missing(struct answer *a) {
+        const json_t *list = json_object_get(a->payload, "missing"), *v;
+        size_t i;
+
+        json_array_foreach(list, i, v) {
+                const char *id = json_string_value(v);
+
+                if (id && a->n_missing < ANSWER_MISSING_MAX && command_id_from_str(id, &a->missing[a->n_missing]) == 0)
+                        a->n_missing++;
+        }
+}
+
+/* What names no command, because its bytes could not be read, has nobody to be told to. */
+static int read_id(struct answer *a, const char *member) {
+        const char *id = string_of(a->payload, member);
+
+        a->attributes = a->kind == ANSWER_RECEIPT && strcmp(id, "attributes") == 0;
+        return a->attributes || command_id_from_str(id, &a->id) == 0 ? 0 : -EBADMSG;
+}
+
+static int read_payload(struct answer *a, bool is_receipt) {
+        a->final = !json_is_false(json_object_get(a->payload, "final"));
+        a->kind = is_receipt                                           ? ANSWER_RECEIPT
+                  : strcmp(string_of(a->payload, "type"), "head") == 0 ? ANSWER_HEAD
+                                                                       : ANSWER_REPORT;
+        if (a->kind == ANSWER_HEAD)
+                read_missing(a);
+        if (is_receipt && strcmp(string_of(a->payload, "state"), "trusted") == 0)
+                a->root = json_integer_value(json_object_get(json_object_get(a->payload, "trust"), "version"));
+        return a->kind == ANSWER_HEAD ? 0 : read_id(a, is_receipt ? "id" : "nonce");
+}
+
+static int read_signed(const char *text, size_t n, struct answer *a) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        enum reason reason;
+        int r;
+
+        r = dsse_parse(text, n, &d, &reason);
+        if (r < 0)
+                return r;
+        if (reason != REASON_NONE || (d.type != DSSE_RECEIPT && d.type != DSSE_REPORT))
+                return -EBADMSG;
+        r = schema_json((const char *) d.payload, d.n_payload, &a->payload, &reason);
+        if (r < 0)
+                return r;
+        if (reason != REASON_NONE || !json_is_object(a->payload))
+                return -EBADMSG;
+        return read_payload(a, d.type == DSSE_RECEIPT);
+}
+
+int answer_parse(const char *text, size_t n, struct answer *ret) {
+        _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+        _cleanup_json_ json_t *o = NULL;
+        enum reason reason;
+        int r;
+
+        r = schema_json(text, n, &o, &reason);
+        if (r < 0)
+                return r;
+        if (reason != REASON_NONE)
+                return -EBADMSG;
+        if (json_object_get(o, "refused")) {
+                a = (struct answer) { .kind = ANSWER_REFUSAL, .final = true };
+                a.busy = strcmp(string_of(o, "refused"), reason_id(REASON_BUSY)) == 0;
+        } else {
+                r = read_signed(text, n, &a);
+        }
+        if (r < 0)
+                return r;
+        *ret = a;
+        a = ANSWER_NULL;
+        return 0;
+}
+
+static void read_groups(const json_t *list, struct who *w) {
+        const json_t *v;
+        size_t i;
+
+        json_array_foreach(list, i, v) {
+                const char *s = json_string_value(v);
+
+                if (!s || w->n_groups == WHO_GROUPS_MAX || !schema_is_name(s, sizeof(w->groups[0])))
+                        continue;
+                memcpy(w->groups[w->n_groups++], s, strlen(s) + 1);
+        }
+}
+
+int answer_who(const struct answer *a, struct who *ret) {
+        const char *fleet = string_of(json_object_get(a->payload, "trust"), "fleet");
+        struct who w;
+
+        memset(&w, 0, sizeof(w));
+        if (a->kind != ANSWER_REPORT || strcmp(string_of(a->payload, "type"), "health") != 0 ||
+            sshkey_id_from_str(string_of(a->payload, "host"), w.host) < 0)
+                return -EBADMSG;
+        if (schema_is_name(fleet, sizeof(w.fleet)))
+                memcpy(w.fleet, fleet, strlen(fleet) + 1);
+        read_groups(json_object_get(json_object_get(a->payload, "attributes"), "groups"), &w);
+        memcpy(ret, &w, sizeof(w));
+        return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the gate answers, as far as the relay has to know it: under which subject it goes out, and whether more follows.
+ * It is read from what the host signed and never from the question, so that whoever asked cannot say where the answer
+ * goes. No signature is checked: it comes from the host's own socket, and whoever gets it checks. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/cleanup.h"
+#include "policy/subject.h"
+
+enum answer_kind {
+        ANSWER_REFUSAL, /* unsigned */
+        ANSWER_RECEIPT, /* has id, or is about attributes */
+        ANSWER_REPORT,  /* has id: the nonce */
+        ANSWER_HEAD,    /* a report about a head; missing */
+};
+
+#define ANSWER_MISSING_MAX 64U
+#define WHO_GROUPS_MAX     32U
+
+struct answer {
+        enum answer_kind kind;
+        bool final; /* no other follows */
+        bool busy;  /* of a refusal: the same bytes may be sent again */
+        struct command_id id;
+        bool attributes; /* instead of an id */
+        int64_t root;    /* of a receipt for a trust root that is in force: its version; else 0 */
+        struct command_id missing[ANSWER_MISSING_MAX];
+        size_t n_missing;
+        json_t *payload; /* owned; of what is signed */
+};
+
+#define ANSWER_NULL ((struct answer) { .payload = NULL })
+void answer_done(struct answer *a);
+
+/* -EBADMSG for what no host says, -ENOMEM; *ret untouched. */
+int answer_parse(const char *text, size_t n, struct answer *ret) _warn_unused_;
+
+/* Whose host it is, as a health report says. */
+struct who {
+        uint8_t host[32];
+        char fleet[COMMAND_FLEET_MAX + 1]; /* "": of none yet */
+        char groups[WHO_GROUPS_MAX][COMMAND_FLEET_MAX + 1];
+        size_t n_groups;
+};
+
+/* -EBADMSG when it is no health report. Equal facts are equal bytes. Groups beyond the last that fits are left out. */
+int answer_who(const struct answer *a, struct who *ret) _warn_unused_;

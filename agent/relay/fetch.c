@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/relay/fetch.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The longest stream is gone through in one go; a broker that always has one more is left at some time. */
+#define PATTERN_MESSAGES_MAX 100000U
+
+struct want {
+        char subject[SUBJECT_SIZE];
+        int64_t sequence; /* of a pattern: from here on */
+        unsigned n;       /* that came of it */
+};
+
+/* Of each list the first is asked first, and is what is under way. */
+struct fetch {
+        struct want orders[FETCH_ORDERS_MAX];
+        size_t n_orders;
+        struct want patterns[3 + WHO_GROUPS_MAX];
+        size_t n_patterns;
+        enum { NOTHING, AN_ORDER, A_PATTERN } waiting;
+};
+
+int fetch_new(struct fetch **ret) {
+        *ret = calloc(1, sizeof(**ret));
+        return *ret ? 0 : -ENOMEM;
+}
+
+void fetch_free(struct fetch *f) {
+        free(f);
+}
+
+void fetch_freep(struct fetch **f) {
+        fetch_free(*f);
+}
+
+void fetch_clear(struct fetch *f) {
+        f->n_orders = f->n_patterns = 0;
+        f->waiting = NOTHING;
+}
+
+/* Where the n-th kind of order for this host is: its own, all hosts', its groups'. False past the last. */
+static bool address(const struct who *w, size_t n, struct subject *ret) {
+        *ret = (struct subject) { .kind = n == 0 ? SUBJECT_CMD_HOST : n == 1 ? SUBJECT_CMD_ALL : SUBJECT_CMD_GROUP };
+        if (n >= 2 + w->n_groups)
+                return false;
+        memcpy(ret->fleet, w->fleet, sizeof(ret->fleet));
+        if (n == 0)
+                memcpy(ret->host, w->host, sizeof(ret->host));
+        else if (n >= 2)
+                memcpy(ret->group, w->groups[n - 2], sizeof(ret->group));
+        return true;
+}
+
+static bool is_wanted(const struct want *wants, size_t n, const char *subject) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(wants[i].subject, subject) == 0)
+                        return true;
+        return false;
+}
+
+static int add_pattern(struct fetch *f, const struct subject *s) {
+        struct want want = { .sequence = 1 };
+
+        if (subject_pattern(s, want.subject) < 0)
+                return -EINVAL;
+        if (f->n_patterns < ELEMENTSOF(f->patterns) && !is_wanted(f->patterns, f->n_patterns, want.subject))
+                f->patterns[f->n_patterns++] = want;
+        return 0;
+}
+
+int fetch_all(struct fetch *f, const struct who *w) {
+        struct subject s;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && address(w, i, &s); i++)
+                r = add_pattern(f, &s);
+        s = (struct subject) { .kind = SUBJECT_TRUST };
+        memcpy(s.fleet, w->fleet, sizeof(s.fleet));
+        return r < 0 ? r : add_pattern(f, &s);
+}
+
+void fetch_order(struct fetch *f, const struct who *w, const struct command_id *id) {
+        struct subject s;
+
+        for (size_t i = 0; address(w, i, &s) && f->n_orders < FETCH_ORDERS_MAX; i++) {
+                struct want want = {};
+
+                s.id = *id;
+                if (subject_build(&s, want.subject) == 0 && !is_wanted(f->orders, f->n_orders, want.subject))
+                        f->orders[f->n_orders++] = want;
+        }
+}
+
+bool fetch_next(struct fetch *f, const struct who *w, char ret_subject[static FETCH_SUBJECT_SIZE],
+                char ret_body[static FETCH_BODY_SIZE]) {
+        const struct want *order = f->n_orders > 0 ? f->orders : NULL;
+        char stream[SUBJECT_SIZE];
+
+        if (f->waiting != NOTHING || fetch_is_over(f) || subject_stream("CMD", w->fleet, stream) < 0)
+                return false;
+        ret_body[0] = '\0';
+        /* no name of a fleet or a group holds what JSON would have to escape */
+        if (!order)
+                (void) snprintf(ret_body, FETCH_BODY_SIZE, "{\"seq\":%" PRId64 ",\"next_by_subj\":\"%s\"}",
+                                f->patterns[0].sequence, f->patterns[0].subject);
+        (void) snprintf(ret_subject, FETCH_SUBJECT_SIZE, "$JS.API.DIRECT.GET.%s%s%s", stream, order ? "." : "",
+                        order ? order->subject : "");
+        f->waiting = order ? AN_ORDER : A_PATTERN;
+        return true;
+}
+
+static void done_with_first(struct want *wants, size_t *n) {
+        (*n)--;
+        memmove(wants, wants + 1, *n * sizeof(wants[0]));
+}
+
+void fetch_came(struct fetch *f, int status, int64_t sequence) {
+        struct want *p = f->patterns;
+
+        if (f->waiting == AN_ORDER)
+                done_with_first(f->orders, &f->n_orders);
+        /* A stream goes forward: a broker that sends it round in a circle is not followed. */
+        else if (f->waiting == A_PATTERN && (status != 0 || sequence < p->sequence || ++p->n == PATTERN_MESSAGES_MAX))
+                done_with_first(p, &f->n_patterns);
+        else if (f->waiting == A_PATTERN)
+                p->sequence = sequence + 1;
+        f->waiting = NOTHING;
+}
+
+void fetch_again(struct fetch *f) {
+        f->waiting = NOTHING;
+}
+
+bool fetch_is_waiting(const struct fetch *f) {
+        return f->waiting != NOTHING;
+}
+
+bool fetch_is_over(const struct fetch *f) {
+        return f->n_orders == 0 && f->n_patterns == 0;
+}
