@@ -28,7 +28,9 @@ enum ctl_group {
         CTL_RESUME,
         CTL_LOOK,
         CTL_CARRY,
+        CTL_EVIDENCE,
         CTL_TRUST,
+        CTL_FLEET,
         _CTL_GROUP_MAX,
 };
 
@@ -54,14 +56,34 @@ extern const struct ctl_verb ctl_verbs[];
 int verb_approve(struct ctl *c, char **words, size_t n);
 int verb_contain(struct ctl *c, char **words, size_t n);
 int verb_enroll(struct ctl *c, char **words, size_t n);
+int verb_escalate(struct ctl *c, char **words, size_t n);
+int verb_evidence_decrypt(struct ctl *c, char **words, size_t n);
+int verb_evidence_export(struct ctl *c, char **words, size_t n);
+int verb_evidence_delete(struct ctl *c, char **words, size_t n);
+int verb_evidence_hold(struct ctl *c, char **words, size_t n);
+int verb_evidence_list(struct ctl *c, char **words, size_t n);
+int verb_evidence_show(struct ctl *c, char **words, size_t n);
+int verb_evidence_unhold(struct ctl *c, char **words, size_t n);
+int verb_evidence_witness(struct ctl *c, char **words, size_t n);
+int verb_evidence_verify(struct ctl *c, char **words, size_t n);
 int verb_extend(struct ctl *c, char **words, size_t n);
+int verb_fleet_certify(struct ctl *c, char **words, size_t n);
+int verb_fleet_head(struct ctl *c, char **words, size_t n);
+int verb_fleet_hosts(struct ctl *c, char **words, size_t n);
+int verb_fleet_inventory(struct ctl *c, char **words, size_t n);
+int verb_fleet_nats_config(struct ctl *c, char **words, size_t n);
+int verb_fleet_nkey(struct ctl *c, char **words, size_t n);
+int verb_fleet_setup(struct ctl *c, char **words, size_t n);
+int verb_fleet_watch(struct ctl *c, char **words, size_t n);
 int verb_health(struct ctl *c, char **words, size_t n);
 int verb_help(struct ctl *c, char **words, size_t n);
+int verb_openc2(struct ctl *c, char **words, size_t n);
 int verb_plan(struct ctl *c, char **words, size_t n);
 int verb_release(struct ctl *c, char **words, size_t n);
 int verb_send(struct ctl *c, char **words, size_t n);
 int verb_status(struct ctl *c, char **words, size_t n);
 int verb_trust_init(struct ctl *c, char **words, size_t n);
 int verb_trust_rotate(struct ctl *c, char **words, size_t n);
+int verb_trust_send(struct ctl *c, char **words, size_t n);
 int verb_trust_show(struct ctl *c, char **words, size_t n);
 int verb_trust_verify(struct ctl *c, char **words, size_t n);

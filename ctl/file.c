@@ -7,22 +7,34 @@
 
 #include "ctl/file.h"
 
-int file_read(const char *path, size_t max, char **ret, size_t *ret_n, mode_t *ret_mode) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (fd < 0)
-                return -errno;
-        struct stat st;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (S_ISDIR(st.st_mode))
-                return -EISDIR;
-        if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
-                return -EINVAL;
+bool file_in_own_config(const char *name, char ret[static PATH_MAX]) {
+        const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+        int k = 0;
 
+        if (xdg && *xdg == '/')
+                k = snprintf(ret, PATH_MAX, "%s/freezed/%s", xdg, name);
+        else if (home && *home == '/')
+                k = snprintf(ret, PATH_MAX, "%s/.config/freezed/%s", home, name);
+        return k > 0 && k < PATH_MAX;
+}
+
+bool file_in_own_state(const char *name, char ret[static PATH_MAX]) {
+        const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+        int k = 0;
+
+        if (xdg && *xdg == '/')
+                k = snprintf(ret, PATH_MAX, "%s/freezed/%s", xdg, name);
+        else if (home && *home == '/')
+                k = snprintf(ret, PATH_MAX, "%s/.local/state/freezed/%s", home, name);
+        return k > 0 && k < PATH_MAX;
+}
+
+static int read_all(int fd, size_t max, char **ret, size_t *ret_n) {
         _cleanup_free_ char *buf = malloc(max + 1);
+        size_t n = 0;
+
         if (!buf)
                 return -ENOMEM;
-        size_t n = 0;
         for (;;) {
                 /* one byte more than allowed shows that there is too much */
                 ssize_t k = read(fd, buf + n, max + 1 - n);
@@ -40,9 +52,33 @@ int file_read(const char *path, size_t max, char **ret, size_t *ret_n, mode_t *r
         *ret = TAKE_PTR(buf);
         if (ret_n)
                 *ret_n = n;
-        if (ret_mode)
-                *ret_mode = st.st_mode;
         return 0;
+}
+
+int file_read(const char *path, size_t max, char **ret, size_t *ret_n, mode_t *ret_mode) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return -errno;
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+                return -EINVAL;
+        int r = read_all(fd, max, ret, ret_n);
+        if (r == 0 && ret_mode)
+                *ret_mode = st.st_mode;
+        return r;
+}
+
+int file_read_plain(const char *path, size_t max, char **ret, size_t *ret_n) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) ? read_all(fd, MIN(max, (size_t) st.st_size + 1), ret, ret_n) : -EINVAL;
 }
 
 static int write_all(int fd, const char *buf, size_t n) {

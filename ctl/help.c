@@ -8,10 +8,13 @@
 #define LINE_SIZE 192U
 /* of a terminal, less the comma and the newline that a line may begin and end with */
 #define SCREEN_COLUMNS 76
+/* verbs of one name that still get a line each */
+#define SCREEN_NAMESAKES 5
 
 static const char *const groups[_CTL_GROUP_MAX] = {
-        [CTL_STOP] = "Stop",          [CTL_RESUME] = "Resume",         [CTL_LOOK] = "Look",
-        [CTL_CARRY] = "Signed files", [CTL_TRUST] = "Who may do what",
+        [CTL_STOP] = "Stop",          [CTL_RESUME] = "Resume",     [CTL_LOOK] = "Look",
+        [CTL_CARRY] = "Signed files", [CTL_EVIDENCE] = "Evidence", [CTL_TRUST] = "Who may do what",
+        [CTL_FLEET] = "The fleet",
 };
 
 static const char *const exits[] = {
@@ -48,17 +51,39 @@ static void print_targets(FILE *f) {
         fputc('\n', f);
 }
 
+/* How many verbs are called that; they stand together in the table. */
+static size_t count_namesakes(const struct ctl_verb *v) {
+        size_t n = 1;
+
+        while (v[n].name && strcmp(v[n].name, v->name) == 0)
+                n++;
+        return n;
+}
+
+/* One line each; what has many second words, all of them on one, or the screen would not hold the rest. */
+static const struct ctl_verb *print_verb(FILE *f, const struct ctl_verb *v) {
+        const size_t n = count_namesakes(v);
+        char line[LINE_SIZE];
+
+        if (n <= SCREEN_NAMESAKES) {
+                fprintf(f, "  %-35s %s\n", synopsis(v, line, sizeof(line)), v->summary);
+                return v + 1;
+        }
+        fprintf(f, "  %s", v->name);
+        for (size_t i = 0; i < n; i++)
+                fprintf(f, "%s%s", i > 0 ? "|" : " ", v[i].sub);
+        fprintf(f, "\n  %-35s `freezectl help %s` tells about each\n", "", v->name);
+        return v + n;
+}
+
 void help_screen(FILE *f) {
         fputs("freezectl - stop a service, prove it, and let it go again when two people say so\n\n"
               "usage: freezectl VERB WORDS [OPTIONS]\n",
               f);
         for (enum ctl_group g = 0; g < _CTL_GROUP_MAX; g++) {
                 fprintf(f, "\n%s\n", groups[g]);
-                for (const struct ctl_verb *v = ctl_verbs; v->name; v++) {
-                        char line[LINE_SIZE];
-                        if (v->group == g)
-                                fprintf(f, "  %-35s %s\n", synopsis(v, line, sizeof(line)), v->summary);
-                }
+                for (const struct ctl_verb *v = ctl_verbs; v->name;)
+                        v = v->group == g ? print_verb(f, v) : v + 1;
         }
         print_targets(f);
         fputs("HOLD    the 32 hex digits of a receipt\n"
@@ -186,27 +211,38 @@ static void completion_options(FILE *f, const struct ctl_verb *v) {
         fputs("\" ;;\n", f);
 }
 
+/* The second words of the verbs that have some; those of one verb stand together in the table. */
+static void completion_subs(FILE *f) {
+        for (const struct ctl_verb *v = ctl_verbs; v->name; v++) {
+                if (!v->sub)
+                        continue;
+                fprintf(f, "        \"%s\") subs=\"%s", v->name, v->sub);
+                for (; v[1].name && strcmp(v[1].name, v->name) == 0; v++)
+                        fprintf(f, " %s", v[1].sub);
+                fputs("\" ;;\n", f);
+        }
+}
+
 void help_completion(FILE *f) {
         fputs("# SPDX-License-Identifier: Apache-2.0\n"
               "# made by: freezectl help completion\n"
               "# shellcheck shell=bash\n"
               "_freezectl() {\n"
-              "        local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words=\n"
+              "        local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} words= subs=\n"
               "        COMPREPLY=()\n"
+              "        case $verb in\n",
+              f);
+        completion_subs(f);
+        fputs("        esac\n"
               "        if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
               "                words=\"",
               f);
         for (const struct ctl_verb *v = ctl_verbs; v->name; v++)
                 if (v == ctl_verbs || strcmp(v->name, v[-1].name) != 0)
                         fprintf(f, "%s%s", v == ctl_verbs ? "" : " ", v->name);
-        fputs("\"\n        elif [ \"$verb\" = trust ] && [ \"$COMP_CWORD\" -eq 2 ]; then\n                words=\"", f);
-        for (const struct ctl_verb *v = ctl_verbs, *last = NULL; v->name; v++)
-                if (v->sub) {
-                        fprintf(f, "%s%s", last ? " " : "", v->sub);
-                        last = v;
-                }
-        fputs("\"\n        elif [[ $cur == -* ]]; then\n"
-              "                [ \"$verb\" = trust ] && verb=\"trust ${COMP_WORDS[2]}\"\n"
+        fputs("\"\n        elif [ -n \"$subs\" ] && [ \"$COMP_CWORD\" -eq 2 ]; then\n                words=$subs\n"
+              "        elif [[ $cur == -* ]]; then\n"
+              "                [ -n \"$subs\" ] && verb=\"$verb ${COMP_WORDS[2]}\"\n"
               "                case $verb in\n",
               f);
         for (const struct ctl_verb *v = ctl_verbs; v->name; v++)

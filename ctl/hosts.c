@@ -8,8 +8,6 @@
 #include "ctl/hosts.h"
 #include "ctl/text.h"
 
-#define CONFIG_DIR "/etc/freezed"
-
 const struct host *hosts_by_id(const struct hosts *h, const uint8_t id[static 32]) {
         for (size_t i = 0; i < h->n; i++)
                 if (memcmp(h->v[i].key.id, id, 32) == 0)
@@ -109,14 +107,8 @@ int hosts_load(const struct options *o, struct hosts *ret, struct why *w) {
         if (o->hosts_file)
                 return load_file(o->hosts_file, ret, w);
 
-        const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-        int k = 0;
-        if (xdg && *xdg == '/')
-                k = snprintf(path, sizeof(path), "%s/freezed/" HOSTS_FILE_NAME, xdg);
-        else if (home && *home == '/')
-                k = snprintf(path, sizeof(path), "%s/.config/freezed/" HOSTS_FILE_NAME, home);
-        int x = k > 0 && (size_t) k < sizeof(path) ? load_file(path, ret, w) : 0;
-        return x != 0 ? x : load_file(CONFIG_DIR "/" HOSTS_FILE_NAME, ret, w);
+        int x = file_in_own_config(HOSTS_FILE_NAME, path) ? load_file(path, ret, w) : 0;
+        return x != 0 ? x : load_file(FILE_CONFIG_DIR "/" HOSTS_FILE_NAME, ret, w);
 }
 
 int hosts_resolve(const struct hosts *h, const char *to, const struct host **ret, struct why *w) {
@@ -132,7 +124,8 @@ int hosts_resolve(const struct hosts *h, const char *to, const struct host **ret
                 return 0;
         }
         if (strncmp(to, prefix, strlen(prefix)) != 0)
-                return why_set(w, CTL_USAGE, "--to wants local or host=ID, not \"%s\"", CLEAN(to));
+                return why_set(w, CTL_USAGE, "--to wants local or host=ID, not \"%s\": a group or all takes --nats",
+                               CLEAN(to));
         to += strlen(prefix);
         const struct host *found = sshkey_id_from_str(to, id) >= 0 ? hosts_by_id(h, id) : hosts_by_name(h, to);
         if (!found)

@@ -4,6 +4,7 @@
 
 #include "ctl/option.h"
 #include "ctl/text.h"
+#include "policy/schema.h"
 
 /* Each stores a value where member points; returns what it wanted instead, or NULL. */
 static const char *store_FLAG(const char *value, void *member) {
@@ -42,6 +43,10 @@ static const char *store_SEVERITY(const char *value, void *member) {
         return severity_from_id(value, member) ? NULL : "P0, P1, P2, P3 or Critical, High, Medium, Low";
 }
 
+static const char *store_PROFILE(const char *value, void *member) {
+        return profile_from_id(value, member) ? NULL : "default, logs or full";
+}
+
 static const char *store_COUNT(const char *value, void *member) {
         unsigned v = 0;
 
@@ -53,6 +58,20 @@ static const char *store_COUNT(const char *value, void *member) {
         if (v == 0)
                 return "a number of at least 1";
         *(unsigned *) member = v;
+        return NULL;
+}
+
+static const char *store_SERIAL(const char *value, void *member) {
+        int64_t v = 0;
+
+        for (const char *p = value; *p; p++) {
+                if (*p < '0' || *p > '9' || v > SCHEMA_INT_MAX / 10)
+                        return "a number";
+                v = v * 10 + (*p - '0');
+        }
+        if (v == 0 || v > SCHEMA_INT_MAX)
+                return "a number from 1 to 9007199254740991";
+        *(int64_t *) member = v;
         return NULL;
 }
 

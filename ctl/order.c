@@ -9,6 +9,7 @@
 #include "ctl/exchange.h"
 #include "ctl/file.h"
 #include "ctl/order.h"
+#include "ctl/rollout.h"
 #include "ctl/sign.h"
 #include "ctl/text.h"
 
@@ -111,7 +112,7 @@ static int fill_lists(struct command *cmd, const struct options *o, char *const 
 
 /* What command_to_json found out of range, by what was given. */
 static int out_of_range(const struct command *cmd, const struct options *o, struct why *w) {
-        const char *life = verb_info(cmd->verb)->cls == VERB_CLASS_RELEASE ? "1h" : "24h";
+        const char *life = verb_class_lets_go(verb_info(cmd->verb)->cls) ? "1h" : "24h";
 
         return why_set(w, CTL_USAGE,
                        "this is no valid order; check%s%s%s --expires (at most %s), and that no target is there twice",
@@ -143,11 +144,12 @@ static int fill(struct command *cmd, const struct options *o, const struct host 
                 return x;
         randombytes_buf(cmd->id.b, sizeof(cmd->id.b));
         cmd->to = COMMAND_TO_HOSTS;
-        memcpy(cmd->hosts[0], host->key.id, sizeof(cmd->hosts[0]));
-        cmd->n_hosts = 1;
+        if (host)
+                memcpy(cmd->hosts[cmd->n_hosts++], host->key.id, sizeof(cmd->hosts[0]));
         cmd->severity = o->severity;
         cmd->lease_ms = o->lease_ms;
         cmd->step = o->step;
+        cmd->profile = o->profile;
         cmd->iat_ms = order_now_ms();
         cmd->exp_ms = cmd->iat_ms + (o->expires_ms ? o->expires_ms : EXPIRES_MS);
         cmd->root_version = t ? t->version : 0;
@@ -228,10 +230,12 @@ int order_run(struct ctl *c, enum verb verb, bool plan, char *const *targets, si
         /* with --fleet nothing of it is needed, and a broken one must not be in the way of a stop */
         if (x == 0 && trustfile_load(&c->opt, &t, &c->why) != 0 && !c->opt.fleet)
                 return CTL_MACHINE;
-        if (x == 0)
+        if (x == 0 && !c->opt.nats)
                 x = exchange_host(c, &known, &host);
         if (x == 0)
                 x = fill(cmd, &c->opt, host, t, &c->why);
+        if (x == 0 && c->opt.nats)
+                return rollout_run(c, cmd, t);
         if (x == 0)
                 x = build(c, cmd, &o);
         if (x == 0)

@@ -112,16 +112,23 @@ int order_deliver(struct ctl *c, struct order *o, const struct hosts *known, con
         (void) crypto_hash_sha256(digest, o->file.env.payload, o->file.env.n_payload);
         if (cmd)
                 command_id_to_str(&cmd->id, id);
-        bool to_hosts = cmd && cmd->to == COMMAND_TO_HOSTS;
+        else if (o->file.trust)
+                (void) sodium_bin2hex(id, sizeof(id), digest, sizeof(id) / 2);
+        const struct attributes *a = o->file.attributes;
+        const uint8_t(*hosts)[32] = cmd && cmd->to == COMMAND_TO_HOSTS ? (const uint8_t(*)[32]) cmd->hosts
+                                    : a                                ? &a->key.id
+                                                                       : NULL;
         struct exchange x = {
                 o->text,
                 o->n,
                 known,
                 { .type = DSSE_RECEIPT,
-                  .id = cmd ? id : NULL,
+                  .id = *id ? id : NULL,
                   .digest = digest,
-                  .hosts = to_hosts ? (const uint8_t(*)[32]) cmd->hosts : NULL,
-                  .n_hosts = to_hosts ? cmd->n_hosts : 0 },
+                  .hosts = hosts,
+                  .n_hosts = !hosts ? 0
+                             : a    ? 1
+                                    : cmd->n_hosts },
                 false,
         };
         warn_inside(cmd);

@@ -35,6 +35,11 @@ enum receipt_kind {
         X(DUPLICATE, "duplicate", "DUPLICATE", CTL_PARTIAL)     \
         X(SNAPSHOT, "snapshot", "SNAPSHOT TAKEN", CTL_OK)       \
         X(EXTENDED, "extended", "EXTENDED", CTL_OK)             \
+        X(KEPT, "kept", "UNDER LEGAL HOLD", CTL_OK)             \
+        X(LIFTED, "lifted", "LEGAL HOLD LIFTED", CTL_OK)        \
+        X(DELETED, "deleted", "DELETED", CTL_OK)                \
+        X(CERTIFIED, "certified", "CERTIFIED", CTL_OK)          \
+        X(TRUSTED, "trusted", "TRUST ROOT IN FORCE", CTL_OK)    \
         X(PLANNED, "planned", "PLAN", CTL_OK)                   \
         X(PENDING, "pending", "NOT FINISHED", CTL_PARTIAL)      \
         X(THAWING, "thawing", "THAW NOT FINISHED", CTL_PARTIAL) \
@@ -51,6 +56,7 @@ struct receipt {
         enum receipt_kind kind;
         const struct host *host;     /* SIGNED: by whom; borrowed from the known hosts */
         json_t *payload;             /* SIGNED: what was signed; owned */
+        char *signed_text;           /* SIGNED: the bytes of it, and a NUL; owned */
         enum reason reason;          /* GATE: why not */
         char text[RECEIPT_TEXT_MAX]; /* GATE: its sentence. UNVERIFIED: what is wrong. Cleaned */
 };

@@ -75,8 +75,23 @@ static const char *const advice[_REASON_MAX] = {
         [REASON_MANAGEMENT] = "add the management addresses to permitted in policy.json, then order it again",
         [REASON_PERSISTS] = "look at the host: freezectl status; bpftool cgroup tree; cat cgroup.events",
         [REASON_NO_EVIDENCE] = "order it again as `freezectl snapshot`; why it failed: journalctl -u freezed",
+        [REASON_NO_RECIPIENT] = "give the fleet one: freezectl trust rotate --recipient age1...",
+        [REASON_NOT_PRESERVED] = "it is frozen with all it knows; to preserve it: freezectl trust rotate --recipient "
+                                 "age1..., enroll, snapshot",
+        [REASON_NO_SUCH_EVIDENCE] = "what there is: freezectl evidence list",
+        [REASON_LEGAL_HOLD] = "which it is: freezectl evidence show HOLD; then freezectl evidence unhold LEGALHOLD",
+        [REASON_STILL_HELD] = "release it first, and wait until its evidence is sealed",
+        [REASON_NOT_DELETED] = "look at journalctl -u freezed; nothing else has to be done",
+        [REASON_NO_ROOM] = "make room: freezectl evidence export, then evidence delete; or raise evidence.quota_bytes",
+        [REASON_LITTLE_ROOM] = "the same as with no room, before there is none",
         [REASON_EVIDENCE_HOLES] = "the manifest lists what is missing and why",
         [REASON_CLOCK_SKEW] = "compare the clocks: date -u here and there",
+        [REASON_TOO_BROAD] =
+                "order it for fewer: --max-hosts, --to, or waves; or have people order it whose rule is wider",
+        [REASON_ATTRIBUTES_STALE] = "`freezectl health` shows the serial in force; certify it again with a higher one",
+        [REASON_HEAD_STALE] =
+                "look at the relay and the herald: systemctl status freezed-relay; order it here if in doubt",
+        [REASON_WITHHELD] = "`freezectl health` lists the ids; carry the signed files here: freezectl send FILE",
         [REASON_SILENT] = "it is not known whether it acted: look with `freezectl status`, or send the same signed "
                           "file again, which acts once",
 };

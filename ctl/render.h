@@ -68,5 +68,10 @@ void render_health(const struct page *p, const struct receipt *r, int code);
 void render_order(const struct page *p, const struct signed_file *f, const struct trust *t, const struct hosts *h,
                   int64_t now_ms);
 void render_trust(const struct page *p, const struct trust *t, int64_t now_ms);
+void render_attributes(const struct page *p, const struct attributes *a);
+void render_head(const struct page *p, const struct herald_head *h);
+/* What a host says that it is certified as, and whether it hears its fleet: members of a report. */
+void render_certified(const struct page *p, const json_t *attributes);
+void render_heard(const struct page *p, const json_t *head);
 /* Who signed it, and how many of whom it takes. */
 void render_signatures(const struct page *p, const struct dsse *d, const struct signatures *s);

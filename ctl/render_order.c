@@ -27,6 +27,10 @@ static void render_hosts(const struct page *p, const struct command *c, const st
                 render_row(p, "hosts", "group %s, at most %" PRIu32, c->group, c->max_hosts);
         if (c->to == COMMAND_TO_ALL)
                 render_row(p, "hosts", "ALL of the fleet, at most %" PRIu32, c->max_hosts);
+        if (c->part.is_set)
+                render_row(p, NULL, "of these the places from %.2f to %.2f of a hundred: one wave of several",
+                           (double) c->part.from * 100 / (double) PLACE_END,
+                           (double) c->part.below * 100 / (double) PLACE_END);
         for (size_t i = 0; c->to == COMMAND_TO_HOSTS && i < c->n_hosts; i++) {
                 const struct host *known = h ? hosts_by_id(h, c->hosts[i]) : NULL;
                 char id[SSHKEY_ID_SIZE];
@@ -79,6 +83,8 @@ static void render_command(const struct page *p, const struct command *c, const 
         render_row(p, "reason", "%s", CLEAN(c->reason));
         if (v->cls == VERB_CLASS_STOP || v->cls == VERB_CLASS_EXTEND)
                 render_row(p, "lease", "%s", c->lease_ms > 0 ? SPAN(c->lease_ms) : "none: until it is released");
+        if (v->snapshots)
+                render_row(p, "evidence", "%s: %s", profile_info(c->profile)->id, profile_info(c->profile)->text);
         render_permits(p, c);
         render_when(p, "valid until", c->exp_ms, now_ms);
         render_row(p, "id", "%s", id);
@@ -146,6 +152,10 @@ void render_order(const struct page *p, const struct signed_file *f, const struc
                 render_command(p, f->command, h, now_ms);
         else if (f->trust)
                 render_trust(p, f->trust, now_ms);
+        else if (f->attributes)
+                render_attributes(p, f->attributes);
+        else if (f->head)
+                render_head(p, f->head);
         else
                 render_verdict(p, TONE_BAD, "UNREADABLE", "payload (%s): %s", reason_id(f->reason),
                                reason_text(f->reason));

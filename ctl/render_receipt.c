@@ -186,6 +186,19 @@ static void render_holds(const struct page *p, const json_t *holds) {
         }
 }
 
+/* What an order about evidence says of each. */
+static void render_kept(const struct page *p, const json_t *kept) {
+        size_t i;
+        json_t *k;
+
+        json_array_foreach(kept, i, k) {
+                const int64_t holds = member_int(k, "legal_holds", 0);
+
+                render_row(p, i == 0 ? "evidence" : NULL, "%s %s, under %" PRId64 " legal hold%s",
+                           CLEAN(member_str(k, "id")), CLEAN(member_str(k, "state")), holds, holds == 1 ? "" : "s");
+        }
+}
+
 static void render_facts(const struct page *p, const json_t *told) {
         const json_t *ledger = json_object_get(told, "ledger");
         int64_t wall = member_int(told, "wall_ms", -1), lease = member_int(told, "lease_ms", 0);
@@ -194,6 +207,10 @@ static void render_facts(const struct page *p, const json_t *told) {
         render_phases(p, json_object_get(told, "phases_us"));
         render_evidence(p, json_object_get(told, "evidence"));
         render_holds(p, json_object_get(told, "holds"));
+        render_kept(p, json_object_get(told, "kept"));
+        render_certified(p, json_object_get(told, "attributes"));
+        if (json_object_get(told, "trust"))
+                render_row(p, "version", "%" PRId64, member_int(json_object_get(told, "trust"), "version", 0));
         if (*severity || *incident)
                 render_row(p, "incident", "%s%s%s", CLEAN(severity), *incident ? " " : "", CLEAN(incident));
         if (lease > 0)
@@ -288,6 +305,12 @@ void render_told(const struct page *p, const json_t *told, const char *host, int
         render_reasons(p, told, "flags");
 }
 
+/* What lifts it again. */
+static void render_next_lift(const struct page *p, const json_t *told) {
+        if (receipt_state(told) == RECEIPT_STATE_KEPT)
+                fprintf(p->f, "Lift this legal hold:  freezectl evidence unhold %s\n", CLEAN(member_str(told, "id")));
+}
+
 static void render_signed(const struct page *p, const struct receipt *r) {
         const json_t *told = receipt_told(r->payload);
         const bool ended = strcmp(member_str(r->payload, "hold"), "ended") == 0;
@@ -306,6 +329,7 @@ static void render_signed(const struct page *p, const struct receipt *r) {
         if (makes_hold(told) && !ended)
                 render_next(p, told);
         render_next_release(p, told);
+        render_next_lift(p, told);
 }
 
 static void render_unverified(const struct page *p, const struct receipt *r) {

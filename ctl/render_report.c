@@ -62,7 +62,7 @@ size_t render_matching(const json_t *report, const char *filter) {
         return n;
 }
 
-void render_status(const struct page *p, const struct receipt *r, const char *filter) {
+static void show_status(const struct page *p, const struct receipt *r, const char *filter) {
         json_t *holds = json_object_get(r->payload, "holds"), *h;
         size_t i, n = render_matching(r->payload, filter);
 
@@ -86,6 +86,15 @@ void render_status(const struct page *p, const struct receipt *r, const char *fi
                 fputc('\n', p->f);
                 render_hold(p, h);
         }
+}
+
+/* That nothing is held means less where orders may not arrive. */
+void render_status(const struct page *p, const struct receipt *r, const char *filter) {
+        const json_t *head = json_object_get(r->payload, "head");
+
+        show_status(p, r, filter);
+        if (strcmp(member_str(head, "state"), "stale") == 0 || json_array_size(json_object_get(head, "withheld")) > 0)
+                render_heard(p, head);
 }
 
 static void render_layers(const struct page *p, const json_t *layers) {
@@ -124,6 +133,30 @@ static void render_agent(const struct page *p, const json_t *a) {
                    member_int(a, "pid", 0), SPAN(member_int(a, "uptime_ms", 0)), member_int(a, "rss_kb", 0));
 }
 
+/* Absent where the host is older, or has no trust root to name any. */
+static void render_recipients(const struct page *p, const json_t *recipients) {
+        const json_t *r;
+        size_t i;
+
+        if (!json_is_array(recipients))
+                return;
+        if (json_array_size(recipients) == 0)
+                render_row(p, "evidence", "NOT taken: the trust root names nobody to whom it could be sealed");
+        json_array_foreach(recipients, i, r)
+                render_row(p, i == 0 ? "evidence" : NULL, "sealed to %s", CLEAN(json_string_value(r)));
+}
+
+static void render_evidence_kept(const struct page *p, const json_t *e) {
+        if (!json_is_object(e))
+                return;
+        render_row(p, "kept",
+                   "%" PRId64 " of evidence, %" PRId64 " bytes; %" PRId64 " under legal hold, %" PRId64
+                   " being deleted%s",
+                   member_int(e, "kept", 0), member_int(e, "bytes", 0), member_int(e, "under_legal_hold", 0),
+                   member_int(e, "deleting", 0),
+                   member_is_false(e, "reserved") ? "; NOTHING is set aside for a full disk" : "");
+}
+
 static void render_trust_state(const struct page *p, const json_t *t) {
         int64_t expires = member_int(t, "expires_ms", 0);
 
@@ -132,6 +165,7 @@ static void render_trust_state(const struct page *p, const json_t *t) {
         render_row(p, "trust root", "%s: fleet %s, version %" PRId64 "%s%s", CLEAN(member_str(t, "state")),
                    CLEAN(member_str(t, "fleet")), member_int(t, "version", 0), expires > 0 ? ", expires " : "",
                    expires > 0 ? TIME(expires) : "");
+        render_recipients(p, json_object_get(t, "recipients"));
 }
 
 void render_health(const struct page *p, const struct receipt *r, int code) {
@@ -146,9 +180,9 @@ void render_health(const struct page *p, const struct receipt *r, int code) {
         if (json_is_object(json_object_get(h, "policy")))
                 render_row(p, "policy", "%s", CLEAN(member_str(json_object_get(h, "policy"), "state")));
         if (json_is_object(ledger))
-                render_row(p, "ledger", "%s, %" PRId64 " records, %" PRId64 " bytes of room",
+                render_row(p, "ledger", "%s, %" PRId64 " records in %" PRId64 " epochs, %" PRId64 " bytes of room",
                            member_is_true(ledger, "ok") ? "ok" : "FAILED", member_int(ledger, "n", 0),
-                           member_int(ledger, "room", 0));
+                           member_int(ledger, "epoch", 0), member_int(ledger, "room", 0));
         if (json_is_object(clock))
                 render_row(p, "clock", "%s, not before %s",
                            member_is_true(clock, "synced") ? "synchronised" : "NOT synchronised",
@@ -156,12 +190,15 @@ void render_health(const struct page *p, const struct receipt *r, int code) {
         if (json_is_object(holds))
                 render_row(p, "holds", "%" PRId64 " active, %" PRId64 " of them partial",
                            member_int(holds, "active", 0), member_int(holds, "partial", 0));
+        render_certified(p, json_object_get(h, "attributes"));
+        render_heard(p, json_object_get(h, "head"));
         render_watch(p, json_object_get(h, "watch"));
         if (json_array_size(json_object_get(holds, "orphans")) > 0)
                 render_row(p, "ORPHANS", "%zu holds are in force that the ledger does not know",
                            json_array_size(json_object_get(holds, "orphans")));
         if (member_int(json_object_get(h, "systemd"), "version", 0) > 0)
                 render_row(p, "systemd", "%" PRId64, member_int(json_object_get(h, "systemd"), "version", 0));
+        render_evidence_kept(p, json_object_get(h, "evidence"));
         render_layers(p, json_object_get(h, "layers"));
         render_counters(p, json_object_get(h, "counters"));
 }

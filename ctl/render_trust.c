@@ -52,9 +52,13 @@ static void render_rule(const struct page *p, const struct trust *t, const struc
 
         (void) list(r->severities, _SEVERITY_MAX, severity_name, NULL, severities);
         (void) list(r->targets, _TARGET_MAX, class_name, NULL, classes);
-        render_row(p, verb_info(r->verb)->id, "%u of %s%s%s; %s; %s", r->k, t->roles[r->role].name,
+        char hosts[32] = "";
+
+        if (r->max_hosts > 0)
+                (void) snprintf(hosts, sizeof(hosts), "; at most %" PRIu32 " hosts", r->max_hosts);
+        render_row(p, verb_info(r->verb)->id, "%u of %s%s%s; %s; %s%s", r->k, t->roles[r->role].name,
                    r->max_lease_ms > 0 ? ", with a lease of at most " : "",
-                   r->max_lease_ms > 0 ? SPAN(r->max_lease_ms) : "", severities, classes);
+                   r->max_lease_ms > 0 ? SPAN(r->max_lease_ms) : "", severities, classes, hosts);
 }
 
 void render_trust(const struct page *p, const struct trust *t, int64_t now_ms) {
@@ -74,6 +78,27 @@ void render_trust(const struct page *p, const struct trust *t, int64_t now_ms) {
         fprintf(p->f, "Roles\n");
         for (size_t i = 0; i < t->n_roles; i++)
                 render_row(p, t->roles[i].name, "%s", list(t->roles[i].people, t->n_people, person_name, t, people));
+        fprintf(p->f, "Who can open evidence\n");
+        for (size_t i = 0; i < t->n_recipients; i++) {
+                char s[AGE_RECIPIENT_SIZE];
+
+                age_recipient_to_str(&t->recipients[i], s);
+                render_row(p, NULL, "%s", s);
+        }
+        if (t->n_recipients == 0)
+                render_row(p, NULL, "nobody: none is taken");
+        if (t->n_recipients > 0)
+                render_row(p, "kept for", "%s",
+                           t->retention_ms > 0 ? SPAN(t->retention_ms) : "ever, until custodians delete it");
+        fprintf(p->f, "Who keeps the heads of their ledgers\n");
+        for (size_t i = 0; i < t->n_witnesses; i++) {
+                char s[NOTE_KEY_SIZE];
+
+                note_key_to_str(&t->witnesses[i], s);
+                render_row(p, NULL, "%s", s);
+        }
+        if (t->n_witnesses == 0)
+                render_row(p, NULL, "nobody: a host alone says that its ledger is whole");
         fprintf(p->f, "Who may order what\n");
         for (size_t i = 0; i < t->n_rules; i++)
                 render_rule(p, t, &t->rules[i]);

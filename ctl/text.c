@@ -80,6 +80,55 @@ const char *text_clean(const char *s, char *ret, size_t n) {
         return ret;
 }
 
+/* One character of *in, and what there is of it when it is to be seen as bytes; returns its length. */
+static size_t escape_one(const uint8_t *in, char ret[static 24]) {
+        uint32_t c = 0;
+        size_t len = decode(in, &c), out = 0;
+
+        if (c == '\\')
+                return (size_t) sprintf(ret, "\\\\") - 1;
+        if (len > 0 && !is_hidden(c)) {
+                memcpy(ret, in, len);
+                ret[len] = '\0';
+                return len;
+        }
+        len = MAX(len, 1U);
+        for (size_t i = 0; i < len; i++)
+                out += (size_t) sprintf(ret + out, "\\x%02x", in[i]);
+        return len;
+}
+
+char *text_escape(const void *bytes, size_t n, size_t max) {
+        static const char cut[] = "...";
+        _cleanup_free_ uint8_t *in = malloc(n + 1);
+        char *ret = malloc(max + 1);
+        size_t out = 0, fits = 0;
+
+        if (!in || !ret) {
+                free(ret);
+                return NULL;
+        }
+        if (n > 0)
+                memcpy(in, bytes, n);
+        in[n] = '\0';
+        for (size_t at = 0; at < n;) {
+                char one[24];
+                size_t used = escape_one(in + at, one), put = strlen(one);
+
+                if (out + put > max) {
+                        memcpy(ret + fits, cut, sizeof(cut));
+                        return ret;
+                }
+                memcpy(ret + out, one, put);
+                at += used;
+                out += put;
+                if (out + strlen(cut) <= max)
+                        fits = out;
+        }
+        ret[out] = '\0';
+        return ret;
+}
+
 int text_span_from_str(const char *s, int64_t *ret_ms) {
         static const struct {
                 const char *unit;

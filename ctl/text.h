@@ -23,6 +23,10 @@ const char *text_clean(const char *s, char *ret, size_t n);
 /* For use inside one statement or block. */
 #define CLEAN(s) text_clean((s), (char[TEXT_CLEAN_MAX]) { 0 }, TEXT_CLEAN_MAX)
 
+/* The same for files that others read: nothing is lost, as each such byte becomes \xNN and a backslash \\. What is
+ * longer than max bytes (at least 8) is cut off with "...". malloc'ed, NULL when out of memory. */
+char *text_escape(const void *bytes, size_t n, size_t max);
+
 /* "500ms", "10s", "15m", "2h", "365d"; the unit is compulsory because people differ on what a bare 15 means. More than
  * 0 and at most TEXT_SPAN_MAX_MS. -EINVAL, *ret untouched. */
 int text_span_from_str(const char *s, int64_t *ret_ms) _warn_unused_;

@@ -173,7 +173,7 @@ static int add_rule(struct trust *t, struct trust_rule rule, struct why *w) {
 
         if (t->n_rules == TRUST_RULES_MAX)
                 return why_set(w, CTL_USAGE, "a trust root has at most %u rules", TRUST_RULES_MAX);
-        if (cls == VERB_CLASS_EXTEND || cls == VERB_CLASS_RELEASE)
+        if (verb_class_is_of_holds(cls))
                 rule.targets = holds;
         else if (rule.targets == 0)
                 rule.targets = others;
@@ -181,8 +181,23 @@ static int add_rule(struct trust *t, struct trust_rule rule, struct why *w) {
         return 0;
 }
 
+/* How many hosts an order by it reaches at most. */
+static int parse_hosts(const char *s, int64_t max_lease_ms, uint32_t *ret) {
+        unsigned long n = max_lease_ms > 0 ? TRUSTBUILD_HOSTS : 0;
+
+        if (*s && (strspn(s, "0123456789") != strlen(s) || strlen(s) > 10))
+                return -EINVAL;
+        if (*s)
+                n = strtoul(s, NULL, 10);
+        if (n > UINT32_MAX)
+                return -EINVAL;
+        *ret = (uint32_t) n;
+        return 0;
+}
+
 static int parse_rule(struct trust *t, const char *text, struct why *w) {
-        char verbs[256], role[TRUST_NAME_MAX + 1], k[4], lease[24] = "", severities[64] = "", classes[96] = "";
+        char verbs[256], role[TRUST_NAME_MAX + 1], k[4], lease[24] = "", severities[64] = "", classes[96] = "",
+                                                         hosts[12] = "";
         const char *rest = text, *v = verbs;
         struct trust_rule rule = { 0 };
 
@@ -190,18 +205,21 @@ static int parse_rule(struct trust *t, const char *text, struct why *w) {
                   rest && next_part(&rest, ':', k, sizeof(k)) &&
                   (!rest || next_part(&rest, ':', lease, sizeof(lease))) &&
                   (!rest || next_part(&rest, ':', severities, sizeof(severities))) &&
-                  (!rest || next_part(&rest, ':', classes, sizeof(classes))) && !rest;
+                  (!rest || next_part(&rest, ':', classes, sizeof(classes))) &&
+                  (!rest || next_part(&rest, ':', hosts, sizeof(hosts))) && !rest;
         int i = ok ? trust_role_find(t, role) : -ENOENT;
         if (ok && i < 0)
                 return why_set(w, CTL_USAGE, "--rule \"%s\": nobody has the role %s", CLEAN(text), CLEAN(role));
         ok = ok && strspn(k, "0123456789") == strlen(k) && atoi(k) > 0 && atoi(k) <= (int) DSSE_SIGS_MAX;
         ok = ok && (!*lease || strcmp(lease, "0") == 0 || text_span_from_str(lease, &rule.max_lease_ms) >= 0);
-        if (!ok || parse_severities(severities, &rule.severities) < 0 || parse_classes(classes, &rule.targets) < 0)
-                return why_set(w, CTL_USAGE,
-                               "--rule \"%s\": wanted is VERB,..:ROLE:K[:LEASE[:SEVERITY,..[:KIND OF TARGET,..]]], as "
-                               "in release:responder:2, "
-                               "contain,isolate:automation:1:15m:P0,P1 or isolate:automation:1:15m:P0:host,container",
-                               CLEAN(text));
+        if (!ok || parse_severities(severities, &rule.severities) < 0 || parse_classes(classes, &rule.targets) < 0 ||
+            parse_hosts(hosts, rule.max_lease_ms, &rule.max_hosts) < 0)
+                return why_set(
+                        w, CTL_USAGE,
+                        "--rule \"%s\": wanted is VERB,..:ROLE:K[:LEASE[:SEVERITY,..[:KIND OF TARGET,..[:HOSTS]]]], as "
+                        "in release:responder:2, "
+                        "contain,isolate:automation:1:15m:P0,P1 or isolate:automation:1:15m:P0:host,container:10",
+                        CLEAN(text));
         rule.role = (uint8_t) i;
         rule.k = (uint8_t) atoi(k);
         while (v) {
@@ -231,6 +249,9 @@ int trustbuild_default_rules(struct trust *t, struct why *w) {
                 { "responder", "contain,isolate,freeze,snapshot,extend:responder:1" },
                 { "responder", "release:responder:2" },
                 { "automation", "contain,isolate,freeze,extend:automation:1:15m:P0,P1" },
+                { "responder", "evidence-hold:responder:1" },
+                { TRUST_CUSTODIAN_ROLE, "evidence-hold:" TRUST_CUSTODIAN_ROLE ":1" },
+                { TRUST_CUSTODIAN_ROLE, "evidence-unhold,evidence-delete:" TRUST_CUSTODIAN_ROLE ":2" },
         };
         int x = 0;
 
@@ -238,6 +259,59 @@ int trustbuild_default_rules(struct trust *t, struct why *w) {
                 if (trust_role_find(t, usual[i].role) >= 0)
                         x = parse_rule(t, usual[i].rule, w);
         return x;
+}
+
+int trustbuild_recipients(struct trust *t, const struct option_list *words, struct why *w) {
+        if (words->n > AGE_RECIPIENTS_MAX)
+                return why_set(w, CTL_USAGE, "evidence is sealed to at most %u keys", AGE_RECIPIENTS_MAX);
+        for (size_t i = 0; i < words->n; i++)
+                if (age_recipient_from_str(words->v[i], &t->recipients[i]) < 0)
+                        return why_set(
+                                w, CTL_USAGE,
+                                "--recipient \"%s\": wanted is a public key of age, \"age1...\", as age-keygen -y "
+                                "prints it",
+                                CLEAN(words->v[i]));
+        if (words->n > 0)
+                t->n_recipients = words->n;
+        return schema_has_twins(t->recipients, t->n_recipients, sizeof(t->recipients[0]))
+                       ? why_set(w, CTL_USAGE, "--recipient: a key is named twice")
+                       : 0;
+}
+
+int trustbuild_witnesses(struct trust *t, const struct option_list *words, struct why *w) {
+        if (words->n > TRUST_WITNESSES_MAX)
+                return why_set(w, CTL_USAGE, "there are at most %u witnesses", TRUST_WITNESSES_MAX);
+        for (size_t i = 0; i < words->n; i++)
+                if (note_key_from_str(words->v[i], &t->witnesses[i]) < 0 || t->witnesses[i].type != NOTE_COSIGNATURE)
+                        return why_set(
+                                w, CTL_USAGE,
+                                "--witness \"%s\": wanted is a key for Ed25519 cosignatures, NAME+ID+KEY, as the "
+                                "witness publishes it",
+                                CLEAN(words->v[i]));
+        if (words->n > 0)
+                t->n_witnesses = words->n;
+        return schema_has_twins(t->witnesses, t->n_witnesses, sizeof(t->witnesses[0]))
+                       ? why_set(w, CTL_USAGE, "--witness: a key is named twice")
+                       : 0;
+}
+
+static bool is_ruled(const struct trust *t, size_t role) {
+        for (size_t i = 0; i < t->n_rules; i++)
+                if (t->rules[i].role == role)
+                        return true;
+        return false;
+}
+
+/* A role that rules are for is missed, which is told; another one ends with the last who had it. */
+static void drop_idle_roles(struct trust *t) {
+        for (size_t gone = t->n_roles; gone-- > 0;) {
+                if (t->roles[gone].people != 0 || is_ruled(t, gone))
+                        continue;
+                memmove(&t->roles[gone], &t->roles[gone + 1], (t->n_roles - gone - 1) * sizeof(t->roles[0]));
+                t->n_roles--;
+                for (size_t i = 0; i < t->n_rules; i++)
+                        t->rules[i].role = (uint8_t) (t->rules[i].role - (t->rules[i].role > gone));
+        }
 }
 
 int trustbuild_remove(struct trust *t, const struct option_list *names, struct why *w) {
@@ -263,6 +337,7 @@ int trustbuild_remove(struct trust *t, const struct option_list *names, struct w
                         t->roles[k].people = (bits & below) | ((bits >> 1) & ~below);
                 }
         }
+        drop_idle_roles(t);
         return 0;
 }
 
@@ -280,6 +355,15 @@ static int check(const struct trust *t, struct why *w) {
                                        "of their own",
                                        verb_info(r->verb)->id, r->k, t->roles[r->role].name, n);
         }
+        if (!trust_custodians_stand_apart(t))
+                return why_set(w, CTL_USAGE,
+                               "who may let evidence go has the role %s, and nobody of it may order anything else: "
+                               "name other people",
+                               TRUST_CUSTODIAN_ROLE);
+        if (!trust_criers_stand_apart(t))
+                return why_set(w, CTL_USAGE,
+                               "who has the role %s or %s may release nothing and delete nothing: name other people",
+                               TRUST_REGISTRAR_ROLE, TRUST_HERALD_ROLE);
         int root = trust_role_find(t, TRUST_ROOT_ROLE);
         int n = root < 0 ? 0 : __builtin_popcountll(t->roles[root].people);
         if (t->root_k > n)

@@ -36,7 +36,19 @@ void signed_file_done(struct signed_file *f) {
         dsse_done(&f->env);
         command_free(f->command);
         trust_freep(&f->trust);
+        free(f->attributes);
+        herald_free(f->head);
         *f = SIGNED_FILE_NULL;
+}
+
+static int parse_attributes(struct signed_file *f) {
+        struct attributes a;
+        int r = attributes_parse(f->env.payload, f->env.n_payload, &a, &f->reason);
+
+        if (r < 0 || f->reason != REASON_NONE)
+                return r;
+        f->attributes = memdup_array(&a, 1, sizeof(a));
+        return f->attributes ? 0 : -ENOMEM;
 }
 
 /* The payload of a type that people sign. */
@@ -46,12 +58,16 @@ static int parse_payload(struct signed_file *f) {
                 return command_parse(f->env.payload, f->env.n_payload, &f->command, &f->reason);
         if (f->env.type == DSSE_TRUST)
                 return trust_parse(f->env.payload, f->env.n_payload, &f->trust, &f->reason);
+        if (f->env.type == DSSE_HEAD)
+                return herald_parse(f->env.payload, f->env.n_payload, &f->head, &f->reason);
+        if (f->env.type == DSSE_ATTRIBUTES)
+                return parse_attributes(f);
         return 0;
 }
 
 /* A bare payload: the type is the one whose parser takes it, because no text is both. */
 static int wrap(const char *text, size_t n, struct signed_file *ret) {
-        static const enum dsse_type types[] = { DSSE_COMMAND, DSSE_TRUST };
+        static const enum dsse_type types[] = { DSSE_COMMAND, DSSE_TRUST, DSSE_ATTRIBUTES, DSSE_HEAD };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++) {
                 struct signed_file f = SIGNED_FILE_NULL;
@@ -132,6 +148,9 @@ static int count(const struct trust *t, const struct dsse *d, struct tally *ret)
 static bool rule_covers(const struct trust_rule *rule, const struct command *c) {
         if (rule->verb != c->verb || !(rule->severities & 1U << c->severity))
                 return false;
+        const struct address to = command_address(c);
+        if (rule->max_hosts != 0 && address_breadth(&to) > rule->max_hosts)
+                return false;
         if (rule->max_lease_ms != 0 && (c->lease_ms == 0 || c->lease_ms > rule->max_lease_ms))
                 return false;
         for (size_t i = 0; i < c->n_targets; i++)
@@ -160,23 +179,38 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
         return r;
 }
 
-int tally_root(const struct trust *t, const struct dsse *d, struct tally *ret) {
-        int r = count(t, d, ret), role = trust_role_find(t, TRUST_ROOT_ROLE);
+int tally_role(const struct trust *t, const struct dsse *d, const char *role, struct tally *ret) {
+        int r = count(t, d, ret), i = trust_role_find(t, role);
 
-        if (r < 0 || role < 0)
+        if (r < 0 || i < 0)
                 return r;
-        ret->role = t->roles[role].name;
-        ret->have = (unsigned) __builtin_popcountll(ret->people & t->roles[role].people);
-        ret->need = t->root_k;
+        ret->role = t->roles[i].name;
+        ret->have = (unsigned) __builtin_popcountll(ret->people & t->roles[i].people);
+        ret->need = 1;
         return r;
 }
 
+int tally_root(const struct trust *t, const struct dsse *d, struct tally *ret) {
+        int r = tally_role(t, d, TRUST_ROOT_ROLE, ret);
+
+        if (r == 0)
+                ret->need = t->root_k;
+        return r;
+}
+
+/* Whose signature what is neither an order nor a trust root takes. */
+static const char *crier(const struct signed_file *f) {
+        return f->attributes ? TRUST_REGISTRAR_ROLE : f->head ? TRUST_HERALD_ROLE : NULL;
+}
+
 int signed_file_count(const struct signed_file *f, const struct trust *t, struct signatures *ret) {
-        struct signatures s = { .by = f->trust ? f->trust : f->command ? t : NULL };
+        struct signatures s = { .by = f->trust ? f->trust : f->command || crier(f) ? t : NULL };
         int r = 0;
 
         if (s.by && f->command)
                 r = tally_command(s.by, &f->env, f->command, &s.now);
+        else if (s.by && crier(f))
+                r = tally_role(s.by, &f->env, crier(f), &s.now);
         else if (s.by)
                 r = tally_root(s.by, &f->env, &s.now);
         s.enough = s.by && s.now.need > 0 && s.now.have >= s.now.need;

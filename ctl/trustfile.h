@@ -10,6 +10,7 @@
 #include "ctl/why.h"
 #include "policy/command.h"
 #include "policy/dsse.h"
+#include "policy/herald.h"
 #include "policy/trust.h"
 
 #define TRUSTFILE_PATH "/etc/freezed/trust.json"
@@ -25,9 +26,11 @@ int trustfile_read(const char *path, const struct trust *prev, struct trust **re
 /* One signed file, order or trust root: the envelope, and the payload parsed as what it says it is. */
 struct signed_file {
         struct dsse env;
-        struct command *command; /* of a COMMAND, when this version can read it */
-        struct trust *trust;     /* of a TRUST */
-        enum reason reason;      /* why neither is there */
+        struct command *command;       /* of a COMMAND, when this version can read it */
+        struct trust *trust;           /* of a TRUST */
+        struct attributes *attributes; /* of ATTRIBUTES */
+        struct herald_head *head;      /* of a HEAD */
+        enum reason reason;            /* why neither is there */
 };
 
 #define SIGNED_FILE_NULL ((struct signed_file) { .env = DSSE_NULL })
@@ -51,6 +54,8 @@ struct tally {
 /* By the rules for an order. */
 int tally_command(const struct trust *t, const struct dsse *d, const struct command *c,
                   struct tally *ret) _warn_unused_;
+/* By the one person that it takes of that role. */
+int tally_role(const struct trust *t, const struct dsse *d, const char *role, struct tally *ret) _warn_unused_;
 /* By the root threshold of t, which is that of the file itself or of the one before. */
 int tally_root(const struct trust *t, const struct dsse *d, struct tally *ret) _warn_unused_;
 

@@ -4,16 +4,20 @@
 
 #include "ctl/exchange.h"
 #include "ctl/member.h"
+#include "ctl/relaystate.h"
 
 /* What a monitoring system should wake somebody for: an agent that cannot record, has nobody to obey, does not read its
- * policy, or holds less than it was told to. A layer that this kernel does not have is a fact and no fault. */
+ * policy, holds less than it was told to, or is kept in the dark. A layer that this kernel does not have is a fact and
+ * no fault. */
 static int health_exit(const json_t *h) {
         const json_t *trust = json_object_get(h, "trust");
 
         if (!member_is_true(json_object_get(h, "ledger"), "ok") || strcmp(member_str(trust, "state"), "valid") != 0 ||
             strcmp(member_str(json_object_get(h, "policy"), "state"), "broken") == 0)
                 return CTL_MACHINE;
-        const json_t *holds = json_object_get(h, "holds");
+        const json_t *holds = json_object_get(h, "holds"), *head = json_object_get(h, "head");
+        if (strcmp(member_str(head, "state"), "stale") == 0 || json_array_size(json_object_get(head, "withheld")) > 0)
+                return CTL_PARTIAL;
         return member_int(holds, "partial", 0) > 0 || json_array_size(json_object_get(holds, "orphans")) > 0
                        ? CTL_PARTIAL
                        : CTL_OK;
@@ -38,6 +42,8 @@ int verb_health(struct ctl *c, char **words, size_t n) {
         else if (answer == 0 && !c->opt.json)
                 render_receipt(&p, &r);
         exchange_json_host(c, answer, &r, "report");
+        if (answer == 0)
+                relaystate_show(c, &p, RELAYSTATE_FILE);
         exchange_json_summary(c, answer, &r, code, NULL);
         receipt_done(&r);
         return code;

@@ -79,6 +79,9 @@ int verb_release(struct ctl *c, char **words, size_t n) {
                 return why_set(&c->why, CTL_USAGE,
                                "release what? name holds (`freezectl status` lists them), or --incident ID for all of "
                                "its holds");
+        if (n == 0 && c->opt.nats)
+                return why_set(&c->why, CTL_USAGE,
+                               "with --nats name the holds: each order of a rollout makes one of its own id");
         if (n == 0)
                 x = expand_incident(c, &l);
         else

@@ -63,7 +63,9 @@ static int finish(struct ctl *c, const struct trust *t, const struct trust *befo
         }
         render_order(&p, &f, before, NULL, order_now_ms());
         fprintf(c->out, "Written to %s. ", c->opt.out);
-        if (s.enough)
+        if (s.enough && t->version > 1)
+                fprintf(c->out, "Next:  freezectl trust send %s    (with --nats to all hosts)\n", c->opt.out);
+        else if (s.enough)
                 fprintf(c->out, "Next, as root on each host:  freezectl enroll %s\n", c->opt.out);
         else
                 fprintf(c->out, "Not enough signatures yet. Somebody of the role root:  freezectl sign %s\n",
@@ -87,6 +89,7 @@ int verb_trust_init(struct ctl *c, char **words, size_t n) {
         t->version = 1;
         t->iat_ms = order_now_ms();
         t->expires_ms = t->iat_ms + (o->expires_ms ? o->expires_ms : EXPIRES_MS);
+        t->retention_ms = o->retention_ms;
         int x = trustbuild_people(t, &o->people, NULL, &c->why);
         if (x == 0)
                 x = trustbuild_people(t, &o->responders, "responder", &c->why);
@@ -95,11 +98,21 @@ int verb_trust_init(struct ctl *c, char **words, size_t n) {
         if (x == 0)
                 x = trustbuild_people(t, &o->automations, "automation", &c->why);
         if (x == 0)
+                x = trustbuild_people(t, &o->custodians, TRUST_CUSTODIAN_ROLE, &c->why);
+        if (x == 0)
+                x = trustbuild_people(t, &o->registrars, TRUST_REGISTRAR_ROLE, &c->why);
+        if (x == 0)
+                x = trustbuild_people(t, &o->heralds, TRUST_HERALD_ROLE, &c->why);
+        if (x == 0)
                 x = trustbuild_roles(t, &o->roles, &c->why);
         if (x == 0)
                 x = set_root(t, o, &c->why);
         if (x == 0)
                 x = trustbuild_rules(t, &o->rules, &c->why);
+        if (x == 0)
+                x = trustbuild_recipients(t, &o->recipients, &c->why);
+        if (x == 0)
+                x = trustbuild_witnesses(t, &o->witnesses, &c->why);
         if (x == 0 && (o->default_rules || o->rules.n == 0))
                 x = trustbuild_default_rules(t, &c->why);
         return x != 0 ? x : finish(c, t, NULL);
@@ -122,11 +135,19 @@ int verb_trust_rotate(struct ctl *c, char **words, size_t n) {
         t->version++;
         t->iat_ms = order_now_ms();
         t->expires_ms = t->iat_ms + (o->expires_ms ? o->expires_ms : EXPIRES_MS);
+        if (o->retention_ms > 0)
+                t->retention_ms = o->retention_ms;
         x = trustbuild_people(t, &o->people, NULL, &c->why);
         if (x == 0)
                 x = trustbuild_people(t, &o->responders, "responder", &c->why);
         if (x == 0)
                 x = trustbuild_people(t, &o->automations, "automation", &c->why);
+        if (x == 0)
+                x = trustbuild_people(t, &o->custodians, TRUST_CUSTODIAN_ROLE, &c->why);
+        if (x == 0)
+                x = trustbuild_people(t, &o->registrars, TRUST_REGISTRAR_ROLE, &c->why);
+        if (x == 0)
+                x = trustbuild_people(t, &o->heralds, TRUST_HERALD_ROLE, &c->why);
         if (x == 0)
                 x = trustbuild_roles(t, &o->roles, &c->why);
         if (x == 0)
@@ -135,6 +156,10 @@ int verb_trust_rotate(struct ctl *c, char **words, size_t n) {
                 x = trustbuild_remove(t, &o->removed, &c->why);
         if (x == 0)
                 x = trustbuild_rules(t, &o->rules, &c->why);
+        if (x == 0)
+                x = trustbuild_recipients(t, &o->recipients, &c->why);
+        if (x == 0)
+                x = trustbuild_witnesses(t, &o->witnesses, &c->why);
         return x != 0 ? x : finish(c, t, before);
 }
 

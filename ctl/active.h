@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What is being ordered in a fleet, as far as whoever makes its heads has heard: orders that stop, until a release that
+ * reaches all whom they were for, and orders that release. Each counts by the signatures of those who may give it and
+ * by nothing else: it does not matter who brought it, and one more can only make a host ask for what it does not have.
+ * Pure but for the allocation. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/address.h"
+#include "policy/command.h"
+#include "policy/herald.h"
+#include "policy/reason.h"
+#include "policy/trust.h"
+
+/* as many as a fleet of ten thousand takes that is ordered host by host, and some more */
+#define ACTIVE_MAX 65536U
+
+struct active_order {
+        uint8_t digest[32]; /* of the payload: two orders may have one id, and both are listed, if in turns */
+        struct command_id id;
+        struct address to;         /* hosts are owned */
+        struct command_id *lifted; /* of a release: the holds that it ends; owned */
+        size_t n_lifted;
+        int64_t iat_ms, exp_ms;
+        bool released;
+};
+
+struct active {
+        struct active_order *v; /* owned */
+        size_t n;
+        size_t next; /* with which the next head begins */
+};
+
+#define ACTIVE_NULL ((struct active) { .v = NULL })
+
+void active_done(struct active *a);
+
+/* Takes one envelope. *ret_reason: NONE when it is among them, also if it was before; what is neither a stop order nor
+ * a release is TYPE, what can act no more EXPIRED, and LIMIT when there are too many. 0 or -ENOMEM. */
+int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
+               enum reason *ret_reason) _warn_unused_;
+/* Forgets what can act no more. */
+void active_forget(struct active *a, int64_t now_ms);
+/* How many a head could list now. */
+size_t active_count(const struct active *a, int64_t now_ms);
+/* Puts as many into the head as it has room for, those first that the one before had none for. -ENOMEM. */
+int active_list(struct active *a, int64_t now_ms, struct herald_head *h) _warn_unused_;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A bag that was verified, held against the ledger of its host: is its statement a record of it, since when, and who
+ * outside the host has seen that? The host's key alone proves none of it, for whoever takes the host over has that.
+ *
+ * On the host itself the ledger is three directories above the folder, beside the host's key, and also tells of folders
+ * that nobody signed; elsewhere a proof out of it is in the folder, as `evidence export` puts it there. */
+
+#include "ctl/bag.h"
+#include "ctl/chain.h"
+#include "ctl/render.h"
+
+#define ANCHOR_PROOF "evidence.tlog-proof"
+/* Behind the name of the state directory: where the heads are that witnesses signed. Beside it and not in it, because
+ * what is in it nobody but the agent may write while something is held, and then they are wanted most. */
+#define ANCHOR_HEADS "-witness"
+
+struct anchor {
+        struct chain chain;
+        struct note_key witnesses[CHAIN_WITNESSES_MAX]; /* of the trust root that is here */
+        size_t n_witnesses;
+        bool known;   /* by whom the bag is signed */
+        bool is_file; /* a proof, not the ledger */
+        char *proof;  /* owned: of its record, for who has no ledger; NULL: there is none */
+        size_t n_proof;
+        enum bag_severity worst;
+};
+
+#define ANCHOR_NULL ((struct anchor) { .known = false })
+
+/* path: the folder of b. Raises b->worst to what was found here. 0, also with findings, or an exit code. */
+int anchor_check(const struct options *o, const char *path, struct bag *b, struct anchor *ret,
+                 struct why *w) _warn_unused_;
+void anchor_done(struct anchor *a);
+
+/* What is proven, and what is not. */
+void anchor_render(const struct page *p, const struct anchor *a);
+/* New reference, NULL when out of memory. */
+json_t *anchor_to_json(const struct anchor *a);
+
+/* The severities of a chain's findings, the worst of them. */
+enum bag_severity anchor_severity(uint32_t findings);

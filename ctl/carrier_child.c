@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <nats/nats.h>
+
+#include "ctl/carrier_child.h"
+
+#define STR_(x) #x
+#define STR(x)  STR_(x)
+/* the one whose header this was built with */
+#define LIBRARY "libnats.so." STR(NATS_VERSION_MAJOR) "." STR(NATS_VERSION_MINOR)
+
+/* the library's own bounds, where it keeps to them; the parent's are above them */
+#define CALL_MS   3000
+#define PING_MS   5000
+#define PINGS_MAX 2
+/* What a fleet answers at once waits here while it is verified, some thousands a second. The library's own bound,
+ * beyond which it drops, is 64 MiB: what 11,000 hosts say to one contain. */
+#define PENDING_MESSAGES (1 << 20)
+#define PENDING_BYTES    (1 << 30)
+
+#define CALLS(X)                                  \
+        X(nats_GetLastError)                      \
+        X(natsConnection_Connect)                 \
+        X(natsConnection_FlushTimeout)            \
+        X(natsConnection_Publish)                 \
+        X(natsConnection_PublishRequest)          \
+        X(natsConnection_Subscribe)               \
+        X(natsMsgHeader_Get)                      \
+        X(natsMsg_Destroy)                        \
+        X(natsMsg_GetData)                        \
+        X(natsMsg_GetDataLength)                  \
+        X(natsMsg_GetSubject)                     \
+        X(natsOptions_Create)                     \
+        X(natsOptions_LoadCATrustedCertificates)  \
+        X(natsOptions_LoadCertificatesChain)      \
+        X(natsOptions_SetAllowReconnect)          \
+        X(natsOptions_SetClosedCB)                \
+        X(natsOptions_SetErrorHandler)            \
+        X(natsOptions_SetExpectedHostname)        \
+        X(natsOptions_SetIgnoreDiscoveredServers) \
+        X(natsOptions_SetMaxPingsOut)             \
+        X(natsOptions_SetName)                    \
+        X(natsOptions_SetNKey)                    \
+        X(natsOptions_SetPingInterval)            \
+        X(natsOptions_SetSecure)                  \
+        X(natsOptions_SetTimeout)                 \
+        X(natsOptions_SetURL)                     \
+        X(natsOptions_SetWriteDeadline)           \
+        X(natsOptions_UseGlobalMessageDelivery)   \
+        X(natsSubscription_SetPendingLimits)      \
+        X(natsStatus_GetText)
+
+static struct {
+#define X(name) __typeof__(name) *name;
+        CALLS(X)
+#undef X
+} nats;
+
+struct child {
+        int fd;
+        const struct nkey *key;
+        natsOptions *options;
+        natsConnection *connection;
+};
+
+/* A parent that is gone is no reason to go on. */
+static void tell(int fd, enum carrier_kind kind, const char *text) {
+        const struct carrier_frame f = { .kind = kind };
+
+        if (carrier_frame_send(fd, &f, "", "", text, strlen(text)) < 0)
+                _exit(0);
+}
+
+static _Noreturn void give_up(int fd, natsStatus s) {
+        const char *detail = nats.nats_GetLastError(NULL);
+        char why[256];
+
+        (void) snprintf(why, sizeof(why), "%s%s%s", nats.natsStatus_GetText(s), detail && *detail ? ": " : "",
+                        detail ? detail : "");
+        tell(fd, CARRIER_CLOSED, why);
+        _exit(0);
+}
+
+static int64_t number(natsMsg *msg, const char *header) {
+        const char *value = NULL;
+
+        return nats.natsMsgHeader_Get(msg, header, &value) == NATS_OK && value ? strtoll(value, NULL, 10) : 0;
+}
+
+/* On a thread of the library. What is too long for an answer is none. */
+static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure) {
+        const struct child *c = closure;
+        const struct carrier_frame f = { .kind = CARRIER_MESSAGE,
+                                         .status = (int32_t) number(msg, "Status"),
+                                         .sequence = number(msg, "Nats-Sequence") };
+        const char *data = nats.natsMsg_GetData(msg);
+        int r;
+
+        (void) connection;
+        (void) subscription;
+        r = carrier_frame_send(c->fd, &f, nats.natsMsg_GetSubject(msg), "", data ? data : "",
+                               data ? (size_t) MAX(nats.natsMsg_GetDataLength(msg), 0) : 0);
+        nats.natsMsg_Destroy(msg);
+        if (r < 0 && r != -EMSGSIZE)
+                _exit(0);
+}
+
+static void on_closed(natsConnection *connection, void *closure) {
+        const struct child *c = closure;
+
+        (void) connection;
+        tell(c->fd, CARRIER_CLOSED, "the broker closed the connection, or does not answer");
+        _exit(0);
+}
+
+/* A subscription that the server refuses is one that succeeded: only this tells. */
+static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure) {
+        const struct child *c = closure;
+        const char *text = nats.nats_GetLastError(NULL);
+
+        (void) connection;
+        (void) subscription;
+        if (status == NATS_SLOW_CONSUMER)
+                tell(c->fd, CARRIER_LOST, "");
+        else if (status == NATS_NOT_PERMITTED)
+                tell(c->fd, CARRIER_DENIED, text ? text : "");
+}
+
+static natsStatus on_nonce(char **ret_error, unsigned char **ret_sig, int *ret_n, const char *nonce, void *closure) {
+        const struct child *c = closure;
+        uint8_t *sig = malloc(NKEY_SIG_SIZE);
+
+        (void) ret_error;
+        if (!sig)
+                return NATS_NO_MEMORY;
+        nkey_sign(c->key, nonce, strlen(nonce), sig);
+        *ret_sig = sig;
+        *ret_n = (int) NKEY_SIG_SIZE;
+        return NATS_OK;
+}
+
+static void load(int fd) {
+        void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+        bool all = library;
+
+#define X(name)                                             \
+        nats.name = library ? dlsym(library, #name) : NULL; \
+        all = all && nats.name;
+        CALLS(X)
+#undef X
+        if (!all) {
+                tell(fd, CARRIER_CLOSED,
+                     LIBRARY " cannot be loaded: install libnats" STR(NATS_VERSION_MAJOR) "." STR(NATS_VERSION_MINOR));
+                _exit(0);
+        }
+}
+
+static natsStatus set_login(struct child *c, const struct broker *b, const char *server) {
+        char host[BROKER_HOST_SIZE];
+        natsStatus s = NATS_OK;
+
+        broker_host(server, host);
+        if (c->key)
+                s = nats.natsOptions_SetNKey(c->options, c->key->pub, on_nonce, c);
+        if (s == NATS_OK && b->tls)
+                s = nats.natsOptions_SetSecure(c->options, true);
+        if (s == NATS_OK && b->tls)
+                s = nats.natsOptions_LoadCATrustedCertificates(c->options, b->ca);
+        if (s == NATS_OK && b->tls)
+                s = nats.natsOptions_SetExpectedHostname(c->options, host);
+        if (s == NATS_OK && b->cert[0])
+                s = nats.natsOptions_LoadCertificatesChain(c->options, b->cert, b->key);
+        return s;
+}
+
+static natsStatus set_options(struct child *c, const char *server) {
+        natsOptions *o = c->options;
+        natsStatus s = nats.natsOptions_SetURL(o, server);
+
+        s = s == NATS_OK ? nats.natsOptions_SetAllowReconnect(o, false) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetIgnoreDiscoveredServers(o, true) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetTimeout(o, CALL_MS) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetWriteDeadline(o, CALL_MS) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetPingInterval(o, PING_MS) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetMaxPingsOut(o, PINGS_MAX) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetName(o, "freezectl") : s;
+        s = s == NATS_OK ? nats.natsOptions_UseGlobalMessageDelivery(o, true) : s;
+        s = s == NATS_OK ? nats.natsOptions_SetClosedCB(o, on_closed, c) : s;
+        return s == NATS_OK ? nats.natsOptions_SetErrorHandler(o, on_error, c) : s;
+}
+
+static natsStatus obey(struct child *c, const char *buf, size_t size) {
+        char subject[CARRIER_SUBJECT_SIZE], reply[CARRIER_SUBJECT_SIZE];
+        natsSubscription *subscription;
+        struct carrier_parts p;
+        natsStatus s;
+
+        if (carrier_frame_read(buf, size, &p) < 0)
+                return NATS_INVALID_ARG;
+        (void) snprintf(subject, sizeof(subject), "%.*s", (int) p.head.n_subject, p.subject);
+        (void) snprintf(reply, sizeof(reply), "%.*s", (int) p.head.n_reply, p.reply);
+        if (p.head.kind == CARRIER_HEAR) {
+                s = nats.natsConnection_Subscribe(&subscription, c->connection, subject, on_message, c);
+                return s == NATS_OK
+                               ? nats.natsSubscription_SetPendingLimits(subscription, PENDING_MESSAGES, PENDING_BYTES)
+                               : s;
+        }
+        if (p.head.kind == CARRIER_SAY && reply[0])
+                return nats.natsConnection_PublishRequest(c->connection, subject, reply, p.text, (int) p.n);
+        if (p.head.kind == CARRIER_SAY)
+                return nats.natsConnection_Publish(c->connection, subject, p.text, (int) p.n);
+        s = nats.natsConnection_FlushTimeout(c->connection, CALL_MS);
+        if (s == NATS_OK)
+                tell(c->fd, CARRIER_SETTLED, "");
+        return s;
+}
+
+_Noreturn void carrier_child(int fd, const struct broker *b, const char *server, const struct nkey *key) {
+        static char buf[CARRIER_FRAME_MAX];
+        /* static: threads of the library outlive this frame's use of it */
+        static struct child c;
+        natsStatus s;
+
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* a key pressed at the terminal is for who gave it the work, who ends it */
+        (void) signal(SIGINT, SIG_IGN);
+        (void) signal(SIGHUP, SIG_IGN);
+        (void) prctl(PR_SET_NAME, "freezectl-nats");
+        c = (struct child) { .fd = fd, .key = key };
+        load(fd);
+        s = nats.natsOptions_Create(&c.options);
+        s = s == NATS_OK ? set_options(&c, server) : s;
+        s = s == NATS_OK ? set_login(&c, b, server) : s;
+        s = s == NATS_OK ? nats.natsConnection_Connect(&c.connection, c.options) : s;
+        if (s != NATS_OK)
+                give_up(fd, s);
+        tell(fd, CARRIER_OPEN, "");
+        for (;;) {
+                ssize_t n = recv(fd, buf, sizeof(buf), 0);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        _exit(0);
+                s = obey(&c, buf, (size_t) n);
+                if (s != NATS_OK)
+                        give_up(fd, s);
+        }
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/rollout.h"
+#include "ctl/text.h"
+
+/* evidence may take a host a minute by its default policy */
+#define FINAL_TIMEOUT_MS 90000
+#define DRAW_MS          100
+
+/* Set by a signal. One at a time: the second one ends the program. */
+static volatile sig_atomic_t asked_to_stop;
+
+static void on_stop(int sig) {
+        (void) sig;
+        asked_to_stop = 1;
+}
+
+void rollout_catch(void) {
+        static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
+        const struct sigaction to = { .sa_handler = on_stop, .sa_flags = (int) SA_RESETHAND };
+
+        for (size_t i = 0; i < ELEMENTSOF(stops); i++) {
+                struct sigaction is;
+
+                if (sigaction(stops[i], NULL, &is) == 0 && is.sa_handler != SIG_IGN)
+                        (void) sigaction(stops[i], &to, NULL);
+        }
+}
+
+bool rollout_is_stopped(void) {
+        return asked_to_stop;
+}
+
+int64_t rollout_now_ms(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
+int rollout_next(struct rollout *r, int64_t left_ms, struct carrier_event **ret) {
+        struct carrier_event *e = NULL;
+        struct why *w = &r->c->why;
+        int k = carrier_next(r->carrier, (int) MIN(left_ms, INT64_C(1000)), &e);
+        int x = k < 0 ? carrier_failed(r->carrier, k, w) : 0;
+
+        if (e && e->kind == CARRIER_CLOSED)
+                x = why_set(w, CTL_MACHINE, "%s", CLEAN(e->text));
+        else if (e && e->kind == CARRIER_DENIED)
+                x = why_set(w, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
+        else if (e && e->kind == CARRIER_MESSAGE)
+                *ret = TAKE_PTR(e);
+        free(e);
+        return x;
+}
+
+/* Nothing that was asked for comes before it is sent, so all there is to hear is what is denied. */
+static int heard_denial(struct rollout *r) {
+        struct carrier_event *e = NULL;
+        int x = 0;
+
+        while (x == 0 && carrier_next(r->carrier, 0, &e) == 0 && e) {
+                if (e->kind == CARRIER_DENIED)
+                        x = why_set(&r->c->why, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
+                free(e);
+        }
+        return x;
+}
+
+int rollout_hear(struct rollout *r, const char *subject) {
+        int e = carrier_hear(r->carrier, subject);
+
+        if (e == 0)
+                e = carrier_settle(r->carrier);
+        return e < 0 ? carrier_failed(r->carrier, e, &r->c->why) : heard_denial(r);
+}
+
+static int say(const struct rollout *r, const struct rollout_wave *w, const struct subject *s) {
+        char subject[SUBJECT_SIZE];
+        int e = subject_build(s, subject);
+
+        return e < 0 ? e : carrier_say(r->carrier, subject, NULL, w->text, strlen(w->text));
+}
+
+/* What the stream keeps of the orders that a release names is the release from now on: it has one message a subject. A
+ * host that was away since before the order never sees that, if the broker is honest; what any broker still plays to it
+ * comes after the release, and is superseded. */
+static int say_instead(const struct rollout *r, const struct rollout_wave *w, const struct subject *s) {
+        const struct command *c = r->cmd;
+        struct subject instead = *s;
+        int e = 0;
+
+        for (size_t i = 0; e == 0 && i < c->n_targets; i++)
+                if (command_id_from_str(c->targets[i].name, &instead.id) == 0)
+                        e = say(r, w, &instead);
+        return e;
+}
+
+/* Under the group's or all hosts' subject, or each host's own. */
+static int publish(const struct rollout *r, const struct rollout_wave *w) {
+        static const enum subject_kind kinds[] = { [COMMAND_TO_HOSTS] = SUBJECT_CMD_HOST,
+                                                   [COMMAND_TO_GROUP] = SUBJECT_CMD_GROUP,
+                                                   [COMMAND_TO_ALL] = SUBJECT_CMD_ALL };
+        const size_t n = r->to.to.to == COMMAND_TO_HOSTS ? r->to.to.n_hosts : 1;
+        struct subject s = { .kind = kinds[r->to.to.to], .id = w->id };
+        int e = 0;
+
+        if (r->lines)
+                return rollout_certify_say(r);
+        memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
+        if (r->root) {
+                s = (struct subject) { .kind = SUBJECT_TRUST, .version = r->root->version };
+                memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
+                return say(r, w, &s);
+        }
+        memcpy(s.group, r->to.to.group, sizeof(s.group));
+        for (size_t i = 0; e == 0 && i < n; i++) {
+                if (r->to.to.to == COMMAND_TO_HOSTS)
+                        memcpy(s.host, r->to.to.hosts[i], sizeof(s.host));
+                e = say(r, w, &s);
+                if (e == 0 && r->cmd->verb == VERB_RELEASE && !r->cmd->step && !w->part.part.is_set)
+                        e = say_instead(r, w, &s);
+        }
+        return e;
+}
+
+/* An answer comes under its host's name, which is tried and not believed. */
+static int take(struct rollout_wave *w, const struct carrier_event *e, int64_t at_ms) {
+        const struct rollcall_entry *changed;
+        struct subject s;
+
+        if (subject_parse(e->subject, strlen(e->subject), &s) < 0 || s.kind != SUBJECT_RSP)
+                return 0;
+        /* Every host of the group hears each wave's order; that one of another wave refuses it is as it has to be. */
+        if (!place_is_in(&w->part.part, s.host))
+                return 0;
+        return rollcall_add(&w->calls, s.host, e->text, e->n, at_ms, &changed);
+}
+
+/* A bar of the hosts that are verified, and the four classes; ten times a second and no more, so that drawing it takes
+ * nothing from verifying. */
+static void tell_progress(struct rollout *r, const struct rollout_wave *w, bool last) {
+        static const char full[] = "####################";
+        const size_t *n = w->calls.counts, width = sizeof(full) - 1;
+        const size_t done = w->calls.n > 0 ? n[ROLLCALL_VERIFIED] * width / w->calls.n : 0;
+        const int64_t now = rollout_now_ms();
+
+        if (r->c->opt.json || !isatty(STDERR_FILENO) || (!last && now < r->drawn_ms + DRAW_MS))
+                return;
+        r->drawn_ms = now;
+        fprintf(stderr, "\r  [%.*s%*s] wave %zu of %zu: %zu verified, %zu accepted, %zu refused, %zu silent%s",
+                (int) done, full, (int) (width - done), "", (size_t) (w - r->waves) + 1, r->n_waves,
+                n[ROLLCALL_VERIFIED], n[ROLLCALL_ACCEPTED], n[ROLLCALL_REFUSED], n[ROLLCALL_SILENT],
+                last ? " \n" : " ");
+        (void) fflush(stderr);
+}
+
+/* Who has answered at all gets longer for the rest of it. */
+static int64_t limit_of(const struct rollout *r, const struct rollout_wave *w) {
+        const struct rollcall *c = &w->calls;
+
+        if (r->c->opt.timeout_ms)
+                return r->c->opt.timeout_ms;
+        return c->n - c->counts[ROLLCALL_SILENT] > c->finals ? FINAL_TIMEOUT_MS : ROLLOUT_TIMEOUT_MS;
+}
+
+static int listen_to(struct rollout *r, struct rollout_wave *w) {
+        const int64_t start = rollout_now_ms();
+        int x = 0;
+
+        while (x == 0 && !asked_to_stop && !rollcall_is_over(&w->calls)) {
+                struct carrier_event *e = NULL;
+                int64_t passed = rollout_now_ms() - start, left = limit_of(r, w) - passed;
+                if (left <= 0)
+                        break;
+                x = rollout_next(r, left, &e);
+                if (e && take(w, e, passed) < 0)
+                        x = why_errno(&r->c->why, -ENOMEM, "answers");
+                free(e);
+                tell_progress(r, w, false);
+        }
+        tell_progress(r, w, true);
+        r->stopped = asked_to_stop;
+        return x;
+}
+
+int rollout_send(struct rollout *r, struct rollout_wave *w) {
+        char answers[SUBJECT_SIZE];
+        int e = subject_answers(r->trust->fleet, r->lines ? NULL : &w->id, answers);
+
+        if (e < 0)
+                return why_errno(&r->c->why, e, "subject");
+        int x = rollout_hear(r, answers);
+        r->stopped = asked_to_stop;
+        if (x != 0 || r->stopped)
+                return x;
+        e = publish(r, w);
+        if (e < 0)
+                return carrier_failed(r->carrier, e, &r->c->why);
+        w->sent = true;
+        return listen_to(r, w);
+}

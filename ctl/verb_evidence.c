@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <sodium.h>
+
+#include "ctl/anchor.h"
+#include "ctl/bagdir.h"
+#include "ctl/custody_tell.h"
+#include "ctl/exchange.h"
+#include "ctl/export.h"
+#include "ctl/render_bag.h"
+#include "ctl/text.h"
+
+static void say(struct ctl *c, const char *member, json_t *o) {
+        _cleanup_json_ json_t *line = json_pack("{s:o}", member, o);
+
+        exchange_json_line(c, line);
+}
+
+static void summarise(struct ctl *c, size_t n, int code) {
+        _cleanup_json_ json_t *line = json_pack("{s:{s:I, s:i}}", "summary", "folders", (json_int_t) n, "exit", code);
+
+        exchange_json_line(c, line);
+        c->summarised = true;
+}
+
+/* Before it is done. */
+static void tell(struct ctl *c, const struct hosts *known, enum custody_act act, const char *path,
+                 struct custody_told *ret) {
+        custody_tell(c, known, act, path, ret);
+        if (c->opt.json)
+                say(c, "custody", custody_told_to_json(ret));
+}
+
+/* After what was asked for. */
+static void say_told(const struct ctl *c, const struct custody_told *t) {
+        const struct page p = exchange_page(c);
+
+        if (!c->opt.json)
+                custody_told_render(&p, t);
+}
+
+int verb_evidence_list(struct ctl *c, char **words, size_t n) {
+        _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
+        _cleanup_(custody_told_done) struct custody_told told = CUSTODY_TOLD_NULL;
+        _cleanup_free_ struct bagdir *all = NULL;
+        const struct page p = exchange_page(c);
+        size_t n_all = 0;
+
+        (void) words;
+        (void) n;
+        int x = hosts_load(&c->opt, &known, &c->why);
+        if (x == 0)
+                x = bagdir_all(&c->opt, &all, &n_all, &c->why);
+        if (x == 0)
+                tell(c, &known, CUSTODY_LIST, NULL, &told);
+        for (size_t i = 0; x == 0 && i < n_all; i++) {
+                struct bag b = BAG_NULL;
+
+                x = bag_look(all[i].path, &known, &b, &c->why);
+                if (x == 0 && c->opt.json)
+                        say(c, "evidence", bag_to_json(all[i].path, &b));
+                else if (x == 0)
+                        render_bag_line(&p, all[i].path, &b);
+                bag_done(&b);
+        }
+        if (x == 0 && c->opt.json)
+                summarise(c, n_all, CTL_OK);
+        else if (x == 0 && n_all == 0)
+                fprintf(c->out, "This host has no evidence.\n");
+        if (x == 0)
+                say_told(c, &told);
+        return x;
+}
+
+/* look: only what the host says of it; else every file is read. */
+static int show(struct ctl *c, const char *word, bool look) {
+        _cleanup_(custody_told_done) struct custody_told told = CUSTODY_TOLD_NULL;
+        _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
+        const struct page p = exchange_page(c);
+        _cleanup_(anchor_done) struct anchor anchor = ANCHOR_NULL;
+        struct bag b = BAG_NULL;
+        struct bagdir dir;
+
+        int x = hosts_load(&c->opt, &known, &c->why);
+        if (x == 0)
+                x = bagdir_find(&c->opt, word, &dir, &c->why);
+        if (x == 0)
+                tell(c, &known, look ? CUSTODY_SHOW : CUSTODY_VERIFY, dir.path, &told);
+        if (x == 0)
+                x = look ? bag_look(dir.path, &known, &b, &c->why) : bag_verify(dir.path, &known, &b, &c->why);
+        if (x == 0)
+                x = anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
+        if (x != 0)
+                return x;
+        const bool is_shown = look && b.predicate && b.worst != BAG_SEVERITY_BAD;
+        const int code = is_shown ? CTL_OK : bag_exit(&b);
+        if (c->opt.json) {
+                say(c, "evidence", bag_to_json(dir.path, &b));
+                say(c, "ledger", anchor_to_json(&anchor));
+                summarise(c, 1, code);
+        } else if (is_shown) {
+                render_bag(&p, dir.path, &b);
+                render_bag_findings(&p, &b);
+        } else {
+                render_bag_verdict(&p, dir.path, &b);
+                anchor_render(&p, &anchor);
+        }
+        say_told(c, &told);
+        bag_done(&b);
+        return code;
+}
+
+int verb_evidence_show(struct ctl *c, char **words, size_t n) {
+        (void) n;
+        return show(c, words[0], true);
+}
+
+int verb_evidence_verify(struct ctl *c, char **words, size_t n) {
+        (void) n;
+        return show(c, words[0], false);
+}
+
+/* What was not all opened, or not all there, is not the whole of it; what was changed is opened by nobody here. */
+static int opened_exit(const struct bag *b, const struct opened *o) {
+        if (o->wrong > 0)
+                return CTL_REFUSED;
+        return o->missing > 0 || o->unlisted > 0 || !o->ended ? CTL_PARTIAL : bag_exit(b);
+}
+
+static int open_bag(struct ctl *c, const struct bag *b, const char *path) {
+        const struct page p = exchange_page(c);
+        struct identities with;
+        struct opened o;
+
+        int x = identities_load(c->opt.identity, &with, &c->why);
+        if (x == 0)
+                x = opened_make(b, &with, c->opt.out, &o, &c->why);
+        sodium_memzero(&with, sizeof(with));
+        if (x != 0)
+                return x;
+        int code = opened_exit(b, &o);
+        if (c->opt.json) {
+                say(c, "evidence", bag_to_json(path, b));
+                say(c, "opened", opened_to_json(&o));
+                summarise(c, 1, code);
+                return code;
+        }
+        render_opened(&p, c->opt.out, &o, code);
+        render_bag(&p, path, b);
+        return code;
+}
+
+int verb_evidence_decrypt(struct ctl *c, char **words, size_t n) {
+        _cleanup_(custody_told_done) struct custody_told told = CUSTODY_TOLD_NULL;
+        _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
+        const struct page p = exchange_page(c);
+        struct bag b = BAG_NULL;
+        struct bagdir dir;
+
+        (void) n;
+        if (!c->opt.identity || !c->opt.out)
+                return why_set(&c->why, CTL_USAGE, "evidence decrypt needs --identity FILE and --out DIR");
+        int x = hosts_load(&c->opt, &known, &c->why);
+        if (x == 0)
+                x = bagdir_find(&c->opt, words[0], &dir, &c->why);
+        if (x == 0)
+                tell(c, &known, CUSTODY_DECRYPT, dir.path, &told);
+        if (x == 0)
+                x = bag_verify(dir.path, &known, &b, &c->why);
+        if (x != 0)
+                return x;
+        if (b.worst == BAG_SEVERITY_BAD || !b.predicate) {
+                if (!c->opt.json)
+                        render_bag_verdict(&p, dir.path, &b);
+                x = why_set(&c->why, CTL_REFUSED, "nothing is opened that is not what a host signed");
+        } else
+                x = open_bag(c, &b, dir.path);
+        say_told(c, &told);
+        bag_done(&b);
+        return x;
+}
+
+static int export_bag(struct ctl *c, const struct bag *b, const struct anchor *anchor,
+                      const struct custody_told *told) {
+        const struct page p = exchange_page(c);
+        struct identities with = { .n = 0 };
+        struct exported e;
+        int x = c->opt.identity ? identities_load(c->opt.identity, &with, &c->why) : 0;
+
+        if (x == 0)
+                x = export_make(b, anchor, c->opt.identity ? &with : NULL, told, c->opt.out, &e, &c->why);
+        sodium_memzero(&with, sizeof(with));
+        if (x != 0)
+                return x;
+        int code = e.is_open ? opened_exit(b, &e.opened) : bag_exit(b);
+        if (c->opt.json) {
+                say(c, "exported", export_to_json(&e));
+                summarise(c, 1, code);
+        } else
+                export_render(&p, c->opt.out, &e, code);
+        return code;
+}
+
+int verb_evidence_export(struct ctl *c, char **words, size_t n) {
+        _cleanup_(custody_told_done) struct custody_told told = CUSTODY_TOLD_NULL;
+        _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
+        const struct page p = exchange_page(c);
+        _cleanup_(anchor_done) struct anchor anchor = ANCHOR_NULL;
+        struct bag b = BAG_NULL;
+        struct bagdir dir;
+
+        (void) n;
+        if (!c->opt.out)
+                return why_set(&c->why, CTL_USAGE, "evidence export needs --out DIR or --out FILE.tar");
+        int x = hosts_load(&c->opt, &known, &c->why);
+        if (x == 0)
+                x = bagdir_find(&c->opt, words[0], &dir, &c->why);
+        if (x == 0)
+                tell(c, &known, c->opt.identity ? CUSTODY_DECRYPT : CUSTODY_EXPORT, dir.path, &told);
+        if (x == 0)
+                x = bag_verify(dir.path, &known, &b, &c->why);
+        if (x == 0)
+                x = anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
+        if (x != 0)
+                return x;
+        if (b.worst == BAG_SEVERITY_BAD || !b.predicate) {
+                if (!c->opt.json)
+                        render_bag_verdict(&p, dir.path, &b);
+                x = why_set(&c->why, CTL_REFUSED,
+                            "nothing is exported that is not what a host signed; copy the folder as it is, for others "
+                            "to see");
+        } else
+                x = export_bag(c, &b, &anchor, &told);
+        say_told(c, &told);
+        bag_done(&b);
+        return x;
+}
