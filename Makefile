@@ -2,11 +2,14 @@
 #
 # make            build everything under $(B)
 # make test       install what is needed, build, run every suite            make demo     the whole story on a disposable host
+# make demo-fleet the same with three hosts and a broker that lies
 # make escape     every way out of a hold, beside the peers; writes packaging/doc/escape.md
 # make bench      figures beside the peers                                   make install  into $(DESTDIR), units included
 # V=1 shows commands; B=DIR moves the output; SANITIZE=1 builds with ASan and UBSan; FAULT=1 compiles the fault seam in.
 
 B ?= .build
+# one spelling: what depends on a header is known by its object's name
+override B := $(abspath $(B))
 CC = gcc
 CLANG = clang
 BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
@@ -19,8 +22,9 @@ say = @printf '  %-8s %s\n' '$(1)' '$(patsubst $(B)/%,%,$(2))'
 pkgs_policy = libsodium jansson
 pkgs_core = $(pkgs_policy) libbpf libsystemd libseccomp libcap-ng libmnl libnftables
 pkgs_gate = $(pkgs_policy) libsystemd libseccomp
-pkgs_collect = $(pkgs_policy) libsystemd libseccomp libcap-ng libcrypto
-pkgs_ctl = $(pkgs_policy)
+pkgs_relay = $(pkgs_policy) libsystemd libseccomp libnats
+pkgs_collect = $(pkgs_policy) libsystemd libseccomp libcap-ng libcrypto libzstd libmnl libnftables libbpf
+pkgs_ctl = $(pkgs_policy) libcrypto libzstd libarchive
 cflags_of = $(shell pkg-config --cflags $(1))
 libs_of = $(shell pkg-config --libs $(1))
 
@@ -37,13 +41,14 @@ policy_o = $(patsubst %.c,$(B)/%.o,$(wildcard policy/*.c))
 util_o = $(patsubst %.c,$(B)/%.o,$(wildcard agent/util/*.c))
 core_o = $(patsubst %.c,$(B)/%.o,$(wildcard agent/core/*.c))
 gate_o = $(patsubst %.c,$(B)/%.o,$(wildcard agent/gate/*.c))
+relay_o = $(patsubst %.c,$(B)/%.o,$(wildcard agent/relay/*.c))
 collect_o = $(patsubst %.c,$(B)/%.o,$(wildcard agent/collect/*.c))
 ctl_o = $(patsubst %.c,$(B)/%.o,$(wildcard ctl/*.c))
 skels = $(patsubst bpf/%.bpf.c,$(B)/gen/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))
 
-programs = $(B)/freezed $(B)/freezed-gate $(B)/freezed-collect $(B)/freezectl
+programs = $(B)/freezed $(B)/freezed-gate $(B)/freezed-relay $(B)/freezed-collect $(B)/freezectl
 
-.PHONY: all test demo escape bench fuzz lint format install clean deps
+.PHONY: all test demo demo-fleet escape bench fuzz lint format install clean deps
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(programs)
@@ -54,6 +59,9 @@ $(B)/freezed: $(core_o) $(util_o) $(policy_o)
 $(B)/freezed-gate: $(gate_o) $(util_o) $(policy_o)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_gate))
+$(B)/freezed-relay: $(relay_o) $(util_o) $(policy_o)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_relay))
 $(B)/freezed-collect: $(collect_o) $(util_o) $(policy_o)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_collect))
@@ -78,14 +86,17 @@ deps:
 
 include tests/tests.mk
 
+# as many jobs as there are processors, unless it was asked for a number
 test: deps
-	$(Q)$(MAKE) --no-print-directory run-tests
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc)) run-tests
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all && tests/host/demo.sh $(B)
+demo-fleet: deps
+	$(Q)$(MAKE) --no-print-directory all && tests/host/demo-fleet.sh $(B)
 escape: deps
 	$(Q)$(MAKE) --no-print-directory all && tests/escape/run.sh $(B)
-bench: deps
-	$(Q)$(MAKE) --no-print-directory all && tests/bench/run.sh $(B)
+bench:
+	$(Q)packaging/deps.sh --bench && $(MAKE) --no-print-directory all $(fleet_tools) && tests/bench/run.sh $(B) && tests/bench/fleet.sh $(B)
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i

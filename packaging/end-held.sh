@@ -7,15 +7,19 @@
 # BPF LSM keeps what is frozen from being killed, it neither ends nor runs, and nobody waits for it.
 set -u
 WAIT_S=10
+ROOT=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
 
 # systemd says "stopping" when it is on its way to shutdown.target, and never otherwise
 [ "$(systemctl is-system-running)" = stopping ] || exit 0
+# read by the core (agent/core/latecomer.h)
+touch /run/freezed/going-down
 
-# held WHAT: the cgroups with that pin. A pin is PINS/HOLD/CGROUP_WHAT, with the cgroup's id in hex, which is its directory's inode.
+# held WHAT: the cgroups with that pin. A pin is PINS/HOLD/CGROUP_WHAT, with the cgroup's id in hex, which is its directory's inode. The
+# root has one when the host is held, and everybody is in it: systemd, the core and this.
 held() {
         for pin in /sys/fs/bpf/freezed/*/*_"$1"; do
                 id=${pin##*/}
-                [ "$id" = "*_$1" ] || find /sys/fs/cgroup -type d -inum "$((0x${id%_*}))"
+                [ "$id" = "*_$1" ] || find "$ROOT" -mindepth 1 -type d -inum "$((0x${id%_*}))"
         done | sort -u
 }
 

@@ -15,6 +15,7 @@ put() {
 
 put 0755 "$build/freezed" /usr/sbin/freezed
 put 0755 "$build/freezed-gate" /usr/lib/freezed/freezed-gate
+put 0755 "$build/freezed-relay" /usr/lib/freezed/freezed-relay
 put 0755 "$build/freezed-collect" /usr/lib/freezed/freezed-collect
 put 0755 "$here/end-held.sh" /usr/lib/freezed/end-held
 put 0755 "$build/freezectl" /usr/bin/freezectl
@@ -23,7 +24,7 @@ put 0644 "$here/completion/freezectl.bash" /usr/share/bash-completion/completion
 units=
 for unit in "$here"/systemd/*; do
         put 0644 "$unit" "/usr/lib/systemd/system/${unit##*/}"
-        case $unit in *.service | *.socket) units="$units ${unit##*/}" ;; esac
+        case $unit in */freezed-witness.service | */freezed-escalate.service | */freezed-herald.service) ;; *.service | *.socket | *.timer) units="$units ${unit##*/}" ;; esac
 done
 put 0644 "$here/sysusers.d/freezed.conf" /usr/lib/sysusers.d/freezed.conf
 put 0644 "$here/tmpfiles.d/freezed.conf" /usr/lib/tmpfiles.d/freezed.conf
