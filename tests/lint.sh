@@ -105,6 +105,7 @@ untrue_of_escapes() {
 
 none "every source names its licence in the first two lines" "$(without_licence)"
 none "BPF programs are GPL-2.0-only" "$(wrong_bpf_licence)"
+none "the protocol's sections are those of its list" "$(diff <(sed '/^## /,$d' policy/PROTOCOL.md | grep -E '^[0-9]+\. ') <(sed -n 's/^## //p' policy/PROTOCOL.md))"
 none "nothing is left to do" "$(grep -nwE 'TODO|FIXME|XXX' "${text[@]}" | grep -v '^./tests/lint.sh:')"
 none "C has block comments only" "$(line_comments)"
 none "no tabs in C" "$(grep -nP '\t' "${code[@]}")"

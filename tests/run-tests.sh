@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run-tests.sh B: runs every suite there is against what was built under B, in the order in which a failure says most.
+# run-tests.sh B [BUILD...]: runs every suite there is against what was built under B, in the order in which a failure says most. BUILD is a
+# command that builds what emulated machines do not need: they begin before it.
 #
 # A suite is a program that prints TAP: `ok N - sentence`, `not ok N - sentence`, `ok N - sentence # SKIP reason` or `skip - reason`, and
 # cmocka's dialect of it. Each suite gets one line here; of a failed one all is shown but the cases that passed; what was skipped is
@@ -16,13 +17,14 @@ cd "$(dirname "$0")/.." || exit 1
 [ "$(id -u)" -eq 0 ] || exec sudo --preserve-env=FREEZED_CACHE "$0" "$@"
 
 B=$(realpath "${1:?usage: run-tests.sh BUILD}")
+shift
 # only against a suite that hangs: the fault sweep alone takes minutes on a busy machine
 SUITE_TIMEOUT=1800
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
-passed=0 failed=0 skipped=0 child='' lane=''
+passed=0 failed=0 skipped=0
 tmp=$(mktemp -d)
 
 # timeout hands the signal on to the suite and everything it started, whose own traps then clean up
@@ -31,10 +33,9 @@ end() {
 }
 
 finish() {
-        local status=$?
+        local status=$? lane
         trap '' INT TERM HUP
-        end "$child"
-        end "$lane"
+        for lane in $(jobs -pr); do end "$lane"; done
         rm -rf "$tmp"
         exit "$status"
 }
@@ -103,7 +104,8 @@ run() {
         wait "$child" 2>/dev/null
         status=$?
         child=
-        echo "$status $((SECONDS - start))" "$(left_behind "$dir" | paste -sd ' ')" >"$dir/end"
+        echo "$status $((SECONDS - start))" "$(left_behind "$dir" | paste -sd ' ')" >"$dir/end.new"
+        mv "$dir/end.new" "$dir/end"
 }
 
 # judge PRIVILEGED NAME DIR: what becomes of the run in DIR
@@ -133,73 +135,103 @@ judge() {
                 printf '  PASS     %-40s %4d cases %4d s\n' "$name" "$good" "$took"
         fi
         show_skips "$name" "$out"
-        rm -rf "$3"
+        rm -rf "$out" "$3/tmp" # the directory stays: it is how a lane knows that the suite was taken
 }
 
-# suite PRIVILEGED NAME CMD ARG...
-suite() {
-        local privileged=$1 name=$2
-        shift 2
-        run "$tmp/suite" "$@"
-        judge "$privileged" "$name" "$tmp/suite"
-}
-
-# each FUNCTION FILE...: for the files that are there
-each() {
-        local function=$1 file
-        shift
-        for file in "$@"; do
-                [ ! -e "$file" ] || "$function" "$file"
-        done
-}
+# What there is to know of a file that is a suite, or has one made of it: NAME, CMD, and whether it needs root.
 
 # From the source to its program: one that was not built is a failure, one whose source is gone is not run.
 unit() {
         local name=${1##*/test_}
-        suite no "unit/${name%.c}" "$B/san/unit/test_${name%.c}"
+        NAME=unit/${name%.c} PRIVILEGED=no
+        CMD=("$B/san/unit/test_${name%.c}")
 }
 
 fuzz() {
         local name=${1##*/fuzz_}
         name=${name%.c}
+        NAME=fuzz/$name PRIVILEGED=no
         # shellcheck disable=SC2016
-        suite no "fuzz/$name" bash -o pipefail -c '"$0" "$1" 2>&1 | tail -n 100 && echo "ok 1 - replayed"' "$B/san/fuzz/fuzz_$name" "tests/fuzz/corpus/$name"
+        CMD=(bash -o pipefail -c '"$0" "$1" 2>&1 | tail -n 100 && echo "ok 1 - replayed"' "$B/san/fuzz/fuzz_$name" "tests/fuzz/corpus/$name")
+}
+
+lint() {
+        NAME=lint PRIVILEGED=no CMD=("$1")
 }
 
 script() {
-        suite yes "${1#tests/}" "$1" "$B"
+        NAME=${1#tests/} PRIVILEGED=yes CMD=("$1" "$B")
 }
 
-vm_dir() {
+# A VM may be impossible where boxes are not, and then its suites skip all they have. An emulated machine is some ten times slower than
+# what it stands for, and what runs in it is given the same time as anywhere: it goes before what runs beside it, where that is allowed. Where
+# the scheduler weighs sessions (autogroup), a nice process goes before those of its own session only, and each box has one of its own.
+vm() {
+        # shellcheck disable=SC2016
+        NAME=${1#tests/} PRIVILEGED=no CMD=(nice -n -15 setsid --wait bash -c '{ echo -15 >/proc/self/autogroup; } 2>/dev/null; exec "$@"' vm "$1" "$B")
+}
+
+dir_of() {
         echo "$tmp/${1//\//-}"
 }
 
-# Beside the suites in boxes, which wait most of their time.
-vm_lane() {
+# lane KIND FILE...: runs those that no other lane has taken
+lane() {
+        local kind=$1 file child=''
+        shift
         trap 'end "$child"; exit 143' TERM
-        for file in "$@"; do run "$(vm_dir "$file")" "$file" "$B"; done
+        for file in "$@"; do
+                mkdir "$(dir_of "$file")" 2>/dev/null || continue
+                "$kind" "$file"
+                run "$(dir_of "$file")" "${CMD[@]}"
+        done
 }
 
-# A VM may be impossible where boxes are not, and then its suites skip all they have.
-vm() {
-        judge no "${1#tests/}" "$(vm_dir "$1")"
+# in_lanes N KIND FILE...: N at once; says nothing
+in_lanes() {
+        local n=$1 i
+        shift
+        for ((i = 0; i < n; i++)); do lane "$@" & done
+}
+
+# judge_each KIND FILE...: as soon as it has ended, in this order. A suite whose lane was killed has failed.
+judge_each() {
+        local kind=$1 file dir
+        shift
+        for file in "$@"; do
+                dir=$(dir_of "$file")
+                until [ -e "$dir/end" ] || [ -z "$(jobs -pr)" ]; do sleep 0.1; done
+                [ -e "$dir/end" ] || { mkdir -p "$dir" && echo "137 0" >"$dir/end" && : >>"$dir/out"; }
+                "$kind" "$file"
+                judge "$PRIVILEGED" "$NAME" "$dir"
+        done
+}
+
+# each N KIND FILE...: N at once, judged as they end
+each() {
+        in_lanes "$@"
+        shift
+        judge_each "$@"
 }
 
 # what a run that was killed has left
 bash -c '. tests/lib/box.sh' || exit 1
 stale_cgroups | while read -r dir; do remove_cgroup "$dir"; done
-each unit tests/unit/test_*.c
-each fuzz tests/fuzz/fuzz_*.c
-suite no lint tests/lint.sh
-each script tests/vectors/*.sh
-vm_lane tests/vm/[0-9]*.sh &
-lane=$!
-each script tests/host/[0-9]*.sh
-each script tests/escape/[0-9]*.sh
-each script tests/fault/*.sh
-wait "$lane"
-lane=
-each vm tests/vm/[0-9]*.sh
+shopt -s nullglob
+# the longest first; in boxes that do not disturb each other, and wait most of their time
+scripts=(tests/fault/*.sh tests/escape/[0-9]*.sh tests/host/[0-9]*.sh)
+# An emulated machine keeps one processor busy: from the beginning, beside all others. When there is none left this lane takes what they take.
+{ lane vm tests/vm/[0-9]*.sh; lane script "${scripts[@]}"; } &
+# what is built stays whose it was when that was not root
+[ -z "${SUDO_UID:-}" ] || [ $# -eq 0 ] || set -- sudo -u "#$SUDO_UID" "$@"
+[ $# -eq 0 ] || "$@" || exit 1
+each 2 unit tests/unit/test_*.c
+each 2 fuzz tests/fuzz/fuzz_*.c
+each 1 lint tests/lint.sh
+each 1 script tests/vectors/*.sh
+in_lanes 2 script "${scripts[@]}"
+judge_each script tests/host/[0-9]*.sh tests/escape/[0-9]*.sh tests/fault/*.sh
+judge_each vm tests/vm/[0-9]*.sh
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

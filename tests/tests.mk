@@ -10,7 +10,7 @@ fuzz_replays = $(patsubst tests/fuzz/%.c,$(T)/fuzz/%,$(wildcard tests/fuzz/fuzz_
 vector_tools = $(patsubst tests/vectors/%.c,$(T)/vectors/%,$(wildcard tests/vectors/*.c))
 fuzzers = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 linked = $(shell sed -n 's@^/\* LINK: \(.*\) \*/@\1@p' $(1))
-test_libs = $(call libs_of,$(pkgs_core) cmocka libcrypto)
+test_libs = $(call libs_of,$(pkgs_core) cmocka libcrypto libzstd libarchive libnats)
 
 $(T)/%.o: %.c
 	$(call say,CC,$@)
@@ -32,14 +32,36 @@ $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard policy/*.c) $$(call linked,test
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D) && $(CLANG) -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -o $@ $^ $(test_libs)
 
+$(T)/witness: tests/lib/witness.c $(policy_san)
+	$(call say,TOOL,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_TEST) -o $@ $(filter %.c %.o,$^) $(call libs_of,$(pkgs_policy) libmicrohttpd)
+
 # The core with the fault seam in it, everything else of the build the same. Its rules are the core's own, so they are asked, each time.
 .PHONY: $(B)/fault/freezed
 $(B)/fault/freezed:
 	$(Q)$(MAKE) --no-print-directory --silent FAULT=1 B=$(B)/fault $@
 
+# A fleet in one process: the agent's own code from the gate to the signed answer, and what the linker puts in the place of its hands.
+played = link_answer link_refuse lease_arm agent_idle_work log_event log_lossy record_receipt order_stop release_holds plan_answer \
+        status_answer health_answer
+fleet_tools = $(addprefix $(B)/bench/fleet_,sim make floor)
+fleet_core_o = $(filter-out %/main.o,$(core_o)) $(util_o) $(policy_o)
+$(B)/bench/fleet_sim: $(addprefix $(B)/tests/bench/fleet_,sim.o host.o core.o played.o wire.o) $(fleet_core_o) \
+        $(addprefix $(B)/agent/gate/,request.o screen.o) $(addprefix $(B)/agent/relay/,answer.o ears.o fetch.o)
+	$(call say,TOOL,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) $(addprefix -Wl$(comma)--wrap=,$(played)) -o $@ $^ $(call libs_of,$(pkgs_core))
+$(B)/bench/fleet_make: $(B)/tests/bench/fleet_make.o $(B)/ctl/sshprivkey.o $(B)/ctl/wire.o $(B)/agent/core/hostkey.o $(util_o) $(policy_o)
+	$(call say,TOOL,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_core))
+$(B)/bench/fleet_floor: $(B)/tests/bench/fleet_floor.o $(B)/tests/bench/fleet_wire.o $(policy_o)
+	$(call say,TOOL,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_core))
+comma := ,
+
 fuzz: $(fuzzers)
-tests-build: all $(unit_tests) $(fuzz_replays) $(vector_tools) $(B)/fault/freezed
-run-tests: tests-build
-	$(Q)tests/run-tests.sh $(B)
+tests-build: all $(fleet_tools) $(unit_tests) $(fuzz_replays) $(vector_tools) $(T)/witness $(B)/fault/freezed
+# What runs longest needs only this much: the rest is built while it runs.
+run-tests: all $(T)/witness
+	$(Q)tests/run-tests.sh $(B) $(MAKE) --no-print-directory -j$(shell nproc) tests-build $(MAKEOVERRIDES) B=$(B)
 .PHONY: tests-build run-tests
 -include $(wildcard $(T)/*/*.d $(T)/*/*/*.d)

@@ -23,6 +23,7 @@ FORK_ROUNDS=50
 PACKET_ROUNDS=15
 PACKETS=200000
 REPAIR_ROUNDS=100
+PRESERVING_ROUNDS=30
 
 say() { printf '  %-8s %s\n' BENCH "$1"; }
 fail() { echo "bench: $1" >&2; exit 1; }
@@ -34,7 +35,7 @@ build() {
         # shellcheck disable=SC2046
         gcc "${flags[@]}" -o "$B/bench/rounds" tests/bench/{rounds,orders,floor,peer}.c "$B"/policy/*.o "$B"/ctl/{sshprivkey,wire}.o \
                 $(pkg-config --cflags --libs libsodium jansson libbpf) &&
-                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c && gcc "${flags[@]}" -o "$B/bench/packets" tests/bench/packets.c &&
+                gcc "${flags[@]}" -o "$B/bench/crowd" tests/bench/crowd.c && gcc "${flags[@]}" -o "$B/bench/spent" tests/bench/spent.c && gcc "${flags[@]}" -o "$B/bench/flood" tests/bench/flood.c && gcc "${flags[@]}" -o "$B/bench/packets" tests/bench/packets.c &&
                 gcc "${flags[@]}" -o "$B/bench/repairs" tests/bench/repairs.c $(pkg-config --cflags --libs libbpf)
 }
 
@@ -53,7 +54,7 @@ set_up() {
         box_sh host 'printf "[Service]\nExecStart=sleep infinity\n" >/etc/systemd/system/many@.service'
         run systemctl daemon-reload && run systemctl start crowd-0 crowd-1 crowd-10 crowd-100 || return
         box_sh host 'cd /root && for n in alice bob; do ssh-keygen -q -t ed25519 -N "" -C $n -f $n || exit; done
-                freezectl trust init --fleet bench --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json &&
+                freezectl trust init --fleet bench --responder alice=alice.pub --responder bob=bob.pub --recipient '"$AGE_RECIPIENT"' --key alice --key bob --out trust.json &&
                 freezectl enroll trust.json &&
                 freezectl contain crowd-1.service --key alice --severity P0 --reason flood --out /tmp/order.json && chmod 644 /tmp/order.json' \
                 >/dev/null || return
@@ -123,6 +124,22 @@ packets() {
                 packet socket_watched plain socket
                 release "$hold"
         done
+}
+
+# Orders that come while the memory of a large process is being preserved, over and over, and while nothing is.
+preserving() {
+        local background
+        say "$PRESERVING_ROUNDS rounds with and without a snapshot that goes on"
+        box_sh host 'printf "[Service]\nExecStart=python3 -c \"b = [str(i) * 8 for i in range(8000000)]; import time; time.sleep(1e6)\"\n" >/etc/systemd/system/heap.service
+                systemctl daemon-reload && systemctl start heap' || fail "the large process did not start"
+        rounds calm 10 "$PRESERVING_ROUNDS" alone
+        box_sh host 'while freezectl snapshot heap.service --key /root/alice --severity P0 --reason bench --yes; do :; done' >/dev/null 2>&1 &
+        background=$!
+        rounds preserving 10 "$PRESERVING_ROUNDS" alone
+        run systemctl stop heap
+        [ "$(box_sh host 'cat /var/lib/freezed/evidence/*/*/public.jsonl' | jq -s 'map(select(.kind == "core") | .bytes) | max')" -gt 10000000 ] || fail "no memory was preserved"
+        box_sh host 'pkill -f "^sh -c while freezectl"'
+        wait "$background"
 }
 
 # What a hold on the whole host costs those whom it lets through: on the loopback, and on the way to a permitted address.
@@ -221,8 +238,10 @@ crowds
 packets
 host_packets
 repairs
+preserving
 flood
 idle
+tests/bench/evidence.sh "$B" "$tmp" || fail "the evidence was not measured"
 fact load_before "$load"
 fact load_after "$(cut -d ' ' -f 1 /proc/loadavg)"
 fact idle_s "$IDLE_S"

@@ -74,6 +74,26 @@ def repairs(s):
         row("  floor", floor)
 
 
+def evidence(s, facts):
+    series = (("dense", "Memory, a heap of 1 GB", ("gcore", "gcore1")), ("sparse", "Memory, 8 GB mapped, 1 % of it there", ("gcore", "gcore1")),
+              ("journal", "350,000 entries of the journal", ("journalctl",)), ("tree", "Log files, 20,000 small and 4 large", ("tar", "tarsync", "borg", "restic")))
+    calm, busy = s["calm", "agent"], s["preserving", "agent"]
+    print(f"\nWhile memory is being preserved, a service of 10, {len(busy)} rounds  p50 us   p99 us")
+    row("nothing is preserved", calm)
+    row("a snapshot goes on", busy, f"p50 {quantile(busy, 0.5) / quantile(calm, 0.5):.2f} x, p99 {quantile(busy, 0.99) / quantile(calm, 0.99):.2f} x")
+    label = {"gcore": "gcore, zstd", "gcore1": "gcore, zstd -1", "journalctl": "journalctl -o export", "tar": "tar, zstd -1, sha256sum",
+             "tarsync": "the same, and sync -f", "borg": "borg create, zstd,1", "restic": "restic backup"}
+    for name, what, peers in series:
+        agent = s[name, "agent"]
+        kept = lambda who, name=name: statistics.median(int(v[0]) for v in facts[f"bytes_{name}_{who}"]) / 1e6
+        peak = lambda who, name=name: max(int(v[0]) for v in facts[f"peak_{name}_{who}"]) / 1000
+        print(f"\n{what + ', ' + str(len(agent)) + ' rounds':<40} {'p50 ms':>8} {'worst':>8}")
+        row("agent", [us / 1000 for us in agent], f"{kept('agent'):.0f} MB, peak of memory {peak('agent'):.0f} MB")
+        for peer in peers:
+            row("  " + label[peer], [us / 1000 for us in s[name, peer]],
+                f"{ratio(s[name, peer], agent):.1f} x the agent; {kept(peer):.0f} MB, peak of memory {peak(peer):.0f} MB")
+
+
 def flood(s, facts):
     quiet, flooded = s["quiet", "agent"], s["flood", "agent"]
     print(f"\nUnder forged commands, a service of 10, {len(flooded)} rounds  p50 us   p99 us")
@@ -107,6 +127,7 @@ def main():
     repairs(samples)
     flood(samples, facts)
     idle(facts)
+    evidence(samples, facts)
     print(f"\nLoad of the machine: {facts['load_before'][0][0]} before, {facts['load_after'][0][0]} after")
 
 

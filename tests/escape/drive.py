@@ -507,7 +507,7 @@ def batch(rows, product):
         named(route)
     clean(rows, held, product)
     for route in rows:
-        said = sorted((route.receipt | route.status) - {"clock-unsynchronised", "evidence-holes"})
+        said = sorted((route.receipt | route.status) - {"clock-unsynchronised", "not-preserved"})
         print(route.name, route.outcome, route.detail or "-", " ".join(said), sep="\t", flush=True)
 
 

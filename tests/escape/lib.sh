@@ -44,7 +44,6 @@ escape_put() {
 }
 
 ESCAPE_SET_UP='cd /root && for k in alice bob; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
-        printf "{\"v\":1,\"evidence\":{\"window_ms\":0,\"deadline_ms\":1000,\"max_bytes\":0}}" >/etc/freezed/policy.json && systemctl restart freezed.service &&
         freezectl trust init --fleet escape --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json &&
         freezectl enroll trust.json'
 

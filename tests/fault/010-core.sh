@@ -70,6 +70,8 @@ make_files() {
                 done' "$@"
 }
 
+LEASE_MS=0
+
 # --- what it says, and what the kernel says
 
 # query ARG...: $SAID is what freezectl said, its objects as one
@@ -95,7 +97,7 @@ kill_core() {
         local pid
         pid=$(run systemctl show -P MainPID freezed.service)
         # 0 is no process to a unit that has none, and this very process group to kill
-        [ "${pid:-0}" -gt 1 ] && run kill -KILL "$pid" && box_until 10 answers
+        [ "${pid:-0}" -gt 1 ] && run kill -KILL "$pid" && box_until 60 answers
 }
 
 is_held() {
@@ -125,6 +127,7 @@ wrong() {
 
 # send FILE WHEN: the answer is kept for the end, where the ledger has to know it
 send() {
+        SENT_US=${EPOCHREALTIME/./}
         query send "/root/$1" --timeout "$PATIENCE"
         jq -c <<<"$SAID" 'select(.receipt and .receipt.state != "refused" and .receipt.state != "duplicate") | .receipt' >>"$RECEIPTS"
         trace "send $1: $(answer)"
@@ -134,11 +137,16 @@ trace() {
         TRACE+="$*; "
 }
 
+# Who looks later than that need not find held what was held by a lease.
+lease_is_over() {
+        [ "$LEASE_MS" -gt 0 ] && [ $((${EPOCHREALTIME/./} - SENT_US)) -ge $((LEASE_MS * 1000)) ]
+}
+
 # Whatever it answers, it never says more than the kernel does. WHEN is for who reads the failure.
 is_honest() {
         local when=$1 holds
         case $(answer) in
-        contained) is_held || wrong "$when: the receipt says contained, the kernel does not" ;;
+        contained) is_held || lease_is_over || wrong "$when: the receipt says contained, the kernel does not" ;;
         released) is_free || wrong "$when: the receipt says released, the kernel does not" ;;
         esac
         query status --timeout "$PATIENCE"
@@ -152,7 +160,7 @@ is_honest() {
 # The core is back without fault: the hold is in full, or the order is unknown and nothing is in force that a receipt has not told of.
 is_recovered() {
         local when="after the restart" first=$1 holds
-        box_until 10 answers || wrong "$when: the agent is not back"
+        box_until 60 answers || wrong "$when: the agent is not back"
         query status
         holds=$(said '[.report.holds[]? | .state + ":" + (.reasons | join(","))] | join(" ")')
         trace "then $holds"
@@ -246,7 +254,7 @@ sweep() {
 
 # lapse LABEL N FAULT: a lease of two seconds that ends under each fault of the end of a hold
 lapse() {
-        local label=$1 n=$2 fault=$3 k id
+        local label=$1 n=$2 fault=$3 k id LEASE_MS=2000
         for k in $(seq "$n"); do
                 WRONG=() TRACE=
                 restart "${fault/K/$((N_HELD + k))}"
@@ -292,7 +300,7 @@ between() {
         local label=$1 n=$2 fault=$3 k
         for k in $(seq "$n"); do
                 WRONG=() TRACE=
-                send "$label-stop-$k.json"
+                until_answered "$label-stop-$k.json" contained
                 restart "${fault/K/$((N_START + k))}"
                 send "$label-step-$k.json"
                 [ "$(answer)" != thawed ] || ! frozen || wrong "the receipt says thawed, the kernel does not"
@@ -343,8 +351,8 @@ first_start() {
 is_sound() {
         local key
         key=$(cat "$(box_root "$HOST")/var/lib/freezed/host_key.pub")
-        box_until 5 run freezectl enroll /root/trust.json || return
-        box_until 5 answers && kill_core && run freezectl health && [ "$(cat "$(box_root "$HOST")/var/lib/freezed/host_key.pub")" = "$key" ]
+        box_until 60 run freezectl enroll /root/trust.json || return
+        box_until 60 answers && kill_core && run freezectl health && [ "$(cat "$(box_root "$HOST")/var/lib/freezed/host_key.pub")" = "$key" ]
 }
 
 has_key() {
@@ -390,13 +398,13 @@ MID_ORDER=$((N_START + (N_HELD - N_START) / 2))
 MID_RELEASE=$(((N_HELD + N_ALL) / 2))
 restart "kill:$MID_ORDER" count
 send count-stop-2.json
-box_until 5 answers
+box_until 60 answers
 N_AGAIN=$(effects)
 send count-go-2.json
 restart "kill:$MID_RELEASE" count
 send count-stop-3.json
 send count-go-3.json
-box_until 5 answers
+box_until 60 answers
 N_ANEW=$(effects)
 send count-stop-4.json
 restart count

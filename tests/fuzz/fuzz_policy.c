@@ -39,8 +39,16 @@ static void check_local(const struct local *l, const char *unit) {
         for (size_t i = 0; i < ELEMENTSOF(vital); i++)
                 CHECK(local_protects(l, vital[i]));
         CHECK(l->n_patterns <= LOCAL_PATTERNS_MAX && l->n_permits <= COMMAND_PERMITS_MAX);
-        CHECK(l->automation_budget_ms >= 0 && l->evidence_window_ms >= 0 && l->evidence_max_bytes >= 0);
-        CHECK(l->evidence_deadline_ms >= LOCAL_DEADLINE_MIN_MS && l->evidence_deadline_ms <= LOCAL_DEADLINE_MAX_MS);
+        CHECK(l->automation_budget_ms >= 0 && l->n_logs <= LOCAL_LOGS_MAX);
+        CHECK(l->evidence_quota_bytes >= 0 && l->evidence_free_bytes >= 0);
+        for (size_t i = 0; i < _PROFILE_MAX; i++) {
+                const struct profile_budget *b = &l->profiles[i];
+
+                CHECK(b->window_ms >= 0 && b->max_bytes >= 0);
+                CHECK(b->deadline_ms >= LOCAL_DEADLINE_MIN_MS && b->deadline_ms <= LOCAL_DEADLINE_MAX_MS);
+        }
+        for (size_t i = 0; i < l->n_logs; i++)
+                CHECK(wildcard_path_ok(l->logs[i]));
         for (size_t i = 0; i < l->n_patterns; i++) {
                 CHECK(l->patterns[i][0] != '\0' && local_protects(l, l->patterns[i]));
                 slow = slow || slow_match(l->patterns[i], unit);

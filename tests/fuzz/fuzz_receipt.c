@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/receipt.c ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_report.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
+/* LINK: ctl/receipt.c ctl/render.c ctl/render_receipt.c ctl/render_fleet.c ctl/render_target.c ctl/render_report.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 /* LINK: ctl/render_tried.c ctl/render_repaired.c ctl/render_thawed.c */
 
 /* What comes back. The first byte chooses: the message as it is, which is never success because the fuzzer has no key;

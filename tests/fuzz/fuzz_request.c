@@ -14,6 +14,10 @@
                         __builtin_trap(); \
         } while (0)
 
+static bool is_for_hosts(enum dsse_type t) {
+        return t == DSSE_COMMAND || t == DSSE_ATTRIBUTES || t == DSSE_HEAD || t == DSSE_TRUST;
+}
+
 static void check_frame(const struct request *r) {
         static uint8_t buf[FRAME_MAX];
         struct frame f, back;
@@ -27,7 +31,7 @@ static void check_frame(const struct request *r) {
         CHECK(back.n_sigs == r->envelope.n_sigs);
         CHECK(memcmp(back.sigs, r->envelope.sigs, back.n_sigs * sizeof(back.sigs[0])) == 0);
         if (r->kind == FRAME_COMMAND)
-                CHECK(back.type == DSSE_COMMAND && back.n_payload > 0);
+                CHECK(back.type == r->envelope.type && is_for_hosts(back.type) && back.n_payload > 0);
         else
                 CHECK(!r->envelope.payload &&
                       (back.n_payload == 16 || (back.n_payload == 32 && back.kind == FRAME_STATUS)));

@@ -25,7 +25,7 @@ health_exits() {
         run freezectl health >/dev/null 2>&1
         is "$1" $? "$2"
 }
-restart() { run systemctl restart freezed.service && box_until 10 core_is_up; }
+restart() { run systemctl restart freezed.service && box_until 60 core_is_up; }
 
 # contained 'SENTENCE': a new hold, and status calls it contained, as does the kernel
 contain() {
@@ -54,7 +54,7 @@ put_back() {
         local before
         before=$(journal RECOVERED)
         run kill -KILL "$CORE"
-        box_until 10 core_is_up
+        box_until 60 core_is_up
         check "$1: a new agent puts it back, in the kernel" held
         status
         is "$1: contained, says status" "$EXIT $(holds .state)" "0 contained"

@@ -8,6 +8,8 @@ cd "$(dirname "$0")/../.." || exit 1
 B=$(realpath "${1:?usage: 035-no-systemd.sh BUILD}")
 # shellcheck source=tests/lib/tap.sh
 . tests/lib/tap.sh
+# shellcheck source=tests/lib/age.sh
+. tests/lib/age.sh
 
 [ "$(id -u)" -eq 0 ] || { echo "$0: must be run as root" >&2; exit 1; }
 cgroup2=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
@@ -133,7 +135,7 @@ free() { ! frozen && [ "$(links)" -eq 0 ] && alive heart; }
 nothing_left() { [ -z "$(ls "$T/bpf/freezed" | grep -xE "[0-9a-f]{32}")" ] && ! bpftool cgroup tree "$CG" | grep isolate_; }
 
 for who in alice bob; do ssh-keygen -q -t ed25519 -N '' -f "$T/$who" || exit; done
-"$B/freezectl" trust init --fleet test --responder alice="$T/alice.pub" --responder bob="$T/bob.pub" --key "$T/alice" --key "$T/bob" --out "$T/trust.json" >/dev/null || exit
+"$B/freezectl" trust init --fleet test --responder alice="$T/alice.pub" --responder bob="$T/bob.pub" --recipient "$AGE_RECIPIENT" --key "$T/alice" --key "$T/bob" --out "$T/trust.json" >/dev/null || exit
 check "core and gate run without a service manager" start_agent
 check "the host is enrolled" "$B/freezectl" enroll "$T/trust.json" --config-dir "$T/etc" --state-dir "$T/state"
 kill -HUP "$CORE"

@@ -34,7 +34,7 @@ agent_is_up() { run freezectl health --timeout 5s >/dev/null 2>&1; }
 { box_create core && box_install core "$B" && box_boot core && box_net core; } >/dev/null 2>&1 || exit
 run sh -c 'cd /root && for n in alice bob robot; do ssh-keygen -q -t ed25519 -N "" -C "$n" -f "$n" || exit 1; done
         freezectl trust init --fleet test --responder alice=alice.pub --responder bob=bob.pub --automation robot=robot.pub \
-                --key alice --key bob --out trust.json && freezectl enroll trust.json' >/dev/null || exit
+                --recipient '"$AGE_RECIPIENT"' --key alice --key bob --out trust.json && freezectl enroll trust.json' >/dev/null || exit
 box_until 10 agent_is_up
 
 # A policy that cannot be read is not quietly another one.
@@ -139,7 +139,9 @@ run sh -c 'for n in $(seq 16); do
         done; wait'
 order snapshot let.service
 is 'of seventeen snapshots at once one is not begun, and says so' "$(said '.receipt | "\(.evidence) \(.flags | map(select(. == "evidence-failed")) | length)"')" 'null 1'
-sleep 6
+is 'a snapshot that was not taken is no snapshot' "$(state)" failed
+refute 'and the command says so to a script' run freezectl snapshot let.service --severity P0 --reason test --yes --key /root/alice --timeout 1s
+sleep 7
 order snapshot let.service --timeout 20s
 is 'there is room for others after that' "$(said .receipt.evidence.state)" failed
 run rm -r /run/systemd/system/freezed.service.d

@@ -108,7 +108,7 @@ run systemctl --runtime unmask beacon.service 2>/dev/null
 check "and unmask" held
 run systemctl isolate --no-block multi-user.target
 run systemctl start freezed.service freezed-gate.socket
-box_until 5 core_is_up
+box_until 60 core_is_up
 check "and isolate" held
 run systemctl start base.service
 refute "nobody gets it by its name on the bus" run busctl --timeout=2 call org.test.Beacon / org.test.Beacon Go
@@ -238,7 +238,7 @@ id=$(told .id)
 run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
 run rm -r /var/lib/freezed/ledger
 run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service
-box_until 10 core_is_up
+box_until 60 core_is_up
 check "without the ledger it is held" held
 refute "and systemd keeps it so" run systemctl restart beacon.service
 status

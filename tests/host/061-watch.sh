@@ -268,7 +268,7 @@ pid=$(head -n 1 "$(cgroup_of)/cgroup.procs")
 thaw
 echo "$pid" >"$elsewhere/cgroup.procs"
 run kill -KILL "$core"
-box_until 10 core_is_up
+box_until 60 core_is_up
 check "agent killed, its hold thawed and its process moved out: all is back" box_until 10 held
 check "agent killed: the process too" box_until 5 grep -qx "$pid" "$(cgroup_of)/cgroup.procs"
 check "agent killed: contained, says status" box_until 5 eval 'status && [ "$(holds .state)" = contained ]'

@@ -38,7 +38,7 @@ container() {
         local runtime=$1 name=$2 port=$3 netns=${4:-}
         sink_for "$name" "$port"
         container_again "$runtime" "$name" "$port" "$netns" || return
-        box_until 10 is_streaming "$name" || box_fail "nothing of $name arrived"
+        box_until 60 is_streaming "$name" || box_fail "nothing of $name arrived"
 }
 # the same once more, by what there is of it
 container_again() {
@@ -154,7 +154,7 @@ if [ -x /usr/bin/podman ] && [ -x /usr/bin/conmon ]; then
                         --name "$name" -v "/run/$name:/run/beacon" -e "BEACON_PORT=$port" --rootfs /srv/root /usr/local/bin/beacon 2>/dev/null)
                 pid=$(box_run host podman inspect -f '{{.State.Pid}}' "$name")
                 SERVICE_CGROUP[$name]=$(cgroup_of_pid "$pid")
-                box_until 10 is_streaming "$name"
+                box_until 60 is_streaming "$name"
                 looks "podman, $manager: the container is free" "$name" free
                 order alice contain "container:${id:0:12}"
                 is "podman, $manager: it is contained by the beginning of its id" "$ANSWER" contained
@@ -221,7 +221,7 @@ looks "the service runs on" multi free
 is "the manager knows the service as it was" "$(box_run host systemctl show -P MainPID -P ActiveState multi.service | xargs)" "$main active"
 is "and whose the process is" "$(cgroup_of_pid "$worker")" "${SERVICE_CGROUP[multi]}/freezed-$ID"
 box_run host systemctl kill --kill-whom=main --signal=KILL freezed.service
-box_until 10 box_run host freezectl health
+box_until 60 box_run host freezectl health
 refute "the core is killed, and it does not work" works
 is "the next one knows" "$(box_run host freezectl status "$ID" --json | jq -r 'select(.report).report.holds[0].state')" contained
 release "$ID"

@@ -228,7 +228,7 @@ check "a program that is taken off an interface is put back, and that is counted
 pid=$(run systemctl show -P MainPID freezed)
 run kill -9 "$pid"
 like "nor does killing the agent" "$(try "$TRY" tcp 10.77.0.1 7100)" PermissionError
-check "which comes back" box_until 10 core_is_up
+check "which comes back" box_until 60 core_is_up
 status
 is "and says the same of the hold" "$(holds '[.state] + .reasons')" 'contained'
 check "with rules that fit the new programs" test "$(login 10.77.0.2 echo in)" = in

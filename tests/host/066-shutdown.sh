@@ -69,7 +69,7 @@ check "the isolated one was told to end" test -e "$(box_root host)/var/lib/ended
 # boot_and_release ID...: what is held has not been started by the boot, and can be again
 boot_and_release() {
         box_boot host || exit
-        box_until 10 box_run host freezectl health
+        box_until 60 box_run host freezectl health
         is "after a boot it has not been started" "$(beats stubborn) $(box_run host systemctl is-active stubborn.service)" "$before inactive"
         for hold in "$@"; do
                 order alice,bob release "$hold"
@@ -84,12 +84,26 @@ boot_and_release "$contained" "$isolated"
 order alice contain host
 like "the host is contained" "$ANSWER" '^(contained|partial)( |$)'
 host=$ID
-rm "$(box_root host)"/var/lib/stop.{first,second}
+rm -f "$(box_root host)"/var/lib/stop.{first,second}
 down
 if [ "$DOWN_MS" -lt $((SLOW_S * 1000)) ]; then ok "nobody waits for a command that stops a unit"; else not_ok "nobody waits for a command that stops a unit" "$DOWN_MS ms"; fi
 is "which has not been carried out" "$(find "$(box_root host)/var/lib" -name stop.first -o -name stop.second)" ""
 before=$(beats stubborn)
 boot_and_release "$host"
+
+# everybody is in the cgroup of an isolated host, systemd too: nobody is told to end before systemd does it
+box_run host systemctl stop stubborn.service
+box_run host systemctl start first.service second.service
+order alice isolate host
+like "the host is isolated" "$ANSWER" '^(contained|partial)( |$)'
+host=$ID
+rm -f "$(box_root host)"/var/lib/stop.{first,second}
+down
+is "what stops a unit is carried out on a host that is only isolated" "$(find "$(box_root host)/var/lib" -name stop.first -o -name stop.second | wc -l)" 2
+box_boot host || exit
+box_until 60 box_run host freezectl health
+order alice,bob release "$host"
+like "it is released" "$ANSWER" '^released( |$)'
 
 # systemd thaws it, tells it to end, and waits; the core, which is the last to end, freezes it again
 rm "$(box_root host)/usr/lib/freezed/end-held"

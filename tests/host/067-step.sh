@@ -30,7 +30,7 @@ is_gone() { ! kill -0 "$1" 2>/dev/null; }
 kill_core() {
         local pid
         pid=$(run systemctl show -P MainPID freezed.service)
-        [ "$pid" -gt 1 ] && run kill -KILL "$pid" && box_until 10 core_is_up
+        [ "$pid" -gt 1 ] && run kill -KILL "$pid" && box_until 60 core_is_up
 }
 
 held_boot "$B" || exit

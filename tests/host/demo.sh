@@ -1,47 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# demo.sh B: one service is contained on a real host, proven, and released by two people. Each step says what is to be seen, does it as a
-# person at a terminal would, and checks it from outside the agent: at the listener, in the heartbeat, in the kernel's files. The first
-# step that is not as said ends the demo with status 1.
+# demo.sh B: one service is contained on a real host, proven, released by two people, and what it knew is opened. Each step says what is
+# to be seen, does it as a person at a terminal would, and checks it from outside the agent: at the listener, in the heartbeat, in the
+# kernel's files. The first step that is not as said ends the demo with status 1.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=${1:?usage: demo.sh BUILD}
 if [ "$(id -u)" -ne 0 ]; then exec sudo --preserve-env=FREEZED_CACHE "$0" "$@"; fi
 # shellcheck source=tests/lib/box.sh
 . tests/lib/box.sh
-
-STEP=0
-if [ -t 1 ]; then BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' PLAIN=$'\e[0m'; else BOLD='' DIM='' GREEN='' RED='' PLAIN=''; fi
-
-step() {
-        STEP=$((STEP + 1))
-        printf '\n%s%2d. %s%s\n' "$BOLD" "$STEP" "$1" "$PLAIN"
-}
-
-proof() {
-        printf '    %sproven%s  %s\n' "$GREEN" "$PLAIN" "$1"
-}
-
-fail() {
-        printf '    %sNOT AS SAID%s  %s\n' "$RED" "$PLAIN" "$1"
-        exit 1
-}
+# shellcheck source=tests/lib/story.sh
+. tests/lib/story.sh
+CTL=$(realpath "$B/freezectl")
 
 # ctl WANTED_EXIT ARG...: runs freezectl as the responder would, shows command and answer, and checks the exit status
 ctl() {
-        local wanted=$1 status
-        shift
-        printf '    %s$ freezectl %s%s\n' "$DIM" "$*" "$PLAIN"
-        ANSWER=$(box_run host freezectl "$@" 2>&1)
-        status=$?
-        printf '%s\n' "$ANSWER" | sed 's/^/    | /'
-        [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted"
+        shown "$ freezectl ${*:2}" "$1" box_run host freezectl "${@:2}"
 }
 
-# says TEXT: the last answer contains it
-says() {
-        grep -qiF -- "$1" <<<"$ANSWER" || fail "the answer does not say '$1'"
+there() {
+        cd "$(box_dir host)/elsewhere" && "$CTL" "$@" --hosts-file known
+}
+
+# elsewhere WANTED_EXIT ARG...: the same on another machine, which is not the host and has the forensics people's secret key
+elsewhere() {
+        shown "elsewhere$ freezectl ${*:2}" "$1" there "${@:2}"
 }
 
 unit_cgroup() {
@@ -85,9 +69,9 @@ step "Who may order what: two responders and one automation key, from ssh-keygen
 box_sh host 'cd /root && for n in alice bob automation mallory; do ssh-keygen -q -t ed25519 -N "" -C "$n" -f "$n" || exit 1; done' ||
         fail "ssh-keygen"
 ctl 0 trust init --fleet demo --responder alice=/root/alice.pub --responder bob=/root/bob.pub \
-        --automation watchtower=/root/automation.pub --key /root/alice --key /root/bob --out /root/trust.json
+        --automation watchtower=/root/automation.pub --recipient "$AGE_RECIPIENT" --key /root/alice --key /root/bob --out /root/trust.json
 ctl 0 enroll /root/trust.json
-box_until 5 box_run host freezectl health >/dev/null 2>&1
+box_until 60 box_run host freezectl health >/dev/null 2>&1
 ctl 0 health
 says "egress"
 proof "every layer in the table was tried by attaching it to a cgroup of the agent's own; what no layer covers is listed too"
@@ -109,10 +93,10 @@ grep -q '^resets=[1-9]' "$(box_dir host)/sink" || fail "the listener saw no rese
 proof "kernel: frozen 1, $(attached) programs on the cgroup; listener: connection reset, then silence; heartbeat: silence"
 folder=$(box_run host find /var/lib/freezed/evidence -name manifest-sha256.txt -printf '%h\n' | head -n 1)
 [ -n "$folder" ] || fail "no evidence"
-box_sh host "cd '$folder' && sha256sum --quiet -c manifest-sha256.txt &&
-        openssl pkeyutl -verify -pubin -inkey /var/lib/freezed/host_key.pem -rawin -in manifest-sha256.txt -sigfile manifest-sha256.txt.sig" ||
+box_sh host "cd '$folder' && sha256sum --quiet -c manifest-sha256.txt tagmanifest-sha256.txt &&
+        openssl pkeyutl -verify -pubin -inkey /var/lib/freezed/host_key.pem -rawin -in tagmanifest-sha256.txt -sigfile tagmanifest-sha256.txt.sig" ||
         fail "the evidence does not verify"
-proof "evidence: sha256sum and openssl verify $(box_sh host "wc -l <'$folder/manifest-sha256.txt'") objects"
+proof "evidence: sha256sum and openssl verify $(box_sh host "wc -l <'$folder/manifest-sha256.txt'") sealed files"
 
 step "The same signed file again, and four that must be refused"
 ctl 0 send /root/contain.json
@@ -140,7 +124,7 @@ step "The agent is killed"
 pid=$(box_run host systemctl show -p MainPID --value freezed.service)
 box_run host kill -KILL "$pid"
 is_frozen && is_still || fail "the hold ended with the agent"
-box_until 10 box_run host freezectl health >/dev/null || fail "the agent did not come back"
+box_until 60 box_run host freezectl health >/dev/null || fail "the agent did not come back"
 [ "$(box_run host systemctl show -p MainPID --value freezed.service)" != "$pid" ] || fail "it is the same process"
 ctl 0 status
 says "contained"
@@ -160,6 +144,31 @@ box_until 5 is_alive "$beats" "$sunk" || fail "the beacon did not come back"
 [ "$(attached)" -eq 0 ] || fail "programs are still attached"
 [ -z "$(box_run host ls /sys/fs/bpf/freezed | grep -xE '[0-9a-f]{32}')" ] || fail "pins are left"
 proof "it beats and streams again; no program, no pin is left"
+
+step "What it knew: listed and verified on the host, which cannot open it; exported, and opened where the secret key is"
+ctl 0 evidence list
+says "$HOLD"
+ctl 0 evidence verify "$HOLD"
+says "WHOLE"
+ctl 0 evidence export "$HOLD" --out /root/case
+mkdir "$(box_dir host)/elsewhere" && cp -r "$(box_root host)/root/case" "$(box_dir host)/elsewhere/case" || fail "the export cannot be carried"
+box_sh host 'cat /etc/freezed/hosts' >"$(box_dir host)/elsewhere/known"
+printf '%s\n' "$AGE_IDENTITY" >"$(box_dir host)/elsewhere/key.txt"
+elsewhere 0 evidence verify case/
+says "by the proof in the folder"
+elsewhere 0 evidence export case/ --identity key.txt --out opened
+says "OPENED"
+opened=$(box_dir host)/elsewhere/opened
+(cd "$opened" && sha256sum --quiet -c manifest-sha256.txt tagmanifest-sha256.txt) || fail "what was opened does not verify"
+cores=("$opened"/data/cores/*.core)
+grep -q "beacon" "${cores[0]}" || fail "its memory is not there"
+grep -qs '"message":' "$opened/data/timeline.timesketch.jsonl" || fail "there is no timeline"
+box_sh host 'cd /root/case/data/evidence && ! grep -lr "BEACON_PORT" data' || fail "the host can read what is sealed"
+proof "$(find "$opened/data/objects" -type f | wc -l) objects in the clear, among them the memory of ${#cores[@]} process for gdb, $(wc -l <"$opened/data/timeline.timesketch.jsonl") lines of a timeline; on the host the same is sealed"
+echo "one more bit" >>"$(find "$(box_dir host)/elsewhere/case/data/evidence/data" -type f | head -n 1)"
+elsewhere 3 evidence verify case/
+says "CHANGED"
+proof "one changed file, and it is no evidence any more"
 
 step "Automation may hold for a while, and the hold ends by itself"
 ctl 0 contain beacon.service --key /root/automation --severity P0 --lease 10s --reason "detection rule 4711"

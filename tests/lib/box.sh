@@ -39,9 +39,11 @@ export LC_ALL=C.UTF-8
 BOX_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/lib/rootfs.sh
 . "$BOX_LIB/rootfs.sh"
+# shellcheck source=tests/lib/age.sh
+. "$BOX_LIB/age.sh"
 
-BOX_BOOT_TIMEOUT=60
-BOX_HALT_TIMEOUT=20
+BOX_BOOT_TIMEOUT=180
+BOX_HALT_TIMEOUT=90
 BOX_ENV=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb)
 BOX_HOOKS=()
 
@@ -61,11 +63,13 @@ box_fail() {
 
 # box_until SECONDS CMD ARG...: polls until CMD succeeds; 1 when it never does
 box_until() {
-        local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+        local end=$((${EPOCHREALTIME/./} + $1 * 1000000)) ms=20
         shift
         until "$@" >/dev/null 2>&1; do
                 [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
-                sleep 0.02
+                sleep "${ms}e-3"
+                # who waits for long must not keep busy what he waits for
+                ms=$((ms < 160 ? ms * 2 : ms))
         done
 }
 
@@ -170,7 +174,7 @@ box_boot() {
         : >"$dir/cgroup"
         : >"$dir/console"
         box_spawn "$name" "$dir" || return
-        if ! { box_until 10 box_find_leader "$dir" && box_until "$BOX_BOOT_TIMEOUT" box_is_up "$name"; }; then
+        if ! { box_until 60 box_find_leader "$dir" && box_until "$BOX_BOOT_TIMEOUT" box_is_up "$name"; }; then
                 box_console "$name" >&2
                 box_fail "$name did not boot"
                 return
@@ -248,7 +252,7 @@ box_beacon() {
         box_put "$1" "$BOX_LIB/beacon.py" /usr/local/bin/beacon 0755
         box_put "$1" "$BOX_LIB/beacon.service" /etc/systemd/system/beacon.service
         box_listen "$1" /usr/bin/python3 "$BOX_LIB/sink.py" 10.77.0.1 7000 "$dir/sink"
-        box_until 5 test -s "$dir/sink" || box_fail "the sink did not start" || return
+        box_until 60 test -s "$dir/sink" || box_fail "the sink did not start" || return
         box_run "$1" systemctl daemon-reload && box_run "$1" systemctl start beacon.service || return
         box_until 5 box_is_sinking "$1" || box_fail "nothing of the beacon reached the sink"
 }
@@ -300,7 +304,7 @@ box_end() {
                 echo 1 >"$cgroup/cgroup.kill"
                 box_until 10 box_is_empty "$cgroup" || box_fail "processes of $dir are left"
                 # where systemd owns the tree it removes it as well
-                box_until 10 box_remove_cgroup "$cgroup" || box_fail "$cgroup is left"
+                box_until 60 box_remove_cgroup "$cgroup" || box_fail "$cgroup is left"
         elif [ -n "$nspawn" ] && grep -qs "box-" "/proc/$nspawn/cmdline"; then
                 kill -KILL "$nspawn" || true
         fi
@@ -321,7 +325,7 @@ box_remove_dir() {
         local dir=$1 m
         box_end "$dir"
         if [ -s "$dir/netns" ]; then
-                box_until 5 box_netns_is_empty "$(cat "$dir/netns")" || box_fail "processes outside of $dir are left"
+                box_until 60 box_netns_is_empty "$(cat "$dir/netns")" || box_fail "processes outside of $dir are left"
                 ip netns delete "$(cat "$dir/netns")"
         fi
         for m in "$dir/root" "$dir/tmpfs"; do

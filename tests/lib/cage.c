@@ -19,7 +19,7 @@
 #include "agent/util/io.h"
 #include "lib/scratch.h"
 
-#define PATIENCE_US (10LL * 1000 * 1000)
+#define PATIENCE_US (60LL * 1000 * 1000)
 #define CAGES_MAX   512
 
 static struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A store in a folder of the test's own, and its index read back. */
+/* A store in a folder of the test's own, and what is sealed in it opened again with stock tools. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,15 +12,17 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sodium.h>
 
 #include "agent/collect/store.h"
 #include "agent/util/clock.h"
+#include "lib/age_keys.h"
 #include "lib/scratch.h"
 
 #define BOX_FAR_US (600LL * 1000 * 1000)
 
 struct box {
-        struct scratch dir;
+        struct scratch dir, opened;
         int folder;
         struct store *store;
         struct collect_result result;
@@ -28,17 +30,48 @@ struct box {
 };
 
 static inline void box_open(struct box *b, uint64_t max_bytes) {
-        const struct store_limits limits = { .max_bytes = max_bytes, .deadline_us = clock_mono_us() + BOX_FAR_US };
+        struct age_recipient to;
+        const struct store_limits limits = { .recipients = &to,
+                                             .n_recipients = 1,
+                                             .max_bytes = max_bytes,
+                                             .deadline_us = clock_mono_us() + BOX_FAR_US };
 
         *b = (struct box) { .folder = -EBADF };
+        assert_int_equal(age_recipient_from_str(AGE_KEYS_PUBLIC, &to), 0);
         scratch_make(&b->dir);
+        scratch_make(&b->opened);
         b->folder = open(b->dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_true(b->folder >= 0);
         assert_int_equal(store_open(b->folder, &limits, &b->store), 0);
 }
 
+/* Where the content of an object is once it is opened. */
+static inline const char *box_path(const struct box *b, const json_t *object) {
+        const char *member = json_string_value(json_object_get(object, "member"));
+        const char *file = json_string_value(json_object_get(object, "file"));
+        char name[96];
+
+        assert_non_null(file);
+        (void) snprintf(name, sizeof(name), "data/%.80s", member ? member : strrchr(file, '/') + 1);
+        if (!member)
+                *strstr(name, ".zst.age") = '\0';
+        return scratch_path(&b->opened, name);
+}
+
+/* What is in the object is what its line says. */
+static inline void box_check(const struct box *b, const json_t *object) {
+        _cleanup_(scratch_bytes_done) struct scratch_bytes bytes = scratch_read(box_path(b, object));
+        uint8_t digest[32];
+        char hex[65];
+
+        (void) crypto_hash_sha256(digest, (const uint8_t *) bytes.data, bytes.n);
+        (void) sodium_bin2hex(hex, sizeof(hex), digest, sizeof(digest));
+        assert_string_equal(json_string_value(json_object_get(object, "sha256")), hex);
+        assert_int_equal(json_integer_value(json_object_get(object, "bytes")), bytes.n);
+}
+
 static inline void box_load(struct box *b) {
-        _cleanup_fclose_ FILE *f = fopen(scratch_path(&b->dir, "index.jsonl"), "re");
+        _cleanup_fclose_ FILE *f = fopen(scratch_path(&b->opened, "index.jsonl"), "re");
         _cleanup_free_ char *line = NULL;
         size_t size = 0;
 
@@ -51,7 +84,18 @@ static inline void box_load(struct box *b) {
 
                 assert_non_null(o);
                 assert_int_equal(json_array_append_new(b->index, o), 0);
+                if (json_object_get(o, "sha256"))
+                        box_check(b, o);
         }
+}
+
+static inline void box_unseal(struct box *b) {
+        char command[1024];
+
+        (void) snprintf(command, sizeof(command),
+                        "echo " AGE_KEYS_SECRET " >%s/key && tests/lib/open_bag.sh %s %s/key %s", b->opened.path,
+                        b->dir.path, b->opened.path, b->opened.path);
+        assert_int_equal(system(command), 0); /* NOLINT: a fixed command */
 }
 
 /* Seals and loads; the manifest has to verify. */
@@ -62,6 +106,7 @@ static inline void box_finish(struct box *b) {
         (void) snprintf(command, sizeof(command), "cd %s && sha256sum -c --strict --quiet manifest-sha256.txt",
                         b->dir.path);
         assert_int_equal(system(command), 0); /* NOLINT: a fixed command */
+        box_unseal(b);
         box_load(b);
 }
 
@@ -70,6 +115,7 @@ static inline void box_done(struct box *b) {
         json_decref(b->index);
         closep(&b->folder);
         scratch_remove(&b->dir);
+        scratch_remove(&b->opened);
 }
 
 #define _cleanup_box_ _cleanup_(box_done)
@@ -103,7 +149,7 @@ static inline json_int_t box_int(const json_t *o, const char *key) {
         return json_integer_value(json_object_get(o, key));
 }
 
-/* Content of an object's file. */
+/* Content of an object. */
 static inline struct scratch_bytes box_bytes(const struct box *b, const json_t *object) {
-        return scratch_read(scratch_path(&b->dir, box_text(object, "file")));
+        return scratch_read(box_path(b, object));
 }

@@ -22,6 +22,7 @@ static struct world {
         struct local local;
         struct facts facts;
         struct hold_set *holds;
+        struct shelf shelf;
         struct command c;
         struct target targets[COMMAND_TARGETS_MAX];
         struct permit permit;
@@ -67,12 +68,26 @@ static inline void target_holds(size_t n, const uint32_t *ids) {
 
 #define TARGET_HOLDS(...) target_holds(ELEMENTSOF(((uint32_t[]) { __VA_ARGS__ })), (uint32_t[]) { __VA_ARGS__ })
 
+/* There is evidence with the id 200, and a legal hold with the id 201 on evidence that is yet to come, with 202. */
 static inline void order(enum verb verb) {
         w.c.verb = verb;
         w.c.lease_ms = 0;
         w.c.exp_ms = w.c.iat_ms + HOUR;
         target_unit("nginx.service");
         w.by = verb == VERB_FREEZE ? BY(CAROL) : BY(ALICE);
+        if (verb == VERB_EVIDENCE_HOLD || verb == VERB_EVIDENCE_DELETE)
+                TARGET_HOLDS(200);
+        if (verb == VERB_EVIDENCE_UNHOLD)
+                TARGET_HOLDS(201);
+        if (verb_info(verb)->cls == VERB_CLASS_DROP)
+                w.by = BY(DAVE) | BY(ERIN);
+}
+
+static inline void fill_shelf(void) {
+        const struct command_id hold = id_of(201), item = id_of(202);
+
+        assert_int_equal(shelf_put(&w.shelf, &(struct shelf_item) { .id = id_of(200), .sealed_ms = 1 }), 0);
+        assert_int_equal(shelf_hold(&w.shelf, &hold, &item), 0);
 }
 
 static inline int set_up(void **state) {
@@ -88,7 +103,9 @@ static inline int set_up(void **state) {
                 .clock_synced = true,
                 .ledger_ok = true,
                 .holds = w.holds,
+                .shelf = &w.shelf,
         };
+        fill_shelf();
         memset(w.hosts[0], 0x22, 32);
         memset(w.hosts[2], 0x33, 32);
         memcpy(w.hosts[1], w.facts.host, 32);
@@ -114,6 +131,7 @@ static inline int tear_down(void **state) {
         (void) state;
         forget_answer();
         hold_set_free(w.holds);
+        shelf_done(&w.shelf);
         memset(&w, 0, sizeof(w));
         return 0;
 }
@@ -139,7 +157,7 @@ static inline int set_up_bot(void **state) {
 
 /* What holds for every answer, whatever the question. */
 static inline void check_promises(void) {
-        bool release = w.parsed && w.parsed->verb == VERB_RELEASE;
+        bool release = w.parsed && verb_class_lets_go(verb_info(w.parsed->verb)->cls);
 
         assert_int_equal(w.d.kind == DECISION_REFUSED, w.d.reason != REASON_NONE);
         assert_int_equal(w.d.kind == DECISION_GO, w.authorised != NULL);

@@ -13,9 +13,10 @@
 
 #include "agent/util/clock.h"
 #include "agent/util/io.h"
+#include "lib/age_keys.h"
 
 #define POLL_US   1000
-#define WAIT_US   (20 * 1000 * 1000)
+#define WAIT_US   (60LL * 1000 * 1000)
 #define SLEEP_ARG "1000"
 
 static const char *cgroup2_root(void) {
@@ -64,15 +65,20 @@ int rig_set_up(void **state) {
         (void) sigaddset(&set, SIGCHLD);
         assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
         scratch_make(&r->dir);
+        scratch_make(&r->opened);
         find_collector(r);
         (void) snprintf(r->cgroup, sizeof(r->cgroup), "%s/freezed-test-%d", root, (int) getpid());
         assert_int_equal(mkdir(r->cgroup, 0755), 0);
         assert_true(sd_event_new(&r->event) >= 0);
+        assert_int_equal(age_recipient_from_str(AGE_KEYS_PUBLIC, &r->to), 0);
         r->target = (struct preserve_target) { .cgroup = r->cgroup };
         r->job = (struct preserve_job) {
                 .collector = r->collector,
                 .state = r->dir.path,
                 .incident = "SA-20261120-001",
+                .order = "{\"the order\":\"as it was signed\"}",
+                .recipients = &r->to,
+                .n_recipients = 1,
                 .targets = &r->target,
                 .n_targets = 1,
                 .until_ms = clock_wall_ms(),
@@ -102,6 +108,7 @@ int rig_tear_down(void **state) {
         if (r->own_disk)
                 assert_int_equal(umount2(r->dir.path, MNT_DETACH), 0);
         scratch_remove(&r->dir);
+        scratch_remove(&r->opened);
         free(r);
         return 0;
 }
@@ -255,15 +262,25 @@ pid_t rig_collector(const struct rig *r) {
         return -1;
 }
 
-pid_t rig_stop_collector(const struct rig *r, off_t index_bytes) {
+void rig_open(struct rig *r, struct rig_done *d) {
+        char command[4096];
+
+        (void) snprintf(d->opened, sizeof(d->opened), "%s/%u", r->opened.path, r->n_opened++);
+        (void) snprintf(command, sizeof(command),
+                        "mkdir %s && echo " AGE_KEYS_SECRET " >%s/key && tests/lib/open_bag.sh %s %s/key %s", d->opened,
+                        d->opened, d->folder, d->opened, d->opened);
+        assert_int_equal(system(command), 0); /* NOLINT: a fixed command */
+}
+
+pid_t rig_stop_collector(const struct rig *r, off_t public_bytes) {
         pid_t pid = rig_collector(r);
         char path[256], hold[33];
         struct stat st;
 
         command_id_to_str(&r->job.hold, hold);
-        (void) snprintf(path, sizeof(path), "%s/evidence/%s/%s/index.jsonl", r->job.state, r->job.incident, hold);
+        (void) snprintf(path, sizeof(path), "%s/evidence/%s/%s/public.jsonl", r->job.state, r->job.incident, hold);
         for (int64_t end = clock_mono_us() + WAIT_US; clock_mono_us() < end;)
-                if (index_bytes == 0 || (stat(path, &st) == 0 && st.st_size >= index_bytes)) {
+                if (public_bytes == 0 || (stat(path, &st) == 0 && st.st_size >= public_bytes)) {
                         siginfo_t si = { 0 };
 
                         assert_int_equal(kill(pid, SIGSTOP), 0);
@@ -271,7 +288,7 @@ pid_t rig_stop_collector(const struct rig *r, off_t index_bytes) {
                         assert_int_equal(si.si_code, CLD_STOPPED);
                         return pid;
                 }
-        fail_msg("the index did not grow to %ld bytes", (long) index_bytes);
+        fail_msg("the list did not grow to %ld bytes", (long) public_bytes);
         return -1;
 }
 

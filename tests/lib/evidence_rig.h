@@ -24,6 +24,7 @@
 struct rig_done {
         enum preserve_state state;
         char folder[512];
+        char opened[96]; /* after rig_open */
         bool counted, has_manifest;
         uint64_t objects, holes, bytes;
         uint32_t flags;
@@ -33,7 +34,8 @@ struct rig_done {
 };
 
 struct rig {
-        struct scratch dir;
+        struct scratch dir, opened;
+        unsigned n_opened;
         bool own_disk;
         char cgroup[256];
         char collector[512];
@@ -42,6 +44,7 @@ struct rig {
         sd_event *event;
         struct hostkey *key;
         struct preserve_target target;
+        struct age_recipient to;
         struct preserve_job job; /* may be changed before rig_start */
         struct preserve *preserve;
         struct rig_done done;
@@ -65,11 +68,13 @@ void rig_start(struct rig *r);
 struct rig_done rig_wait(struct rig *r);
 /* Both. */
 struct rig_done rig_preserve(struct rig *r);
+/* Opens what is sealed in the folder with stock tools: the objects in data/, each part of the index in index.jsonl. */
+void rig_open(struct rig *r, struct rig_done *d);
 /* The collector's pid while it runs. */
 pid_t rig_collector(const struct rig *r);
-/* Stops it as soon as its index is that long, in bytes, and fails the test when it was done by then. Returns its
+/* Stops it as soon as it has listed files in so many bytes, and fails the test when it was done by then. Returns its
  * pid. */
-pid_t rig_stop_collector(const struct rig *r, off_t index_bytes);
+pid_t rig_stop_collector(const struct rig *r, off_t public_bytes);
 void rig_on_done(const struct preserved *p, void *userdata);
 
 /* True when the command, run in dir, says so. */

@@ -11,7 +11,7 @@
 
 #include "policy/frame.h"
 
-#define RIG_WAIT_MS 20000
+#define RIG_WAIT_MS 60000
 
 struct rig {
         char dir[64];

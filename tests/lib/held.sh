@@ -93,12 +93,15 @@ held() {
         frozen && is_isolated && is_still
 }
 
+# who has only just been started has no heartbeat to begin with, and counts from one again
 has_moved() {
-        [ "$(box_beats "$HOST")" -gt "$1" ] && [ "$(box_sunk "$HOST")" -gt "$2" ]
+        local beats
+        beats=$(box_beats "$HOST" 2>/dev/null)
+        [ -n "$beats" ] && [ "$beats" != "$1" ] && [ "$(box_sunk "$HOST")" -gt "$2" ]
 }
 
 alive() {
-        ! frozen && [ "$(links)" -eq 0 ] && box_until 5 has_moved "$(box_beats "$HOST")" "$(box_sunk "$HOST")"
+        ! frozen && [ "$(links)" -eq 0 ] && box_until 60 has_moved "$(box_beats "$HOST" 2>/dev/null)" "$(box_sunk "$HOST")"
 }
 
 core_is_up() {
@@ -113,9 +116,9 @@ nothing_left() {
 }
 
 held_enroll() {
-        box_sh "$HOST" 'cd /root && freezectl trust init --fleet test --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out trust.json "$@" &&
+        box_sh "$HOST" 'cd /root && freezectl trust init --fleet test --responder alice=alice.pub --responder bob=bob.pub --recipient '"$AGE_RECIPIENT"' --key alice --key bob --out trust.json "$@" &&
                 freezectl enroll trust.json' "$@" >/dev/null || return
-        box_until 10 core_is_up
+        box_until 60 core_is_up
 }
 
 held_boot() {

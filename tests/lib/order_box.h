@@ -11,12 +11,16 @@ static struct agent agent;
 
 static inline void agent_begin(void) {
         agent = (struct agent) { .holds = w.holds, .trust = &w.trust };
+        agent.shelf = w.shelf;
+        w.shelf = (struct shelf) { 0 };
+        w.facts.shelf = &agent.shelf;
         clock_boot_id(agent.boot_id);
         hold_set_advance(agent.holds, agent.boot_id, clock_boot_ms());
 }
 
 static inline void agent_end(void) {
         held_list_done(&agent.held);
+        shelf_done(&agent.shelf);
         ledger_free(TAKE_PTR(agent.ledger));
 }
 

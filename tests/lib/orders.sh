@@ -5,7 +5,7 @@
 # Giving orders to a host in a box and looking at what they did, for suites that do little else. To be sourced after box.sh; the box is
 # called "host".
 #
-#   orders_boot B                     makes (unless it is there), installs, boots and connects the box; alice and bob are responders,
+#   orders_boot B                     makes (unless it is there), installs, boots and connects the box; alice and bob are responders, dave and erin custodians,
 #   service NAME PORT [LINE...]       starts NAME.service, a beacon that streams to PORT outside; LINE go in its [Service]
 #   order WHO[,WHO] VERB ARG...       freezectl VERB ARG..., signed by these people. ANSWER is the state and the reasons, ID the order's
 #                                     id, RECEIPT the receipt
@@ -30,10 +30,10 @@ declare -A SERVICE_CGROUP=()
 orders_boot() {
         { [ -d "$(box_root host)" ] || box_create host; } && box_install host "$1" && box_boot host && box_net host || return
         box_put host "$BOX_LIB/beacon.py" /usr/local/bin/beacon 0755
-        box_sh host 'cd /root && for k in alice alice2 bob robot mallory; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
+        box_sh host 'cd /root && for k in alice alice2 bob robot mallory dave erin; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
                 freezectl trust init --fleet test --responder alice=alice.pub --person alice=alice2.pub --responder bob=bob.pub \
-                        --automation robot=robot.pub --key alice --key bob --out trust.json && freezectl enroll trust.json' >/dev/null || return
-        box_until 10 box_run host freezectl health
+                        --automation robot=robot.pub --custodian dave=dave.pub --custodian erin=erin.pub --recipient '"$AGE_RECIPIENT"' --key alice --key bob --out trust.json && freezectl enroll trust.json' >/dev/null || return
+        box_until 60 box_run host freezectl health
 }
 
 service() {
@@ -46,7 +46,7 @@ service() {
         box_listen host /usr/bin/python3 "$BOX_LIB/sink.py" 10.77.0.1 "$port" "$dir/sink.$name"
         box_run host systemctl daemon-reload && box_run host systemctl start "$name.service" || return
         SERVICE_CGROUP[$name]=$(box_run host systemctl show -P ControlGroup "$name.service")
-        box_until 5 is_streaming "$name" || box_fail "nothing of $name arrived"
+        box_until 60 is_streaming "$name" || box_fail "nothing of $name arrived"
 }
 
 is_streaming() {

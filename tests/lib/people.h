@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A small fleet for tests: alice with two keys, bob, carol and a bot, what their roles may order, and their signatures.
- * Included after cmocka.h; a stranger's key is there too and is in no trust root. */
+/* A small fleet for tests: alice with two keys, bob, carol and a bot, dave and erin, who are custodians, what their
+ * roles may order, and their signatures. Included after cmocka.h; a stranger's key is there too and is in no trust
+ * root. */
 
 #include <stdint.h>
 #include <string.h>
 
 #include <sodium.h>
 
+#include "lib/age_keys.h"
 #include "policy/dsse.h"
 #include "policy/trust.h"
 
@@ -18,6 +20,8 @@ enum key {
         KEY_BOB,
         KEY_CAROL,
         KEY_BOT,
+        KEY_DAVE,
+        KEY_ERIN,
         KEY_STRANGER,
         _KEY_MAX,
 };
@@ -29,6 +33,8 @@ enum person {
         PERSON_BOB,
         PERSON_BOT,
         PERSON_CAROL,
+        PERSON_DAVE,
+        PERSON_ERIN,
         _PERSON_MAX,
 };
 
@@ -36,6 +42,7 @@ enum person {
 
 enum role {
         ROLE_AUTOMATION,
+        ROLE_CUSTODIAN,
         ROLE_LEAD,
         ROLE_RESPONDER,
         ROLE_ROOT,
@@ -81,29 +88,40 @@ static inline struct dsse people_sign(enum dsse_type type, enum dsse_type signed
 static inline void people_trust(int64_t iat_ms, struct trust *ret) {
         static const struct trust_rule rules[] = {
                 { VERB_CONTAIN, ROLE_AUTOMATION, 1, BOT_LEASE_MS, 1U << SEVERITY_P0 | 1U << SEVERITY_P1,
-                  1U << TARGET_UNIT },
-                { VERB_CONTAIN, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ALL_PLACES },
-                { VERB_ISOLATE, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ALL_PLACES },
-                { VERB_FREEZE, ROLE_LEAD, 1, 0, 1U << SEVERITY_P0, 1U << TARGET_UNIT },
-                { VERB_SNAPSHOT, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ALL_PLACES },
-                { VERB_EXTEND, ROLE_AUTOMATION, 1, BOT_LEASE_MS, ALL_SEVERITIES, ONLY_HOLDS },
-                { VERB_EXTEND, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ONLY_HOLDS },
-                { VERB_RELEASE, ROLE_RESPONDER, 2, 0, ALL_SEVERITIES, ONLY_HOLDS },
+                  1U << TARGET_UNIT, 0 },
+                { VERB_CONTAIN, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ALL_PLACES, 0 },
+                { VERB_ISOLATE, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ALL_PLACES, 0 },
+                { VERB_FREEZE, ROLE_LEAD, 1, 0, 1U << SEVERITY_P0, 1U << TARGET_UNIT, 0 },
+                { VERB_SNAPSHOT, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ALL_PLACES, 0 },
+                { VERB_EXTEND, ROLE_AUTOMATION, 1, BOT_LEASE_MS, ALL_SEVERITIES, ONLY_HOLDS, 0 },
+                { VERB_EXTEND, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 },
+                { VERB_RELEASE, ROLE_RESPONDER, 2, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 },
+                { VERB_EVIDENCE_HOLD, ROLE_RESPONDER, 1, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 },
+                { VERB_EVIDENCE_HOLD, ROLE_CUSTODIAN, 1, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 },
+                { VERB_EVIDENCE_UNHOLD, ROLE_CUSTODIAN, 2, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 },
+                { VERB_EVIDENCE_DELETE, ROLE_CUSTODIAN, 2, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 },
         };
         static const enum person owners[] = {
                 [KEY_ALICE] = PERSON_ALICE, [KEY_ALICE_2] = PERSON_ALICE, [KEY_BOB] = PERSON_BOB,
-                [KEY_CAROL] = PERSON_CAROL, [KEY_BOT] = PERSON_BOT,
+                [KEY_CAROL] = PERSON_CAROL, [KEY_BOT] = PERSON_BOT,       [KEY_DAVE] = PERSON_DAVE,
+                [KEY_ERIN] = PERSON_ERIN,
         };
 
+        struct age_recipient forensics;
+
+        assert_int_equal(age_recipient_from_str(AGE_KEYS_PUBLIC, &forensics), 0);
         *ret = (struct trust) {
+                .recipients = { forensics },
+                .n_recipients = 1,
                 .fleet = "prod",
                 .version = 3,
                 .iat_ms = iat_ms,
                 .expires_ms = iat_ms + 365LL * 24 * 3600 * 1000,
                 .root_k = 2,
-                .people = { "alice", "bob", "bot", "carol" },
+                .people = { "alice", "bob", "bot", "carol", "dave", "erin" },
                 .n_people = _PERSON_MAX,
                 .roles = { { "automation", PERSON(BOT) },
+                           { "custodian", PERSON(DAVE) | PERSON(ERIN) },
                            { "lead", PERSON(CAROL) },
                            { "responder", PERSON(ALICE) | PERSON(BOB) | PERSON(CAROL) },
                            { "root", PERSON(ALICE) | PERSON(BOB) } },

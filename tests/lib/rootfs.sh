@@ -9,7 +9,7 @@
 FREEZED_CACHE=${FREEZED_CACHE:-/var/cache/freezed-tests}
 
 ROOTFS_PACKAGES=(systemd systemd-sysv dbus iproute2 procps nftables python3-minimal openssh-client openssh-server openssl jq
-        udev kmod bpftool libbpf1 libsodium23 libjansson4 libseccomp2 libcap-ng0 libmnl0 libsystemd0 libssl3 libzstd1)
+        udev kmod bpftool libbpf1 libsodium23 libjansson4 libseccomp2 libcap-ng0 libmnl0 libsystemd0 libssl3 libzstd1 libarchive13 libcurl4 libnats3.4 libmicrohttpd12)
 ROOTFS_EXCLUDE=('/usr/share/doc/*' '/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/perl/*/unicore/*')
 
 # `deb` lines for the Debian mirrors that apt on this machine is set up with, in whatever file and format; other origins are left out.

@@ -11,6 +11,7 @@ FILE is replaced as a whole, at most every 10 ms and at once when a connection c
     last_ms=N           CLOCK_BOOTTIME of the last byte
     1 10.77.0.2:4711 bytes=N lines=N open|closed|reset      one line for each of the last 50 connections
 """
+import collections
 import os
 import selectors
 import socket
@@ -34,7 +35,10 @@ class Peer:
 class Sink:
     def __init__(self, address, port, path):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.path, self.peers, self.last_ms = path, [], 0
+        self.path, self.last_ms = path, 0
+        # sums are kept and not made: what comes by the thousand must not wait for them
+        self.peers, self.taken = collections.deque(maxlen=SHOWN), 0
+        self.bytes = self.lines = self.open = self.resets = 0
         self.selector = selectors.DefaultSelector()
         self.listener = socket.create_server((address, port), family=family, backlog=64)
         self.listener.setblocking(False)
@@ -44,29 +48,33 @@ class Sink:
 
     def write(self):
         total = {
-            "bytes": sum(p.bytes for p in self.peers),
-            "lines": sum(p.lines for p in self.peers),
-            "connections": len(self.peers),
-            "open": sum(p.state == "open" for p in self.peers),
-            "resets": sum(p.state == "reset" for p in self.peers),
+            "bytes": self.bytes,
+            "lines": self.lines,
+            "connections": self.taken,
+            "open": self.open,
+            "resets": self.resets,
             "last_ms": self.last_ms,
         }
         with open(self.path + ".new", "w", encoding="ascii") as f:
             f.writelines(f"{k}={v}\n" for k, v in total.items())
-            f.writelines(p.line() for p in self.peers[-SHOWN:])
+            f.writelines(p.line() for p in self.peers)
         os.rename(self.path + ".new", self.path)
         self.written = time.monotonic()
 
     def accept(self):
         sock, address = self.listener.accept()
         sock.setblocking(False)
-        peer = Peer(len(self.peers) + 1, sock, f"{address[0]}:{address[1]}")
+        self.taken += 1
+        self.open += 1
+        peer = Peer(self.taken, sock, f"{address[0]}:{address[1]}")
         self.peers.append(peer)
         self.selector.register(sock, selectors.EVENT_READ, peer)
         self.write()
 
     def close(self, peer, state):
         peer.state = state
+        self.open -= 1
+        self.resets += state == "reset"
         self.selector.unregister(peer.sock)
         peer.sock.close()
         self.write()
@@ -78,8 +86,11 @@ class Sink:
             return self.close(peer, "reset")
         if not data:
             return self.close(peer, "closed")
+        lines = data.count(b"\n")
         peer.bytes += len(data)
-        peer.lines += data.count(b"\n")
+        peer.lines += lines
+        self.bytes += len(data)
+        self.lines += lines
         self.last_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000000
         return None
 

@@ -42,9 +42,9 @@ vm_unit() {
 vm_orders_boot() {
         vm_boot host "$@" && vm_sh host 'cd /root && for k in alice alice2 bob robot; do ssh-keygen -q -t ed25519 -N "" -f $k || exit; done &&
                 freezectl trust init --fleet test --responder alice=alice.pub --person alice=alice2.pub --responder bob=bob.pub \
-                        --automation robot=robot.pub --key alice --key bob --out trust.json && freezectl enroll trust.json' \
+                        --automation robot=robot.pub --recipient '"$AGE_RECIPIENT"' --key alice --key bob --out trust.json && freezectl enroll trust.json' \
                 </dev/null >/dev/null || return
-        box_until 20 vm_run host freezectl health </dev/null
+        box_until 60 vm_run host freezectl health </dev/null
 }
 
 vm_heard() {

@@ -24,15 +24,18 @@
 
 static void clock_units_are_what_they_say(void **state) {
         int64_t wall, boot, mono;
+        time_t before, after;
 
         (void) state;
+        before = time(NULL);
         wall = clock_wall_ms();
+        after = time(NULL);
         boot = clock_boot_ms();
         mono = clock_mono_us();
-        assert_in_range(wall / 1000, (uint64_t) time(NULL) - 2, (uint64_t) time(NULL) + 2);
+        assert_in_range(wall / 1000, before - 1, after + 1);
         (void) usleep(50000);
-        assert_in_range(clock_boot_ms() - boot, 49, 5000);
-        assert_in_range(clock_mono_us() - mono, 49000, 5000000);
+        assert_in_range(clock_boot_ms() - boot, 49, 60000);
+        assert_in_range(clock_mono_us() - mono, 49000, 60000000);
 }
 
 /* In a time namespace that moves one clock, the function that reads that clock moves, and the other does not. */

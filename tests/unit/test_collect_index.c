@@ -55,7 +55,7 @@ static json_t *parse_line(const char *line) {
 
         assert_true(n > 0 && line[n - 1] == '\n');
         for (size_t i = 0; i + 1 < n; i++)
-                assert_in_range(line[i], 0x20, 0x7f);
+                assert_in_range(line[i], 0x20, 0x7e);
         json_t *o = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 
         assert_non_null(o);
@@ -98,6 +98,33 @@ static void index_object_line_has_every_member(void **state) {
                 line, "{\"file\":\"data/000001-status\",\"bytes\":1234,\"sha256\":"
                       "\"abababababababababababababababababababababababababababababababab\","
                       "\"started_ms\":5,\"ended_ms\":6,\"kind\":\"status\",\"pid\":7,\"source\":\"/proc/7/status\"}\n");
+}
+
+static void index_object_line_says_what_the_file_system_said_and_nothing_it_did_not(void **state) {
+        const struct index_item item = { .kind = "log", .source = "s" };
+        const struct statx st = {
+                .stx_mask = STATX_INO | STATX_MODE | STATX_UID | STATX_SIZE | STATX_MTIME,
+                .stx_ino = 77,
+                .stx_mode = 0100640,
+                .stx_uid = 33,
+                .stx_size = 9,
+                .stx_mtime = { .tv_sec = 1795000000, .tv_nsec = 123456789 },
+                .stx_btime = { .tv_sec = 5 },
+                .stx_dev_major = 8,
+                .stx_dev_minor = 1,
+        };
+        const struct index_object object = { .file = "data/000001-log", .stat = &st };
+        _cleanup_free_ char *line = NULL;
+        _cleanup_json_ json_t *o = NULL;
+
+        (void) state;
+        assert_int_equal(index_object_line(&item, &object, &line), 0);
+        o = parse_line(line);
+        char *text = json_dumps(json_object_get(o, "stat"), JSON_COMPACT);
+
+        assert_string_equal(text, "{\"dev\":\"8:1\",\"inode\":77,\"mode\":33184,\"uid\":33,\"size\":9,"
+                                  "\"mtime_us\":1795000000123456}");
+        free(text);
 }
 
 static void index_hole_line_says_what_is_missing_and_why(void **state) {
@@ -155,6 +182,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(index_line_is_one_ascii_line_for_any_source),
                 cmocka_unit_test(index_object_line_has_every_member),
+                cmocka_unit_test(index_object_line_says_what_the_file_system_said_and_nothing_it_did_not),
                 cmocka_unit_test(index_hole_line_says_what_is_missing_and_why),
                 cmocka_unit_test(index_bytes_with_a_nul_are_base64),
                 cmocka_unit_test(index_kind_is_only_what_a_file_name_may_hold),

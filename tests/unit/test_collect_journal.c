@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/collect/journal.c agent/collect/export.c agent/collect/guard.c */
-/* LINK: agent/collect/store.c agent/collect/manifest.c agent/collect/index.c agent/collect/source.c */
+/* LINK: agent/collect/journal.c agent/collect/journal_match.c agent/collect/runtime.c agent/collect/sequence.c agent/collect/export.c agent/collect/guard.c */
+/* LINK: agent/collect/store.c agent/collect/bag.c agent/collect/sealer.c agent/collect/press.c */
+/* LINK: agent/collect/pack.c agent/collect/lines.c agent/collect/manifest.c agent/collect/index.c agent/collect/source.c */
 /* LINK: agent/util/clock.c agent/util/io.c agent/util/fault.c */
 #include "lib/collect_box.h"
 
@@ -20,7 +21,7 @@
 /* A real journald, in a mount namespace where /run and /var/log are empty, and a real unit in its eyes: a cgroup with a
  * unit's name. */
 #define JOURNALD   "/lib/systemd/systemd-journald"
-#define WAIT_US    (20LL * 1000 * 1000)
+#define WAIT_US    (60LL * 1000 * 1000)
 #define BIG        (300U * 1024)
 #define HUGE_FIELD (40U * 1024 * 1024)
 #define FUZZ_COUNT 60U
@@ -213,7 +214,7 @@ static void assert_same_as_journalctl(const struct box *b, const char *unit, con
         assert_non_null(o);
         (void) snprintf(command, sizeof(command),
                         "journalctl -q --no-pager -o export --unit=%s %s >/run/expected && cmp /run/expected %s", unit,
-                        more, scratch_path(&b->dir, box_text(o, "file")));
+                        more, box_path(b, o));
         assert_true(shell(command));
         assert_null(box_hole(b, "journal", 0));
 }
@@ -297,10 +298,11 @@ static void journal_beyond_the_budget_is_cut(void **state) {
         (void) state;
         if (!is_up())
                 return;
-        box_open(&b, 5000);
+        box_open(&b, 1000);
         journal_collect(b.store, world.unit, &window);
         box_finish(&b);
-        assert_int_equal(box_int(box_object(&b, "journal", 0), "bytes"), 5000);
+        /* more than fits a pack, and sealed more than that: nothing of it */
+        assert_null(box_object(&b, "journal", 0));
         assert_string_equal(box_text(box_hole(&b, "journal", 0), "hole"), "EFBIG");
 }
 
@@ -325,15 +327,80 @@ static void journal_field_too_large_to_unpack_costs_nothing_but_itself(void **st
         (void) snprintf(command, sizeof(command),
                         "mkdir -m 700 /run/out && %s/../../freezed-collect --folder 3 --result 4 --since 0 --until "
                         "9999999999999 --deadline 20000 "
-                        "--max-bytes 100000000 --cgroup %s --unit %s 3</run/out 4>/dev/null",
+                        "--max-bytes 100000000 --recipient " AGE_KEYS_PUBLIC
+                        " --cgroup %s --unit %s 3</run/out 4>/dev/null",
                         self, world.cgroups[world.n_cgroups - 1], world.unit);
         assert_true(shell(command));
         assert_true(shell("cd /run/out && sha256sum -c --quiet manifest-sha256.txt"));
-        assert_true(shell("grep -qa '^MESSAGE=hidden behind it$' /run/out/data/*-journal"));
-        assert_true(shell("grep -qa '^MESSAGE=with the huge one$' /run/out/data/*-journal"));
-        assert_false(shell("grep -qa '^HUGE' /run/out/data/*-journal"));
+        assert_true(shell("echo " AGE_KEYS_SECRET " >/run/key && tests/lib/open_bag.sh /run/out /run/key /run/opened"));
+        assert_true(shell("grep -qa '^MESSAGE=hidden behind it$' /run/opened/data/*-journal"));
+        assert_true(shell("grep -qa '^MESSAGE=with the huge one$' /run/opened/data/*-journal"));
+        assert_false(shell("grep -qa '^HUGE' /run/opened/data/*-journal"));
         assert_true(shell("jq -es 'any(.[]; .hole == \"E2BIG\" and (.source | test(\", entry s=\")))' "
-                          "/run/out/index.jsonl >/run/jq"));
+                          "/run/opened/index.jsonl >/run/jq"));
+}
+
+static void journal_of_the_host_is_everything(void **state) {
+        const struct journal_window window = { 0, clock_wall_ms() };
+        _cleanup_box_ struct box b;
+        char command[256];
+
+        (void) state;
+        if (!is_up())
+                return;
+        box_open(&b, 256U << 20);
+        journal_collect_host(b.store, &window);
+        journal_collect_kernel(b.store, &window);
+        box_finish(&b);
+        (void) snprintf(command, sizeof(command), "journalctl -q -o export >/run/expected && cmp /run/expected %s",
+                        box_path(&b, box_object(&b, "journal-host", 0)));
+        assert_true(shell(command));
+        (void) snprintf(command, sizeof(command),
+                        "journalctl -q -o export _TRANSPORT=kernel _TRANSPORT=audit >/run/expected && cmp "
+                        "/run/expected %s",
+                        box_path(&b, box_object(&b, "journal-kernel", 0)));
+        assert_true(shell(command));
+}
+
+static json_t *sequence_of(struct box *b, const struct journal_window *window, struct scratch_bytes *ret) {
+        const json_t *o;
+
+        box_open(b, 64U << 20);
+        journal_collect_sequence(b->store, window);
+        box_finish(b);
+        o = box_object(b, "journal-sequence", 0);
+        assert_non_null(o);
+        *ret = box_bytes(b, o);
+        return json_loads((const char *) ret->data, JSON_DISABLE_EOF_CHECK, NULL);
+}
+
+/* Nothing is missing; a file in the middle is taken away by somebody; that shows, and what is missing has a name. */
+static void journal_from_which_a_file_was_taken_shows_the_gap(void **state) {
+        const struct journal_window window = { 0, clock_wall_ms() + 60000 };
+        _cleanup_(scratch_bytes_done) struct scratch_bytes before = { 0 }, after = { 0 };
+        _cleanup_json_ json_t *whole = NULL, *holed = NULL;
+        _cleanup_box_ struct box a, b;
+
+        (void) state;
+        if (!is_up())
+                return;
+        for (unsigned i = 0; i < 3; i++) {
+                send_field("MESSAGE=one of many", NULL, 0);
+                assert_true(wait_for("test \"$(journalctl -q -n 1 -o cat)\" = 'one of many'"));
+                assert_true(shell("journalctl -q --sync && journalctl -q --rotate"));
+                (void) usleep(10000);
+        }
+        send_field("MESSAGE=the last", NULL, 0);
+        assert_true(wait_for("journalctl -q -n 1 -o cat | grep -q 'the last'"));
+        whole = sequence_of(&a, &window, &before);
+        assert_int_equal(json_array_size(json_object_get(whole, "gaps")), 0);
+        assert_null(box_hole(&a, "journal-sequence", 0));
+        assert_true(shell("set -- $(ls /run/log/journal/*/system@*.journal | sort) && test $# -ge 2 && rm \"$2\""));
+        holed = sequence_of(&b, &window, &after);
+        assert_true(json_array_size(json_object_get(holed, "gaps")) > 0);
+        assert_string_equal(box_text(box_hole(&b, "journal-sequence", 0), "hole"), "ENODATA");
+        assert_true(box_int(holed, "entries") < box_int(whole, "entries"));
+        assert_int_equal(box_int(holed, "last"), box_int(whole, "last"));
 }
 
 /* From here on journald is stopped and the file is ours to spoil. */
@@ -358,7 +425,8 @@ static void collect_in_child(void (*meanwhile)(const char *path, unsigned round)
 
                 box_open(&b, 64U << 20);
                 journal_collect(b.store, world.unit, &window);
-                _exit(store_finish(b.store, &b.result) < 0 ? 1 : (scratch_remove(&b.dir), 0));
+                _exit(store_finish(b.store, &b.result) < 0 ? 1
+                                                           : (scratch_remove(&b.dir), scratch_remove(&b.opened), 0));
         }
         if (meanwhile)
                 meanwhile(path, round);
@@ -458,7 +526,9 @@ int main(void) {
                 cmocka_unit_test(journal_keeps_to_its_window),
                 cmocka_unit_test(journal_of_a_unit_that_never_was_is_empty_not_a_hole),
                 cmocka_unit_test(journal_beyond_the_budget_is_cut),
+                cmocka_unit_test(journal_of_the_host_is_everything),
                 cmocka_unit_test(journal_field_too_large_to_unpack_costs_nothing_but_itself),
+                cmocka_unit_test(journal_from_which_a_file_was_taken_shows_the_gap),
                 cmocka_unit_test(journal_that_is_corrupt_or_truncated_never_kills_the_reader),
                 cmocka_unit_test(journal_that_is_not_there_is_a_hole),
                 cmocka_unit_test(guard_turns_sigbus_into_an_error_as_often_as_it_comes),

@@ -7,14 +7,15 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/sched.h>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -106,9 +107,37 @@ static int fork_child(int folder) {
         return answer(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
 }
 
+/* by a signal, and to write to */
 static int trace_parent(int folder) {
         (void) folder;
-        return answer(ptrace(PTRACE_SEIZE, test_pid, 0, 0));
+        return answer(ptrace(PTRACE_ATTACH, test_pid, 0, 0));
+}
+
+static int poke_parent(int folder) {
+        (void) folder;
+        errno = 0;
+        (void) ptrace(PTRACE_POKEDATA, test_pid, 0, 0);
+        return errno == ESRCH ? 0 : errno; /* of a process that is not seized */
+}
+
+static int fork_by_clone3(int folder) {
+        struct clone_args args = { .exit_signal = SIGCHLD };
+
+        (void) folder;
+        return answer(syscall(SYS_clone3, &args, sizeof(args)));
+}
+
+static int nothing(void *userdata) {
+        (void) userdata;
+        return 0;
+}
+
+/* Not pthread_create(3), for which ASan wants more than the filter allows. */
+static int make_thread(int folder) {
+        static uint8_t stack[64 * 1024];
+
+        (void) folder;
+        return answer(clone(nothing, stack + sizeof(stack), CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, NULL));
 }
 
 static int signal_parent(int folder) {
@@ -179,6 +208,8 @@ static const struct trial forbidden[] = {
         { "open a local socket", open_unix },
         { "execute", execute },
         { "fork", fork_child },
+        { "fork by clone3", fork_by_clone3 },
+        { "poke", poke_parent },
         { "trace", trace_parent },
         { "signal", signal_parent },
         { "read another's memory", read_memory_of_parent },
@@ -218,10 +249,9 @@ static int map_file(int folder) {
 
 /* What the collector is for has to work with every wall up. */
 static const struct trial allowed[] = {
-        { "keep an object", keep_object },
-        { "take back a part-written buffer", take_back },
-        { "read a file of root's", read_shadow },
-        { "map a file for reading", map_file },
+        { "keep an object", keep_object },        { "take back a part-written buffer", take_back },
+        { "read a file of root's", read_shadow }, { "map a file for reading", map_file },
+        { "make a thread", make_thread },
 };
 
 static int look_into_other(int folder) {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/collect/store.c agent/collect/manifest.c agent/collect/index.c agent/collect/source.c */
+/* LINK: agent/collect/store.c agent/collect/bag.c agent/collect/sealer.c agent/collect/press.c */
+/* LINK: agent/collect/pack.c agent/collect/lines.c agent/collect/manifest.c agent/collect/index.c agent/collect/source.c */
 /* LINK: agent/util/clock.c agent/util/io.c agent/util/fault.c */
 #include "lib/collect_box.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "agent/collect/press.h"
 #include "agent/collect/source.h"
 
 #define MIB (1024U * 1024)
@@ -16,6 +18,15 @@ static void put(struct box *b, const char *kind, const char *source, size_t n) {
         assert_non_null(bytes);
         memset(bytes, 'x', n + 1);
         source_put(b->store, &(struct index_item) { .kind = kind, .source = source }, bytes, n);
+}
+
+/* Bytes that no compression makes fewer. */
+static void put_random(struct box *b, const char *kind, size_t n) {
+        _cleanup_free_ char *bytes = malloc(n);
+
+        assert_non_null(bytes);
+        randombytes_buf(bytes, n);
+        source_put(b->store, &(struct index_item) { .kind = kind, .source = "s" }, bytes, n);
 }
 
 static void store_keeps_objects_of_any_size_whole(void **state) {
@@ -37,12 +48,41 @@ static void store_keeps_objects_of_any_size_whole(void **state) {
         assert_int_equal(box_int(end, "objects"), ELEMENTSOF(sizes));
 }
 
+static void store_keeps_what_the_file_system_says_of_a_file_and_nothing_of_what_the_kernel_makes_up(void **state) {
+        const struct index_item file = { .kind = "file", .source = "s" },
+                                made_up = { .kind = "made-up", .source = "s" };
+        char path[] = "/tmp/store-stat-XXXXXX";
+        const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000, .tv_nsec = 5000 } };
+        _cleanup_close_ int fd = mkstemp(path);
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        assert_true(fd >= 0 && write(fd, "abc", 3) == 3 && futimens(fd, times) == 0);
+        box_open(&b, MIB);
+        source_copy(b.store, &file, AT_FDCWD, path, 0);
+        source_copy(b.store, &made_up, AT_FDCWD, "/proc/self/stat", SOURCE_FOLLOW);
+        put(&b, "bytes", "s", 1);
+        box_finish(&b);
+        assert_int_equal(unlink(path), 0);
+        const json_t *st = json_object_get(box_object(&b, "file", 0), "stat");
+
+        assert_int_equal(box_int(st, "size"), 3);
+        assert_int_equal(box_int(st, "atime_us"), 1000 * 1000000LL);
+        assert_int_equal(box_int(st, "mtime_us"), 2000 * 1000000LL + 5);
+        assert_null(json_object_get(box_object(&b, "made-up", 0), "stat"));
+        assert_null(json_object_get(box_object(&b, "bytes", 0), "stat"));
+}
+
 static void store_refuses_a_folder_that_has_something_in_it(void **state) {
-        const struct store_limits limits = { .max_bytes = MIB, .deadline_us = INT64_MAX };
+        struct age_recipient to;
+        const struct store_limits limits = {
+                .recipients = &to, .n_recipients = 1, .max_bytes = MIB, .deadline_us = INT64_MAX
+        };
         struct store *again = NULL;
         _cleanup_box_ struct box b;
 
         (void) state;
+        assert_int_equal(age_recipient_from_str(AGE_KEYS_PUBLIC, &to), 0);
         box_open(&b, MIB);
         assert_int_equal(store_open(b.folder, &limits, &again), -EEXIST);
         assert_null(again);
@@ -52,17 +92,18 @@ static void store_cuts_at_the_budget_and_lists_the_rest(void **state) {
         _cleanup_box_ struct box b;
 
         (void) state;
-        box_open(&b, 1000);
-        put(&b, "a", "first", 600);
-        put(&b, "b", "second", 600);
+        box_open(&b, 4000);
+        put(&b, "a", "first", 1000);
+        put(&b, "b", "second", 3000);
         put(&b, "c", "third", 1);
         box_finish(&b);
-        assert_int_equal(b.result.bytes, 1000);
+        /* a header for each, and whole blocks */
+        assert_int_equal(b.result.bytes, 1000 + 4000 - 512 - 1024 - 512);
         assert_true(b.result.flags & COLLECT_CUT_BYTES);
-        assert_int_equal(box_int(box_hole(&b, "b", 0), "expected"), 600);
-        assert_int_equal(box_int(box_hole(&b, "b", 0), "got"), 400);
+        assert_int_equal(box_int(box_hole(&b, "b", 0), "expected"), 3000);
+        assert_int_equal(box_int(box_hole(&b, "b", 0), "got"), 1952);
         assert_string_equal(box_text(box_hole(&b, "b", 0), "hole"), "EFBIG");
-        assert_string_equal(box_text(box_hole(&b, "b", 0), "file"), "data/000002-b");
+        assert_string_equal(box_text(box_hole(&b, "b", 0), "member"), "000003-b");
         assert_int_equal(box_int(box_hole(&b, "c", 0), "got"), 0);
         assert_null(box_object(&b, "c", 0));
         assert_int_equal(b.result.holes, 2);
@@ -72,23 +113,42 @@ static void store_keeps_room_for_later(void **state) {
         _cleanup_box_ struct box b;
 
         (void) state;
-        box_open(&b, 1000);
-        store_keep(b.store, 300);
+        box_open(&b, 4000);
+        store_keep(b.store, 1024, 0);
         put(&b, "long", "journal", 5000);
-        store_keep(b.store, 0);
+        store_keep(b.store, 0, 0);
         put(&b, "short", "unit", 300);
         box_finish(&b);
-        assert_int_equal(box_int(box_object(&b, "long", 0), "bytes"), 700);
+        assert_int_equal(box_int(box_object(&b, "long", 0), "bytes"), 4000 - 1024 - 512);
         assert_int_equal(box_int(box_object(&b, "short", 0), "bytes"), 300);
         assert_null(box_hole(&b, "short", 0));
 }
 
+static void store_keeps_no_more_room_for_later_than_a_third_of_what_there_is(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        box_open(&b, 9000);
+        store_keep(b.store, 1ULL << 30, 0);
+        put(&b, "memory", "now", 9000);
+        store_keep(b.store, 0, 0);
+        put(&b, "log", "later", 2000);
+        box_finish(&b);
+        assert_int_equal(box_int(box_object(&b, "memory", 0), "bytes"), 6000 - 512);
+        assert_int_equal(box_int(box_object(&b, "log", 0), "bytes"), 2000);
+}
+
 static void store_after_the_deadline_reads_nothing_and_still_seals(void **state) {
-        const struct store_limits limits = { .max_bytes = MIB, .deadline_us = clock_mono_us() };
+        struct age_recipient to;
+        const struct store_limits limits = {
+                .recipients = &to, .n_recipients = 1, .max_bytes = MIB, .deadline_us = clock_mono_us()
+        };
         _cleanup_box_ struct box b = { .folder = -EBADF };
 
         (void) state;
+        assert_int_equal(age_recipient_from_str(AGE_KEYS_PUBLIC, &to), 0);
         scratch_make(&b.dir);
+        scratch_make(&b.opened);
         b.folder = open(b.dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_int_equal(store_open(b.folder, &limits, &b.store), 0);
         put(&b, "a", "s", 5);
@@ -124,16 +184,16 @@ static void store_limits_the_size_of_the_index(void **state) {
         box_open(&b, MIB);
         for (unsigned i = 0; i < 1000; i++)
                 store_hole(b.store, &(struct index_item) { .kind = "k", .source = source }, -EACCES, -1);
-        assert_int_equal(store_finish(b.store, &b.result), 0);
+        box_finish(&b);
         assert_true(b.result.flags & COLLECT_CUT_COUNT);
-        _cleanup_(scratch_bytes_done) struct scratch_bytes index = scratch_read(scratch_path(&b.dir, "index.jsonl"));
+        _cleanup_(scratch_bytes_done) struct scratch_bytes index = scratch_read(scratch_path(&b.opened, "index.jsonl"));
 
         assert_in_range(index.n, COLLECT_INDEX_MAX - 32768, COLLECT_INDEX_MAX);
         assert_int_equal(index.data[index.n - 1], '\n');
 }
 
 static void store_survives_a_file_size_limit_in_the_middle_of_an_object(void **state) {
-        const struct rlimit small = { 100000, RLIM_INFINITY };
+        const struct rlimit small = { 3 * MIB, RLIM_INFINITY };
         _cleanup_box_ struct box b;
         struct rlimit before;
 
@@ -142,12 +202,12 @@ static void store_survives_a_file_size_limit_in_the_middle_of_an_object(void **s
         (void) signal(SIGXFSZ, SIG_IGN);
         assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-        put(&b, "big", "s", 200000);
+        put_random(&b, "big", 5 * MIB);
         put(&b, "small", "s", 10);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
         box_finish(&b);
-        /* one whole buffer: what the limit let through of the second is taken back, so that digest and bytes agree */
-        assert_int_equal(box_int(box_object(&b, "big", 0), "bytes"), 65536);
+        /* whole frames: there was no room for a third, and digest and bytes agree */
+        assert_int_equal(box_int(box_object(&b, "big", 0), "bytes"), 2 * PRESS_FRAME_SIZE);
         assert_string_equal(box_text(box_hole(&b, "big", 0), "hole"), "EFBIG");
         assert_int_equal(box_int(box_object(&b, "small", 0), "bytes"), 10);
 }
@@ -274,9 +334,12 @@ static void source_that_changes_while_it_is_read_is_marked(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(store_keeps_objects_of_any_size_whole),
+                cmocka_unit_test(
+                        store_keeps_what_the_file_system_says_of_a_file_and_nothing_of_what_the_kernel_makes_up),
                 cmocka_unit_test(store_refuses_a_folder_that_has_something_in_it),
                 cmocka_unit_test(store_cuts_at_the_budget_and_lists_the_rest),
                 cmocka_unit_test(store_keeps_room_for_later),
+                cmocka_unit_test(store_keeps_no_more_room_for_later_than_a_third_of_what_there_is),
                 cmocka_unit_test(store_after_the_deadline_reads_nothing_and_still_seals),
                 cmocka_unit_test(store_counts_holes_beyond_those_it_lists),
                 cmocka_unit_test(store_limits_the_size_of_the_index),

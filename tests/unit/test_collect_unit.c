@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/collect/unit.c agent/collect/source.c agent/collect/index.c */
-/* LINK: agent/collect/store.c agent/collect/manifest.c */
+/* LINK: agent/collect/store.c agent/collect/bag.c agent/collect/sealer.c agent/collect/press.c */
+/* LINK: agent/collect/pack.c agent/collect/lines.c agent/collect/manifest.c */
 /* LINK: agent/util/clock.c agent/util/io.c agent/util/fault.c */
 #include "lib/collect_box.h"
 

@@ -209,6 +209,8 @@ static void command_lives_no_longer_than_its_verb_allows(void **state) {
         }
 }
 
+#define PART "{\"salt\":\"00112233445566ff\",\"from\":0,\"below\":4294967296}"
+
 static void command_addresses_one_kind_of_receiver(void **state) {
         static const struct change rows[] = {
                 { contain, "to", "{\"all\":true,\"max_hosts\":1}", REASON_NONE },
@@ -232,6 +234,10 @@ static void command_addresses_one_kind_of_receiver(void **state) {
                 { contain, "to", "{\"group\":\"../x\",\"max_hosts\":1}", REASON_SCHEMA },
                 { contain, "to", "{\"group\":\"Web\",\"max_hosts\":1}", REASON_SCHEMA },
                 { contain, "to", "{\"label\":\"x\"}", REASON_FIELD },
+                { contain, "to", "{\"all\":true,\"max_hosts\":1,\"part\":" PART "}", REASON_NONE },
+                { contain, "to", "{\"group\":\"web\",\"max_hosts\":1,\"part\":" PART "}", REASON_NONE },
+                { contain, "to", "{\"hosts\":[\"" HOST_A "\"],\"part\":" PART "}", REASON_SCHEMA },
+                { contain, "to", "{\"part\":" PART "}", REASON_SCHEMA },
         };
 
         (void) state;
@@ -269,14 +275,17 @@ static void command_args_fit_the_verb(void **state) {
         static const char lease[] = "{\"lease_ms\":1}", nothing[] = "{\"lease_ms\":0,\"permitted\":[]}";
         static const struct {
                 const char *base, *verb;
-                enum reason permit, lease, nothing;
+                enum reason permit, lease, nothing, profile;
         } rows[] = {
-                { contain, "\"contain\"", REASON_NONE, REASON_NONE, REASON_NONE },
-                { contain, "\"isolate\"", REASON_NONE, REASON_NONE, REASON_NONE },
-                { contain, "\"freeze\"", REASON_SCHEMA, REASON_NONE, REASON_NONE },
-                { contain, "\"snapshot\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE },
-                { extend, "\"extend\"", REASON_SCHEMA, REASON_NONE, REASON_SCHEMA },
-                { release, "\"release\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE },
+                { contain, "\"contain\"", REASON_NONE, REASON_NONE, REASON_NONE, REASON_NONE },
+                { contain, "\"isolate\"", REASON_NONE, REASON_NONE, REASON_NONE, REASON_SCHEMA },
+                { contain, "\"freeze\"", REASON_SCHEMA, REASON_NONE, REASON_NONE, REASON_SCHEMA },
+                { contain, "\"snapshot\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE, REASON_NONE },
+                { extend, "\"extend\"", REASON_SCHEMA, REASON_NONE, REASON_SCHEMA, REASON_SCHEMA },
+                { release, "\"release\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE, REASON_SCHEMA },
+                { release, "\"evidence-hold\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE, REASON_SCHEMA },
+                { release, "\"evidence-unhold\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE, REASON_SCHEMA },
+                { release, "\"evidence-delete\"", REASON_SCHEMA, REASON_SCHEMA, REASON_NONE, REASON_SCHEMA },
         };
 
         (void) state;
@@ -288,7 +297,9 @@ static void command_args_fit_the_verb(void **state) {
                         { verb, "args", lease, rows[i].lease },
                         { verb, "args", nothing, rows[i].nothing },
                         { verb, "args", "{}", rows[i].nothing },
-                        { verb, "args", "{\"snapshot\":\"full\"}", REASON_SCHEMA },
+                        { verb, "args", "{\"snapshot\":\"full\"}", rows[i].profile },
+                        { verb, "args", "{\"snapshot\":\"logs\"}", rows[i].profile },
+                        { verb, "args", "{\"snapshot\":\"most\"}", REASON_SCHEMA },
                         { verb, "args", "{\"on_expire\":\"release\"}", REASON_FIELD },
                 };
 

@@ -68,6 +68,17 @@ static void command_to_json_is_compact_and_sorted(void **state) {
         c->step = true;
         assert_int_equal(command_to_json(c, &json), 0);
         assert_non_null(strstr(json, "{\"args\":{\"step\":true},"));
+        free(TAKE_PTR(json));
+        c->step = false;
+        c->profile = PROFILE_LOGS;
+        assert_int_equal(command_to_json(c, &json), -EINVAL);
+        c->profile = _PROFILE_MAX;
+        assert_int_equal(command_to_json(c, &json), -EINVAL);
+        command_freep(&c);
+        c = command_of(contain);
+        c->profile = PROFILE_LOGS;
+        assert_int_equal(command_to_json(c, &json), 0);
+        assert_non_null(strstr(json, "\"snapshot\":\"logs\""));
 }
 
 /* Each makes a command that command_parse would not take. */
@@ -87,6 +98,14 @@ static void spoil_max_hosts(struct command *c) {
 static void spoil_group(struct command *c) {
         c->to = COMMAND_TO_GROUP;
         c->max_hosts = 1;
+}
+static void spoil_part(struct command *c) {
+        c->to = COMMAND_TO_ALL;
+        c->max_hosts = 1;
+        c->part = (struct place_part) { .is_set = true, .from = 7, .below = 7 };
+}
+static void spoil_part_of_hosts(struct command *c) {
+        c->part = (struct place_part) { .is_set = true, .from = 0, .below = PLACE_END };
 }
 static void spoil_hosts(struct command *c) {
         c->n_hosts = 0;
@@ -163,16 +182,17 @@ static void spoil_root_version(struct command *c) {
 
 static void command_to_json_refuses_what_could_not_be_read_back(void **state) {
         static void (*const spoils[])(struct command *) = {
-                spoil_verb,         spoil_severity,      spoil_to,
-                spoil_max_hosts,    spoil_group,         spoil_hosts,
-                spoil_host_twice,   spoil_fleet,         spoil_fleet_end,
-                spoil_reason,       spoil_reason_bytes,  spoil_reason_control,
-                spoil_incident,     spoil_targets,       spoil_target_class,
-                spoil_target_hold,  spoil_target_name,   spoil_target_bytes,
-                spoil_target_twice, spoil_permit_prefix, spoil_permit_host_bits,
-                spoil_permit_proto, spoil_permit_verb,   spoil_lease,
-                spoil_exp,          spoil_life,          spoil_iat,
-                spoil_seq,          spoil_root_version,
+                spoil_verb,          spoil_severity,      spoil_to,
+                spoil_max_hosts,     spoil_group,         spoil_hosts,
+                spoil_host_twice,    spoil_fleet,         spoil_fleet_end,
+                spoil_reason,        spoil_reason_bytes,  spoil_reason_control,
+                spoil_incident,      spoil_targets,       spoil_target_class,
+                spoil_target_hold,   spoil_target_name,   spoil_target_bytes,
+                spoil_target_twice,  spoil_permit_prefix, spoil_permit_host_bits,
+                spoil_permit_proto,  spoil_permit_verb,   spoil_lease,
+                spoil_exp,           spoil_life,          spoil_iat,
+                spoil_seq,           spoil_root_version,  spoil_part,
+                spoil_part_of_hosts,
         };
 
         (void) state;

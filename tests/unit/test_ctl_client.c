@@ -78,7 +78,7 @@ static void silence_ends_at_the_deadline(void **state) {
 
         (void) state;
         assert_int_equal(client_recv(&c, &msg, &n), -ETIMEDOUT);
-        assert_true(now_ms() - start >= 190 && now_ms() - start < 5000);
+        assert_true(now_ms() - start >= 190 && now_ms() - start < 60000);
         assert_null(msg);
         /* the deadline is one for all, and a message that is there is still taken */
         assert_int_equal(client_recv(&c, &msg, &n), -ETIMEDOUT);
@@ -147,7 +147,7 @@ static void a_full_queue_ends_at_the_deadline(void **state) {
                 r = client_connect(scratch_path(&dir, "gate"), 200, &c[n]);
         }
         assert_int_equal(r, -ETIMEDOUT);
-        assert_true(now_ms() - start < 5000);
+        assert_true(now_ms() - start < 60000);
         for (size_t i = 0; i < n; i++) {
                 if (c[i].fd >= 0)
                         (void) close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));

@@ -225,7 +225,7 @@ static void automation_never_releases(void **state) {
 
         /* not even when a trust root, past its own parser, says so */
         w.trust.rules[w.trust.n_rules++] =
-                (struct trust_rule) { VERB_RELEASE, ROLE_AUTOMATION, 1, BOT_LEASE_MS, ALL_SEVERITIES, ONLY_HOLDS };
+                (struct trust_rule) { VERB_RELEASE, ROLE_AUTOMATION, 1, BOT_LEASE_MS, ALL_SEVERITIES, ONLY_HOLDS, 0 };
         expect_refused(REASON_ROLE);
         w.trust.rules[w.trust.n_rules - 1].max_lease_ms = 0;
         expect_go(0);
@@ -234,7 +234,7 @@ static void automation_never_releases(void **state) {
 static void a_threshold_says_what_is_missing_where_least_is_missing(void **state) {
         (void) state;
         w.trust.rules[w.trust.n_rules++] =
-                (struct trust_rule) { VERB_RELEASE, ROLE_ROOT, 3, 0, ALL_SEVERITIES, ONLY_HOLDS };
+                (struct trust_rule) { VERB_RELEASE, ROLE_ROOT, 3, 0, ALL_SEVERITIES, ONLY_HOLDS, 0 };
         w.by = BY(ALICE);
         expect_refused(REASON_THRESHOLD);
         assert_int_equal(w.d.need, 2);
@@ -464,7 +464,9 @@ static void who_signs_decides_what_goes(void **state) {
                                 bool bot = by & BY(BOT), go;
                                 int people = alice + bob + carol;
 
-                                if ((verb == VERB_SNAPSHOT || verb == VERB_RELEASE) && leased)
+                                bool dave = by & BY(DAVE), erin = by & BY(ERIN), evidence = verb > VERB_RELEASE;
+
+                                if ((verb == VERB_SNAPSHOT || verb >= VERB_RELEASE) && leased)
                                         continue;
                                 order(verb);
                                 if (verb == VERB_EXTEND || verb == VERB_RELEASE)
@@ -485,13 +487,20 @@ static void who_signs_decides_what_goes(void **state) {
                                 case VERB_RELEASE:
                                         go = people >= 2;
                                         break;
+                                case VERB_EVIDENCE_HOLD:
+                                        go = people > 0 || dave || erin;
+                                        break;
+                                case VERB_EVIDENCE_UNHOLD:
+                                case VERB_EVIDENCE_DELETE:
+                                        go = dave && erin;
+                                        break;
                                 default:
                                         go = people > 0;
                                 }
                                 ask();
                                 assert_int_equal(w.d.kind, go ? DECISION_GO : DECISION_REFUSED);
                                 if (go)
-                                        assert_int_equal(authorised_automation(w.authorised), people == 0);
+                                        assert_int_equal(authorised_automation(w.authorised), people == 0 && !evidence);
                         }
 }
 

@@ -302,13 +302,13 @@ static void no_state_of_the_host_disarms_a_stop_or_slips_a_release_through(void 
                 for (size_t wall = 0; wall < ELEMENTSOF(offsets); wall++)
                         for (size_t floor = 0; floor < ELEMENTSOF(offsets); floor++)
                                 for (unsigned int bits = 0; bits < 16; bits++) {
-                                        bool release = verb == VERB_RELEASE, late;
+                                        bool release = verb_class_lets_go(verb_info((enum verb) verb)->cls), late;
 
                                         order(verb);
-                                        if (verb == VERB_EXTEND || release)
+                                        if (verb == VERB_EXTEND || verb == VERB_RELEASE)
                                                 TARGET_HOLDS(100);
                                         w.c.lease_ms = verb == VERB_EXTEND ? HOUR : 0;
-                                        w.by = release ? BY(ALICE) | BY(BOB) : w.by;
+                                        w.by = verb == VERB_RELEASE ? BY(ALICE) | BY(BOB) : w.by;
                                         w.facts.wall_ms = NOW + offsets[wall];
                                         w.facts.floor_ms = NOW + offsets[floor];
                                         w.facts.clock_synced = bits & 1;

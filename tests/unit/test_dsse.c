@@ -146,8 +146,9 @@ static void dsse_caps_are_exact_for_every_type(void **state) {
                 enum dsse_type type;
                 size_t payload, envelope;
         } caps[] = {
-                { DSSE_COMMAND, 32768, 65536 },   { DSSE_TRUST, 32768, 65536 },    { DSSE_HEAD, 32768, 65536 },
-                { DSSE_RECEIPT, 114688, 163840 }, { DSSE_REPORT, 114688, 163840 }, { DSSE_EVIDENCE, 114688, 163840 },
+                { DSSE_COMMAND, 32768, 65536 },    { DSSE_TRUST, 32768, 65536 },    { DSSE_HEAD, 32768, 65536 },
+                { DSSE_RECEIPT, 114688, 163840 },  { DSSE_REPORT, 114688, 163840 }, { DSSE_EVIDENCE, 114688, 163840 },
+                { DSSE_ATTRIBUTES, 32768, 65536 },
         };
 
         (void) state;
@@ -178,8 +179,8 @@ static void dsse_full_payload_and_all_signatures_fit_the_envelope(void **state) 
         (void) state;
         for (int type = 0; type < _DSSE_TYPE_MAX; type++) {
                 _cleanup_(dsse_done) struct dsse d = DSSE_NULL, back = DSSE_NULL;
-                size_t cap = type == DSSE_COMMAND || type == DSSE_TRUST || type == DSSE_HEAD ? DSSE_PAYLOAD_MAX
-                                                                                             : DSSE_HOST_PAYLOAD_MAX;
+                const bool by_host = type == DSSE_RECEIPT || type == DSSE_REPORT || type == DSSE_EVIDENCE;
+                size_t cap = by_host ? DSSE_HOST_PAYLOAD_MAX : DSSE_PAYLOAD_MAX;
                 _cleanup_free_ char *json = NULL;
 
                 d.type = (enum dsse_type) type;

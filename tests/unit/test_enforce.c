@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/epochkey.c agent/core/hostkey.c */
+/* LINK: agent/core/preserved.c */
 /* LINK: agent/core/hosttest.c */
 /* LINK: agent/core/hostparts.c */
 /* LINK: agent/core/subtree.c */
@@ -179,15 +181,19 @@ static void what_someone_else_froze_stays_frozen_and_is_not_entered(void **state
 
 static void what_lies_in_a_held_one_stays_held_and_nobody_waits(void **state) {
         struct cage below = cage_make("held/below");
-        int64_t start;
+        int64_t start, least = INT64_MAX;
 
         (void) state;
         (void) cage_spawn(&below, NULL, NULL);
         check_state(stop(1, VERB_CONTAIN, &cage), HOLD_HELD, 0);
-        check_state(stop(2, VERB_CONTAIN, &below), HOLD_PARTIAL, GAP(SELFTEST_NOT_RUN));
-        start = clock_mono_us();
-        assert_reasons(let_go(2), GAP(HELD_BY_OTHER));
-        assert_true(clock_mono_us() - start < ENFORCE_FREEZE_US / 2);
+        for (uint32_t n = 2; n < 5; n++) {
+                check_state(stop(n, VERB_CONTAIN, &below), HOLD_PARTIAL, GAP(SELFTEST_NOT_RUN));
+                start = clock_mono_us();
+                assert_reasons(let_go(n), GAP(HELD_BY_OTHER));
+                least = MIN(least, clock_mono_us() - start);
+        }
+        /* who waits does each time; a busy machine takes its time now and then */
+        assert_true(least < ENFORCE_FREEZE_US / 2);
         assert_true(cage_says(&below, "cgroup.events", "frozen 1"));
         assert_reasons(let_go(1), 0);
         assert_true(cage_says(&below, "cgroup.events", "frozen 0"));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/preserved.c */
 /* LINK: agent/core/paths.c */
+/* LINK: agent/core/epochkey.c agent/core/hostkey.c */
 /* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
@@ -25,7 +27,7 @@
 
 #define SEGMENT_SIZE (1024U * 1024)
 /* between an event and its record */
-#define SLACK_MS 2000
+#define SLACK_MS 30000
 
 static struct scratch dir;
 
@@ -34,6 +36,8 @@ static int begin(void **state) {
 
         scratch_make(&dir);
         assert_int_equal(set_up(state), 0);
+        /* it begins with what the ledger tells, and that is nothing */
+        shelf_done(&w.shelf);
         agent_begin();
         assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &agent, &torn, &agent.ledger), 0);
         return 0;
@@ -86,7 +90,26 @@ static void same_sites(const struct sites *a, const struct sites *b) {
 /* Every id that the tests use. */
 #define IDS_MAX 40
 
+static void same_shelf(const struct shelf *a, const struct shelf *b) {
+        assert_int_equal(a->n, b->n);
+        for (size_t i = 0; i < a->n; i++) {
+                assert_true(command_id_equal(&a->items[i].id, &b->items[i].id));
+                assert_true(command_id_equal(&a->items[i].by, &b->items[i].by));
+                assert_int_equal(a->items[i].condemned, b->items[i].condemned);
+                assert_int_equal(a->items[i].keep_ms, b->items[i].keep_ms);
+                assert_int_equal(a->items[i].bytes, b->items[i].bytes);
+                check_close(a->items[i].sealed_ms, b->items[i].sealed_ms);
+        }
+        assert_int_equal(a->n_bonds, b->n_bonds);
+        assert_int_equal(a->n_unanswered, b->n_unanswered);
+        if (a->n_bonds > 0)
+                assert_memory_equal(a->bonds, b->bonds, a->n_bonds * sizeof(*a->bonds));
+        if (a->n_unanswered > 0)
+                assert_memory_equal(a->unanswered, b->unanswered, a->n_unanswered * sizeof(*a->unanswered));
+}
+
 static void same_memory(const struct agent *a, const struct agent *b) {
+        same_shelf(&a->shelf, &b->shelf);
         assert_int_equal(hold_set_count(a->holds), hold_set_count(b->holds));
         assert_int_equal(hold_set_count_automation(a->holds), hold_set_count_automation(b->holds));
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
@@ -122,6 +145,7 @@ static void check_replay(void) {
         hold_set_advance(agent.holds, agent.boot_id, clock_boot_ms());
         same_memory(&agent, &again);
         held_list_done(&again.held);
+        shelf_done(&again.shelf);
         hold_set_free(again.holds);
 }
 
@@ -233,6 +257,88 @@ static void every_step_is_told_by_the_ledger(void **state) {
         w.c.id = id_of(9);
         recorded_free(agent_record(&none));
         check_replay();
+}
+
+static void about_evidence(uint32_t n, enum verb verb, uint32_t target) {
+        struct sites none = { 0 };
+
+        order(verb);
+        w.c.id = id_of(n);
+        TARGET_HOLDS(target);
+        recorded_free(agent_record(&none));
+        check_replay();
+}
+
+static void sealed(uint32_t n, int64_t keep_ms, uint64_t bytes) {
+        const struct command_id id = id_of(n);
+        const struct preserved p = { .folder = "/var/lib/freezed/evidence/SA-1/00", .sealed = bytes };
+
+        assert_int_equal(record_evidence(&agent, &id, &p, keep_ms), 0);
+        check_replay();
+}
+
+static void what_becomes_of_evidence_is_told_by_the_ledger(void **state) {
+        const struct command_id kept = id_of(9), condemned = id_of(8), deletion = id_of(23);
+        const struct outcome answered = { .id = &deletion, .of = "order", .receipt = "{}" };
+        const struct outcome not_yet = {
+                .id = &deletion, .of = "order", .reasons = reason_bit(REASON_NOT_DELETED), .receipt = "{}"
+        };
+
+        (void) state;
+        sealed(9, DAY, 7);
+        sealed(9, 2 * DAY, 5);
+        assert_int_equal(shelf_find(&agent.shelf, &kept)->bytes, 12);
+        sealed(8, 0, 1);
+        about_evidence(20, VERB_EVIDENCE_HOLD, 9);
+        about_evidence(21, VERB_EVIDENCE_HOLD, 9);
+        assert_int_equal(shelf_count_holds(&agent.shelf, &kept), 2);
+        about_evidence(22, VERB_EVIDENCE_UNHOLD, 20);
+        assert_int_equal(shelf_count_holds(&agent.shelf, &kept), 1);
+        about_evidence(23, VERB_EVIDENCE_DELETE, 8);
+        assert_true(shelf_find(&agent.shelf, &condemned)->condemned);
+        assert_int_equal(agent.shelf.n_unanswered, 4);
+        assert_int_equal(record_outcome(&agent, &not_yet), 0);
+        check_replay();
+        assert_int_equal(agent.shelf.n_unanswered, 4);
+        assert_int_equal(record_deleted(&agent, &condemned, json_object()), 0);
+        check_replay();
+        assert_null(shelf_find(&agent.shelf, &condemned));
+        assert_int_equal(agent.shelf.n_unanswered, 4);
+        assert_int_equal(record_outcome(&agent, &answered), 0);
+        assert_int_equal(agent.shelf.n_unanswered, 3);
+        check_replay();
+        about_evidence(24, VERB_EVIDENCE_UNHOLD, 21);
+        assert_int_equal(record_expiry(&agent, &kept), 0);
+        check_replay();
+}
+
+static void the_time_of_evidence_begins_with_the_end_of_its_hold(void **state) {
+        const struct command_id id = id_of(3);
+
+        (void) state;
+        floor_raise(&agent.floor, NOW - DAY);
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        sealed(3, DAY, 1);
+        floor_raise(&agent.floor, floor_now(&agent.floor) + 5 * DAY);
+        let_go(6, 3, false);
+        ended(6, 3);
+        check_replay();
+        check_close(shelf_find(&agent.shelf, &id)->sealed_ms, floor_now(&agent.floor));
+}
+
+/* A disk that was full when it was sealed must not be what lets it go. */
+static void evidence_that_could_not_be_recorded_has_no_end(void **state) {
+        const struct command_id id = id_of(9);
+        struct ledger *l = TAKE_PTR(agent.ledger);
+
+        (void) state;
+        assert_true(record_evidence(&agent, &id, &(struct preserved) { .sealed = 3 }, 1) < 0);
+        assert_int_equal(shelf_expiry(shelf_find(&agent.shelf, &id)), INT64_MAX);
+        assert_true(record_expiry(&agent, &id) < 0);
+        assert_false(shelf_find(&agent.shelf, &id)->condemned);
+        assert_true(record_deleted(&agent, &id, json_object()) < 0);
+        assert_non_null(shelf_find(&agent.shelf, &id));
+        agent.ledger = l;
 }
 
 static void a_step_ends_what_does_not_isolate_and_buries_nothing(void **state) {
@@ -428,6 +534,9 @@ static void a_ledger_with_such_a_record_is_not_read_on(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(every_step_is_told_by_the_ledger),
+                CASE(what_becomes_of_evidence_is_told_by_the_ledger),
+                CASE(the_time_of_evidence_begins_with_the_end_of_its_hold),
+                CASE(evidence_that_could_not_be_recorded_has_no_end),
                 CASE(a_step_ends_what_does_not_isolate_and_buries_nothing),
                 CASE(what_the_ledger_did_not_take_is_in_memory_only),
                 CASE(a_release_without_a_record_does_nothing),

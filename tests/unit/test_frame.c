@@ -81,7 +81,8 @@ static void frame_layout_is_byte_for_byte_as_documented(void **state) {
         assert_int_equal(FRAME_KEYS, 3);
         assert_int_equal(FRAME_REPLY, 4);
         assert_int_equal(FRAME_REFUSAL, 5);
-        assert_int_equal(_FRAME_KIND_MAX, 6);
+        assert_int_equal(FRAME_CUSTODY, 6);
+        assert_int_equal(_FRAME_KIND_MAX, 7);
 }
 
 static void frame_reads_back_what_was_packed(void **state) {
@@ -98,6 +99,7 @@ static void frame_reads_back_what_was_packed(void **state) {
                 frame_of(FRAME_REPLY, FRAME_REPLY_MAX),
                 frame_of(FRAME_REPLY, 2),
                 frame_of(FRAME_REFUSAL, 1),
+                frame_of(FRAME_CUSTODY, CUSTODY_SIZE),
         };
 
         (void) state;
@@ -126,6 +128,7 @@ static void frame_bounds_hold_for_every_kind(void **state) {
                 { FRAME_KEYS, { 0, 64, FRAME_KEYS_MAX }, { 1, 63, 65, FRAME_KEYS_MAX + 64 } },
                 { FRAME_REPLY, { 1, 2, FRAME_REPLY_MAX }, { 0, FRAME_REPLY_MAX + 1, 0, 0 } },
                 { FRAME_REFUSAL, { 1, 1, 1 }, { 0, 2, 3, 64 } },
+                { FRAME_CUSTODY, { 65, 65, 65 }, { 0, 64, 66, 130 } },
         };
 
         (void) state;

@@ -236,10 +236,13 @@ static void gate_works_no_longer_for_a_uid_than_its_budget(void **state) {
         _cleanup_free_ char *forged = rig_forged("{}", BY(BOB));
         const char *texts[] = { forged };
         int64_t began = clock_mono_us(), cost = limit_cost_us(strlen(forged), 1), took;
-        unsigned int n;
+        unsigned int n = 0;
 
         (void) state;
-        n = flood(texts, 1, 1500 * 1000);
+        /* a busy machine comes to it later */
+        do
+                n += flood(texts, 1, 1500 * 1000);
+        while (n < LIMIT_BUDGET_US / cost / 2 && clock_mono_us() - began < RIG_WAIT_MS * 1000LL);
         took = clock_mono_us() - began;
         /* the budget was spent, what came back meanwhile may have been spent too, and not one message more */
         assert_in_range(n, LIMIT_BUDGET_US / cost / 2, (LIMIT_BUDGET_US + took) / cost + 1);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/epochkey.c agent/core/hostkey.c */
+/* LINK: agent/core/preserved.c */
 /* LINK: agent/core/hosttest.c */
 /* LINK: agent/core/hostparts.c */
 /* LINK: agent/core/subtree.c */

@@ -16,7 +16,9 @@
 static const char full[] =
         "{\"v\":1,\"protected\":[\"db.service\",\"web-*.service\"],\"permitted\":[{\"net\":\"10.0.0.5/"
         "32\",\"port\":443,\"proto\":\"tcp\"}],"
-        "\"automation_budget_ms\":1,\"evidence\":{\"window_ms\":2,\"deadline_ms\":3000,\"max_bytes\":4}}";
+        "\"automation_budget_ms\":1,\"evidence\":{\"window_ms\":2,\"deadline_ms\":3000,\"max_bytes\":4,"
+        "\"profiles\":{\"full\":{\"window_ms\":5,\"deadline_ms\":6000,\"max_bytes\":7}},\"logs\":[\"/var/log/"
+        "nginx\"],\"quota_bytes\":8,\"free_bytes\":9}}";
 
 static enum reason parse(const char *json, struct local *ret) {
         enum reason reason = _REASON_MAX;
@@ -48,9 +50,17 @@ static void local_reads_every_member(void **state) {
         assert_int_equal(l.n_permits, 1);
         assert_int_equal(l.permits[0].port, 443);
         assert_int_equal(l.automation_budget_ms, 1);
-        assert_int_equal(l.evidence_window_ms, 2);
-        assert_int_equal(l.evidence_deadline_ms, 3000);
-        assert_int_equal(l.evidence_max_bytes, 4);
+        assert_int_equal(l.profiles[PROFILE_DEFAULT].window_ms, 2);
+        assert_int_equal(l.profiles[PROFILE_DEFAULT].deadline_ms, 3000);
+        assert_int_equal(l.profiles[PROFILE_DEFAULT].max_bytes, 4);
+        assert_int_equal(l.profiles[PROFILE_FULL].window_ms, 5);
+        assert_int_equal(l.profiles[PROFILE_FULL].deadline_ms, 6000);
+        assert_int_equal(l.profiles[PROFILE_FULL].max_bytes, 7);
+        assert_memory_equal(&l.profiles[PROFILE_LOGS], &profile_info(PROFILE_LOGS)->budget, sizeof(l.profiles[0]));
+        assert_int_equal(l.n_logs, 1);
+        assert_int_equal(l.evidence_quota_bytes, 8);
+        assert_int_equal(l.evidence_free_bytes, 9);
+        assert_string_equal(l.logs[0], "/var/log/nginx");
 }
 
 static void local_absent_members_keep_their_defaults(void **state) {
@@ -61,8 +71,8 @@ static void local_absent_members_keep_their_defaults(void **state) {
         assert_int_equal(parse("{\"v\":1}", &l), REASON_NONE);
         assert_memory_equal(&l, &defaults, sizeof(l));
         assert_int_equal(parse("{\"v\":1,\"evidence\":{\"window_ms\":5}}", &l), REASON_NONE);
-        assert_int_equal(l.evidence_window_ms, 5);
-        l.evidence_window_ms = defaults.evidence_window_ms;
+        assert_int_equal(l.profiles[PROFILE_DEFAULT].window_ms, 5);
+        l.profiles[PROFILE_DEFAULT].window_ms = defaults.profiles[PROFILE_DEFAULT].window_ms;
         assert_memory_equal(&l, &defaults, sizeof(l));
 }
 
@@ -81,9 +91,9 @@ static void local_shipped_file_says_what_an_absent_one_means(void **state) {
         assert_int_equal(parse(json, &l), REASON_NONE);
         assert_memory_equal(&l, &defaults, sizeof(l));
 
-        assert_int_equal(l.evidence_window_ms, 15 * 60 * 1000);
-        assert_int_equal(l.evidence_deadline_ms, 60 * 1000);
-        assert_true(l.evidence_max_bytes == 1LL << 30);
+        assert_int_equal(l.profiles[PROFILE_DEFAULT].window_ms, 15 * 60 * 1000);
+        assert_int_equal(l.profiles[PROFILE_DEFAULT].deadline_ms, 60 * 1000);
+        assert_true(l.profiles[PROFILE_DEFAULT].max_bytes == 1LL << 30);
         assert_int_equal(l.automation_budget_ms, 4 * 3600 * 1000);
 }
 
@@ -133,9 +143,30 @@ static void local_members_have_edges(void **state) {
                 { "evidence.deadline_ms", "3600000", REASON_NONE },
                 { "evidence.deadline_ms", "3600001", REASON_SCHEMA },
                 { "evidence.max_bytes", "0", REASON_NONE },
+                { "evidence.quota_bytes", "0", REASON_NONE },
+                { "evidence.quota_bytes", "-1", REASON_SCHEMA },
+                { "evidence.free_bytes", "0", REASON_NONE },
+                { "evidence.free_bytes", "-1", REASON_SCHEMA },
                 { "evidence.max_bytes", "-1", REASON_SCHEMA },
                 { "evidence.max_bytes", "9007199254740992", REASON_SCHEMA },
                 { "evidence", "{}", REASON_NONE },
+                { "evidence.profiles", "{\"default\":{}}", REASON_FIELD },
+                { "evidence.profiles.full.deadline_ms", "999", REASON_SCHEMA },
+                { "evidence.profiles.full.deadline_ms", "1000", REASON_NONE },
+                { "evidence.profiles.full.max_bytes", "-1", REASON_SCHEMA },
+                { "evidence.logs", "[]", REASON_NONE },
+                { "evidence.logs", "[\"/a\",\"/a\"]", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/var/log/*/access?log*\"", REASON_NONE },
+                { "evidence.logs.0", "\"/...\"", REASON_NONE },
+                { "evidence.logs.0", "\"var/log\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/var/log/\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/var//log\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/var/./log\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/var/..\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/../etc/shadow\"", REASON_SCHEMA },
+                { "evidence.logs.0", "\"/var/a\\nb\"", REASON_SCHEMA },
                 { "protected", "[]", REASON_NONE },
                 { "protected", "[\"\"]", REASON_SCHEMA },
                 { "protected", "[\"*\"]", REASON_NONE },
@@ -170,6 +201,25 @@ static char *list_of(const char *member, const char *item, size_t n) {
         return json;
 }
 
+static void the_relay_alone_asks_and_at_one_port_of_each_broker(void **state) {
+        static const char *const open[] = {
+                "{\"net\":\"10.0.0.5\"}",
+                "{\"net\":\"10.0.0.5\",\"port\":4222}",
+                "{\"net\":\"10.0.0.5\",\"proto\":\"tcp\"}",
+                "{\"net\":\"10.0.0.5\",\"port\":4222,\"proto\":\"udp\"}",
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(open); i++) {
+                _cleanup_free_ char *json = list_of("brokers", open[i], 1);
+
+                assert_reason(json, REASON_SCHEMA);
+        }
+        assert_true(local_asks("freezed-relay.service"));
+        assert_false(local_asks("freezed-relay.service.x"));
+        assert_false(local_asks("ssh.service"));
+}
+
 static void local_lists_and_file_end_at_their_limit(void **state) {
         static char large[LOCAL_FILE_MAX + 2];
         char name[TARGET_NAME_MAX + 4];
@@ -178,11 +228,14 @@ static void local_lists_and_file_end_at_their_limit(void **state) {
         for (size_t more = 0; more < 2; more++) {
                 _cleanup_free_ char *patterns = list_of("protected", "\"a.service\"", LOCAL_PATTERNS_MAX + more),
                                     *pattern = NULL;
+                _cleanup_free_ char *brokers = list_of("brokers", "{\"net\":\"10.0.0.5\",\"port\":1,\"proto\":\"tcp\"}",
+                                                       LOCAL_BROKERS_MAX + more);
                 _cleanup_free_ char *permits =
                         list_of("permitted", "{\"net\":\"10.0.0.5\"}", COMMAND_PERMITS_MAX + more);
 
                 assert_reason(patterns, more ? REASON_LIMIT : REASON_NONE);
                 assert_reason(permits, more ? REASON_LIMIT : REASON_NONE);
+                assert_reason(brokers, more ? REASON_LIMIT : REASON_NONE);
                 (void) snprintf(name, sizeof(name), "\"%0*d\"", (int) (TARGET_NAME_MAX + more), 0);
                 pattern = list_of("protected", name, 1);
                 assert_reason(pattern, more ? REASON_SCHEMA : REASON_NONE);
@@ -379,6 +432,7 @@ int main(void) {
                 cmocka_unit_test(local_shipped_file_says_what_an_absent_one_means),
                 cmocka_unit_test(local_refuses_twins),
                 cmocka_unit_test(local_members_have_edges),
+                cmocka_unit_test(the_relay_alone_asks_and_at_one_port_of_each_broker),
                 cmocka_unit_test(local_lists_and_file_end_at_their_limit),
                 cmocka_unit_test(local_compiled_in_names_cannot_be_taken_out),
                 cmocka_unit_test(local_defaults_keep_the_way_in_and_the_clock),

@@ -98,7 +98,7 @@ static void log_event_never_waits_for_stderr(void **state) {
 
         (void) state;
         /* the pipe holds 64 KiB and nobody reads it */
-        (void) alarm(20);
+        (void) alarm(60);
         for (int i = 0; i < 5000; i++)
                 log_event(LOG_ERR, NULL, NULL, "line number %06d of many", i);
         (void) alarm(0);
@@ -122,23 +122,24 @@ static void log_lossy_drops_beyond_the_limit_and_says_how_many(void **state) {
         static struct log_limit other = LOG_LIMIT(2);
         char got[65536];
         int saved, fd = capture_stderr(&saved);
-        unsigned n;
+        struct timespec now, then;
+        unsigned n, most;
 
         (void) state;
         /* from just after a second's turn, so that the flood is in one */
-        struct timespec now;
-
         (void) clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
         (void) usleep((useconds_t) ((1000000000 - now.tv_nsec) / 1000 + 20000));
+        (void) clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
         for (int i = 0; i < 1000; i++)
                 log_lossy(&limit, LOG_WARNING, NULL, LOG_FIELDS(.stage = "gate"), "forged %d", i);
+        (void) clock_gettime(CLOCK_MONOTONIC_COARSE, &then);
         log_lossy(&other, LOG_WARNING, NULL, NULL, "another kind");
         (void) drain(fd, got, sizeof(got));
         n = count(got, "forged ");
-        if (n == 10) /* the machine was so slow that a second turned */
-                print_message("the flood took two seconds\n");
-        else
-                assert_int_equal(n, 5);
+        most = 5 * (unsigned) (1 + then.tv_sec - now.tv_sec);
+        if (most > 5) /* the machine was so slow that a second turned */
+                print_message("the flood took longer than a second\n");
+        assert_in_range(n, 5, most);
         assert_int_equal(count(got, "another kind"), 1);
         (void) usleep(1100000);
         log_lossy(&limit, LOG_WARNING, NULL, LOG_FIELDS(.stage = "gate"), "forged later");
@@ -195,7 +196,7 @@ static void in_child_with_journal(void (*body)(int journal)) {
                 if (fd < 0)
                         _exit(fd == -EPERM ? 255 : 254);
                 log_open();
-                (void) alarm(20);
+                (void) alarm(60);
                 body(fd);
                 _exit(0);
         }

@@ -16,6 +16,7 @@
 
 #include "policy/decide.h"
 #include "policy/frame.h"
+#include "policy/herald.h"
 #include "policy/trust.h"
 #include "policy/verb.h"
 
@@ -124,10 +125,8 @@ static void reasons_are_documented(void **state) {
 
 static void verbs_are_documented(void **state) {
         static const char *const classes[] = {
-                [VERB_CLASS_STOP] = "stop",
-                [VERB_CLASS_OBSERVE] = "observe",
-                [VERB_CLASS_EXTEND] = "extend",
-                [VERB_CLASS_RELEASE] = "release",
+                [VERB_CLASS_STOP] = "stop",       [VERB_CLASS_OBSERVE] = "observe", [VERB_CLASS_EXTEND] = "extend",
+                [VERB_CLASS_RELEASE] = "release", [VERB_CLASS_KEEP] = "keep",       [VERB_CLASS_DROP] = "drop",
         };
 
         (void) state;
@@ -139,6 +138,19 @@ static void verbs_are_documented(void **state) {
                         i->freezes ? "yes" : "", i->snapshots ? "yes" : "", i->text);
         }
         check_table("verbs");
+}
+
+static void profiles_are_documented(void **state) {
+        (void) state;
+        begin_table("| profile | memory | journal | deadline | bytes | what it is |");
+        for (int p = 0; p < _PROFILE_MAX; p++) {
+                const struct profile_info *i = profile_info((enum profile) p);
+
+                fprintf(table, "| `%s` | %s | %lld min | %lld min | %lld GiB | %s |\n", i->id, i->memory ? "yes" : "",
+                        (long long) i->budget.window_ms / 60000, (long long) i->budget.deadline_ms / 60000,
+                        (long long) i->budget.max_bytes >> 30, i->text);
+        }
+        check_table("profiles");
 }
 
 static void severities_are_documented(void **state) {
@@ -212,11 +224,19 @@ static void frame_kinds_are_documented(void **state) {
         };
 
         (void) state;
-        begin_table("| number | kind | from | payload at least | at most | a multiple of |");
+        begin_table("| number | kind | to | payload at least | at most | a multiple of |");
         for (int k = 0; k < _FRAME_KIND_MAX; k++)
                 fprintf(table, "| %d | %s | %s | %u | %u | %u |\n", k, kinds[k].name,
-                        frame_is_from_gate(k) ? "gate" : "core", kinds[k].lo, kinds[k].hi, kinds[k].step);
+                        frame_is_from_gate(k) ? "core" : "gate", kinds[k].lo, kinds[k].hi, kinds[k].step);
         check_table("frames");
+}
+
+static void acts_of_custody_are_documented(void **state) {
+        (void) state;
+        begin_table("| number | act |");
+        for (int a = 0; a < _CUSTODY_ACT_MAX; a++)
+                fprintf(table, "| %d | `%s` |\n", a, custody_act_id(a));
+        check_table("custody");
 }
 
 static void limits_are_documented(void **state) {
@@ -235,6 +255,10 @@ static void limits_are_documented(void **state) {
                 { "largest integer", COMMAND_INT_MAX },
                 { "ms from iat to exp", COMMAND_STOP_LIFE_MS },
                 { "ms from iat to exp of a release", COMMAND_RELEASE_LIFE_MS },
+                { "ms from iat to exp of a head", HERALD_LIFE_MS },
+                { "PATIENCE: ms after which an order that a head lists is withheld", HERALD_PATIENCE_MS },
+                { "orders in a head", HERALD_ORDERS_MAX },
+                { "groups of a host", ATTRIBUTES_GROUPS_MAX },
                 { "keys in a trust root", TRUST_KEYS_MAX },
                 { "people in a trust root", TRUST_PEOPLE_MAX },
                 { "roles in a trust root", TRUST_ROLES_MAX },
@@ -383,11 +407,13 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 cmocka_unit_test(reasons_are_documented),
                 cmocka_unit_test(verbs_are_documented),
+                cmocka_unit_test(profiles_are_documented),
                 cmocka_unit_test(severities_are_documented),
                 cmocka_unit_test(target_classes_are_documented),
                 cmocka_unit_test(states_of_a_hold_are_documented),
                 cmocka_unit_test(payload_types_are_documented),
                 cmocka_unit_test(frame_kinds_are_documented),
+                cmocka_unit_test(acts_of_custody_are_documented),
                 cmocka_unit_test(limits_are_documented),
                 cmocka_unit_test(the_example_key_is_made_from_its_seed),
                 cmocka_unit_test(the_example_payload_is_what_the_serialiser_writes),

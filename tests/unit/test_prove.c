@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/epochkey.c agent/core/hostkey.c */
+/* LINK: agent/core/preserved.c */
 /* LINK: agent/core/hosttest.c */
 /* LINK: agent/core/hostparts.c */
 /* LINK: agent/core/subtree.c */
@@ -22,6 +24,7 @@
 #include "lib/cage.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include "lib/enforce_box.h"
 #include "lib/reasons.h"
@@ -185,6 +188,9 @@ static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
         assert_reasons(let_go(2), 0);
 }
 
+/* so many connections are there to be destroyed */
+#define ACCEPTED 16
+
 /* Connects again and again from beside. */
 static void keep_connecting(void *userdata) {
         const union wire_addr *to = userdata;
@@ -201,42 +207,54 @@ static void keep_connecting(void *userdata) {
 }
 
 static void accept_all(void *userdata) {
+        volatile unsigned *accepted = userdata;
         int fds[64] = { 0 };
 
-        (void) userdata;
         if (fork() != 0)
                 return;
         for (unsigned k = 0;; k = (k + 1) % ELEMENTSOF(fds)) {
                 if (fds[k] > 0)
                         (void) close(fds[k]);
                 fds[k] = accept(CAGE_HELD, NULL, NULL);
+                ++*accepted;
         }
+}
+
+static void await_more(volatile unsigned *accepted) {
+        const unsigned before = *accepted;
+
+        for (int i = 0; i < 60000 && *accepted - before < ACCEPTED; i++)
+                (void) usleep(1000);
+        assert_true(*accepted - before >= ACCEPTED);
 }
 
 static void a_busy_listener_is_held_whole(void **state) {
         struct cage beside = cage_make("beside");
         union wire_addr any = wire_addr("10.0.0.1", 0), at;
         int listener = cage_socket(&cage, AF_INET, SOCK_STREAM, 0);
+        volatile unsigned *accepted =
+                mmap(NULL, sizeof(*accepted), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
         (void) state;
+        assert_true(accepted != MAP_FAILED);
         assert_int_equal(bind(listener, &any.sa, sizeof(any.v4)), 0);
         assert_int_equal(listen(listener, 64), 0);
         assert_int_equal(fcntl(listener, F_SETFL, 0), 0);
         at = wire_name(listener);
-        (void) cage_spawn_with(&cage, listener, accept_all, NULL);
+        (void) cage_spawn_with(&cage, listener, accept_all, (void *) accepted);
         (void) close(listener);
         for (int k = 0; k < 2; k++)
                 (void) cage_spawn(&beside, keep_connecting, &at);
-        (void) usleep(100 * 1000);
         for (uint32_t n = 1; n <= 5; n++) {
+                await_more(accepted);
                 struct proven *p = stop(n, VERB_CONTAIN, &cage);
 
                 assert_true(proven_site(p, 0)->sockets.destroyed > 1);
                 assert_int_equal(proven_site(p, 0)->sockets.listeners, 1);
                 check_state(p, HOLD_HELD, 0);
                 assert_reasons(let_go(n), 0);
-                (void) usleep(50 * 1000);
         }
+        assert_int_equal(munmap((void *) accepted, sizeof(*accepted)), 0);
 }
 
 static void what_is_missing_of_several_is_partial(void **state) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_report.c ctl/render_order.c ctl/render_trust.c */
+/* LINK: ctl/render.c ctl/render_receipt.c ctl/render_fleet.c ctl/render_target.c ctl/render_report.c ctl/render_order.c ctl/render_trust.c */
 /* LINK: ctl/render_tried.c ctl/render_repaired.c ctl/render_thawed.c */
 /* LINK: ctl/receipt.c ctl/hosts.c ctl/trustfile.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 #include <setjmp.h>
@@ -286,6 +286,8 @@ static void nothing_from_elsewhere_moves_the_cursor(void **state) {
                 "\"state\":\"1\",\"folder\":\"2\",\"manifest_sha256\":\"3\"},"
                 "\"agent\":{\"version\":\"4\"},\"layers\":[{\"id\":\"5\",\"state\":\"6\",\"why\":\"7\"}],\"trust\":{"
                 "\"state\":\"8\",\"fleet\":\"9\",\"expires_ms\":1},"
+                "\"attributes\":{\"n\":1,\"name\":\"10\",\"groups\":[\"11\",\"12\",7]},"
+                "\"head\":{\"state\":\"stale\",\"n\":3,\"age_ms\":9007199254740991,\"withheld\":[\"13\",7]},"
                 "\"counters\":{\"n\\u001b[31m\":1}}";
         static const char *const states[] = { "contained", "partial",  "failed",  "refused",   "released",
                                               "thawed",    "snapshot", "planned", "duplicate", "unknown" };
@@ -333,6 +335,36 @@ static void a_shortened_status_is_never_nothing_held(void **state) {
         assert_lacks(text, "NOTHING HELD");
         free(text);
         receipt_done(&r);
+}
+
+static void a_host_that_may_be_kept_in_the_dark_says_so_beside_what_it_holds(void **state) {
+        static const struct {
+                const char *head, *has;
+        } rows[] = {
+                { "{\"state\":\"fresh\",\"n\":7,\"age_ms\":1}", NULL },
+                { "{\"state\":\"none\"}", NULL },
+                { "{\"state\":\"unknown\"}", NULL },
+                { "{\"state\":\"stale\"}", "STALE: none of the fleet is believed" },
+                { "{\"state\":\"fresh\",\"n\":7,\"age_ms\":1,\"withheld\":[\"" ID "\"]}",
+                  "order " ID " is for this host" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                char report[256];
+                struct sheet s;
+
+                (void) snprintf(report, sizeof(report), "{\"holds\":[],\"head\":%s}", rows[i].head);
+                struct receipt r = receipt_of(report);
+                sheet_open(&s, false);
+                render_status(&s.page, &r, NULL);
+                char *text = sheet_close(&s);
+                assert_has(text, rows[i].has ? rows[i].has : "NOTHING HELD");
+                if (!rows[i].has)
+                        assert_lacks(text, "head");
+                free(text);
+                receipt_done(&r);
+        }
 }
 
 static void a_crowd_is_counted_and_not_listed(void **state) {
@@ -520,6 +552,7 @@ int main(void) {
                 cmocka_unit_test(colour_is_for_terminals_only),
                 cmocka_unit_test(nothing_from_elsewhere_moves_the_cursor),
                 cmocka_unit_test(a_shortened_status_is_never_nothing_held),
+                cmocka_unit_test(a_host_that_may_be_kept_in_the_dark_says_so_beside_what_it_holds),
                 cmocka_unit_test(a_crowd_is_counted_and_not_listed),
                 cmocka_unit_test(status_shows_what_the_kernel_says_beside_what_was_recorded),
                 cmocka_unit_test(a_hold_that_is_over_shows_its_last_receipt),

@@ -75,6 +75,20 @@ static void screen_drops_unknown_signatures_beside_a_trusted_one(void **state) {
         dsse_done(&d);
 }
 
+/* Who is new in it has to sign a trust root, and the gate does not know them yet. */
+static void screen_keeps_them_on_a_trust_root(void **state) {
+        struct dsse d = people_sign(DSSE_TRUST, DSSE_TRUST, "{}", 2, BY(BOB) | BY(STRANGER));
+        unsigned int n;
+
+        (void) state;
+        assert_int_equal(screen(&d, N_TRUSTED, &n), REASON_NONE);
+        assert_int_equal(d.n_sigs, 2);
+        dsse_done(&d);
+        d = people_sign(DSSE_TRUST, DSSE_TRUST, "{}", 2, BY(STRANGER));
+        assert_int_equal(screen(&d, N_TRUSTED, &n), REASON_UNTRUSTED);
+        dsse_done(&d);
+}
+
 static void screen_refuses_when_a_trusted_keys_signature_is_false(void **state) {
         struct dsse d = command_by(BY(ALICE) | BY(BOB));
         unsigned int n;
@@ -189,6 +203,7 @@ int main(void) {
                 cmocka_unit_test(screen_lets_a_trusted_signature_through),
                 cmocka_unit_test(screen_spends_no_crypto_on_unknown_keys),
                 cmocka_unit_test(screen_drops_unknown_signatures_beside_a_trusted_one),
+                cmocka_unit_test(screen_keeps_them_on_a_trust_root),
                 cmocka_unit_test(screen_refuses_when_a_trusted_keys_signature_is_false),
                 cmocka_unit_test(screen_refuses_an_envelope_that_nobody_signed),
                 cmocka_unit_test(screen_says_when_there_is_no_key_at_all),

@@ -76,6 +76,41 @@ static void clean_cuts_between_characters_and_says_so(void **state) {
         assert_string_equal(all, "\xe6\x97\xa5...");
 }
 
+static void escape_loses_nothing_and_lets_nothing_act(void **state) {
+        static const struct {
+                const char *in;
+                size_t n;
+                const char *out;
+        } cases[] = {
+                { "plain", 5, "plain" },
+                { "\xc3\xa9 \xe6\x97\xa5", 6, "\xc3\xa9 \xe6\x97\xa5" },
+                { "a\\x0a", 5, "a\\\\x0a" },
+                { "a\nb\0c", 5, "a\\x0ab\\x00c" },
+                { "\x1b[31m", 5, "\\x1b[31m" },
+                { "\xff\xc3", 2, "\\xff\\xc3" },
+                { "\xe2\x80\xae", 3, "\\xe2\\x80\\xae" },
+                { "\xc2\x85", 2, "\\xc2\\x85" },
+                { NULL, 0, "" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *s = text_escape(cases[i].in, cases[i].n, 64);
+
+                assert_string_equal(s, cases[i].out);
+        }
+}
+
+static void escape_cuts_between_characters_and_says_so(void **state) {
+        _cleanup_free_ char *a = text_escape("12345678", 8, 8), *b = text_escape("123456789", 9, 8),
+                            *c = text_escape("123\n\n\n", 6, 8);
+
+        (void) state;
+        assert_string_equal(a, "12345678");
+        assert_string_equal(b, "12345...");
+        assert_string_equal(c, "123...");
+}
+
 static void spans_need_their_unit(void **state) {
         static const struct {
                 const char *in;
@@ -130,6 +165,8 @@ int main(void) {
                 cmocka_unit_test(clean_takes_the_terminal_away_from_the_sender),
                 cmocka_unit_test(clean_marks_bytes_that_are_not_utf8),
                 cmocka_unit_test(clean_cuts_between_characters_and_says_so),
+                cmocka_unit_test(escape_loses_nothing_and_lets_nothing_act),
+                cmocka_unit_test(escape_cuts_between_characters_and_says_so),
                 cmocka_unit_test(spans_need_their_unit),
                 cmocka_unit_test(spans_are_written_for_people),
                 cmocka_unit_test(times_that_are_none_are_said_to_be_none),

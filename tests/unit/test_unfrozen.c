@@ -70,7 +70,7 @@ static bool comes_to_wait(pid_t pid) {
         char path[32], text[512] = "";
 
         (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
-        for (unsigned k = 0; k < 2000; k++) {
+        for (unsigned k = 0; k < 60000; k++) {
                 _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
                 const char *end;
 

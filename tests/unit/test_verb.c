@@ -45,6 +45,9 @@ static void verb_classes_say_what_each_verb_does(void **state) {
                 { VERB_SNAPSHOT, VERB_CLASS_OBSERVE, false, false, true },
                 { VERB_EXTEND, VERB_CLASS_EXTEND, false, false, false },
                 { VERB_RELEASE, VERB_CLASS_RELEASE, false, false, false },
+                { VERB_EVIDENCE_HOLD, VERB_CLASS_KEEP, false, false, false },
+                { VERB_EVIDENCE_UNHOLD, VERB_CLASS_DROP, false, false, false },
+                { VERB_EVIDENCE_DELETE, VERB_CLASS_DROP, false, false, false },
         };
 
         (void) state;
@@ -66,6 +69,19 @@ static void verb_stops_exactly_what_it_can_later_release(void **state) {
 
                 assert_int_equal(info->cls == VERB_CLASS_STOP, info->isolates || info->freezes);
         }
+}
+
+static void verb_lets_go_only_of_what_has_an_id(void **state) {
+        (void) state;
+        for (size_t i = 0; i < _VERB_MAX; i++) {
+                const enum verb_class cls = verb_info((enum verb) i)->cls;
+
+                assert_true(!verb_class_lets_go(cls) || verb_class_is_of_holds(cls));
+        }
+        assert_true(verb_class_lets_go(VERB_CLASS_RELEASE));
+        assert_true(verb_class_lets_go(VERB_CLASS_DROP));
+        assert_false(verb_class_lets_go(VERB_CLASS_KEEP));
+        assert_false(verb_class_is_of_holds(VERB_CLASS_OBSERVE));
 }
 
 static void target_class_ids_lead_back_to_their_classes(void **state) {
@@ -129,6 +145,7 @@ int main(void) {
                 cmocka_unit_test(verb_refuses_what_is_not_in_the_table),
                 cmocka_unit_test(verb_classes_say_what_each_verb_does),
                 cmocka_unit_test(verb_stops_exactly_what_it_can_later_release),
+                cmocka_unit_test(verb_lets_go_only_of_what_has_an_id),
                 cmocka_unit_test(target_class_ids_lead_back_to_their_classes),
                 cmocka_unit_test(severity_takes_either_vocabulary),
                 cmocka_unit_test(severity_is_always_written_as_one_vocabulary),

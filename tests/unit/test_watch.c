@@ -292,7 +292,7 @@ static void who_goes_outside_himself_gets_no_socket_there_and_who_is_moved_does(
         move(&other, got[1]);
         got[3] = -1;
         got[2] = 1;
-        for (int i = 0; i < 5000 && *(volatile int *) &got[3] < 0; i++)
+        for (int i = 0; i < 60000 && *(volatile int *) &got[3] < 0; i++)
                 (void) usleep(1000);
         assert_int_equal(got[3], 3);
         cgroup_events_refuse_outside(events, -EBADF);

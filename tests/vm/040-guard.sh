@@ -64,7 +64,7 @@ echo "# a call without a hold takes, in ns: $(vm_run host guard_try --cost </dev
 vm_run host systemctl stop freezed.service freezed-core.socket freezed-gate.socket freezed-gate.service </dev/null
 echo "# without the agent at all: $(vm_run host guard_try --cost </dev/null)"
 vm_run host systemctl start freezed-core.socket freezed-gate.socket freezed.service </dev/null
-box_until 30 vm_run host freezectl health </dev/null >/dev/null
+box_until 60 vm_run host freezectl health </dev/null >/dev/null
 
 # --- root in a service that is isolated and runs ---------------------------------------------------------------------------------------
 

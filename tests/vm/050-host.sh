@@ -34,7 +34,7 @@ chmod 0755 "$(vm_root host)/usr/local/bin/direct"
 vm_unit direct.service '[Unit]' After=network-online.target '[Service]' ExecStart=/usr/local/bin/direct Restart=always RestartSec=1 \
         '[Install]' WantedBy=multi-user.target
 vm_orders_boot || exit
-vm_sh host 'ssh-keygen -A >/dev/null && systemctl start ssh.service' </dev/null || exit
+vm_sh host 'ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key && systemctl start ssh.service' </dev/null || exit
 
 greets() { vm_outside host timeout 10 socat -u "$1:22,connect-timeout=8" - </dev/null 2>/dev/null | grep -qa ^SSH-2.0; }
 uplinks() { jq -r '[.targets[0].uplinks[] | "\(.name)=\(.by),\(.direct)"] | sort | join(" ")' <<<"$RECEIPT"; }

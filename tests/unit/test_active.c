@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: ctl/active.c ctl/trustfile.c ctl/file.c ctl/text.c ctl/why.c */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ctl/active.h"
+#include "lib/people.h"
+
+#define NOW    1795000000000LL
+#define MINUTE 60000LL
+#define HOUR   (60 * MINUTE)
+
+static struct trust trust;
+static uint8_t hosts[2][32] = { { 1 }, { 2 } };
+
+static int begin(void **state) {
+        (void) state;
+        people_trust(NOW - HOUR, &trust);
+        return 0;
+}
+
+static struct command order(uint8_t id, enum verb verb) {
+        static struct target unit, hold;
+        const bool stops = verb_info(verb)->cls == VERB_CLASS_STOP || verb == VERB_SNAPSHOT;
+
+        assert_int_equal(target_from_str("unit:a.service", &unit), 0);
+        assert_int_equal(target_from_str("hold:01000000000000000000000000000000", &hold), 0);
+        return (struct command) { .fleet = "prod",
+                                  .id = { { id } },
+                                  .verb = verb,
+                                  .to = COMMAND_TO_ALL,
+                                  .max_hosts = 9,
+                                  .targets = stops ? &unit : &hold,
+                                  .n_targets = 1,
+                                  .iat_ms = NOW,
+                                  .exp_ms = NOW + 10 * MINUTE,
+                                  .severity = SEVERITY_P1,
+                                  .reason = "test" };
+}
+
+static enum reason add_at(struct active *a, const struct command *c, unsigned by, int64_t now_ms) {
+        _cleanup_free_ char *json = NULL, *text = NULL;
+        enum reason reason;
+
+        assert_int_equal(command_to_json(c, &json), 0);
+        struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), by);
+        assert_int_equal(dsse_to_json(&d, &text), 0);
+        dsse_done(&d);
+        assert_int_equal(active_add(a, &trust, text, strlen(text), now_ms, &reason), 0);
+        return reason;
+}
+
+static enum reason add(struct active *a, const struct command *c, unsigned by) {
+        return add_at(a, c, by, NOW);
+}
+
+/* The next head; it is one that hosts take. Freed by the caller. */
+static struct herald_head *list(struct active *a, int64_t now_ms) {
+        struct herald_head *h = calloc(1, sizeof(*h));
+        _cleanup_free_ char *json = NULL;
+
+        assert_non_null(h);
+        *h = (struct herald_head) { .fleet = "prod", .n = NOW, .iat_ms = NOW, .exp_ms = NOW + 1, .trust_version = 1 };
+        assert_int_equal(active_list(a, now_ms, h), 0);
+        assert_int_equal(herald_to_json(h, &json), 0);
+        return h;
+}
+
+static void only_who_may_give_an_order_has_it_listed(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE), other = order(3, VERB_CONTAIN),
+                       snapshot = order(4, VERB_SNAPSHOT), plan = order(5, VERB_CONTAIN);
+        enum reason reason;
+
+        (void) state;
+        assert_int_equal(add(&a, &c, BY(STRANGER)), REASON_UNTRUSTED);
+        assert_int_equal(add(&a, &c, BY(DAVE)), REASON_ROLE);
+        assert_int_equal(add(&a, &r, BY(ALICE) | BY(ALICE_2)), REASON_THRESHOLD);
+        strcpy(other.fleet, "lab");
+        assert_int_equal(add(&a, &other, BY(ALICE)), REASON_FLEET);
+        assert_int_equal(add(&a, &snapshot, BY(ALICE)), REASON_TYPE);
+        plan.plan = true;
+        assert_int_equal(add(&a, &plan, BY(ALICE)), REASON_TYPE);
+        assert_int_equal(active_add(&a, &trust, "garbage", 7, NOW, &reason), 0);
+        assert_int_not_equal(reason, REASON_NONE);
+        assert_int_equal(a.n, 0);
+
+        assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &c, BY(BOB)), REASON_NONE);
+        assert_int_equal(a.n, 1);
+        struct herald_head *h = list(&a, NOW);
+        assert_int_equal(h->n_orders, 1);
+        assert_true(command_id_equal(&h->orders[0].id, &c.id));
+        assert_int_equal(h->orders[0].to.to, COMMAND_TO_ALL);
+        assert_int_equal(h->orders[0].exp_ms, c.exp_ms);
+        herald_free(h);
+}
+
+static void what_was_released_is_not_listed_whichever_came_first(void **state) {
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE);
+
+        (void) state;
+        for (int first = 0; first < 2; first++) {
+                _cleanup_(active_done) struct active a = ACTIVE_NULL;
+                assert_int_equal(add(&a, first ? &r : &c, BY(ALICE) | BY(BOB)), REASON_NONE);
+                assert_int_equal(add(&a, first ? &c : &r, BY(ALICE) | BY(BOB)), REASON_NONE);
+                struct herald_head *h = list(&a, NOW);
+                assert_int_equal(h->n_orders, 1);
+                assert_true(command_id_equal(&h->orders[0].id, &r.id));
+                herald_free(h);
+        }
+}
+
+/* The stop order may be good for longer than the release that ended it. */
+static void a_release_that_is_over_has_released(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE);
+
+        (void) state;
+        c.exp_ms = NOW + 20 * HOUR;
+        assert_int_equal(add_at(&a, &r, BY(ALICE) | BY(BOB), NOW + 2 * HOUR), REASON_NONE);
+        active_forget(&a, NOW + 3 * HOUR);
+        assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + 3 * HOUR), REASON_NONE);
+        assert_int_equal(active_count(&a, NOW + 3 * HOUR), 0);
+        active_forget(&a, NOW + 25 * HOUR);
+        assert_int_equal(a.n, 0);
+        assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + 25 * HOUR), REASON_EXPIRED);
+}
+
+static void a_release_of_fewer_releases_for_fewer(void **state) {
+        static const struct {
+                struct address stop, release;
+                size_t left;
+        } cases[] = {
+                { { .to = COMMAND_TO_HOSTS, .hosts = hosts, .n_hosts = 2 },
+                  { .to = COMMAND_TO_HOSTS, .hosts = hosts, .n_hosts = 1 },
+                  1 },
+                { { .to = COMMAND_TO_HOSTS, .hosts = hosts, .n_hosts = 1 },
+                  { .to = COMMAND_TO_HOSTS, .hosts = hosts, .n_hosts = 2 },
+                  0 },
+                { { .to = COMMAND_TO_GROUP, .group = "web" }, { .to = COMMAND_TO_GROUP, .group = "web" }, 0 },
+                { { .to = COMMAND_TO_GROUP, .group = "web" }, { .to = COMMAND_TO_GROUP, .group = "db" }, 1 },
+                { { .to = COMMAND_TO_GROUP, .group = "web" }, { .to = COMMAND_TO_ALL }, 0 },
+                { { .to = COMMAND_TO_ALL }, { .to = COMMAND_TO_GROUP, .group = "web" }, 1 },
+                { { .to = COMMAND_TO_ALL }, { .to = COMMAND_TO_ALL, .part = { true, { 1 }, 0, 9 } }, 1 },
+                { { .to = COMMAND_TO_ALL, .part = { true, { 1 }, 0, 9 } }, { .to = COMMAND_TO_ALL }, 0 },
+                { { .to = COMMAND_TO_ALL, .part = { true, { 1 }, 0, 9 } },
+                  { .to = COMMAND_TO_ALL, .part = { true, { 1 }, 0, 10 } },
+                  0 },
+                { { .to = COMMAND_TO_ALL, .part = { true, { 1 }, 0, 9 } },
+                  { .to = COMMAND_TO_ALL, .part = { true, { 2 }, 0, 9 } },
+                  1 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(active_done) struct active a = ACTIVE_NULL;
+                struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE), *both[] = { &c, &r };
+                for (int k = 0; k < 2; k++) {
+                        const struct address *to = k == 0 ? &cases[i].stop : &cases[i].release;
+                        both[k]->to = to->to;
+                        both[k]->hosts = to->hosts;
+                        both[k]->n_hosts = to->n_hosts;
+                        both[k]->part = to->part;
+                        both[k]->max_hosts = to->to == COMMAND_TO_HOSTS ? 0 : 9;
+                        memcpy(both[k]->group, to->group, sizeof(to->group));
+                        assert_int_equal(add(&a, both[k], BY(ALICE) | BY(BOB)), REASON_NONE);
+                }
+                if (active_count(&a, NOW) != cases[i].left + 1)
+                        fail_msg("case %zu", i);
+        }
+}
+
+static void a_step_leaves_the_hold_as_one(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE);
+
+        (void) state;
+        r.step = true;
+        assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &r, BY(ALICE) | BY(BOB)), REASON_NONE);
+        assert_int_equal(active_count(&a, NOW), 2);
+}
+
+/* Somebody who may order gives an order of the same id to nobody, so that the other one is not listed. */
+static void two_orders_of_one_id_are_listed_in_turns(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN), twin = order(1, VERB_CONTAIN);
+        unsigned all = 0, one = 0;
+
+        (void) state;
+        twin.to = COMMAND_TO_HOSTS;
+        twin.max_hosts = 0;
+        twin.hosts = hosts;
+        twin.n_hosts = 1;
+        assert_int_equal(add(&a, &twin, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &c, BY(BOB)), REASON_NONE);
+        for (int i = 0; i < 4; i++) {
+                struct herald_head *h = list(&a, NOW);
+                assert_int_equal(h->n_orders, 1);
+                all += h->orders[0].to.to == COMMAND_TO_ALL;
+                one += h->orders[0].to.to == COMMAND_TO_HOSTS;
+                herald_free(h);
+        }
+        assert_int_equal(all, 2);
+        assert_int_equal(one, 2);
+}
+
+static void what_does_not_fit_is_in_the_next_head(void **state) {
+        static unsigned seen[700];
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        unsigned heads = 0, least = 0;
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(seen); i++) {
+                struct command c = order(0, VERB_ISOLATE);
+                c.id.b[1] = (uint8_t) (i >> 8);
+                c.id.b[2] = (uint8_t) i;
+                c.id.b[3] = 1;
+                c.to = COMMAND_TO_HOSTS;
+                c.max_hosts = 0;
+                c.hosts = hosts;
+                c.n_hosts = 2;
+                assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+        }
+        for (; least == 0 && heads < 20; heads++) {
+                struct herald_head *h = list(&a, NOW);
+                assert_true(h->n_orders > 100);
+                for (size_t i = 0; i < h->n_orders; i++)
+                        seen[h->orders[i].id.b[1] << 8 | h->orders[i].id.b[2]]++;
+                herald_free(h);
+                least = 1;
+                for (size_t i = 0; i < ELEMENTSOF(seen); i++)
+                        least = MIN(least, seen[i]);
+        }
+        assert_true(heads > 1 && heads <= 7);
+        active_forget(&a, NOW + HOUR);
+        assert_int_equal(a.n, 0);
+        struct herald_head *h = list(&a, NOW + HOUR);
+        assert_int_equal(h->n_orders, 0);
+        herald_free(h);
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(only_who_may_give_an_order_has_it_listed),
+                cmocka_unit_test(what_was_released_is_not_listed_whichever_came_first),
+                cmocka_unit_test(a_release_that_is_over_has_released),
+                cmocka_unit_test(a_release_of_fewer_releases_for_fewer),
+                cmocka_unit_test(a_step_leaves_the_hold_as_one),
+                cmocka_unit_test(two_orders_of_one_id_are_listed_in_turns),
+                cmocka_unit_test(what_does_not_fit_is_in_the_next_head),
+        };
+
+        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, NULL);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/collect/core.c agent/collect/elfcore.c agent/collect/maps.c agent/collect/runs.c agent/collect/thread.c */
+/* LINK: agent/collect/target.c agent/collect/numdir.c agent/collect/pidlist.c agent/collect/source.c */
+/* LINK: agent/collect/store.c agent/collect/bag.c agent/collect/sealer.c agent/collect/press.c */
+/* LINK: agent/collect/pack.c agent/collect/lines.c agent/collect/manifest.c agent/collect/index.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
+#include "lib/target_box.h"
+
+#include <elf.h>
+#include <link.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "agent/collect/core.h"
+#include "agent/collect/runs.h"
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+
+#define PAGE ((size_t) RUNS_PAGE)
+/* where nothing else is, also with ASan */
+#define PLACE  ((uint8_t *) 0x300000000000)
+#define SECRET ((uint8_t *) 0x310000000000)
+
+static uint8_t *map_at(uint8_t *at, size_t n, int fd, int flags) {
+        uint8_t *p = mmap(at, n, PROT_READ | PROT_WRITE, flags | MAP_FIXED_NOREPLACE, fd, 0);
+
+        assert_ptr_equal(p, at);
+        (void) madvise(p, n, MADV_NOHUGEPAGE);
+        return p;
+}
+
+/* What the core has at that address of the process; NULL where it has nothing. */
+static const uint8_t *at(const struct scratch_bytes *core, const uint8_t *address) {
+        const ElfW(Ehdr) *e = (const ElfW(Ehdr) *) core->data;
+        const ElfW(Phdr) *p = (const ElfW(Phdr) *) (core->data + e->e_phoff);
+
+        assert_memory_equal(e->e_ident, ELFMAG, SELFMAG);
+        assert_int_equal(e->e_type, ET_CORE);
+        for (size_t i = 0; i < e->e_phnum; i++)
+                if (p[i].p_type == PT_LOAD && p[i].p_vaddr <= (uintptr_t) address &&
+                    (uintptr_t) address < p[i].p_vaddr + p[i].p_filesz) {
+                        assert_true(p[i].p_offset + p[i].p_filesz <= core->n);
+                        return core->data + p[i].p_offset + ((uintptr_t) address - p[i].p_vaddr);
+                }
+        return NULL;
+}
+
+static size_t notes_of(const struct scratch_bytes *core, uint32_t type) {
+        const ElfW(Ehdr) *e = (const ElfW(Ehdr) *) core->data;
+        const ElfW(Phdr) *p = (const ElfW(Phdr) *) (core->data + e->e_phoff);
+        size_t found = 0;
+
+        for (size_t k = 0; k < p[0].p_filesz;) {
+                const ElfW(Nhdr) *n = (const ElfW(Nhdr) *) (core->data + p[0].p_offset + k);
+
+                found += n->n_type == type;
+                k += sizeof(*n) + (n->n_namesz + 3) / 4 * 4 + (n->n_descsz + 3) / 4 * 4;
+        }
+        return found;
+}
+
+static void hide_memory(void *userdata) {
+        uint8_t *p = map_at(PLACE, 8 * PAGE, -1, MAP_PRIVATE | MAP_ANONYMOUS);
+
+        (void) userdata;
+        memset(p, 'a', PAGE);
+        memset(p + 2 * PAGE, 'b', PAGE);
+        memset(p + 4 * PAGE, 'c', PAGE);
+        assert_int_equal(mprotect(p + 2 * PAGE, PAGE, PROT_NONE), 0);
+        assert_int_equal(madvise(p + 4 * PAGE, PAGE, MADV_DONTDUMP), 0);
+}
+
+/* Pages of PLACE that are there. */
+static unsigned present(pid_t pid) {
+        uint64_t words[8];
+        char path[64];
+        unsigned set = 0;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/pagemap", (int) pid);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        assert_int_equal(pread(fd, words, sizeof(words), (off_t) ((uintptr_t) PLACE / PAGE * 8)), sizeof(words));
+        for (unsigned i = 0; i < ELEMENTSOF(words); i++)
+                set |= (unsigned) (words[i] >> 63) << i;
+        return set;
+}
+
+static void memory_is_kept_also_where_its_owner_hid_it_and_none_is_made(void **state) {
+        struct target_box *b = *state;
+        const pid_t pid = target_box_spawn(b, hide_memory, NULL);
+
+        target_box_freeze(b, true);
+        target_box_open(b);
+        assert_int_equal(present(pid), 0x15);
+        core_collect(b->set, b->box.store);
+        assert_int_equal(present(pid), 0x15);
+        box_finish(&b->box);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, box_object(&b->box, "core", 0));
+
+        assert_int_equal(*at(&core, PLACE + PAGE - 1), 'a');
+        assert_null(at(&core, PLACE + PAGE));
+        assert_int_equal(*at(&core, PLACE + 2 * PAGE), 'b');
+        assert_int_equal(*at(&core, PLACE + 5 * PAGE - 1), 'c');
+        assert_null(at(&core, PLACE + 7 * PAGE));
+        assert_int_equal(notes_of(&core, NT_PRSTATUS), 1);
+        assert_int_equal(notes_of(&core, NT_FILE), 1);
+        assert_null(json_object_get(box_object(&b->box, "core", 0), "not_frozen"));
+        assert_null(box_hole(&b->box, "core", 0));
+}
+
+/* In a mount namespace of its own /dev is what it likes, and /dev/zero has any name. */
+static void hide_behind_devices(void *userdata) {
+        int file, zero;
+
+        (void) userdata;
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        assert_int_equal(mount("dev", "/dev", "tmpfs", 0, "size=1m"), 0);
+        file = open("/dev/mem", O_RDWR | O_CREAT, 0600);
+        assert_int_equal(ftruncate(file, (off_t) PAGE), 0);
+        memset(map_at(PLACE, PAGE, file, MAP_PRIVATE), 'd', PAGE);
+        assert_int_equal(mknod("/dev/any", S_IFCHR | 0600, makedev(1, 5)), 0);
+        zero = open("/dev/any", O_RDWR);
+        memset(map_at(SECRET, PAGE, zero, MAP_PRIVATE), 'z', PAGE);
+}
+
+static void memory_is_not_hidden_by_the_name_of_a_device(void **state) {
+        struct target_box *b = *state;
+
+        target_box_spawn(b, hide_behind_devices, NULL);
+        target_box_freeze(b, true);
+        target_box_open(b);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, box_object(&b->box, "core", 0));
+
+        assert_int_equal(*at(&core, PLACE), 'd');
+        assert_int_equal(*at(&core, SECRET), 'z');
+}
+
+static void *sleep_long(void *userdata) {
+        (void) userdata;
+        for (;;)
+                (void) pause();
+        return NULL;
+}
+
+static void make_threads(void *userdata) {
+        pthread_t t;
+
+        (void) userdata;
+        for (int i = 0; i < 5; i++)
+                assert_int_equal(pthread_create(&t, NULL, sleep_long, NULL), 0);
+}
+
+static void every_thread_is_in_the_core_when_frozen_and_none_is_stopped_when_not(void **state) {
+        struct target_box *b = *state;
+
+        target_box_spawn(b, make_threads, NULL);
+        for (int frozen = 0; frozen < 2; frozen++) {
+                target_box_freeze(b, frozen);
+                target_box_open(b);
+                core_collect(b->set, b->box.store);
+                box_finish(&b->box);
+                const json_t *o = box_object(&b->box, "core", 0);
+                _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, o);
+
+                assert_int_equal(notes_of(&core, NT_PRSTATUS), frozen ? 6 : 0);
+                assert_int_equal(json_is_true(json_object_get(o, "not_frozen")), !frozen);
+                if (!frozen)
+                        assert_string_equal(box_text(box_hole(&b->box, "core", 0), "hole"), "EBUSY");
+                target_box_close(b);
+        }
+}
+
+static void keep_secret(void *userdata) {
+        int fd = (int) syscall(SYS_memfd_secret, 0);
+        uint8_t *p;
+
+        if (fd < 0 || ftruncate(fd, 2 * (off_t) PAGE) < 0) {
+                *(bool *) userdata = false;
+                return;
+        }
+        p = map_at(SECRET, 2 * PAGE, fd, MAP_SHARED);
+        memset(p, 's', 2 * PAGE);
+        memset(map_at(PLACE, PAGE, -1, MAP_PRIVATE | MAP_ANONYMOUS), 'a', PAGE);
+        *(bool *) userdata = true;
+}
+
+static void pages_that_nobody_can_read_are_zeros_and_one_hole_that_says_where(void **state) {
+        bool *works = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct target_box *b = *state;
+
+        target_box_spawn(b, keep_secret, works);
+        if (!*works) {
+                print_message("skip: this kernel has no memfd_secret\n");
+                skip();
+        }
+
+        target_box_freeze(b, true);
+        target_box_open(b);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        const json_t *hole = box_hole(&b->box, "core", 0);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, box_object(&b->box, "core", 0));
+        char source[96];
+
+        (void) snprintf(source, sizeof(source), "/proc/%d/mem 310000000000-310000002000", (int) b->pids[0]);
+        assert_non_null(hole);
+        assert_string_equal(box_text(hole, "source"), source);
+        assert_int_equal(box_int(hole, "expected"), 2 * PAGE);
+        assert_int_equal(*at(&core, SECRET), 0);
+        assert_int_equal(*at(&core, PLACE), 'a');
+        assert_null(box_hole(&b->box, "core", 1));
+        (void) munmap(works, PAGE);
+}
+
+#define MANY (RUNS_MAX + 500)
+
+static void scatter_pages(void *userdata) {
+        uint8_t *p = map_at(PLACE, 2 * MANY * PAGE, -1, MAP_PRIVATE | MAP_ANONYMOUS);
+
+        (void) userdata;
+        for (size_t i = 0; i < MANY; i++)
+                p[2 * i * PAGE] = (uint8_t) (1 + i % 200);
+}
+
+static void memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page(void **state) {
+        struct target_box *b = *state;
+        const pid_t pid = target_box_spawn(b, scatter_pages, NULL);
+
+        target_box_freeze(b, true);
+        target_box_open(b);
+        assert_int_equal(present(pid), 0x55);
+        core_collect(b->set, b->box.store);
+        assert_int_equal(present(pid), 0x55);
+        box_finish(&b->box);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, box_object(&b->box, "core", 0));
+
+        for (size_t i = 0; i < MANY; i += 997) {
+                assert_int_equal(*at(&core, PLACE + 2 * i * PAGE), 1 + i % 200);
+                assert_int_equal(*at(&core, PLACE + (2 * i + 1) * PAGE - 1), 0);
+        }
+}
+
+static void one_that_is_gone_by_then_is_a_hole_and_costs_no_other(void **state) {
+        struct target_box *b = *state;
+        const pid_t first = target_box_spawn(b, NULL, NULL);
+
+        target_box_spawn(b, hide_memory, NULL);
+        target_box_open(b);
+        target_box_end(b, 0);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        assert_string_equal(box_text(box_hole(&b->box, "core", 0), "hole"), "ESRCH");
+        assert_int_equal(box_int(box_hole(&b->box, "core", 0), "pid"), first);
+        assert_int_equal(box_int(box_object(&b->box, "core", 0), "pid"), b->pids[0]);
+}
+
+static void fill_much(void *userdata) {
+        (void) userdata;
+        memset(map_at(PLACE, 4096 * PAGE, -1, MAP_PRIVATE | MAP_ANONYMOUS), 'x', 4096 * PAGE);
+}
+
+static void the_smallest_comes_first(void **state) {
+        struct target_box *b = *state;
+
+        target_box_spawn(b, fill_much, NULL);
+        target_box_spawn(b, NULL, NULL);
+        target_box_freeze(b, true);
+        target_box_open(b);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        assert_int_equal(box_int(box_object(&b->box, "core", 0), "pid"), b->pids[1]);
+        assert_int_equal(box_int(box_object(&b->box, "core", 1), "pid"), b->pids[0]);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TARGET_BOX_CASE(memory_is_kept_also_where_its_owner_hid_it_and_none_is_made),
+                TARGET_BOX_CASE(memory_is_not_hidden_by_the_name_of_a_device),
+                TARGET_BOX_CASE(every_thread_is_in_the_core_when_frozen_and_none_is_stopped_when_not),
+                TARGET_BOX_CASE(pages_that_nobody_can_read_are_zeros_and_one_hole_that_says_where),
+                TARGET_BOX_CASE(memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page),
+                TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
+                TARGET_BOX_CASE(the_smallest_comes_first),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

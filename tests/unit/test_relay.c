@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/relay/line.c agent/relay/inbox.c agent/relay/leash.c */
+
+/* The real freezed-relay between a real nats-server and a gate that the test plays: what it hands on, what it publishes
+ * and where, what it tells nobody. A gate that lies shows what a real one never does. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "agent/relay/leash.h"
+#include "agent/relay/line.h"
+#include "lib/port.h"
+#include "policy/dsse.h"
+
+#define WAIT_MS  60000
+#define QUIET_MS 400
+#define ID       "00112233445566778899aabbccddeeff"
+#define OTHER    "0f0e0d0c0b0a09080706050403020100"
+#define HOST     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define MINE     "frz.v1.prod.cmd.host." HOST "."
+
+static struct {
+        char dir[32], config[64], gate_path[64], conf[64];
+        uint16_t port;
+        pid_t server, relay;
+        int gate;
+        struct inbox *inbox;
+        struct line *line;
+} box;
+
+static int gate_listen(void) {
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        (void) snprintf(a.sun_path, sizeof(a.sun_path), "%s", box.gate_path);
+        assert_int_equal(bind(fd, (struct sockaddr *) &a, sizeof(a)), 0);
+        assert_int_equal(listen(fd, 64), 0);
+        return fd;
+}
+
+/* The next message that the relay hands on; below 0 when there is none for so long. */
+static int gate_take(char *ret, size_t size, int ms) {
+        struct pollfd p = { .fd = box.gate, .events = POLLIN };
+        ssize_t n;
+        int fd;
+
+        if (poll(&p, 1, ms) != 1)
+                return -1;
+        fd = accept4(box.gate, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(fd >= 0);
+        p.fd = fd;
+        assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+        n = recv(fd, ret, size - 1, 0);
+        assert_true(n > 0);
+        ret[n] = '\0';
+        return fd;
+}
+
+static char *envelope(enum dsse_type type, const char *payload) {
+        const uint8_t sig[64] = { 1 }, keyid[32] = { 1 };
+        struct dsse d = { .type = type, .payload = (uint8_t *) payload, .n_payload = strlen(payload) };
+        char *json;
+
+        assert_int_equal(dsse_add(&d, keyid, sig), 0);
+        assert_int_equal(dsse_to_json(&d, &json), 0);
+        return json;
+}
+
+static void gate_say(int fd, enum dsse_type type, const char *payload) {
+        _cleanup_free_ char *json = envelope(type, payload);
+
+        assert_true(send(fd, json, strlen(json), MSG_NOSIGNAL) > 0);
+}
+
+static void gate_say_who(int fd, const char *attributes) {
+        char health[512];
+
+        (void) snprintf(health, sizeof(health),
+                        "{\"type\":\"health\",\"nonce\":\"" ID "\",\"host\":\"SHA256:" HOST
+                        "\",\"trust\":{\"fleet\":\"prod\"},\"attributes\":%s}",
+                        attributes);
+        gate_say(fd, DSSE_REPORT, health);
+        assert_int_equal(close(fd), 0);
+}
+
+/* Who it is: the relay asks that first. */
+static void gate_introduce(const char *attributes) {
+        char text[256];
+        int fd = gate_take(text, sizeof(text), WAIT_MS);
+
+        assert_true(fd >= 0);
+        assert_non_null(strstr(text, "\"query\":\"health\""));
+        gate_say_who(fd, attributes);
+}
+
+static void run(pid_t *ret, const char *program, const char *const *args) {
+        *ret = fork();
+        if (*ret == 0) {
+                int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                (void) dup2(null, STDERR_FILENO);
+                (void) execvp(program, (char *const *) args);
+                _exit(127);
+        }
+}
+
+static void end_of(pid_t *pid) {
+        if (*pid > 0) {
+                (void) kill(*pid, SIGKILL);
+                (void) waitpid(*pid, NULL, 0);
+        }
+        *pid = 0;
+}
+
+static void write_file(const char *path, const char *fmt, unsigned port) {
+        FILE *f = fopen(path, "we");
+
+        assert_non_null(f);
+        (void) fprintf(f, fmt, port);
+        assert_int_equal(fclose(f), 0);
+}
+
+static bool is_up(void) {
+        struct sockaddr_in a = { .sin_family = AF_INET,
+                                 .sin_port = htons(box.port),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        return connect(fd, (struct sockaddr *) &a, sizeof(a)) == 0;
+}
+
+static const char *program(void) {
+        static char path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+
+        /* B/san/unit/test_x */
+        assert_true(n > 0);
+        path[n] = '\0';
+        for (int i = 0; i < 3; i++)
+                *strrchr(path, '/') = '\0';
+        return strcat(path, "/freezed-relay");
+}
+
+/* Waits until the relay has subscribed: its state file says so. */
+static void wait_ready(void) {
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "%s/state.json", box.dir);
+        for (int i = 0; i < WAIT_MS / 20; i++) {
+                _cleanup_json_ json_t *o = json_load_file(path, 0, NULL);
+                const char *state = json_string_value(json_object_get(o, "state"));
+
+                if (state && strcmp(state, "ready") == 0)
+                        return;
+                (void) usleep(20 * 1000);
+        }
+        fail_msg("the relay is not ready");
+}
+
+static void start_relay(void) {
+        const char *const args[] = { "freezed-relay", "--config", box.config, "--gate",
+                                     box.gate_path,   "--state",  box.dir,    NULL };
+
+        run(&box.relay, program(), args);
+}
+
+static void start_server(void) {
+        const char *const args[] = { "nats-server", "-c", box.conf, NULL };
+
+        assert_int_equal(close(port_bind(&box.port)), 0);
+        write_file(box.conf, "listen: \"127.0.0.1:%u\"\n", box.port);
+        write_file(box.config, "{\"v\":1,\"servers\":[\"nats://127.0.0.1:%u\"],\"spread_s\":0}", box.port);
+        run(&box.server, "nats-server", args);
+        for (int i = 0; i < WAIT_MS / 20 && !is_up(); i++)
+                (void) usleep(20 * 1000);
+        assert_true(is_up());
+}
+
+static int begin(void **state) {
+        static struct broker b = { .n_servers = 1 };
+        const char *why;
+
+        (void) state;
+        memset(&box, 0, sizeof(box));
+        (void) snprintf(box.dir, sizeof(box.dir), "/tmp/relay-XXXXXX");
+        assert_non_null(mkdtemp(box.dir));
+        (void) snprintf(box.config, sizeof(box.config), "%s/relay.json", box.dir);
+        (void) snprintf(box.conf, sizeof(box.conf), "%s/conf", box.dir);
+        (void) snprintf(box.gate_path, sizeof(box.gate_path), "%s/gate", box.dir);
+        start_server();
+        box.gate = gate_listen();
+        start_relay();
+        gate_introduce("{\"groups\":[\"web\"]}");
+        wait_ready();
+        (void) snprintf(b.servers[0], sizeof(b.servers[0]), "nats://127.0.0.1:%u", box.port);
+        assert_int_equal(inbox_new(&box.inbox), 0);
+        assert_int_equal(line_new(&b, NULL, box.inbox, &box.line), 0);
+        assert_int_equal(line_connect(box.line, b.servers[0], &why), 0);
+        assert_int_equal(line_hear(box.line, "frz.v1.prod.rsp.>"), 0);
+        assert_int_equal(line_hear(box.line, "elsewhere.>"), 0);
+        assert_int_equal(line_hear(box.line, "$JS.API.DIRECT.GET.>"), 0);
+        assert_int_equal(line_settle(box.line), 0);
+        return 0;
+}
+
+/* The test's own connection is left to the library: see line.h. */
+static int end(void **state) {
+        static const char *const names[] = { "relay.json", "conf", "gate", "state.json" };
+        char path[64];
+
+        (void) state;
+        end_of(&box.relay);
+        end_of(&box.server);
+        (void) close(box.gate);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                (void) snprintf(path, sizeof(path), "%s/%s", box.dir, names[i]);
+                (void) unlink(path);
+        }
+        return rmdir(box.dir);
+}
+
+static void publish(const char *subject, const char *text) {
+        assert_int_equal(line_say(box.line, subject, "elsewhere.x", text, strlen(text)), 0);
+}
+
+/* What the relay published next under anything but the stream's questions; NULL when there is nothing for so long. */
+static struct inbox_item *published(int ms, bool questions) {
+        for (int i = 0; i <= ms / 10; i++) {
+                struct inbox_item *item = inbox_take(box.inbox);
+
+                if (item && (strncmp(item->subject, "$JS.", 4) == 0) == questions)
+                        return item;
+                free(item);
+                if (!item)
+                        (void) usleep(10 * 1000);
+        }
+        return NULL;
+}
+
+static void assert_published(const char *subject) {
+        struct inbox_item *item = published(WAIT_MS, false);
+
+        assert_non_null(item);
+        assert_string_equal(item->subject, subject);
+        free(item);
+}
+
+static void assert_quiet(void) {
+        struct inbox_item *item = published(QUIET_MS, false);
+
+        if (item)
+                fail_msg("published under %s", item->subject);
+}
+
+static int take_order(const char *subject) {
+        _cleanup_free_ char *order = envelope(DSSE_COMMAND, "{\"id\":\"" OTHER "\"}");
+        char text[4096];
+        int fd;
+
+        publish(subject, order);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_true(fd >= 0);
+        assert_string_equal(text, order);
+        return fd;
+}
+
+static void an_answer_goes_where_it_says_itself(void **state) {
+        int fd = take_order(MINE OTHER);
+
+        (void) state;
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"final\":false}");
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"final\":true}");
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(close(take_order("frz.v1.prod.cmd.group.web." OTHER)), 0);
+        assert_quiet();
+}
+
+static void what_is_not_signed_is_told_to_nobody(void **state) {
+        static const char *const says[] = { "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}", "x",
+                                            "{\"id\":\"" ID "\"}" };
+        char text[64];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(says); i++) {
+                int fd = take_order(MINE OTHER);
+
+                assert_true(send(fd, says[i], strlen(says[i]), MSG_NOSIGNAL) > 0);
+                assert_int_equal(recv(fd, text, sizeof(text), 0), 0);
+                assert_int_equal(close(fd), 0);
+        }
+        assert_quiet();
+}
+
+static void what_no_host_takes_does_not_reach_the_gate(void **state) {
+        _cleanup_free_ char *receipt = envelope(DSSE_RECEIPT, "{}"), *evidence = envelope(DSSE_EVIDENCE, "{}");
+        const char *const rows[] = { "", "x", "{}", "{\"query\":7,\"nonce\":\"" ID "\"}", receipt, evidence };
+        char text[64];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                publish(MINE ID, rows[i]);
+        assert_int_equal(gate_take(text, sizeof(text), QUIET_MS), -1);
+        assert_quiet();
+}
+
+static void what_a_head_misses_is_asked_of_the_stream(void **state) {
+        _cleanup_free_ char *head = envelope(DSSE_HEAD, "{}");
+        struct inbox_item *item;
+        char text[4096];
+        int fd;
+
+        (void) state;
+        do /* those about everything, after it had connected */
+                free(item = published(QUIET_MS, true));
+        while (item);
+        publish("frz.v1.prod.head", head);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_string_equal(text, head);
+        gate_say(fd, DSSE_REPORT, "{\"type\":\"head\",\"missing\":[\"" ID "\"]}");
+        item = published(WAIT_MS, true);
+        assert_non_null(item);
+        assert_string_equal(item->subject, "$JS.API.DIRECT.GET.FRZ_CMD_prod." MINE ID);
+        free(item);
+        assert_int_equal(close(fd), 0);
+        assert_quiet();
+}
+
+/* What the state file says is withheld, with blanks between. */
+static void assert_withheld(const char *want) {
+        char path[64], got[256] = "";
+
+        (void) snprintf(path, sizeof(path), "%s/state.json", box.dir);
+        for (int i = 0; i < WAIT_MS / 20; i++) {
+                _cleanup_json_ json_t *o = json_load_file(path, 0, NULL);
+                const json_t *id;
+                size_t k;
+
+                got[0] = '\0';
+                json_array_foreach(json_object_get(o, "withheld"), k, id)
+                        strcat(strcat(got, k > 0 ? " " : ""), json_string_value(id));
+                if (strcmp(got, want) == 0)
+                        return;
+                (void) usleep(20 * 1000);
+        }
+        fail_msg("withheld: %s", got);
+}
+
+/* A head of which the gate says that these orders are missing. */
+static void head_misses(const char *missing) {
+        _cleanup_free_ char *head = envelope(DSSE_HEAD, "{}");
+        char text[4096];
+
+        publish("frz.v1.prod.head", head);
+        int fd = gate_take(text, sizeof(text), WAIT_MS);
+        /* it asks who it is again, later */
+        for (; strstr(text, "\"query\""); fd = gate_take(text, sizeof(text), WAIT_MS))
+                gate_say_who(fd, "{\"groups\":[\"web\"]}");
+        assert_string_equal(text, head);
+        (void) snprintf(text, sizeof(text), "{\"type\":\"head\",\"missing\":[%s]}", missing);
+        gate_say(fd, DSSE_REPORT, text);
+        assert_int_equal(close(fd), 0);
+}
+
+static void what_two_heads_miss_is_withheld_by_its_id(void **state) {
+        (void) state;
+        head_misses("\"" ID "\"");
+        head_misses("\"" ID "\",\"" OTHER "\"");
+        assert_withheld(ID);
+        head_misses("\"" OTHER "\"");
+        assert_withheld(OTHER);
+        head_misses("");
+        assert_withheld("");
+}
+
+static void attributes_make_it_ask_who_it_is(void **state) {
+        _cleanup_free_ char *attributes = envelope(DSSE_ATTRIBUTES, "{}"), *order = envelope(DSSE_COMMAND, "{}"),
+                            *others = envelope(DSSE_COMMAND, "{\"id\":0}");
+        char text[4096];
+        int fd;
+
+        (void) state;
+        publish(MINE "attributes", attributes);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_string_equal(text, attributes);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"attributes\",\"state\":\"certified\"}");
+        assert_published("frz.v1.prod.rsp." HOST ".attributes");
+        assert_int_equal(close(fd), 0);
+        gate_introduce("{\"groups\":[\"db\"]}");
+        fd = -1;
+        for (int i = 0; i < WAIT_MS / QUIET_MS && fd < 0; i++) {
+                publish("frz.v1.prod.cmd.group.db." ID, order);
+                fd = gate_take(text, sizeof(text), QUIET_MS);
+        }
+        assert_string_equal(text, order);
+        assert_int_equal(close(fd), 0);
+        publish("frz.v1.prod.cmd.group.web." ID, others);
+        /* the first one comes again, because the gate went away */
+        while ((fd = gate_take(text, sizeof(text), 3 * QUIET_MS)) >= 0) {
+                assert_string_equal(text, order);
+                gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\"}");
+                assert_int_equal(close(fd), 0);
+        }
+}
+
+static void a_bystander_s_headers_do_not_move_it(void **state) {
+        struct inbox_item *item;
+        char text[64];
+
+        (void) state;
+        do
+                free(item = published(QUIET_MS, true));
+        while (item);
+        /* its inbox, but to no question of its own */
+        publish("_INBOX." HOST ".1", "{\"query\":\"status\",\"nonce\":\"" ID "\"}");
+        assert_int_equal(gate_take(text, sizeof(text), QUIET_MS), -1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(an_answer_goes_where_it_says_itself),        CASE(what_is_not_signed_is_told_to_nobody),
+                CASE(what_no_host_takes_does_not_reach_the_gate), CASE(what_a_head_misses_is_asked_of_the_stream),
+                CASE(what_two_heads_miss_is_withheld_by_its_id),  CASE(attributes_make_it_ask_who_it_is),
+                CASE(a_bystander_s_headers_do_not_move_it),
+        };
+
+        if (sodium_init() < 0 || leash_open() < 0)
+                return 1;
+        /* nothing of the library is waited for, and what it still has is no leak of ours */
+        _exit(cmocka_run_group_tests(tests, NULL, NULL));
+}
