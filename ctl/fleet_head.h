@@ -28,6 +28,7 @@ struct fleet_head {
         struct ctl *c;
         struct trust *trust;
         uint8_t trust_digest[32];
+        char trust_trouble[WHY_TEXT_MAX]; /* why the file cannot be read that was read before; "" */
         struct broker broker;
         struct carrier *carrier; /* NULL: not connected */
         struct signers signers;  /* of who is connected */

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
+#include "ctl/enrolled.h"
 #include "ctl/exchange.h"
 #include "ctl/file.h"
 #include "ctl/text.h"
@@ -17,10 +16,9 @@
 #define CONFIG_DIR "/etc/freezed"
 #define STATE_DIR  "/var/lib/freezed"
 
-extern char **environ;
-
 struct enrolment {
-        char trust_path[PATH_MAX], pub_path[PATH_MAX], hosts_path[PATH_MAX], name[HOSTS_NAME_MAX + 2];
+        char trust_path[PATH_MAX], taken_path[PATH_MAX], pub_path[PATH_MAX], hosts_path[PATH_MAX],
+                name[HOSTS_NAME_MAX + 2];
         struct sshkey host;
         struct trust *trust;
         char *text; /* the trust root's file */
@@ -34,12 +32,15 @@ static int join(char *ret, const char *dir, const char *name, struct why *w) {
 
 static int set_paths(struct enrolment *e, const struct options *o, struct why *w) {
         const char *config = o->config_dir ? o->config_dir : CONFIG_DIR;
+        const char *state = o->state_dir ? o->state_dir : STATE_DIR;
 
         int x = join(e->trust_path, config, "trust.json", w);
         if (x == 0)
                 x = join(e->hosts_path, config, HOSTS_FILE_NAME, w);
         if (x == 0)
-                x = join(e->pub_path, o->state_dir ? o->state_dir : STATE_DIR, "host_key.pub", w);
+                x = join(e->pub_path, state, "host_key.pub", w);
+        if (x == 0)
+                x = join(e->taken_path, state, "trust.json", w);
         if (x == 0 && o->hosts_file && (size_t) snprintf(e->hosts_path, PATH_MAX, "%s", o->hosts_file) >= PATH_MAX)
                 x = why_set(w, CTL_USAGE, "--hosts-file is too long");
         if (x != 0)
@@ -79,15 +80,37 @@ static bool is_same(const char *a, const char *b) {
                memcmp(da.payload, db.payload, da.n_payload) == 0;
 }
 
+static bool is_missing(const char *path) {
+        return access(path, F_OK) < 0 && errno == ENOENT;
+}
+
+/* What root put there, or what came after it as an order (agent/core/rooted.h). */
+static int read_old(const struct enrolment *e, struct trust **ret, char **ret_text, struct why *w) {
+        _cleanup_trust_ struct trust *taken = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        int x = trustfile_read(e->trust_path, NULL, ret, ret_text, w);
+        if (x != 0 || is_missing(e->taken_path))
+                return x;
+        x = trustfile_read(e->taken_path, NULL, &taken, &text, w);
+        if (x == 0 && strcmp(taken->fleet, (*ret)->fleet) == 0 && taken->version > (*ret)->version) {
+                trust_freep(ret);
+                *ret = TAKE_PTR(taken);
+                free(*ret_text);
+                *ret_text = TAKE_PTR(text);
+        }
+        return x;
+}
+
 /* The trust root that is there stays in force until its successor is proven: once enrolled, a host follows the chain.
  * Only the very first one is taken on the word of root, who could replace the agent anyway. */
 static int read_trust(struct enrolment *e, const char *file, struct why *w) {
         _cleanup_trust_ struct trust *old = NULL;
         _cleanup_free_ char *old_text = NULL;
 
-        if (access(e->trust_path, F_OK) < 0 && errno == ENOENT)
+        if (is_missing(e->trust_path))
                 return trustfile_read(file, NULL, &e->trust, &e->text, w);
-        int x = trustfile_read(e->trust_path, NULL, &old, &old_text, w);
+        int x = read_old(e, &old, &old_text, w);
         if (x == 0)
                 x = trustfile_read(file, NULL, &e->trust, &e->text, w);
         if (x != 0 || is_same(old_text, e->text))
@@ -107,63 +130,45 @@ static int read_trust(struct enrolment *e, const char *file, struct why *w) {
         return 0;
 }
 
-static int run(const char *const *argv) {
-        posix_spawn_file_actions_t actions;
-        pid_t pid;
-        int status = -1;
-
-        if (posix_spawn_file_actions_init(&actions) != 0)
-                return -1;
-        (void) posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-        if (posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *) argv, environ) == 0)
-                while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                        ;
-        (void) posix_spawn_file_actions_destroy(&actions);
-        return status;
-}
-
-/* Says what the running agent made of it. */
-static const char *reload_agent(void) {
-        static const char *const active[] = { "systemctl", "is-active", "--quiet", "freezed.service", NULL };
-        static const char *const reload[] = { "systemctl", "reload", "freezed.service", NULL };
-
-        if (run(active) != 0)
-                return "not running; it reads the trust root when it starts";
-        return run(reload) == 0 ? "reloaded" : "COULD NOT BE RELOADED: systemctl reload freezed";
-}
-
-/* The line in the hosts file first: it may be refused, and then nothing was changed. */
+/* The line in the hosts file first: it may be refused, and then nothing was changed. Where root begins anew, nothing
+ * that came as an order comes before the word of root. */
 static int install(const struct enrolment *e, struct why *w) {
         int x = hosts_add(e->hosts_path, e->name, &e->host, w);
         if (x != 0)
                 return x;
+        if (is_missing(e->trust_path) && unlink(e->taken_path) < 0 && errno != ENOENT)
+                return why_errno(w, -errno, "%s", CLEAN(e->taken_path));
         int r = file_make_parents(e->trust_path);
         if (r >= 0)
                 r = file_replace(e->trust_path, e->text, strlen(e->text), 0644);
         return r < 0 ? why_errno(w, r, "%s", CLEAN(e->trust_path)) : 0;
 }
 
-static void tell(struct ctl *c, const struct enrolment *e, const char *agent) {
+/* Installed is not in force: that is what the agent says of itself. */
+static int tell(struct ctl *c, const struct enrolment *e) {
         const struct page p = exchange_page(c);
-        char id[SSHKEY_ID_SIZE], line[SSHKEY_LINE_SIZE];
+        char id[SSHKEY_ID_SIZE], line[SSHKEY_LINE_SIZE], agent[256];
+        const enum enrolled enrolled = enrolled_ask(c, e->trust, agent, sizeof(agent));
+        const int x = enrolled == ENROLLED_NOT ? CTL_PARTIAL : CTL_OK;
 
         sshkey_id_to_str(e->host.id, id);
         sshkey_to_line(&e->host, line);
         if (c->opt.json) {
                 _cleanup_json_ json_t *o = json_pack("{s:{s:s,s:s,s:s,s:s,s:I,s:s,s:i}}", "summary", "host", id, "name",
                                                      e->name, "line", line, "fleet", e->trust->fleet, "version",
-                                                     (json_int_t) e->trust->version, "agent", agent, "exit", CTL_OK);
+                                                     (json_int_t) e->trust->version, "agent", agent, "exit", x);
                 exchange_json_line(c, o);
                 c->summarised = true;
-                return;
+                return x;
         }
-        render_verdict(&p, TONE_GOOD, "ENROLLED", "%s in fleet %s, trust root version %" PRId64, e->name,
-                       e->trust->fleet, e->trust->version);
+        render_verdict(&p, x == 0 ? TONE_GOOD : TONE_BAD, x == 0 ? "ENROLLED" : "NOT IN FORCE",
+                       "%s in fleet %s, trust root version %" PRId64, e->name, e->trust->fleet, e->trust->version);
         render_row(&p, "trust root", "%s", CLEAN(e->trust_path));
         render_row(&p, "host key", "%s", id);
         render_row(&p, "known in", "%s", CLEAN(e->hosts_path));
         render_row(&p, "agent", "%s", agent);
         fprintf(c->out, "For operators elsewhere, in ~/.config/freezed/hosts:\n%s %s\n", e->name, line);
+        return x;
 }
 
 int verb_enroll(struct ctl *c, char **words, size_t n) {
@@ -180,7 +185,7 @@ int verb_enroll(struct ctl *c, char **words, size_t n) {
         if (x == 0)
                 x = install(e, &c->why);
         if (x == 0)
-                tell(c, e, reload_agent());
+                x = tell(c, e);
         trust_freep(&e->trust);
         free(e->text);
         free(e);

@@ -22,7 +22,7 @@
 struct told {
         size_t active, strays;
         bool unsynced;
-        char trouble[WHY_TEXT_MAX];
+        char trouble[WHY_TEXT_MAX], trust_trouble[WHY_TEXT_MAX];
 };
 
 static void done(struct fleet_head *h) {
@@ -46,8 +46,9 @@ static bool is_synced(void) {
         return adjtimex(&tx) >= 0 && !(tx.status & STA_UNSYNC);
 }
 
-/* Another trust root may know others who order: all that was heard is heard again. One that cannot be read any more is
- * gone on without. */
+/* Another trust root may know others who order: all that was heard is heard again. Where it cannot be read any more the
+ * one that was read before is gone on with, and that is told: an order by somebody whom only the new one knows would be
+ * missing in what this herald says. */
 static int load_trust(struct fleet_head *h) {
         _cleanup_trust_ struct trust *t = NULL;
         _cleanup_free_ char *text = NULL;
@@ -55,6 +56,9 @@ static int load_trust(struct fleet_head *h) {
         uint8_t digest[32];
         int x = trustfile_read(path, NULL, &t, &text, &h->c->why);
 
+        h->trust_trouble[0] = '\0';
+        if (x != 0 && h->trust)
+                (void) snprintf(h->trust_trouble, sizeof(h->trust_trouble), "%s", h->c->why.text);
         if (x != 0)
                 return h->trust ? 0 : x;
         (void) crypto_hash_sha256(digest, (const uint8_t *) text, strlen(text));
@@ -203,6 +207,8 @@ static void tell_json(struct fleet_head *h, const struct herald_head *head, int 
                 (void) json_object_set_new(o, "exp", json_integer(head->exp_ms));
                 (void) json_object_set_new(o, "trust_version", json_integer(head->trust_version));
         }
+        if (h->trust_trouble[0] != '\0')
+                (void) json_object_set_new(o, "trust_error", json_string(h->trust_trouble));
         if (x != 0)
                 (void) json_object_set_new(o, "error", json_string(h->c->why.text));
         _cleanup_json_ json_t *line = json_pack("{s:O}", "head", o);
@@ -219,14 +225,18 @@ static void tell_line(struct fleet_head *h, const struct herald_head *head, int 
 
         if (x != 0)
                 (void) snprintf(now.trouble, sizeof(now.trouble), "%s", h->c->why.text);
+        (void) snprintf(now.trust_trouble, sizeof(now.trust_trouble), "%s", h->trust_trouble);
         if (now.active == t->active && now.strays == t->strays && now.unsynced == t->unsynced &&
-            strcmp(now.trouble, t->trouble) == 0)
+            strcmp(now.trouble, t->trouble) == 0 && strcmp(now.trust_trouble, t->trust_trouble) == 0)
                 return;
         if (x != 0)
                 fprintf(f, "NO HEAD: %s\n", now.trouble);
         else
                 fprintf(f, "head %" PRId64 ": %zu of %zu active orders listed%s\n", head->n, head->n_orders, now.active,
                         now.unsynced ? "; the clock here is not synchronised: hosts may not believe it" : "");
+        if (now.trust_trouble[0] != '\0')
+                fprintf(f, "  GOES ON WITH version %" PRId64 " of the trust root: %s\n", h->trust->version,
+                        now.trust_trouble);
         if (now.strays > t->strays)
                 fprintf(f, "  %zu messages under orders' subjects by nobody who may order that\n", now.strays);
         (void) fflush(f);

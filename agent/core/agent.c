@@ -240,6 +240,7 @@ void agent_free(struct agent *a) {
         hostkey_free(a->key);
         free(a->trust);
         free(a->attributes);
+        free(a->trusted.n);
         free(a->cgroup_root);
         a->event = sd_event_unref(a->event);
         free(a);

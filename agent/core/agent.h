@@ -58,6 +58,12 @@ struct refusals {
         unsigned used;
 };
 
+/* Numbers of records, ascending. */
+struct record_list {
+        uint64_t *n;
+        size_t count;
+};
+
 struct agent {
         struct config config;
         sd_event *event;
@@ -76,6 +82,7 @@ struct agent {
         struct attributes *attributes; /* NULL: none in force */
         uint8_t attributes_digest[32]; /* of their payload, or of those that were in force last */
         uint64_t attributes_record;    /* number of the last one of them; 0: there is none */
+        struct record_list trusted;    /* of trust roots that came as orders */
         struct heard heard;
         struct local local;
         const char *policy_state; /* "file", "default"; "broken": what was in force before still is */

@@ -57,21 +57,6 @@ static int keep(struct agent *a, const struct dsse *d) {
         return r < 0 ? r : io_replace_file(dir, FILE_NAME, envelope, strlen(envelope), 0600);
 }
 
-/* What was recorded last, whoever signed it: an older one is not what this host was. -ENOENT: nothing was. */
-static int read_record(struct agent *a, char **ret, size_t *ret_n) {
-        _cleanup_json_ json_t *body = NULL;
-        int r = a->ledger && a->attributes_record > 0 ? ledger_read(a->ledger, a->attributes_record, &body) : -ENOENT;
-        const char *envelope = json_string_value(json_object_get(body, "envelope"));
-
-        if (r < 0)
-                return r;
-        if (!envelope)
-                return -EBADMSG;
-        *ret = strdup(envelope);
-        *ret_n = strlen(envelope);
-        return *ret ? 0 : -ENOMEM;
-}
-
 static int load(struct agent *a, enum reason *ret_reason) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_free_ char *text = NULL, *path = NULL;
@@ -85,8 +70,11 @@ static int load(struct agent *a, enum reason *ret_reason) {
                 return -ENOMEM;
         r = io_read_file(AT_FDCWD, path, DSSE_ENVELOPE_MAX, &text, &n);
         lost = r == -ENOENT;
-        if (lost)
-                r = read_record(a, &text, &n);
+        /* the last one, whoever signed it: an older one is not what this host was */
+        if (lost) {
+                r = record_read_envelope(a, a->attributes_record, &text);
+                n = r == 0 ? strlen(text) : 0;
+        }
         if (r == 0)
                 r = dsse_parse(text, n, &d, ret_reason);
         if (r == 0 && *ret_reason == REASON_NONE)

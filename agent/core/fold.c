@@ -311,15 +311,15 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         else if (strcmp(kind, "attributes") == 0) {
                 a->attributes_record = n;
                 r = 0;
-        } else if (strcmp(kind, "evidence") == 0)
+        } else if (strcmp(kind, "trust") == 0)
+                r = record_list_add(&a->trusted, n);
+        else if (strcmp(kind, "evidence") == 0)
                 r = replay_evidence(a, body, floor_ms);
         else if (strcmp(kind, "expiry") == 0 || strcmp(kind, "deleted") == 0)
                 r = replay_end_of_evidence(a, body, kind[0] == 'd');
         else
-                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 || strcmp(kind, "custody") == 0 ||
-                                    strcmp(kind, "trust") == 0
-                            ? 0
-                            : -EBADMSG;
+                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 || strcmp(kind, "custody") == 0 ? 0
+                                                                                                               : -EBADMSG;
         /* A hold that was made while the ledger could take no order has an outcome and no beginning. */
         return r == -ENOENT || r == -EPROTO || r == -EEXIST ? 0 : r;
 }

@@ -273,8 +273,10 @@ int record_attributes(struct agent *agent, const struct attributes *attributes, 
 }
 
 int record_trust(struct agent *agent, int64_t version, const char *envelope) {
-        return append(agent, "trust", json_pack("{sI ss}", "version", (json_int_t) version, "envelope", envelope),
-                      NULL);
+        uint64_t n;
+        int r = append(agent, "trust", json_pack("{sI ss}", "version", (json_int_t) version, "envelope", envelope), &n);
+
+        return r < 0 ? r : record_list_add(&agent->trusted, n);
 }
 
 int record_hearing(struct agent *agent, const char *state, int64_t n) {
@@ -371,6 +373,29 @@ char *record_envelope(struct agent *agent, const struct command_id *id) {
         const char *envelope = json_string_value(json_object_get(body, "envelope"));
 
         return envelope ? strdup(envelope) : NULL;
+}
+
+int record_list_add(struct record_list *l, uint64_t n) {
+        uint64_t *more = reallocarray(l->n, l->count + 1, sizeof(*l->n));
+
+        if (!more)
+                return -ENOMEM;
+        l->n = more;
+        l->n[l->count++] = n;
+        return 0;
+}
+
+int record_read_envelope(struct agent *agent, uint64_t n, char **ret) {
+        _cleanup_json_ json_t *body = NULL;
+        int r = agent->ledger && n > 0 ? ledger_read(agent->ledger, n, &body) : -ENOENT;
+        const char *envelope = json_string_value(json_object_get(body, "envelope"));
+
+        if (r < 0)
+                return r;
+        if (!envelope)
+                return -EBADMSG;
+        *ret = strdup(envelope);
+        return *ret ? 0 : -ENOMEM;
 }
 
 json_t *record_receipt(struct agent *agent, const struct command_id *id) {

@@ -128,5 +128,10 @@ json_t *record_order_of(struct agent *agent, const struct command_id *id);
 struct command *record_order_command(const json_t *order, uint8_t *ret_digest);
 /* The signed order of a command id, as it is in the ledger; NULL when it is not, or out of memory. malloc'ed. */
 char *record_envelope(struct agent *agent, const struct command_id *id);
+/* 0 or -ENOMEM. */
+int record_list_add(struct record_list *l, uint64_t n) _warn_unused_;
+/* The envelope in record n, of trust roots and attributes; *ret: malloc'ed, with NUL. -ENOENT: n is 0, or there is no
+ * ledger; -EBADMSG: that record has none; else as ledger_read. */
+int record_read_envelope(struct agent *agent, uint64_t n, char **ret) _warn_unused_;
 /* The stored receipt's payload of a command id; NULL when there is none. New reference. */
 json_t *record_receipt(struct agent *agent, const struct command_id *id);

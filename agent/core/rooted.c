@@ -66,21 +66,59 @@ static void log_root(const char *path, int r, enum reason reason) {
                   r < 0 ? strerror(-r) : reason_text(reason));
 }
 
-/* What came as an order follows what root put there, or root's is newer, or of another fleet: then it is root's. */
+static bool is_of_the_fleet(const struct agent *a, const struct root *root) {
+        return strcmp(root->trust->fleet, a->trust->fleet) == 0;
+}
+
+static int keep(struct agent *a, const char *text) {
+        _cleanup_close_ int dir = open(a->config.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = dir < 0 ? -errno : fault_effect("trust");
+
+        return r < 0 ? r : io_replace_file(dir, FILE_NAME, text, strlen(text), 0600);
+}
+
+/* What the ledger has and does not follow was taken when root's file was another: under one that has come since, or of
+ * a fleet that was made anew. *ret: the envelope of the last one that follows; malloc'ed, NULL when none does. */
+static void load_recorded(struct agent *a, char **ret) {
+        for (size_t i = 0; i < a->trusted.count; i++) {
+                _cleanup_(root_done) struct root root = { 0 };
+                _cleanup_free_ char *text = NULL;
+                enum reason reason = REASON_NONE;
+                int r = record_read_envelope(a, a->trusted.n[i], &text);
+
+                if (r == 0)
+                        r = accept_text(text, strlen(text), a->trust, &root, &reason);
+                if (r < 0)
+                        log_root("a trust root in the ledger", r, REASON_NONE);
+                if (r < 0 || reason != REASON_NONE)
+                        continue;
+                put_in_force(a, &root, true);
+                free(*ret);
+                *ret = TAKE_PTR(text);
+        }
+}
+
+/* FAIL-CLOSED: a file that is lost, damaged or was put back brings nobody back whom a newer one has removed. */
 static void load_taken(struct agent *a) {
         _cleanup_(root_done) struct root root = { 0 };
-        _cleanup_free_ char *path = NULL;
-        enum reason reason;
+        _cleanup_free_ char *path = NULL, *recorded = NULL;
+        enum reason reason = REASON_NONE;
         int r = asprintf(&path, "%s/" FILE_NAME, a->config.state) < 0 ? -ENOMEM : 0;
 
+        if (!a->trust)
+                return;
+        load_recorded(a, &recorded);
         if (r == 0)
                 r = read_root(path, NULL, &root, &reason);
-        if (r == -ENOENT || !a->trust)
-                return;
-        if (r < 0 || reason != REASON_NONE)
+        if (r != -ENOENT && (r < 0 || reason != REASON_NONE))
                 log_root(path, r, r < 0 ? REASON_NONE : reason);
-        else if (strcmp(root.trust->fleet, a->trust->fleet) == 0 && root.trust->version >= a->trust->version)
+        const bool usable = r == 0 && reason == REASON_NONE && is_of_the_fleet(a, &root);
+        if (usable && root.trust->version > a->trust->version)
                 put_in_force(a, &root, true);
+        else if (recorded && r != -ENOMEM && !(usable && memcmp(root.payload, a->trust_payload, 32) == 0))
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
+                          "%s was lost, and is what the ledger has of it, version %" PRId64 "%s", path,
+                          a->trust->version, keep(a, recorded) < 0 ? ", but cannot be written" : "");
 }
 
 /* True of the file that was there before the one in force was taken: it was left where it is. */
@@ -88,8 +126,13 @@ static bool is_overtaken(const struct agent *a) {
         _cleanup_(root_done) struct root root = { 0 };
         enum reason reason;
 
-        return a->trust_taken && read_root(a->config.trust, NULL, &root, &reason) == 0 && reason == REASON_NONE &&
-               strcmp(root.trust->fleet, a->trust->fleet) == 0 && root.trust->version <= a->trust->version;
+        if (!a->trust_taken || read_root(a->config.trust, NULL, &root, &reason) < 0 || reason != REASON_NONE ||
+            !is_of_the_fleet(a, &root) || root.trust->version > a->trust->version)
+                return false;
+        log_event(LOG_NOTICE, NULL, LOG_FIELDS(.stage = "trust"),
+                  "%s is version %" PRId64 "; version %" PRId64 ", which came as an order, stays in force",
+                  a->config.trust, root.trust->version, a->trust->version);
+        return true;
 }
 
 void rooted_load(struct agent *a) {
@@ -115,14 +158,7 @@ void rooted_load(struct agent *a) {
                 load_taken(a);
 }
 
-static int keep(struct agent *a, const char *text) {
-        _cleanup_close_ int dir = open(a->config.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = dir < 0 ? -errno : fault_effect("trust");
-
-        return r < 0 ? r : io_replace_file(dir, FILE_NAME, text, strlen(text), 0600);
-}
-
-/* One that was recorded and not kept is not in force, and counts when it comes again. */
+/* One that was recorded and not kept is not in force, and counts when it comes again, or at the next start. */
 static int take_in(struct agent *a, struct root *root, const char *text, enum reason *ret_reason) {
         int r = record_trust(a, root->trust->version, text);
 

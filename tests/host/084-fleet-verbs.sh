@@ -129,6 +129,13 @@ check "systemd-analyze rates its exposure at most 2.0" run systemd-analyze secur
 LAST=$(hears)
 run systemctl restart freezed-herald
 check "and counts on after a restart" box_until 30 has_heard $((LAST + 1))
+run cp /etc/freezed/trust.json /root/whole
+run truncate -s 99 /etc/freezed/trust.json
+goes_on() { run journalctl -q -u freezed-herald | grep -q 'GOES ON WITH version 2 of the trust root'; }
+check "a trust root that it cannot read any more is told" box_until 40 goes_on
+LAST=$(hears)
+check "and gone on without" box_until 40 has_heard $((LAST + 1))
+run cp /root/whole /etc/freezed/trust.json
 run systemctl stop freezed-herald
 
 # --- hosts

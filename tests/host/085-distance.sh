@@ -227,4 +227,30 @@ check "a host that was away takes one after the other" box_until 30 version_is 5
 far_order contain "$UNIT" --to host=web-1
 far release "$ID" --to host=web-1 --reason test --key /root/alice --key /root/carol --trust /root/trust-5.json
 is "who is new in it lets go" "$EXIT $CLASSES" "0 web-1:verified"
+
+# --- whoever was removed does not come back with an older file
+STATE=/var/lib/freezed/trust.json
+# again CMD ARG...: what CMD does while the agent is away
+again() { run systemctl stop freezed && run "$@" && run systemctl start freezed; }
+again rm $STATE 2>/dev/null
+check "a trust root that is lost is what the ledger has of it" box_until 20 version_is 5
+is "and is kept again" "$(run jq -r .payload $STATE)" "$(run jq -r .payload /root/trust-5.json)"
+again cp /root/trust-3.json $STATE 2>/dev/null
+check "likewise one that somebody put back" box_until 20 version_is 5
+again truncate -s 99 $STATE 2>/dev/null
+check "and a damaged one" box_until 20 version_is 5
+check "which the log tells" run sh -c 'journalctl -u freezed -q | grep -c "trust.json was lost, and is what the ledger has of it, version 5" | grep -qx 3'
+ask enroll /root/trust-3.json
+is "none that came before it is enrolled" "$EXIT" 3
+like "with what would follow" "$ANSWER" 'has version 5 .* has to be version 6'
+root 6
+ask enroll /root/trust-6.json --json
+is "what follows it is, and is in force" "$EXIT $(version)" "0 6"
+run rm /etc/freezed/trust.json
+run bash -c 'cd /root && freezectl trust init --fleet test --responder bob=bob.pub --responder carol=carol.pub --recipient "$1" --key bob --key carol --out anew.json >/dev/null' - "$AGE_RECIPIENT"
+ask enroll /root/anew.json
+is "a fleet that root makes anew is not said to be in force while the agent goes on with the old one" "$EXIT $(version)" "4 6"
+like "with what to do" "$ANSWER" 'systemctl restart freezed'
+run systemctl restart freezed
+check "then it is, and nothing of the old one comes back" box_until 20 version_is 1
 done_testing

@@ -235,14 +235,81 @@ static void an_expired_one_is_followed(void **state) {
         assert_string_equal(take(5, ALL), "trusted");
 }
 
-static void a_crash_between_record_and_file_leaves_the_old_one_and_it_comes_again(void **state) {
+static void record(int64_t n, unsigned by) {
+        const struct trust t = version(n);
+        _cleanup_(dsse_done) struct dsse d = sign_root(&t, by);
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(dsse_to_json(&d, &text), 0);
+        assert_int_equal(record_trust(&r.a, n, text), 0);
+}
+
+static void a_crash_between_record_and_file_loses_nothing(void **state) {
+        (void) state;
+        record(4, ALL);
+        assert_int_equal(r.a.trust->version, 3);
+        start_again();
+        assert_int_equal(r.a.trust->version, 4);
+        assert_true(shell(&r, "test -s trust.json"));
+        assert_string_equal(take(5, ALL), "trusted");
+}
+
+static void a_file_that_is_lost_damaged_or_put_back_is_what_the_ledger_has(void **state) {
+        static const char *const harm[] = { "rm trust.json", "truncate -s 100 trust.json", ": >trust.json",
+                                            "cp older trust.json", "cp etc-trust.json trust.json" };
+
+        (void) state;
+        assert_string_equal(take(4, ALL), "trusted");
+        assert_true(shell(&r, "cp trust.json older"));
+        assert_string_equal(take(5, ALL), "trusted");
+        assert_true(shell(&r, "cp trust.json newest"));
+        for (size_t i = 0; i < ELEMENTSOF(harm); i++) {
+                assert_true(shell(&r, harm[i]));
+                start_again();
+                assert_int_equal(r.a.trust->version, 5);
+                assert_true(shell(&r, "cmp -s trust.json newest"));
+        }
+        assert_string_equal(take(5, ALL), "trusted");
+        assert_int_equal(recorded(), 2);
+}
+
+static void the_file_is_what_is_left_of_a_lost_ledger(void **state) {
+        (void) state;
+        assert_string_equal(take(4, ALL), "trusted");
+        assert_true(shell(&r, "rm -r ledger"));
+        start_again();
+        assert_int_equal(r.a.trust->version, 4);
+        assert_true(shell(&r, "rm trust.json"));
+        start_again();
+        assert_int_equal(r.a.trust->version, 3);
+}
+
+static void what_does_not_follow_is_not_put_in_force_because_it_is_recorded(void **state) {
         (void) state;
         assert_int_equal(record_trust(&r.a, 4, "{}"), 0);
+        record(4, BY(ALICE) | BY(BOB));
+        record(5, ALL);
         start_again();
         assert_int_equal(r.a.trust->version, 3);
         assert_string_equal(take(4, ALL), "trusted");
+        assert_true(shell(&r, "rm trust.json"));
         start_again();
         assert_int_equal(r.a.trust->version, 4);
+}
+
+/* All keys of the people of root are lost, and root begins anew under the same name. */
+static void a_fleet_made_anew_does_not_get_its_old_people_back(void **state) {
+        struct trust t = version(1);
+
+        (void) state;
+        assert_string_equal(take(4, ALL), "trusted");
+        assert_string_equal(take(5, ALL), "trusted");
+        t.roles[ROLE_ROOT].people = PERSON(CAROL);
+        t.root_k = 1;
+        put_file(&t, BY(CAROL));
+        assert_true(shell(&r, "rm trust.json"));
+        start_again();
+        assert_int_equal(r.a.trust->version, 1);
 }
 
 static void what_cannot_be_written_is_not_in_force(void **state) {
@@ -325,7 +392,11 @@ int main(void) {
                 CASE(no_version_is_left_out_and_none_comes_back),
                 CASE(another_fleets_is_none),
                 CASE(an_expired_one_is_followed),
-                CASE(a_crash_between_record_and_file_leaves_the_old_one_and_it_comes_again),
+                CASE(a_crash_between_record_and_file_loses_nothing),
+                CASE(a_file_that_is_lost_damaged_or_put_back_is_what_the_ledger_has),
+                CASE(the_file_is_what_is_left_of_a_lost_ledger),
+                CASE(what_does_not_follow_is_not_put_in_force_because_it_is_recorded),
+                CASE(a_fleet_made_anew_does_not_get_its_old_people_back),
                 CASE(what_cannot_be_written_is_not_in_force),
                 CASE(roots_file_counts_when_it_is_newer_or_of_another_fleet),
                 CASE(who_was_never_enrolled_takes_none),
