@@ -135,11 +135,35 @@ json_t *heard_missing_to_json(struct agent *a) {
         return array;
 }
 
-static bool is_missing(const struct heard *h, const struct command_id *id) {
+/* Is it missing already? Then it is named once more. */
+static bool name_again(struct heard *h, const struct command_id *id) {
         for (size_t i = 0; i < h->n_missing; i++)
-                if (command_id_equal(&h->missing[i].id, id))
+                if (command_id_equal(&h->missing[i].id, id)) {
+                        h->missing[i].named_ms = h->came_ms;
                         return true;
+                }
         return false;
+}
+
+/* Whoever had the key for a moment could have named what nobody ordered, and filled all there is room for. */
+static void drop_unnamed(struct heard *h, int64_t for_ms) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < h->n_missing; i++)
+                if (h->came_ms - h->missing[i].named_ms < for_ms)
+                        h->missing[kept++] = h->missing[i];
+        h->n_missing = kept;
+}
+
+static void add_missing(struct heard *h, const struct herald_order *o) {
+        if (h->n_missing == HEARD_MISSING_MAX)
+                drop_unnamed(h, HERALD_LIFE_MS);
+        if (h->n_missing == HEARD_MISSING_MAX)
+                return;
+        h->missing[h->n_missing].id = o->id;
+        h->missing[h->n_missing].since_ms = clock_boot_ms();
+        h->missing[h->n_missing].exp_ms = o->exp_ms;
+        h->missing[h->n_missing++].named_ms = h->came_ms;
 }
 
 void heard_list(struct agent *a, const struct herald_head *head) {
@@ -147,16 +171,14 @@ void heard_list(struct agent *a, const struct herald_head *head) {
         struct heard *h = &a->heard;
 
         drop_settled(a);
-        for (size_t i = 0; i < head->n_orders && h->n_missing < HEARD_MISSING_MAX; i++) {
+        for (size_t i = 0; i < head->n_orders; i++) {
                 const struct herald_order *o = &head->orders[i];
 
                 if (address_names(&o->to, host, a->attributes) && !has_come(a, &o->id) && !is_over(a, o->exp_ms) &&
-                    !is_missing(h, &o->id)) {
-                        h->missing[h->n_missing].id = o->id;
-                        h->missing[h->n_missing].since_ms = clock_boot_ms();
-                        h->missing[h->n_missing++].exp_ms = o->exp_ms;
-                }
+                    !name_again(h, &o->id))
+                        add_missing(h, o);
         }
+        drop_unnamed(h, HEARD_UNNAMED_MS);
 }
 
 void heard_arrived(struct agent *a, const struct command_id *id) {

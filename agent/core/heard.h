@@ -31,6 +31,9 @@ enum heard_state {
 };
 
 #define HEARD_MISSING_MAX 256U
+/* What no head has named for so long is missing no more: a herald has named all there is several times by then. When
+ * there is no room left, HERALD_LIFE_MS is enough. */
+#define HEARD_UNNAMED_MS (60LL * 60 * 1000)
 #define HEARD_REFUSED_MAX 256U
 
 /* All zero: nothing was heard. Times are CLOCK_BOOTTIME, in ms. */
@@ -41,6 +44,7 @@ struct heard {
         struct {
                 struct command_id id;
                 int64_t since_ms, exp_ms; /* exp_ms by the wall clock or the floor */
+                int64_t named_ms;         /* when the last head that names it came */
         } missing[HEARD_MISSING_MAX];
         size_t n_missing;
         struct command_id

@@ -156,9 +156,11 @@ void hearing_begin(struct agent *a) {
                 dsse_done(&h->head);
                 heard_forget_missing(a);
         }
-        if (!listens)
+        if (!listens) {
                 h->since_ms = 0;
-        else if (h->since_ms == 0)
+                heard_forget_missing(a);
+        }
+        if (listens && h->since_ms == 0)
                 h->since_ms = clock_boot_ms();
         settle(a);
 }

@@ -422,6 +422,66 @@ static void more_than_there_is_room_for_is_dropped(void **state) {
         assert_in_range(r.a.heard.next_refused, HEARD_REFUSED_MAX, 2 * HEARD_REFUSED_MAX);
 }
 
+/* Whoever had the key for a moment listed what nobody ordered, for a hundred years. */
+static void what_a_thief_listed_is_in_nobodys_way_for_long(void **state) {
+        static struct herald_order orders[HEARD_MISSING_MAX];
+        struct herald_order real = order_to_all(0xee);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        for (size_t k = 0; k < ELEMENTSOF(orders); k++) {
+                orders[k] = order_to_all(1);
+                orders[k].id.b[1] = (uint8_t) k;
+                orders[k].id.b[2] = 1;
+                orders[k].exp_ms = SCHEMA_INT_MAX;
+        }
+        h.orders = orders;
+        h.n_orders = ELEMENTSOF(orders);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), HEARD_MISSING_MAX);
+        for (int64_t i = 0; i < HERALD_LIFE_MS; i += 15000) {
+                const struct herald_head none = head_of(10 + i);
+
+                assert_string_equal(take(&none), "taken");
+                pass(15000);
+        }
+        h = head_of(HERALD_LIFE_MS + 100);
+        real.exp_ms += HERALD_LIFE_MS;
+        h.orders = &real;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
+        assert_reasons(heard_notes(&r.a), 0);
+        pass(HERALD_PATIENCE_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD));
+}
+
+/* It filled nothing, and so it is believed for longer; also while heads are kept back, and without a herald not. */
+static void what_no_head_names_any_more_is_forgotten(void **state) {
+        struct herald_order fake = order_to_all(1);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        fake.exp_ms = SCHEMA_INT_MAX;
+        h.orders = &fake;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        pass(HEARD_UNNAMED_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD) | reason_bit(REASON_HEAD_STALE));
+        h = head_of(6);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 0);
+        h = head_of(7);
+        h.orders = &fake;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        pass(HERALD_LIFE_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD) | reason_bit(REASON_HEAD_STALE));
+        fleet_trust(TRUST_REGISTRAR_ROLE, &trust);
+        hearing_begin(&r.a);
+        assert_reasons(heard_notes(&r.a), 0);
+}
+
 /* A thief of the key could have it change all day. */
 static void the_ledger_has_one_change_a_minute(void **state) {
         (void) state;
@@ -523,6 +583,8 @@ int main(void) {
                 CASE(what_was_released_before_it_came_is_not_missing),
                 CASE(what_is_over_is_missed_no_more),
                 CASE(more_than_there_is_room_for_is_dropped),
+                CASE(what_a_thief_listed_is_in_nobodys_way_for_long),
+                CASE(what_no_head_names_any_more_is_forgotten),
                 CASE(the_ledger_has_one_change_a_minute),
                 CASE(a_change_during_that_minute_is_recorded_after_it),
                 CASE(a_restart_knows_what_was_recorded_last),
