@@ -56,10 +56,12 @@ static void day_of(int64_t now_ms, char ret[static DAY_SIZE]) {
                 strcpy(ret, "19700101");
 }
 
+/* The lowest number that is free: an event may have named the highest there is. */
 void escalate_state_incident(const struct escalate_state *s, const char *rule, int64_t now_ms,
                              char ret[static COMMAND_INCIDENT_MAX + 1]) {
+        _cleanup_free_ bool *taken = calloc(s->n + 1, sizeof(*taken));
         char day[DAY_SIZE], prefix[4 + DAY_SIZE];
-        unsigned long serial = ESCALATE_STATE_SERIAL;
+        unsigned long serial = ESCALATE_STATE_SERIAL + 1;
 
         day_of(now_ms, day);
         (void) snprintf(prefix, sizeof(prefix), "SA-%s-", day);
@@ -73,9 +75,12 @@ void escalate_state_incident(const struct escalate_state *s, const char *rule, i
                         strcpy(ret, incident);
                         return;
                 }
-                serial = MAX(serial, n);
+                if (taken && n > ESCALATE_STATE_SERIAL && n - ESCALATE_STATE_SERIAL <= s->n)
+                        taken[n - ESCALATE_STATE_SERIAL - 1] = true;
         }
-        (void) snprintf(ret, COMMAND_INCIDENT_MAX + 1, "%s%lu", prefix, MIN(serial + 1, 999999UL));
+        while (taken && taken[serial - ESCALATE_STATE_SERIAL - 1])
+                serial++;
+        (void) snprintf(ret, COMMAND_INCIDENT_MAX + 1, "%s%lu", prefix, MIN(serial, 999999UL));
 }
 
 /* Hosts of an incident with this one: a host counts once, parts of a fleet each time. */

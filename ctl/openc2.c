@@ -176,7 +176,8 @@ static bool read_lease(const json_t *args, int64_t now_ms, struct openc2_command
                 return true;
         if ((duration && stop) || !json_is_integer(duration ? duration : stop))
                 return bad(t, "a duration or a stop_time is a number of milliseconds, and not both are given");
-        c->lease_ms = duration ? json_integer_value(duration) : json_integer_value(stop) - now_ms;
+        const int64_t from = duration ? 0 : now_ms, to = json_integer_value(duration ? duration : stop);
+        c->lease_ms = to > from ? to - from : 0;
         if (c->lease_ms < 1 || c->lease_ms > SCHEMA_INT_MAX)
                 return bad(t, "it would have ended already");
         return verb_info(c->verb)->cls == VERB_CLASS_STOP || bad(t, "only what stops something has a duration");

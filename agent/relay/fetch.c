@@ -122,7 +122,8 @@ void fetch_came(struct fetch *f, int status, int64_t sequence) {
         if (f->waiting == AN_ORDER)
                 done_with_first(f->orders, &f->n_orders);
         /* A stream goes forward: a broker that sends it round in a circle is not followed. */
-        else if (f->waiting == A_PATTERN && (status != 0 || sequence < p->sequence || ++p->n == PATTERN_MESSAGES_MAX))
+        else if (f->waiting == A_PATTERN && (status != 0 || sequence < p->sequence || sequence == INT64_MAX ||
+                                              ++p->n == PATTERN_MESSAGES_MAX))
                 done_with_first(p, &f->n_patterns);
         else if (f->waiting == A_PATTERN)
                 p->sequence = sequence + 1;

@@ -308,6 +308,28 @@ static void an_event_orders_once_and_a_target_again_after_its_cooldown(void **st
         world_done(&w);
 }
 
+/* An event may name the incident of a rule: it is not to name those of all other rules by that. */
+static void an_incident_that_an_event_names_is_not_where_all_others_end(void **state) {
+        struct world w = world("");
+        char one[COMMAND_INCIDENT_MAX + 1], two[COMMAND_INCIDENT_MAX + 1];
+
+        (void) state;
+        strcpy(w.d.incident + strlen("SA-20261121-"), "999999");
+        order(&w, NOW);
+        strcpy(w.s.v[0].rule, "named");
+        escalate_state_incident(&w.s, "one", NOW, one);
+        assert_string_not_equal(one, w.d.incident);
+        strcpy(w.d.incident, one);
+        order(&w, NOW);
+        strcpy(w.s.v[1].rule, "one");
+        escalate_state_incident(&w.s, "two", NOW, two);
+        assert_string_not_equal(two, one);
+        assert_string_not_equal(two, w.s.v[0].incident);
+        escalate_state_incident(&w.s, "one", NOW, two);
+        assert_string_equal(two, one);
+        world_done(&w);
+}
+
 static void budgets_end_what_a_storm_of_alerts_orders(void **state) {
         struct world w = world("\"per_hour\":3,\"per_incident\":5");
 
@@ -420,6 +442,7 @@ int main(void) {
                 cmocka_unit_test(all_that_a_rule_asks_for_has_to_be_there),
                 cmocka_unit_test(a_host_is_one_of_the_known_ones_or_none),
                 cmocka_unit_test(an_event_orders_once_and_a_target_again_after_its_cooldown),
+                cmocka_unit_test(an_incident_that_an_event_names_is_not_where_all_others_end),
                 cmocka_unit_test(budgets_end_what_a_storm_of_alerts_orders),
                 cmocka_unit_test(an_incident_has_so_many_hosts),
                 cmocka_unit_test(a_part_of_the_fleet_counts_as_many_hosts_as_are_expected),

@@ -94,6 +94,17 @@ static void a_stream_that_goes_round_in_a_circle_is_left(void **state) {
         assert_true(fetch_is_over(f));
 }
 
+static void a_stream_that_counts_to_the_end_is_left(void **state) {
+        _cleanup_(fetch_freep) struct fetch *f = NULL;
+
+        (void) state;
+        assert_int_equal(fetch_new(&f), 0);
+        assert_int_equal(fetch_all(f, &web), 0);
+        assert_true(fetch_next(f, &web, subject, body));
+        fetch_came(f, 0, INT64_MAX);
+        assert_asks(f, GET, NEXT(1, "all"));
+}
+
 static void what_was_not_answered_is_asked_again_and_nothing_else_moves_it(void **state) {
         _cleanup_(fetch_freep) struct fetch *f = NULL;
 
@@ -134,6 +145,7 @@ int main(void) {
                 cmocka_unit_test(everything_is_gone_through_once_and_in_order),
                 cmocka_unit_test(an_order_that_a_head_names_comes_first_wherever_it_is),
                 cmocka_unit_test(a_stream_that_goes_round_in_a_circle_is_left),
+                cmocka_unit_test(a_stream_that_counts_to_the_end_is_left),
                 cmocka_unit_test(what_was_not_answered_is_asked_again_and_nothing_else_moves_it),
                 cmocka_unit_test(it_is_bounded),
         };

@@ -97,6 +97,8 @@ static void what_is_not_known_is_501_and_what_is_wrong_400(void **state) {
                 { 400, "{\"action\":\"stop\",\"target\":{\"process\":{\"pid\":7}},\"args\":{\"duration\":0}}" },
                 { 400, "{\"action\":\"stop\",\"target\":{\"process\":{\"pid\":7}},\"args\":{\"duration\":1,\"stop_"
                        "time\":1}}" },
+                { 400, "{\"action\":\"stop\",\"target\":{\"process\":{\"pid\":7}},\"args\":{\"stop_time\":"
+                       "-9223372036854775807}}" },
                 { 400, "{\"action\":\"investigate\",\"target\":{\"device\":{}},\"args\":{\"duration\":1}}" },
                 { 400, "{\"action\":\"stop\",\"target\":{\"process\":{\"pid\":7}},\"command_id\":\"a b\"}" },
                 { 400, "{\"action\":\"stop\",\"target\":{\"process\":{\"pid\":7}},\"more\":1}" },
