@@ -69,7 +69,7 @@ static void give(struct openc2_fleet *f, struct question *q) {
                 q->given = true;
 }
 
-/* What nobody signed that was asked is as if it had not come. 1: it is the first, or more than what was there. */
+/* What nobody signed that was asked is as if it had not come. 1: it did. */
 static int take_answer(const struct courier_event *e, const struct question *q, struct receipt *ret,
                        char **ret_envelope) {
         struct receipt next = RECEIPT_NULL;
@@ -119,8 +119,10 @@ int openc2_fleet_ask(struct openc2_fleet *f, const struct command *cmd, const ch
         give(f, &q);
         for (int64_t left;
              r >= 0 && !(ret->kind == RECEIPT_SIGNED && receipt_is_final(ret)) && (left = until - mono_ms()) > 0;) {
+                const bool first = !*ret_envelope;
                 r = turn(f, &q, left, ret, ret_envelope);
-                if (r > 0)
+                /* once: a broker may play it again for as long as it likes */
+                if (r > 0 && first)
                         until = mono_ms() + MAX(timeout_ms, FINAL_TIMEOUT_MS);
         }
         *ret_given = q.given;
