@@ -190,7 +190,7 @@ static int begin(struct escalate *x, const struct escalate_record *r) {
         int e = v ? escalate_order_read(r, &cmd, digest) : -ENOMEM;
 
         if (e >= 0) {
-                *a = (struct away) { .id = r->id, .begun_ms = mono_ms() };
+                *a = (struct away) { .id = r->id, .begun_ms = mono_ms(), .given = r->loaded };
                 e = subject_command(cmd, a->subject);
         }
         if (e >= 0)

@@ -33,7 +33,7 @@ static int begin(struct escalate *x, const struct escalate_record *r) {
 
         if (n < 0)
                 return n;
-        *f = (struct escalate_flight) { .id = r->id, .client = CLIENT_NULL };
+        *f = (struct escalate_flight) { .id = r->id, .client = CLIENT_NULL, .sent = r->loaded };
         command_id_to_str(&r->id, f->name);
         memcpy(f->digest, digest, sizeof(f->digest));
         if (cmd->to == COMMAND_TO_HOSTS) {

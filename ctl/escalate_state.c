@@ -195,7 +195,8 @@ static int record_from_json(const json_t *o, struct escalate_record *ret) {
         struct escalate_record r = { .n_hosts = member_int(o, "hosts", -1),
                                      .at_ms = member_int(o, "at", -1),
                                      .cool_ms = member_int(o, "cool", -1),
-                                     .exp_ms = member_int(o, "exp", -1) };
+                                     .exp_ms = member_int(o, "exp", -1),
+                                     .loaded = true };
         const char *envelope = member_str(o, "envelope");
 
         if (command_id_from_str(member_str(o, "id"), &r.id) < 0 || !take_hex(o, "key", r.key) ||

@@ -27,6 +27,7 @@ struct escalate_record {
         int64_t at_ms, cool_ms, exp_ms; /* ordered; the cool-down ends; the order ends to be valid */
         char event[ESCALATE_EVENT_TEXT_MAX + 1];
         char *envelope; /* owned; NULL: answered, or given up */
+        bool loaded;    /* from the disk: who wrote it there may have sent it */
 };
 
 struct escalate_state {

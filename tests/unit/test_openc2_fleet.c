@@ -26,7 +26,7 @@
 
 static struct {
         int64_t now_ms;
-        int fd; /* readable for ever */
+        int fd;                   /* readable for ever */
         unsigned taken, final_at; /* how many answers were; which of them is final */
 } broker;
 
