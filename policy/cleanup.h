@@ -17,8 +17,19 @@
 #define _printf_(a, b) __attribute__((__format__(printf, a, b)))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+
+/* Each of the two is evaluated once: a clock that is read again has gone on. */
+#define MIN(a, b) _of_two_(a, <, b, _unique_(_a), _unique_(_b))
+#define MAX(a, b) _of_two_(a, >, b, _unique_(_a), _unique_(_b))
+#define _of_two_(a, is, b, x, y)           \
+        __extension__({                    \
+                const __auto_type x = (a); \
+                const __auto_type y = (b); \
+                x is y ? x : y;            \
+        })
+#define _unique_(name)   _join_(name, __COUNTER__)
+#define _join_(a, b)     _join_now_(a, b)
+#define _join_now_(a, b) a##b
 
 #define TAKE_PTR(p)                                   \
         ({                                            \

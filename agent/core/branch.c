@@ -11,12 +11,15 @@
 #include "agent/core/process.h"
 #include "agent/core/record.h"
 #include "agent/core/resolve.h"
+#include "agent/util/clock.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
 #include "agent/util/log.h"
 
 /* a cgroup that does not freeze by then has a task that sleeps uninterruptibly: the others are frozen all the same */
 #define CALM_US (250LL * 1000)
+/* who is between being born and being on a list, or between dying and being gone, waits there for a processor */
+#define UNMAKE_US (1000LL * 1000)
 /* one finds whoever was there when it began, and without a freeze they go on forking meanwhile */
 #define PASSES_MAX 64
 
@@ -125,6 +128,7 @@ static int put_back(int from_fd, int to_fd) {
 static int unmake(const char *root, const char *path) {
         _cleanup_free_ char *full = NULL, *parent = NULL;
         _cleanup_close_ int fd = -EBADF, up = -EBADF;
+        const int64_t until = clock_mono_us() + UNMAKE_US;
         uint64_t id;
         int r = cgroup_open(root, path, &fd, &id);
 
@@ -135,15 +139,17 @@ static int unmake(const char *root, const char *path) {
                 r = cgroup_open(root, parent, &up, &id);
         if (r == 0 && asprintf(&full, "%s%s", root, path) < 0)
                 r = -ENOMEM;
-        for (int pass = 0; r == 0 && pass < PASSES_MAX; pass++) {
+        while (r == 0) {
                 r = put_back(fd, up);
                 if (r == 0)
                         r = fault_effect("rmdir");
                 if (r == 0 && (rmdir(full) == 0 || errno == ENOENT))
                         return 0;
+                if (r == 0 && clock_mono_us() >= until)
+                        r = -EBUSY;
                 (void) usleep(1000);
         }
-        return r < 0 ? r : -EBUSY;
+        return r;
 }
 
 static int make(struct agent *a, const struct command_id *hold, struct site *s) {
