@@ -17,6 +17,9 @@
 #define FILE_NAME "attributes.json"
 /* what stands for the id of a command in the receipt */
 #define RECEIPT_ID "attributes"
+/* taken at once, and then one each minute */
+#define CHANGES_MAX     16
+#define CHANGE_EVERY_MS INT64_C(60000)
 
 /* Signed by a registrar, and about this host. */
 static int verify(const struct agent *a, const struct dsse *d, struct attributes *ret, enum reason *ret_reason) {
@@ -126,6 +129,16 @@ static enum reason judge(const struct agent *a, const struct attributes *attribu
         return agent_ledger_ok(a) ? REASON_NONE : REASON_LEDGER;
 }
 
+/* FAIL-CLOSED: a stolen key could fill the ledger's disk, and what lets go is refused without room in it. */
+static bool may_change(struct agent *a) {
+        const int64_t now = clock_boot_ms(), due = MAX(a->attributes_due_ms, now);
+
+        if (due - now > (CHANGES_MAX - 1) * CHANGE_EVERY_MS)
+                return false;
+        a->attributes_due_ms = due + CHANGE_EVERY_MS;
+        return true;
+}
+
 /* One that was recorded and not kept is not in force, and counts when it comes again, or when the file that stands
  * instead of it is lost. */
 static int take_in(struct agent *a, const struct attributes *attributes, const struct dsse *d,
@@ -172,6 +185,8 @@ int certified_take(struct agent *a, const struct dsse *d, const struct answer *t
                 return answer(a, digest, to);
         if (r == 0 && decision.reason == REASON_NONE)
                 decision.reason = judge(a, &attributes);
+        if (r == 0 && decision.reason == REASON_NONE && !may_change(a))
+                decision.reason = REASON_BUSY;
         if (r == 0 && decision.reason == REASON_NONE)
                 r = take_in(a, &attributes, d, &decision.reason);
         if (r < 0)
