@@ -398,7 +398,8 @@ int escalate_fleet_wait(const struct escalate *x) {
         for (size_t i = 0; f && i < f->n; i++) {
                 const struct escalate_record *r = escalate_state_find((struct escalate_state *) &x->state, &f->v[i].id);
 
-                if (f->link == UP)
+                /* what has expired is given no more */
+                if (f->link == UP && !(r && r->exp_ms <= wall))
                         wait = MIN(wait, f->v[i].at_ms - now);
                 if (r)
                         wait = MIN(wait, r->exp_ms > wall ? r->exp_ms - wall : SOON_MS);
