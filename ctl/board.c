@@ -8,6 +8,8 @@
 
 /* each signer reads again what is there; between two who do that at once it settles by the second time */
 #define PUTS_MAX 4U
+/* what is none, or has expired, hides nothing that waits behind it; but who goes on is not listened to for ever */
+#define MESSAGES_MAX 65536U
 
 void board_free(struct board *b) {
         for (size_t i = 0; b && i < b->n; i++)
@@ -64,14 +66,15 @@ int board_read(struct carrier *c, const struct trust *t, int64_t now_ms, struct 
 
         if (!b || subject_of(t, NULL, pattern) < 0)
                 return why_errno(w, -ENOMEM, "what lacks signatures");
-        for (size_t i = 0; i < BOARD_MAX; i++) {
+        for (size_t i = 0; !b->more; i++) {
                 struct carrier_event *e;
                 int x = catchup_next(c, t->fleet, pattern, &next, &e, w);
                 if (x != 0)
                         return x;
                 if (!e)
                         break;
-                int r = take(b, t, e, now_ms);
+                b->more = b->n == BOARD_MAX || i == MESSAGES_MAX;
+                int r = b->more ? 0 : take(b, t, e, now_ms);
                 free(e);
                 if (r < 0)
                         return why_errno(w, r, "what lacks signatures");

@@ -14,9 +14,10 @@ struct board {
         size_t n;
         size_t expired;
         size_t forged; /* nobody signed it who may order such a thing, or it is no order */
+        bool more;     /* there was no room, or no patience, for what may be behind it */
 };
 
-/* All that hangs there, the oldest first; more than BOARD_MAX are not looked at. *ret has to be freed with board_free.
+/* All that hangs there, the oldest first, as far as there is room. *ret has to be freed with board_free.
  * Returns 0 or an exit code. */
 int board_read(struct carrier *c, const struct trust *t, int64_t now_ms, struct board **ret,
                struct why *w) _warn_unused_;

@@ -106,26 +106,28 @@ static void tell_one(struct ctl *c, const struct trust *t, const struct quorum *
         render_row(&p, "next", "freezectl %s %s --nats %s", missing ? "approve" : "send", id, CLEAN(c->opt.nats));
 }
 
-static void tell_summary(struct ctl *c, const struct board *b) {
+static int tell_summary(struct ctl *c, const struct board *b) {
+        const int code = b->more ? CTL_PARTIAL : CTL_OK;
         size_t missing = 0;
 
         for (size_t i = 0; i < b->n; i++)
                 missing += quorum_missing(&b->v[i]) > 0;
         if (c->opt.json) {
                 _cleanup_json_ json_t *o =
-                        json_pack("{s:{s:I,s:I,s:I,s:I,s:i}}", "summary", "pending", (json_int_t) missing, "complete",
-                                  (json_int_t) (b->n - missing), "expired", (json_int_t) b->expired, "forged",
-                                  (json_int_t) b->forged, "exit", CTL_OK);
+                        json_pack("{s:{s:I,s:I,s:I,s:I,s:b,s:i}}", "summary", "pending", (json_int_t) missing,
+                                  "complete", (json_int_t) (b->n - missing), "expired", (json_int_t) b->expired,
+                                  "forged", (json_int_t) b->forged, "more", b->more, "exit", code);
                 exchange_json_line(c, o);
                 c->summarised = true;
-                return;
+                return code;
         }
         fprintf(c->out, "%zu lack signatures, %zu are complete", missing, b->n - missing);
         if (b->expired > 0)
                 fprintf(c->out, ", %zu have expired", b->expired);
         if (b->forged > 0)
                 fprintf(c->out, "; %zu not shown: nobody signed them who may order such a thing", b->forged);
-        fputs("\n", c->out);
+        fputs(b->more ? "; and there is more\n" : "\n", c->out);
+        return code;
 }
 
 int pending_list(struct ctl *c, const struct trust *t) {
@@ -142,6 +144,5 @@ int pending_list(struct ctl *c, const struct trust *t) {
                         tell_json(c, t, &b->v[i]);
                 else
                         tell_one(c, t, &b->v[i]);
-        tell_summary(c, b);
-        return CTL_OK;
+        return tell_summary(c, b);
 }
