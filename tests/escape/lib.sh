@@ -51,7 +51,7 @@ escape_put_box() { box_put "$@"; }
 
 escape_box() {
         box_create "$2" && box_install "$2" "$1" && escape_put "$1" escape_put_box "$2" && box_boot "$2" &&
-                box_sh "$2" "$ESCAPE_SET_UP" >/dev/null && box_until 10 box_run "$2" freezectl health
+                box_sh "$2" "$ESCAPE_SET_UP" >/dev/null && box_until 60 box_run "$2" freezectl health
 }
 
 escape_drive() {
@@ -65,7 +65,7 @@ escape_put_vm() { vm_put "$@"; }
 # escape_vm B NAME: a VM with the same, on the kernel of kernel.sh; vm.sh has to be sourced
 escape_vm() {
         vm_create "$2" && vm_install "$2" "$1" && escape_put "$1" escape_put_vm "$2" && vm_boot "$2" &&
-                vm_sh "$2" "$ESCAPE_SET_UP" </dev/null >/dev/null && box_until 30 vm_run "$2" freezectl health </dev/null
+                vm_sh "$2" "$ESCAPE_SET_UP" </dev/null >/dev/null && box_until 60 vm_run "$2" freezectl health </dev/null
 }
 
 # what takes seconds elsewhere takes ten times as long in an emulated machine

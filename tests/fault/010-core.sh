@@ -261,9 +261,9 @@ lapse() {
                 send "$label-stop-$k.json"
                 id=$(said .receipt.id)
                 is_honest "after the order"
-                [[ $fault == kill:* ]] || { box_until 4 has_ended; is_honest "at the end of the lease"; kill_core; }
-                box_until 10 is_free || wrong "the lease is over, and something is in force: $(ours)"
-                box_until 10 has_lapsed "$id" || wrong "it has not lapsed: $SAID"
+                [[ $fault == kill:* ]] || { box_until 60 has_ended; is_honest "at the end of the lease"; kill_core; }
+                box_until 60 is_free || wrong "the lease is over, and something is in force: $(ours)"
+                box_until 60 has_lapsed "$id" || wrong "it has not lapsed: $SAID"
                 [ -z "$(ours)" ] || wrong "left: $(ours)"
                 alive || wrong "it does not live again"
                 until_answered "$label-stop-$k.json" lapsed
@@ -460,14 +460,14 @@ done
 # --- at every effect of a host's first start
 HOST=one
 first_start count
-box_until 5 has_key
+box_until 60 has_key
 N_FIRST=$(effects)
 echo "# effects: $N_FIRST to start for the first time"
 if [ "$N_FIRST" -gt "$N_START" ]; then ok "a first start does more than a later one"; else not_ok "a first start does more than a later one"; fi
 for k in $(seq $((N_FIRST + 1))); do
         for fault in kill fail; do
                 first_start "$fault:$k"
-                box_until 5 has_key
+                box_until 60 has_key
                 check "$fault at effect $k of the first start: sound after the next" is_sound
         done
 done

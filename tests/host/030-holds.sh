@@ -186,21 +186,21 @@ is "a cgroup below a unit's is contained" "$ANSWER" contained
 links_seen
 inner=$ID
 looks "it is" nest contained
-check "and not what is beside it in the unit" outer_runs
+check "and not what is beside it in the unit" box_until 60 outer_runs
 is "nor is the unit's own cgroup" "$(grep frozen "$(box_cgroup host)/system.slice/nest.service/cgroup.events") $(programs_on /system.slice/nest.service)" "frozen 0 0"
 order bob contain nest.service
 unit=$ID
 refute "the unit's hold stops that as well" outer_runs
 release "$unit"
 looks "released, it leaves the cgroup below contained" nest contained
-check "and the rest runs" outer_runs
+check "and the rest runs" box_until 60 outer_runs
 order bob contain nest.service
 unit=$ID
 release "$inner"
 looks "the other way round the unit's hold keeps it contained" nest contained
 release "$unit"
 turns "until that ends" nest free
-check "and the rest runs" outer_runs
+check "and the rest runs" box_until 60 outer_runs
 box_run host systemctl stop nest.service
 
 # --- a freeze that is not ours
@@ -224,12 +224,15 @@ leased() {
         SENT[$1]=$(now_ms)
         order alice contain "$1.service" --lease "$(($2 / 1000))s"
         ANSWERED[$1]=$(now_ms)
+        # whoever looks for it may come late
+        rm -f "$(box_dir host)/ended.$1"
+        { box_until 120 thawed "$1" && now_ms >"$(box_dir host)/ended.$1"; } &
 }
 # ends NAME SENTENCE MS: the lease of MS is kept, and not exceeded by two seconds
 ends() {
         local now
-        box_until $((($3 - $(now_ms) + ANSWERED[$1]) / 1000 + 3)) thawed "$1"
-        now=$(now_ms)
+        box_until 120 test -s "$(box_dir host)/ended.$1"
+        now=$(cat "$(box_dir host)/ended.$1")
         if [ $((now - SENT[$1])) -ge "$3" ] && [ $((now - ANSWERED[$1])) -le $(($3 + 2000)) ]; then
                 ok "$2"
         else
@@ -240,16 +243,16 @@ declare -A SENT=() ANSWERED=()
 core=$(box_run host systemctl show -P MainPID freezed.service)
 order alice contain raw.service
 unleased=$ID
-leased one 20000
-links_seen
-leased two 10000
+leased two 20000
 two=$ID
-leased three 10000
-three=$ID
 SENT[two]=$(now_ms)
-order alice extend "$two" --lease 30s
+order alice extend "$two" --lease 50s
 ANSWERED[two]=$(now_ms)
 is "a lease is extended" "$ANSWER" extended
+leased three 20000
+three=$ID
+leased one 35000
+links_seen
 order alice extend "$two" --lease 1s
 is "and not shortened by a shorter one" "$(receipt '.holds[0].lease_left_ms > 8000')" true
 order alice extend "$unleased" --lease 1s
@@ -258,14 +261,14 @@ box_run host kill -KILL "$core"
 looks "the agent is killed, the hold goes on" one contained
 box_until 60 box_run host freezectl health
 refute "another one comes" test "$(box_run host systemctl show -P MainPID freezed.service)" = "$core"
-ends three "a lease ends by itself, not early, and after a restart" 10000
+ends three "a lease ends by itself, not early, and after a restart" 20000
 turns "with all of the hold" three free
-box_until 5 has_lapsed "$three"
+box_until 60 has_lapsed "$three"
 check "and is called lapsed" has_lapsed "$three"
 looks "one that has not ended is kept" one contained
-ends one "until it ends" 20000
+ends one "until it ends" 35000
 looks "an extended one is kept beyond its first end" two contained
-ends two "and ends when it was extended to" 30000
+ends two "and ends when it was extended to" 50000
 turns "then it is free" two free
 looks "what has no lease stays" raw contained
 release "$unleased"
@@ -279,30 +282,30 @@ is "nor with one longer than its rule" "$ANSWER" "refused lease-too-long"
 order robot contain one.service --severity P2 --lease 1m
 is "nor at any severity" "$ANSWER" "refused severity"
 looks "nothing came of these" one free
-echo '{"v":1,"automation_budget_ms":60000}' | box_run host sh -c 'cat >/etc/freezed/policy.json'
+echo '{"v":1,"automation_budget_ms":600000}' | box_run host sh -c 'cat >/etc/freezed/policy.json'
 box_run host systemctl reload freezed.service
-order robot contain one.service --severity P0 --lease 40s --incident SA-20261120-001
+order robot contain one.service --severity P0 --lease 400s --incident SA-20261120-001
 is "it may with a lease" "$ANSWER" contained
 held=$ID
 looks "which holds" one contained
-order robot contain two.service --severity P0 --lease 40s --incident SA-20261120-001
+order robot contain two.service --severity P0 --lease 400s --incident SA-20261120-001
 is "until the incident's budget is used up" "$ANSWER" "refused budget"
 looks "then it holds nothing more" two free
-order robot contain two.service --severity P0 --lease 20s --incident SA-20261120-001
+order robot contain two.service --severity P0 --lease 200s --incident SA-20261120-001
 is "what is left of it can be used" "$ANSWER" contained
 release "$ID"
 order robot contain two.service --severity P0 --lease 1s --incident SA-20261120-001
 is "a released hold gives nothing back" "$ANSWER" "refused budget"
-order robot contain two.service --severity P0 --lease 40s --incident SA-20261120-002
+order robot contain two.service --severity P0 --lease 400s --incident SA-20261120-002
 is "another incident has a budget of its own" "$ANSWER" contained
 release "$ID"
 order robot extend "$held" --severity P0 --lease 15m
 is "extending costs as well" "$ANSWER" "refused budget"
-order alice contain two.service --lease 40s
+order alice contain two.service --lease 400s
 persons=$ID
-order robot extend "$persons" --severity P0 --lease 41s
+order robot extend "$persons" --severity P0 --lease 410s
 is "automation does not extend what a person holds" "$ANSWER" "refused not-owner"
-order alice extend "$persons" --lease 41s
+order alice extend "$persons" --lease 410s
 is "a person does" "$ANSWER" extended
 order robot release "$persons"
 is "automation releases nothing" "$ANSWER" "refused wrong-role"

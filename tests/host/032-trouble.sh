@@ -32,7 +32,7 @@ unit() {
         run systemctl daemon-reload && run systemctl start "$1"
 }
 
-held_boot "$B" --expires 15s || exit
+held_boot "$B" --expires 60s || exit
 unit other.service '/bin/sleep infinity' || exit
 start=$EPOCHSECONDS
 
@@ -44,7 +44,7 @@ release
 is "and a release too" "$(state)" released
 check "which thaws" alive
 order freeze other.service
-while [ $((EPOCHSECONDS - start)) -lt 16 ]; do sleep 0.1; done
+while [ $((EPOCHSECONDS - start)) -lt 61 ]; do sleep 0.1; done
 release
 check "once it has expired nothing is released" refused root-expired
 check "what was frozen is frozen" frozen other.service
@@ -56,7 +56,8 @@ is "health says that the trust root is over" "$(health .trust.state)" root-expir
 run freezectl health >/dev/null
 is "and exits with 1" $? 1
 check "a successor of the expired root is taken" box_sh host 'cd /root && freezectl trust rotate trust.json --expires 365d --key alice --key bob --out trust-2.json && freezectl enroll trust-2.json'
-box_until 5 test "$(health .trust.state)" = valid
+is_trusted() { [ "$(health .trust.state)" = valid ]; }
+box_until 60 is_trusted
 release
 is "and then two people release what was held" "$(state)" released
 check "all of it" alive
@@ -108,7 +109,7 @@ release "$id"
 is "when PID 1 answers, that is done as well" "$(state)" released
 check "and systemd starts it again" run systemctl restart beacon.service
 # the heartbeat counts from 0 again: the first look may compare with the old one
-check "and it goes on" box_until 20 alive
+check "and it goes on" box_until 60 alive
 
 order contain beacon.service
 check "held" held
@@ -133,7 +134,8 @@ check "and still lets go when two people say so" alive
 
 # --- the evidence is interrupted
 unit many.service "/bin/sh -c 'n=0; while [ \$n -lt 200 ]; do sleep 1000 & n=\$((n + 1)); done; wait'"
-box_until 5 test "$(wc -l <"$(cgroup_of many.service)/cgroup.procs")" -ge 200
+are_many() { [ "$(wc -l <"$(cgroup_of many.service)/cgroup.procs")" -ge 200 ]; }
+box_until 60 are_many
 core_cgroup=$(box_cgroup host)/freezed.slice/freezed.service
 # The collector, once it has preserved something of that incident. It is stopped, so that what comes next is in the middle of its work.
 catch() {
@@ -151,7 +153,7 @@ catch() {
 }
 interrupted() {
         run freezectl contain many.service --incident "$1" --reason test --key /root/alice --yes --json >"$(box_dir host)/answer" 2>&1 &
-        local ctl=$! end=$((SECONDS + 5))
+        local ctl=$! end=$((SECONDS + 60))
         until catch "$1"; do [ $SECONDS -lt $end ] || return; done
         eval "$2"
         wait "$ctl"
@@ -184,12 +186,12 @@ is "and says so" "$(holds .state)" contained
 first=$(box_sh host 'ls -d /var/lib/freezed/evidence/SA-20261120-002/* | head -n 1')
 check "all that was preserved until then is whole" is_whole "$first"
 sealed_again() { status; [ "$(holds '.receipt.evidence.state')" = complete ] && [ "$(holds '.receipt.final')" = true ]; }
-check "the new core takes the evidence again, beside it, and says so in the order's last receipt" box_until 30 sealed_again
+check "the new core takes the evidence again, beside it, and says so in the order's last receipt" box_until 60 sealed_again
 is "in a folder of its own" "$(holds .receipt.evidence.folder)" "$first.2"
 check "which is complete" box_sh host 'cd "$(ls -td /var/lib/freezed/evidence/SA-20261120-002/* | head -n 1)" && sha256sum --quiet -c manifest-sha256.txt tagmanifest-sha256.txt &&
         openssl pkeyutl -verify -pubin -inkey /var/lib/freezed/host_key.pem -rawin -in tagmanifest-sha256.txt -sigfile tagmanifest-sha256.txt.sig'
 gone() { [ ! -d "/proc/$COLLECTOR" ]; }
-check "the first collector is gone" box_until 5 gone
+check "the first collector is gone" box_until 60 gone
 release "$(hold_id)"
 refute "and it is released by two people" many_held
 check "with nothing left" nothing_left
@@ -228,7 +230,8 @@ check "nothing is released" refused ledger-failed
 check "in the kernel neither" held
 run rm $STATE/full
 run mount -o remount,size=64m $STATE
-box_until 3 test "$(health .ledger.room)" -gt 1000000
+has_room() { [ "$(health .ledger.room)" -gt 1000000 ]; }
+box_until 60 has_room
 release
 is "with room on the disk, two people release" "$(state)" released
 check "and all is as before" alive

@@ -230,7 +230,7 @@ liar() {
         rm -f ready
         python3 "$repo/tests/lib/liar.py" "$sock" host "$@" >ready 2>liar.err &
         peer=$!
-        for _ in $(seq 100); do [ -s ready ] && return; sleep 0.05; done
+        for _ in $(seq 1200); do [ -s ready ] && return; sleep 0.05; done
         echo "# the peer did not start"
 }
 order=(contain beacon.service "${talk[@]}" --key alice)

@@ -166,7 +166,8 @@ if [ -x /usr/bin/podman ] && [ -x /usr/bin/conmon ]; then
                 turns "podman, $manager: it is free again" "$name" free
         done
         box_run host podman pause pod-systemd >/dev/null 2>&1
-        is "a container is paused" "$(frozen "${SERVICE_CGROUP[pod-systemd]}")" 1
+        is_paused() { [ "$(frozen "${SERVICE_CGROUP[pod-systemd]}")" = 1 ]; }
+check "a container is paused" box_until 60 is_paused
         id=$(box_run host podman inspect -f '{{.Id}}' pod-systemd)
         order alice contain "container:$id"
         like "and contained" "$ANSWER" '^(contained|partial selftest-not-run)'
@@ -213,7 +214,7 @@ service multi 7150 ExecStart= ExecStart=/usr/local/bin/multi Restart=no || exit
 main=$(box_run host systemctl show -P MainPID multi.service)
 worker=$(box_run host pgrep -P "$main")
 works() { local n; n=$(wc -c <"$(box_live host)/run/multi/worker"); sleep 0.3; [ "$(wc -c <"$(box_live host)/run/multi/worker")" -gt "$n" ]; }
-check "a service of two processes works" works
+check "a service of two processes works" box_until 60 works
 order alice contain "pid:$worker"
 is "one that forks all the time is contained" "$ANSWER" contained
 refute "and does not work" works
@@ -226,7 +227,7 @@ refute "the core is killed, and it does not work" works
 is "the next one knows" "$(box_run host freezectl status "$ID" --json | jq -r 'select(.report).report.holds[0].state')" contained
 release "$ID"
 is "it is released" "$ANSWER" released
-check "and works again" works
+check "and works again" box_until 60 works
 is "where it was" "$(cgroup_of_pid "$worker")" "${SERVICE_CGROUP[multi]}"
 is "and nothing is left" "$(leftovers)" ""
 
@@ -243,7 +244,7 @@ is "a process that has ended is no target" "$ANSWER" "refused no-such-target"
 main=$(box_run host systemctl show -P MainPID multi.service)
 order alice contain "pid:$main"
 box_run host systemctl kill --kill-whom=all --signal=KILL multi.service
-box_until 5 box_run host sh -c '! systemctl is-active -q multi.service'
+box_until 60 box_run host sh -c '! systemctl is-active -q multi.service'
 release "$ID"
 is "one that was killed while it was held is released all the same" "$ANSWER" released
 is "and nothing is left of that either" "$(leftovers)" ""

@@ -19,7 +19,7 @@ both() { frozen && [ "$(links)" -eq $((2 * HOOKS)) ] && is_still; }
 isolated() {
         local beats sunk
         beats=$(box_beats host)
-        ! frozen && is_isolated && box_until 5 beats_on "$beats" || return
+        ! frozen && is_isolated && box_until 60 beats_on "$beats" || return
         sunk=$(box_sunk host)
         sleep 0.3
         [ "$(box_sunk host)" = "$sunk" ]
@@ -59,7 +59,7 @@ check "the agent dies and comes back: it runs and is cut off" isolated
 status "$id"
 is "and status says so" "$(says)" "isolate contained"
 echo 1 >"$(cgroup_of)/cgroup.freeze"
-check "who freezes it now is not undone by the agent" box_until 5 frozen
+check "who freezes it now is not undone by the agent" box_until 60 frozen
 sleep 1.5
 check "not later either" frozen
 echo 0 >"$(cgroup_of)/cgroup.freeze"
@@ -104,15 +104,15 @@ is "status shows the signal that waits" "$(holds '.targets[0].signalled | map(.s
 release "$id" --step
 like "the release says so" "$(told .reasons)$(told .flags)" pending-signals
 is "names it" "$(told '.holds[0].thawed[0].signalled[0].signals | join(" ")')" 6
-check "and it does not survive" box_until 10 is_gone "$pid"
+check "and it does not survive" box_until 60 is_gone "$pid"
 release "$(hold_id)"
 run systemctl reset-failed beacon.service 2>/dev/null
 run systemctl start beacon.service
-box_until 10 alive
+box_until 60 alive
 cat >"$(box_live host)/etc/systemd/system/dog.service" <<'U'
 [Service]
 NotifyAccess=all
-WatchdogSec=1
+WatchdogSec=10
 ExecStart=/bin/sh -c 'while :; do systemd-notify WATCHDOG=1; sleep 0.2; done'
 U
 run systemctl daemon-reload
@@ -121,7 +121,7 @@ order contain dog.service
 id=$(told .id)
 like "that a unit has a watchdog is said" "$(told .flags)" unit-watchdog
 expired() { status "$id" && [ "$(holds '.targets[0].watchdog_expired')" = true ]; }
-check "status says that it ran out" box_until 10 expired
+check "status says that it ran out" box_until 60 expired
 release "$id"
 is "the release says so before it thaws" "$(told '.holds[0].thawed[0].watchdog_expired')" true
 run systemctl stop dog.service

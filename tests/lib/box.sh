@@ -61,12 +61,16 @@ box_fail() {
         return 1
 }
 
-# box_until SECONDS CMD ARG...: polls until CMD succeeds; 1 when it never does
+# box_until SECONDS CMD ARG...: polls until CMD succeeds; 1 when it never does. The last look begins when the time is over: one that
+# took all of it has seen what was in the beginning
 box_until() {
-        local end=$((${EPOCHREALTIME/./} + $1 * 1000000)) ms=20
+        local end=$((${EPOCHREALTIME/./} + $1 * 1000000)) ms=20 late
         shift
-        until "$@" >/dev/null 2>&1; do
-                [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
+        until
+                late=$((${EPOCHREALTIME/./} >= end))
+                "$@" >/dev/null 2>&1
+        do
+                [ "$late" -eq 0 ] || return 1
                 sleep "${ms}e-3"
                 # who waits for long must not keep busy what he waits for
                 ms=$((ms < 160 ? ms * 2 : ms))
@@ -222,7 +226,7 @@ box_plug() {
         box_run "$1" ip address add 10.77.0.2/24 dev host0
         box_run "$1" ip address add fd77::2/64 dev host0 nodad
         box_run "$1" ip link set host0 up
-        box_until 5 box_is_plugged "$1" || box_fail "host0 has no carrier"
+        box_until 60 box_is_plugged "$1" || box_fail "host0 has no carrier"
 }
 
 box_is_plugged() {
@@ -254,7 +258,7 @@ box_beacon() {
         box_listen "$1" /usr/bin/python3 "$BOX_LIB/sink.py" 10.77.0.1 7000 "$dir/sink"
         box_until 60 test -s "$dir/sink" || box_fail "the sink did not start" || return
         box_run "$1" systemctl daemon-reload && box_run "$1" systemctl start beacon.service || return
-        box_until 5 box_is_sinking "$1" || box_fail "nothing of the beacon reached the sink"
+        box_until 60 box_is_sinking "$1" || box_fail "nothing of the beacon reached the sink"
 }
 
 box_is_sinking() {
@@ -302,7 +306,7 @@ box_end() {
         nspawn=$(cat "$dir/nspawn" 2>/dev/null)
         if [ -n "$cgroup" ] && [ -d "$cgroup" ]; then
                 echo 1 >"$cgroup/cgroup.kill"
-                box_until 10 box_is_empty "$cgroup" || box_fail "processes of $dir are left"
+                box_until 60 box_is_empty "$cgroup" || box_fail "processes of $dir are left"
                 # where systemd owns the tree it removes it as well
                 box_until 60 box_remove_cgroup "$cgroup" || box_fail "$cgroup is left"
         elif [ -n "$nspawn" ] && grep -qs "box-" "/proc/$nspawn/cmdline"; then

@@ -49,7 +49,7 @@ fleet_plug() {
         ip -n "$ns" link set "outside$n" up
         box_run "$1" ip address add "10.77.0.$n" peer 10.77.0.1 dev host0
         box_run "$1" ip link set host0 up
-        box_until 5 box_is_plugged "$1" || box_fail "host0 of $1 has no carrier"
+        box_until 60 box_is_plugged "$1" || box_fail "host0 of $1 has no carrier"
 }
 
 # The first host's cable would have all of 10.77.0.0/24 at its end.
@@ -67,9 +67,9 @@ fleet_beacon() {
         sed "s/^ExecStart/Environment=BEACON_PORT=$port\n&/" "$BOX_LIB/beacon.service" >"$dir/beacon.service"
         box_put "$name" "$dir/beacon.service" /etc/systemd/system/beacon.service
         box_listen "${FLEET_HOSTS[0]}" /usr/bin/python3 "$BOX_LIB/sink.py" 10.77.0.1 "$port" "$dir/sink"
-        box_until 5 test -s "$dir/sink" || box_fail "the sink of $name did not start" || return
+        box_until 60 test -s "$dir/sink" || box_fail "the sink of $name did not start" || return
         box_run "$name" systemctl daemon-reload && box_run "$name" systemctl start beacon.service || return
-        box_until 5 box_is_sinking "$name" || box_fail "nothing of the beacon of $name arrived"
+        box_until 60 box_is_sinking "$name" || box_fail "nothing of the beacon of $name arrived"
 }
 
 fleet_boot() {
@@ -106,7 +106,7 @@ fleet_follow() {
         cp "$(box_root "$1")/var/lib/freezed/host_key.pub" "$DESK/$1.pub" || return
         sed "s/^/$1 /" "$DESK/$1.pub" >>"$DESK/hosts"
         FLEET_TOKENS[$1]=$(ssh-keygen -lf "$DESK/$1.pub" | awk '{ print $2 }' | sed 's/^SHA256://; y/+\//-_/')
-        HOST=$1 box_until 10 core_is_up
+        HOST=$1 box_until 60 core_is_up
 }
 
 fleet_enroll() {
@@ -124,7 +124,7 @@ fleet_broker() {
         nats_start "${FLEET_HOSTS[0]}" || return
         box_listen "${FLEET_HOSTS[0]}" python3 -B "$BOX_LIB/nats_between.py" 10.77.0.1 4222 4223 "$DESK/lies"
         BETWEEN_PID=$BOX_PID
-        box_until 10 fleet_between_is_up || box_fail "what is in front of the broker did not start"
+        box_until 60 fleet_between_is_up || box_fail "what is in front of the broker did not start"
 }
 
 fleet_herald() {

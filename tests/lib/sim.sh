@@ -78,7 +78,7 @@ sim_is_gone() { ! kill -0 "${SIM_PID[$1]}" 2>/dev/null; }
 sim_stop() {
         local fd=${SIM_FD[$1]}
         kill -KILL "${SIM_PID[$1]}" 2>/dev/null
-        box_until 30 sim_is_gone "$1"
+        box_until 60 sim_is_gone "$1"
         exec {fd}>&-
         unset "SIM_PID[$1]" "SIM_FD[$1]"
 }
