@@ -17,7 +17,7 @@
 #include "lib/nats_server.h"
 
 /* a try to connect may be 10 s after the one before */
-#define WAIT_MS 30000
+#define WAIT_MS 60000
 
 static struct nats_server server;
 

@@ -41,6 +41,7 @@ static struct {
         int gate;
         struct inbox *inbox;
         struct line *line;
+        const char *attributes; /* that it was told of last, when it asked who it is */
 } box;
 
 static int gate_listen(void) {
@@ -53,8 +54,8 @@ static int gate_listen(void) {
         return fd;
 }
 
-/* The next message that the relay hands on; below 0 when there is none for so long. */
-static int gate_take(char *ret, size_t size, int ms) {
+/* The next message that comes; below 0 when there is none for so long. */
+static int gate_next(char *ret, size_t size, int ms) {
         struct pollfd p = { .fd = box.gate, .events = POLLIN };
         ssize_t n;
         int fd;
@@ -101,11 +102,21 @@ static void gate_say_who(int fd, const char *attributes) {
 /* Who it is: the relay asks that first. */
 static void gate_introduce(const char *attributes) {
         char text[256];
-        int fd = gate_take(text, sizeof(text), WAIT_MS);
+        int fd = gate_next(text, sizeof(text), WAIT_MS);
 
         assert_true(fd >= 0);
         assert_non_null(strstr(text, "\"query\":\"health\""));
         gate_say_who(fd, attributes);
+        box.attributes = attributes;
+}
+
+/* The next one that the relay hands on: it asks who it is again, later. */
+static int gate_take(char *ret, size_t size, int ms) {
+        int fd;
+
+        while ((fd = gate_next(ret, size, ms)) >= 0 && strstr(ret, "\"query\":\"health\""))
+                gate_say_who(fd, box.attributes);
+        return fd;
 }
 
 static void run(pid_t *ret, const char *program, const char *const *args) {
@@ -336,6 +347,9 @@ static void what_a_head_misses_is_asked_of_the_stream(void **state) {
         assert_string_equal(text, head);
         gate_say(fd, DSSE_REPORT, "{\"type\":\"head\",\"missing\":[\"" ID "\"]}");
         item = published(WAIT_MS, true);
+        /* again about everything, when it has waited too long for an answer to that */
+        for (; item && strcmp(item->subject, "$JS.API.DIRECT.GET.FRZ_CMD_prod") == 0; item = published(WAIT_MS, true))
+                free(item);
         assert_non_null(item);
         assert_string_equal(item->subject, "$JS.API.DIRECT.GET.FRZ_CMD_prod." MINE ID);
         free(item);
@@ -370,9 +384,7 @@ static void head_misses(const char *missing) {
 
         publish("frz.v1.prod.head", head);
         int fd = gate_take(text, sizeof(text), WAIT_MS);
-        /* it asks who it is again, later */
-        for (; strstr(text, "\"query\""); fd = gate_take(text, sizeof(text), WAIT_MS))
-                gate_say_who(fd, "{\"groups\":[\"web\"]}");
+
         assert_string_equal(text, head);
         (void) snprintf(text, sizeof(text), "{\"type\":\"head\",\"missing\":[%s]}", missing);
         gate_say(fd, DSSE_REPORT, text);
