@@ -51,7 +51,7 @@ RuntimeDirectory=hostile
 UNIT
 run systemctl daemon-reload && run systemctl start hostile.service
 said_last() { run journalctl -q -u hostile.service | grep -q 'the last line'; }
-box_until 10 said_last
+box_until 60 said_last
 service left 7001
 order alice contain left.service hostile.service --incident SA-20261121-001
 like "evidence of a contained service is there" "$(receipt .evidence.state)" '^complete$'
@@ -180,8 +180,8 @@ ExecStart=/usr/bin/python3 -c "import os, time; held = os.urandom(400 << 20); pr
 UNIT
 run systemctl daemon-reload && run systemctl start large.service
 is_large() { run journalctl -q -u large.service | grep -q ready; }
-box_until 20 is_large
-kill_collector() { in_box 'for i in $(seq 600); do for d in /var/lib/freezed/evidence/SA-20261121-009/*; do if [ -s "$d/public.jsonl" ]; then kill -KILL $(pidof freezed-collect) && exit; fi; done; sleep 0.05; done'; }
+box_until 120 is_large
+kill_collector() { in_box 'for i in $(seq 4000); do for d in /var/lib/freezed/evidence/SA-20261121-009/*; do if [ -s "$d/public.jsonl" ]; then kill -KILL $(pidof freezed-collect) && exit; fi; done; sleep 0.05; done'; }
 kill_collector &
 order alice snapshot large.service --incident SA-20261121-009
 wait $!

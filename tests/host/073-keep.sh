@@ -144,7 +144,7 @@ in_box 'freezectl send /tmp/delete2.json --json >/tmp/answer 2>&1 & systemctl ki
 box_until 60 run freezectl health >/dev/null
 is_over() { ledger "select(.kind == \"deleted\") | .id" | grep -q "$HOLD" || ! ledger "select(.verb == \"evidence-delete\") | .envelope" | tail -n 1 |
         jq -r .payload | base64 -d | grep -q "$HOLD"; }
-box_until 20 is_over
+box_until 60 is_over
 if ledger 'select(.kind == "deleted") | .id' | grep -q "$HOLD"; then
         is "an agent that was killed finishes what was recorded" "$([ -e "$(folder)/data" ] && echo data)" ""
         order_send /tmp/delete2.json
@@ -157,10 +157,12 @@ else
 fi
 
 # --- a deletion that fails, and is tried again
-# told ID: what the journal has of one of the published messages about HOLD: the order, and how it begins
+# told ID: what the journal has, or has soon, of one of the published messages about HOLD: the order, and how it begins
+journal_of() { run journalctl -q -o json MESSAGE_ID="$(sed -n "s/^#define MESSAGE_ID_$1 \"\(.*\)\"/\1/p" agent/util/message_id.h)" HOLD="$HOLD"; }
+is_told() { journal_of "$1" | grep -q .; }
 told() {
-        run journalctl -q -o json MESSAGE_ID="$(sed -n "s/^#define MESSAGE_ID_$1 \"\(.*\)\"/\1/p" agent/util/message_id.h)" HOLD="$HOLD" |
-                jq -rs '.[0] | "\(.COMMAND_ID) \(.MESSAGE)"'
+        box_until 60 is_told "$1"
+        journal_of "$1" | jq -rs '.[0] | "\(.COMMAND_ID) \(.MESSAGE)"'
 }
 # in_the_way: nothing of ours is a directory with something in it
 in_the_way() { mkdir "$(folder)/data/alien" && : >"$(folder)/data/alien/file"; }
@@ -204,7 +206,7 @@ check "a start of the agent is another try" box_until 60 is_deleted /tmp/delete4
 is "of which nothing is left" "$([ -e "$(folder)/data" ] && echo data)" ""
 
 # --- time
-in_box 'cd /root && freezectl trust rotate /etc/freezed/trust.json --retention 4s --key alice --key bob --out trust-2.json && freezectl enroll trust-2.json' >/dev/null &&
+in_box 'cd /root && freezectl trust rotate /etc/freezed/trust.json --retention 15s --key alice --key bob --out trust-2.json && freezectl enroll trust-2.json' >/dev/null &&
         run systemctl reload freezed.service
 preserve web SA-20261121-005
 SHORT=$FOLDER SHORT_ID=$HOLD
@@ -212,15 +214,17 @@ preserve web SA-20261121-006
 about alice hold "$HOLD"
 KEEPER=$ID
 is_gone() { [ -e "$(box_root host)$1/tombstone.dsse.json" ] && ! [ -e "$(box_root host)$1/data" ]; }
-box_until 30 is_gone "$SHORT"
+box_until 60 is_gone "$SHORT"
 check "when its time is over it is deleted" is_gone "$SHORT"
 like "and it is told why" "$(run freezectl evidence show "$SHORT_ID")" 'the time for which it is kept was over'
 HOLD=$SHORT_ID
 like "and to who watches the journal, twice" "$(told EXPIRED),$(told DELETED)" '^null The time .* is over,null Evidence was deleted: its time was over'
+is_recorded() { ledger 'select(.kind == "deleted") | .id' | grep -q "$SHORT_ID"; }
+box_until 60 is_recorded
 is "that it was over is a record before that" "$(ledger "select(.id == \"$SHORT_ID\" and (.kind == \"expiry\" or .kind == \"deleted\")) | .kind" | tr '\n' ' ')" "expiry deleted "
 check "what is under a legal hold outlives its time" test -d "$(folder)/data"
 about dave,erin unhold "$KEEPER"
-box_until 30 is_gone "$FOLDER"
+box_until 60 is_gone "$FOLDER"
 check "and no more than that" is_gone "$FOLDER"
 check "what was promised before is not shortened" test -e "$GONE/manifest-sha256.txt"
 
@@ -252,7 +256,7 @@ in_box 'systemctl stop freezed.service && mount -t tmpfs -o size=128m,mode=0700 
         mount --bind /mnt /var/lib/freezed && systemctl start freezed.service' >/dev/null 2>&1
 box_until 60 run freezectl health >/dev/null
 is_reserved() { [ "$(run sh -c 'find /var/lib/freezed/reserve -type f -size 1024k | wc -l')" -eq 12 ]; }
-box_until 10 is_reserved
+box_until 60 is_reserved
 check "something is set aside" is_reserved
 is "and health knows" "$(run freezectl health --json | jq -r '.report.evidence.reserved // empty')" true
 check "the disk is full" full
@@ -270,7 +274,7 @@ check "what was set aside was given up for that" test "$(run sh -c 'ls /var/lib/
 run rm /var/lib/freezed/filler
 preserve web SA-20261121-010
 is "then there is room again" "$(receipt .evidence.state)" complete
-box_until 10 is_reserved
+box_until 60 is_reserved
 check "also for what is set aside" is_reserved
 
 done_testing

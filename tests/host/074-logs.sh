@@ -48,6 +48,8 @@ in_box 'mkdir -p /run/systemd/system/app.service.d && printf "[Service]\nLimitNO
         run systemctl daemon-reload
 run systemctl set-property --runtime app.service CPUWeight=77
 run logger -t somebody 'said by another'
+is_said() { run journalctl -q -t somebody | grep -q 'said by another'; }
+box_until 60 is_said
 order alice contain app.service --incident SA-20261121-001
 like "evidence is there" "$(receipt .evidence.state)" '^complete$'
 take SA-20261121-001
@@ -109,7 +111,7 @@ is "and is a hole" "$(index '.kind == "journal-sequence" and .hole' 'map(.hole) 
 in_box 'for u in one two; do printf "[Service]\nSlice=apps-%s.slice\nExecStart=/bin/sh -c \"echo said by %s; exec sleep 1000\"\n" $u $u >/etc/systemd/system/$u.service; done;
         systemctl daemon-reload && systemctl start one.service two.service'
 said() { run journalctl -q -u one.service -u two.service | grep -c 'said by' | grep -qx 2; }
-box_until 10 said
+box_until 60 said
 order alice contain apps.slice --incident SA-20261121-004
 take SA-20261121-004
 is "the units of a slice have their files" "$(index '.kind == "unit-file" and .sha256' 'map(.source) | unique | map(select(test("(one|two).service"))) | length')" 2
@@ -121,7 +123,7 @@ id=$(printf '%064x' 4711)
 in_box 'mkdir -p "/var/lib/docker/containers/$1" && cd "/var/lib/docker/containers/$1" && echo "{\"log\":\"said inside\"}" >"$1-json.log" &&
         echo "{\"Image\":\"app\"}" >config.v2.json && mkdir ../other && echo no >../other/x.log &&
         systemd-run -q --unit="docker-$1.service" sleep 1000' "$id"
-box_until 10 run systemctl is-active -q "docker-$id.service"
+box_until 60 run systemctl is-active -q "docker-$id.service"
 order alice snapshot "docker-$id.service" --incident SA-20261121-005
 take SA-20261121-005
 is "the log of a container" "$(of log "/var/lib/docker/containers/$id/$id-json.log")" '{"log":"said inside"}'

@@ -71,10 +71,10 @@ front() {
         box_listen host socat "OPENSSL-LISTEN:$1,bind=10.77.0.1,reuseaddr,fork,cert=$D/$2.pem,verify=0" TCP4:10.77.0.1:8440
 }
 box_listen host "$B/san/witness" 10.77.0.1 8440 "$D/state" "$SEED"
-box_until 10 eval 'ask http://10.77.0.1:8440; [ $? = 3 ]'
+box_until 60 eval 'ask http://10.77.0.1:8440; [ $? = 3 ]'
 LOG=${SAID##* }
 kill "$BOX_PID"
-box_until 10 eval "! kill -0 $BOX_PID 2>/dev/null"
+box_until 60 eval "! kill -0 $BOX_PID 2>/dev/null"
 box_listen host "$B/san/witness" 10.77.0.1 8440 "$D/state" "$SEED" "$LOG"
 front 8443 right
 front 8444 unknown
@@ -83,7 +83,7 @@ front 8446 expired
 front 8447 leaf
 front 8448 impostor
 listens() { box_outside host ss -Hltn "sport = :$1" | grep -q .; }
-for port in 8440 8443 8444 8445 8446 8447 8448; do box_until 10 listens "$port"; done
+for port in 8440 8443 8444 8445 8446 8447 8448; do box_until 60 listens "$port"; done
 answered() { grep -cE '^[0-9]{3} ' "$(box_dir host)/listen.log"; }
 before=$(answered)
 
@@ -134,7 +134,8 @@ in_box 'rm -f /var/lib/freezed-witness/cosigned.*'
 conf "https://$NAME:8444"
 run systemctl start freezed-witness.service 2>/dev/null
 is "the unit fails for a witness that is refused" "$(shown Result) $(shown ExecMainStatus)" "exit-code 3"
-like "which the journal tells" "$(run journalctl -q -u freezed-witness.service -o cat)" 'certificate is not accepted'
+tells() { run journalctl -q -u freezed-witness.service -o cat | grep -q 'certificate is not accepted'; }
+check "which the journal tells" box_until 60 tells
 is "and keeps nothing" "$(cosigned)" ""
 run systemctl reset-failed freezed-witness.service
 conf "https://$NAME:8444 https://$NAME:8443"

@@ -26,7 +26,7 @@ rotate() {
         in_box "cd /root && freezectl trust rotate trust-$VERSION.json $* --key alice --key bob --out trust-$next.json && freezectl enroll trust-$next.json" >/dev/null &&
                 run systemctl reload freezed.service && VERSION=$next && is_version
 }
-is_version() { box_until 10 eval '[ "$(health .trust.version)" = $VERSION ]'; }
+is_version() { box_until 60 eval '[ "$(health .trust.version)" = $VERSION ]'; }
 
 # certify N GROUP...: signed by KEY, sent; ANSWER
 certify() {
@@ -58,7 +58,7 @@ tell() {
 import base64, json, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])
-s.settimeout(20)
+s.settimeout(60)
 s.send(sys.stdin.buffer.read().strip())
 a = json.loads(s.recv(1 << 20))
 print(base64.b64decode(a["payload"]).decode() if "payload" in a else json.dumps(a))' "$(box_live host)/run/freezed/command.sock")
@@ -208,6 +208,9 @@ free
 in_box 'systemctl stop freezed.service && mount -t tmpfs -o size=128m,mode=0700 state /mnt && cp -a /var/lib/freezed/. /mnt/ &&
         mount --bind /mnt /var/lib/freezed && systemctl start freezed.service' >/dev/null 2>&1
 box_until 60 run freezectl health >/dev/null
+# what the agent sets aside would otherwise be taken while the rest is filled
+is_reserved() { [ "$(run sh -c 'find /var/lib/freezed/reserve -type f -size 1024k | wc -l')" -eq 12 ]; }
+box_until 60 is_reserved
 run sh -c 'fallocate -l "$(($(stat -f -c "%a * %S" /var/lib/freezed)))" /var/lib/freezed/filler'
 KEY=hugo certify 5 db
 is "on a disk that is full attributes are not taken" "$ANSWER" "refused machine-failed"

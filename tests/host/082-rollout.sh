@@ -71,15 +71,15 @@ certify web-2 /root/ghost.pub web
 roll contain "$UNIT" --to group=web --max-hosts 1
 is "more hosts than --max-hosts are refused before anything is sent" "$EXIT" 3
 check "and nothing is held" alive
-roll isolate "$UNIT" --to all --timeout 8s
+roll isolate "$UNIT" --to all --timeout 20s
 is "who is silent is never counted as anything else" "$EXIT $CLASSES" "4 web-1:verified web-2:silent"
 free
-like "the page names it" "$(run freezectl isolate "$UNIT" --to group=web --nats "$NATS_URL" --timeout 6s --incident $INCIDENT --reason test --key /root/alice --yes 2>/dev/null)" 'silent +web-2'
+like "the page names it" "$(run freezectl isolate "$UNIT" --to group=web --nats "$NATS_URL" --timeout 15s --incident $INCIDENT --reason test --key /root/alice --yes 2>/dev/null)" 'silent +web-2'
 free
 # which host comes first is the salt's to say: again until both have
 followed= stopped=
 for ((i = 0; i < 20; i++)); do
-        roll isolate "$UNIT" --to group=web --wave 1,100% --timeout 6s
+        roll isolate "$UNIT" --to group=web --wave 1,100% --timeout 15s
         case "$EXIT $CLASSES $(summary .not_sent)" in
         "4 web-1:verified web-2:silent 0") followed=yes && free ;;
         "4 web-1:not-sent web-2:silent 1") stopped=yes && alive || break ;;

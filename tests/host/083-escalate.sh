@@ -35,20 +35,20 @@ lines() { out | jq -c "select($1)" 2>/dev/null | wc -l; }
 has() { [ "$(lines "$1")" -ge "${2:-1}" ]; }
 # comes 'SENTENCE' FILTER [N]: at least so many lines are that, soon
 comes() {
-        if box_until 20 has "$2" "${3:-1}"; then ok "$1"; else not_ok "$1" "$(out | tail -n 8)"; fi
+        if box_until 120 has "$2" "${3:-1}"; then ok "$1"; else not_ok "$1" "$(out | tail -n 8)"; fi
 }
 listener() {
-        run systemctl is-active -q escalate.service && run systemctl stop escalate.service
+        run systemctl stop escalate.service 2>/dev/null
         run systemctl reset-failed escalate.service 2>/dev/null
         run systemd-run -q --unit=escalate -p StandardOutput=append:/var/lib/escalate.out -p MemoryMax=256M "$@" \
                 freezectl escalate --rules /root/rules.json --listen "127.0.0.1:$PORT" --token-file /root/token --key /root/robot ${EXTRA:-} &&
-                box_until 10 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
+                box_until 60 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
 }
 # post PATH FILE [HEADER]...: prints the status
 post() {
         local path=$1 file=$2
         shift 2
-        beside timeout 60 python3 "$BOX_LIB/post.py" "http://127.0.0.1:$PORT/$path" "$file" "$@"
+        beside timeout 300 python3 "$BOX_LIB/post.py" "http://127.0.0.1:$PORT/$path" "$file" "$@"
 }
 sign_in="Authorization: Bearer $TOKEN"
 # alert UNIT FINGERPRINT [STATUS [STARTS]]: a webhook of Alertmanager in $D/alert.json
@@ -92,8 +92,9 @@ like "rules that stop something without a lease are refused, by name" "$(run fre
 like "a listener that knows nobody is none" "$(run freezectl escalate --rules /root/rules.json --listen $PORT --dry-run 2>&1)" 'who may send'
 like "one that is not on loopback is encrypted" "$(run freezectl escalate --rules /root/rules.json --listen 0.0.0.0:$PORT --token-file /root/token --dry-run 2>&1)" 'takes --tls'
 EXTRA="--webhook http://127.0.0.1:9096/" listener
-check "the listener listens" has '.outcome == "started"'
+comes "the listener listens" '.outcome == "started"'
 meanwhile python3 "$BOX_LIB/collect_posts.py" 9096 "$D/posts" >/dev/null 2>&1
+box_until 60 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/9096"
 like "two do not share what was ordered" "$(run freezectl escalate --rules /root/rules.json --stdin falco --key /root/robot 2>&1 </dev/null)" 'another one is at work there'
 is "without a token nothing is taken" "$(post alertmanager "$PAYLOADS/alertmanager-firing.json")" 401
 is "with a wrong one neither" "$(post alertmanager "$PAYLOADS/alertmanager-firing.json" "Authorization: Bearer ${TOKEN}0")" 401
@@ -117,8 +118,9 @@ looks "and releases nothing" beacon contained
 send_alert beacon.service 7b1f0f8d4ad6c2e1 firing 2026-11-21T19:00:00Z >/dev/null
 comes "an alert that fires anew while the rule cools down orders nothing" '.outcome == "cooldown"'
 is "one order was given until now" "$(lines '.outcome == "ordered"')" 1
-box_until 10 test -s "$D/posts"
-is "the webhook got the receipt as a CloudEvent, signed by the host" "$(jq -rs '.[-1] | .specversion + " " + .type + " " + .data.payloadType' "$D/posts")" "1.0 freezed.order.contained application/vnd.freezed.receipt.v1+json"
+posted() { jq -rs '.[-1] | .specversion + " " + .type + " " + .data.payloadType' "$D/posts"; }
+is_posted() { [ "$(posted)" = "1.0 freezed.order.contained application/vnd.freezed.receipt.v1+json" ]; }
+check "the webhook got the receipt as a CloudEvent, signed by the host" box_until 60 is_posted
 
 # --- a batch
 is "a batch is taken, with one that is none" "$(post alertmanager "$PAYLOADS/alertmanager-batch.json" "$sign_in")" 200
@@ -162,17 +164,18 @@ json.dump(o, open(sys.argv[2], "w"), separators=(",", ":"))
 PY
 before=$(lines '.source == "alertmanager"')
 is "ten thousand alerts at once are taken" "$(post alertmanager "$D/storm.json" "$sign_in")" 200
+box_until 120 has '.source == "alertmanager"' $((before + 10000))
 is "and each is told" "$(($(lines '.source == "alertmanager"') - before))" 10000
 is "and four orders were given" "$(lines '.outcome == "ordered"')" 4
 check "and the program lives in its memory" run systemctl is-active -q escalate.service
 meanwhile python3 "$BOX_LIB/post.py" "http://127.0.0.1:$PORT/alertmanager" -hang "$sign_in" >"$D/hang" 2>&1
-box_until 10 grep -q hangs "$D/hang"
+box_until 60 grep -q hangs "$D/hang"
 is "a client that never finishes keeps nobody else waiting" "$(post alertmanager "$PAYLOADS/alertmanager-resolved.json" "$sign_in")" 200
 kill "$MEANWHILE"
 comes "and is told when it is gone" '.outcome == "rejected" and .status == 408'
 
 meanwhile python3 "$BOX_LIB/post.py" "http://127.0.0.1:$PORT/alertmanager" -drip >"$D/drip" 2>&1
-box_until 20 grep -q drips "$D/drip"
+box_until 60 grep -q drips "$D/drip"
 is "nor do 64 that send their headers byte by byte, and come again when they are sent away" "$(for _ in 1 2 3; do post alertmanager "$PAYLOADS/alertmanager-resolved.json" "$sign_in"; done | sort -u)" 200
 kill "$MEANWHILE"
 comes "who is too slow is counted" '.outcome == "rejected" and (.why | test("headers")) and .requests > 0'
@@ -208,8 +211,8 @@ is "and with --json the receipt is there as it was signed" "$(jq -rs 'map(select
 ) >/dev/null 2>&1
 for f in ca.pem cert.pem key.pem; do box_put host "$D/$f" "/root/tls/$f" 0600; done
 run systemd-run -q --unit=escalate -p StandardOutput=append:/var/lib/escalate.out freezectl escalate --rules /root/rules.json --listen 127.0.0.1:$PORT --tls /root/tls --dry-run
-box_until 10 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
-tls() { beside timeout 60 python3 "$BOX_LIB/post.py" "https://127.0.0.1:$PORT/alertmanager" "$PAYLOADS/alertmanager-firing.json" --ca "$D/ca.pem" "$@"; }
+box_until 60 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
+tls() { beside timeout 300 python3 "$BOX_LIB/post.py" "https://127.0.0.1:$PORT/alertmanager" "$PAYLOADS/alertmanager-firing.json" --ca "$D/ca.pem" "$@"; }
 is "without a certificate nothing is taken" "$(tls)" 403
 is "with one that somebody else signed neither" "$(tls --cert "$D/other")" 403
 is "with the right one it is" "$(tls --cert "$D")" 200
@@ -219,7 +222,7 @@ run systemctl stop escalate.service
 in_box 'cp /root/rules.json /etc/freezed/escalate.json && cp /root/robot /etc/freezed/escalate.key && cp /root/token /etc/freezed/escalate.token && rm -rf /var/lib/freezed-escalate'
 refute "the unit is not enabled" run systemctl is-enabled -q freezed-escalate.service
 check "and starts when it is told to" run systemctl start freezed-escalate.service
-box_until 10 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
+box_until 60 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
 is "it takes alerts, as a user of its own" "$(send_alert worker.service 00000000000000bb)" 200
 check "and orders" box_until 60 in_box 'journalctl -q -o cat -u freezed-escalate.service | grep -q "\"outcome\":\"receipt\""'
 run systemctl stop freezed-escalate.service
@@ -291,8 +294,7 @@ comes "the broker has the order" '.outcome == "sent" and .event == "f1"'
 comes "the host's receipt comes" '.outcome == "receipt" and .event == "f1" and .host == "web-1" and .state == "contained"'
 turns "and the kernel says so" beacon isolated
 comes "and all of them have answered" '.outcome == "done" and .event == "f1" and .hosts == 1 and .verified == 1 and .silent == 0'
-box_until 10 grep -q freezed.order "$D/posts"
-is "the webhook got what the host signed" "$(jq -rs '.[-1] | .type + " " + .data.payloadType' "$D/posts")" "freezed.order.contained application/vnd.freezed.receipt.v1+json"
+check "the webhook got what the host signed" box_until 60 is_posted
 is "an event about a group without hosts is taken" "$(there beacon.service nobody f2)" 200
 comes "and refused before anything is signed" '.outcome == "refused" and .event == "f2"'
 there worker.service all f3 >/dev/null
@@ -321,12 +323,12 @@ comes "and is known when it comes again" '.outcome == "duplicate" and .event == 
 
 # --- OpenC2 about a device elsewhere
 away() { in_box 'printf "%s\n" "$1" | freezectl openc2 --key /root/robot --lease 10m --nats "$2" --timeout "$3"' "$1" "$NATS_URL" "$2"; }
-said=$(away '{"action":"deny","target":{"device":{"hostname":"web-1"}},"args":{"x-frz":{"severity":"P0"}}}' 20s)
+said=$(away '{"action":"deny","target":{"device":{"hostname":"web-1"}},"args":{"x-frz":{"severity":"P0"}}}' 60s)
 like "a command about a device of the inventory is answered by it" "$(jq -r '"\(.status) \(.results["x-frz"].receipt.payloadType)"' <<<"$said")" '^(200|403) application/vnd.freezed.receipt'
 is "one of none is not found" "$(away '{"action":"deny","target":{"device":{"hostname":"web-9"}}}' 5s | jq -r .status)" 404
 jq -c '.time = (now | todate) | .data.unit = "worker.service" | .data.group = "gone" | .data.incident = "952"' "$PAYLOADS/cloudevent.json" >"$D/ce.json"
 box_put host "$D/ce.json" /root/ce.json
-said=$(in_box 'freezectl escalate --rules /root/rules.json --stdin cloudevents --key /root/robot --state-dir /root/gone --nats "$1" --expires 3s </root/ce.json; echo "{\"exit\":$?}"' "$NATS_URL")
+said=$(in_box 'freezectl escalate --rules /root/rules.json --stdin cloudevents --key /root/robot --state-dir /root/gone --nats "$1" --expires 10s </root/ce.json; echo "{\"exit\":$?}"' "$NATS_URL")
 is "who stays silent is waited for until the order is over, and named" "$(jq -rs 'map(select(.outcome == "silent"))[0] | .silent_hosts[0]' <<<"$said") $(jq -rs '.[-1].exit' <<<"$said")" "gone-1 5"
 nats_stop
 said=$(away '{"action":"deny","target":{"device":{"hostname":"web-1"}}}' 3s)

@@ -84,26 +84,26 @@ box_put host "$DIR/inventory" /etc/freezed/inventory.jsonl
 check "a registrar certifies the host" run freezectl send /etc/freezed/inventory.jsonl
 config 0
 run systemctl start freezed-relay
-check "the relay is ready" box_until 20 relay_is ready
+check "the relay is ready" box_until 60 relay_is ready
 fleet head --once --key /root/alice
 is "whoever is no herald makes no head" "$EXIT" 3
 fleet head --once --key /root/harold
 is "a herald makes one" "$EXIT $(each '.head.orders | length')" "0 0"
 FIRST=$(each .head.n)
-check "which the host hears" box_until 10 has_heard "$FIRST"
+check "which the host hears" box_until 60 has_heard "$FIRST"
 run systemctl stop freezed-relay
 config 3600
 signed kept contain "$UNIT"
 nats_say pub "frz.v1.test.cmd.group.web.$ID" <"$DIR/kept"
 printf garbage | nats_say pub frz.v1.test.cmd.all.00000000000000000000000000000001
 run systemctl start freezed-relay
-box_until 20 relay_is ready
+box_until 60 relay_is ready
 check "an order that was kept from the host holds nothing" alive
 fleet head --once --key /root/harold
 check "the herald has it, and lists it" lists
 is "and counts on" "$([ "$(each .head.n)" -gt "$FIRST" ] && echo higher)" higher
 is "what nobody signed is counted" "$(each .head.strays)" 1
-check "so that the host fetches it" box_until 30 held
+check "so that the host fetches it" box_until 60 held
 release "$ID"
 box_put host "$DIR/kept" /root/orders/kept
 nats_say purge test >/dev/null
@@ -115,7 +115,7 @@ nats_stop
 fleet head --once --key /root/harold
 is "without a broker there is no head" "$EXIT" 1
 nats_start || exit
-check "the relay is back" box_until 30 relay_is ready
+check "the relay is back" box_until 60 relay_is ready
 
 # --- the herald as a service
 echo '{"v":1,"servers":["'"$NATS_URL"'"]}' | run tee /etc/freezed/herald.json >/dev/null
@@ -123,18 +123,18 @@ run install -m 0600 /root/harold /etc/freezed/herald.key
 FIRST=$(each .head.n)
 LAST=$(hears)
 run systemctl start freezed-herald
-check "the service makes heads, and hosts hear them" box_until 30 has_heard $((LAST + 1))
+check "the service makes heads, and hosts hear them" box_until 120 has_heard $((LAST + 1))
 is "it is nobody's user but its own" "$(run stat -c %U "/proc/$(run systemctl show -P MainPID freezed-herald)")" freezed-herald
 check "systemd-analyze rates its exposure at most 2.0" run systemd-analyze security --threshold=20 freezed-herald.service
 LAST=$(hears)
 run systemctl restart freezed-herald
-check "and counts on after a restart" box_until 30 has_heard $((LAST + 1))
+check "and counts on after a restart" box_until 120 has_heard $((LAST + 1))
 run cp /etc/freezed/trust.json /root/whole
 run truncate -s 99 /etc/freezed/trust.json
 goes_on() { run journalctl -q -u freezed-herald | grep -q 'GOES ON WITH version 2 of the trust root'; }
-check "a trust root that it cannot read any more is told" box_until 40 goes_on
+check "a trust root that it cannot read any more is told" box_until 120 goes_on
 LAST=$(hears)
-check "and gone on without" box_until 40 has_heard $((LAST + 1))
+check "and gone on without" box_until 120 has_heard $((LAST + 1))
 run cp /root/whole /etc/freezed/trust.json
 run systemctl stop freezed-herald
 
@@ -149,7 +149,7 @@ ask fleet hosts --inventory /root/both
 is "without brokers the inventory is told, and that nobody was asked" "$EXIT $(grep -c web- <<<"$ANSWER") $(grep -o 'nobody was asked' <<<"$ANSWER")" "0 2 nobody was asked"
 fleet hosts
 is "all hosts answer, and nothing is wrong" "$EXIT $(class web-1)" "0 verified ready"
-fleet hosts --inventory /root/both --timeout 5s
+fleet hosts --inventory /root/both --timeout 20s
 is "a host that answers is verified, and one that does not is silent" "$EXIT $(class web-1) $(class web-2)" "4 verified ready silent silent"
 jq -R -c 'fromjson? | select(.report) | .report' <<<"$ANSWER" >"$DIR/report"
 is "its report says what it is certified as" "$(jq -r .attributes.name "$DIR/report")" web-1
@@ -157,12 +157,12 @@ like "a page says so too" "$(run freezectl fleet hosts --nats "$NATS_URL")" 'web
 token() { run ssh-keygen -lf "$1" | awk '{ print $2 }' | sed 's/^SHA256://; y/+\//-_/'; }
 WEB_1=$(token /var/lib/freezed/host_key.pub) WEB_2=$(token /root/ghost.pub)
 # an old answer of web-1's, which is its own, and still none to what is asked later
-nats_listen "$DIR/old" 1 10 'frz.v1.test.rsp.*.*'
+nats_listen "$DIR/old" 1 60 'frz.v1.test.rsp.*.*'
 printf '{"query":"health","nonce":"00000000000000000000000000000007"}' | nats_say pub frz.v1.test.ask.all
 nats_heard
 cut -f 3 "$DIR/old" >"$DIR/answer"
-nats_listen "$DIR/asked" 1 20 frz.v1.test.ask.all
-run freezectl fleet hosts --nats "$NATS_URL" --inventory /root/both --timeout 8s --json >"$DIR/forged" &
+nats_listen "$DIR/asked" 1 60 frz.v1.test.ask.all
+run freezectl fleet hosts --nats "$NATS_URL" --inventory /root/both --timeout 25s --json >"$DIR/forged" &
 FORGED=$!
 nats_heard
 for who in "$WEB_2" "${WEB_2/?/A}"; do nats_say pub "frz.v1.test.rsp.$who.$(cut -f 3 "$DIR/asked" | jq -r .nonce)" <"$DIR/answer"; done
@@ -181,7 +181,7 @@ certified() {
 groups() { run freezectl health --json | jq -r '.report // empty | .attributes.groups | sort | join(",")'; }
 ignores() { fleet inventory --inventory /root/two && [ "$(summary .ignored)" = "$1" ]; }
 { certify web-1 /var/lib/freezed/host_key.pub --group web --group eu && certify web-2 /root/ghost.pub --group web; } >"$DIR/two"
-certified two 5s
+certified two 20s
 is "a file of two hosts certifies each over the brokers, and says who is silent" "$EXIT $CLASSES" "4 web-1:verified web-2:silent"
 is "the receipt is that of attributes" "$(jq -R -r 'fromjson? | select(.receipt) | .receipt | .id + " " + .state' <<<"$ANSWER")" "attributes certified"
 is "and the host is of the new group" "$(groups)" eu,web
@@ -190,42 +190,44 @@ is "the inventory of the stream is that file" "$EXIT $(run cat /root/fetched | s
 tail -n 1 "$DIR/two" | jq -c '.payload |= (@base64d | sub("web-2"; "web-9") | @base64)' >"$DIR/forged"
 nats_say pub frz.v1.test.cmd.host.forged.attributes <"$DIR/forged"
 printf garbage | nats_say pub frz.v1.test.cmd.host.garbage.attributes
-check "what no registrar signed is counted there" box_until 10 ignores 2
+check "what no registrar signed is counted there" box_until 60 ignores 2
 is "and is not in it" "$EXIT $(summary .hosts) $(jq -R -c 'fromjson? | select(.payload)' <<<"$ANSWER" | sort)" "0 2 $(sort "$DIR/two")"
 certified forged 5s
 is "nor is it sent" "$EXIT $CLASSES" "3 "
 head -n 1 "$DIR/two" | cat - "$DIR/forged" >"$DIR/mixed"
-certified mixed 20s
+certified mixed 60s
 is "beside a line that counts it is told, and the same again is certified again" "$EXIT $CLASSES $(summary '.bad_lines | join(",")')" "4 web-1:verified 2"
 certify web-1 /var/lib/freezed/host_key.pub --group db --serial 1 >"$DIR/older"
-certified older 20s
+certified older 60s
 is "an older one is refused" "$EXIT $CLASSES" "3 web-1:refused(attributes-stale)"
 is "and changes nothing" "$(groups)" eu,web
 fleet inventory --inventory /root/two --out /root/fetched
 is "that the stream has it instead is told, and takes nobody out of a file" "$EXIT $(summary '.lacking[] | .name + ":" + .is') $(run cat /root/fetched | sort)" "4 web-1:older $(sort "$DIR/two")"
-certified mixed 20s
+certified mixed 60s
 fleet inventory --inventory /root/two
 is "until it is sent again" "$EXIT" 0
 run cp /root/two /root/both
 
 signed held contain "$UNIT"
 nats_say pub "frz.v1.test.cmd.group.web.$ID" <"$DIR/held"
-box_until 20 held
-fleet hosts --timeout 20s
+box_until 60 held
+fleet hosts --timeout 60s
 is "what a host holds is told" "$(class web-1) $(jq -R -r 'fromjson? | select(.report) | .report.holds.active' <<<"$ANSWER")" "verified holding 1"
 
 # --- watch
 run freezectl fleet watch --nats "$NATS_URL" >"$DIR/watched" 2>&1 &
 WATCH=$!
 saw() { grep -qE "$1" "$DIR/watched"; }
-check "watching prints a line for each host" box_until 15 saw 'web-1: holding: 1 holds'
+check "watching prints a line for each host" box_until 60 saw 'web-1: holding: 1 holds'
 release "$ID"
-check "and one for a change" box_until 15 saw 'web-1: holding -> ready'
+check "and one for a change" box_until 60 saw 'web-1: holding -> ready'
+silent() { grep -c 'web-1.*silent' "$DIR/watched"; }
+before=$(silent)
 nats_stop
-check "that the broker is away is one" box_until 25 saw 'nats://'
-is "and says nothing about hosts" "$(grep -c 'web-1.*silent' "$DIR/watched")" 0
+check "that the broker is away is one" box_until 60 saw 'nats://'
+is "and says nothing about hosts" "$(silent)" "$before"
 nats_start || exit
-check "and that it is back" box_until 30 saw 'answer again'
+check "and that it is back" box_until 60 saw 'answer again'
 kill "$WATCH"
 wait "$WATCH" 2>/dev/null
 run cat /etc/freezed/trust.json >"$DIR/trust"
@@ -247,8 +249,8 @@ is "an nkey is made once" "$(run freezectl fleet nkey /etc/freezed/nats.seed --n
 is "and is nobody else's to read" "$(run stat -c %a /etc/freezed/nats.seed)" 600
 run freezectl fleet nkey /root/web-2.seed --name web-2 >>"$DIR/nkeys"
 box_put host "$DIR/nkeys" /root/nkeys
-check "with all of them it is whole" run freezectl fleet nats-config --inventory /root/both --nkeys /root/nkeys >"$DIR/authorization"
 run freezectl fleet nats-config --inventory /root/both --nkeys /root/nkeys >"$DIR/authorization"
+is "with all of them it is whole" $? 0
 nats_stop
 printf 'listen: "10.77.0.1:4222"\njetstream { store_dir: "%s/store" }\ninclude "authorization"\n' "$NATS_DIR" >"$DIR/conf"
 check "nats-server reads it" nats-server -t -c "$DIR/conf"
@@ -259,22 +261,22 @@ as /etc/freezed/nats.seed ',"spread_s":0' | run tee /etc/freezed/relay.json >/de
 for who in alice harold; do as "/root/$who.seed" | run tee "/root/$who.json" >/dev/null; done
 run chown freezed-relay /etc/freezed/nats.seed
 run systemctl start freezed-relay
-check "a host connects by its nkey, and is ready" box_until 20 relay_is ready
+check "a host connects by its nkey, and is ready" box_until 60 relay_is ready
 NATS_URL_ALL=$NATS_URL
 NATS_URL=/root/alice.json
 fleet setup
 is "an operator may see to the streams" "$EXIT" 0
-fleet hosts --timeout 20s
+fleet hosts --timeout 60s
 is "and ask the hosts, which may answer" "$(class web-1)" "verified ready"
-certified mixed 20s
+certified mixed 60s
 is "certify them" "$CLASSES" web-1:verified
 fleet inventory
 is "and read who is certified" "$EXIT $(summary .hosts)" "0 2"
 NATS_URL=/root/harold.json
 fleet head --once --key /root/harold
 is "a herald may say heads" "$EXIT" 0
-check "which hosts hear" box_until 10 has_heard "$(each .head.n)"
-fleet hosts --timeout 20s
+check "which hosts hear" box_until 60 has_heard "$(each .head.n)"
+fleet hosts --timeout 60s
 is "and asks nobody" "$EXIT $(grep -c 'does not permit' <<<"$ANSWER")" "1 2"
 NATS_URL=$NATS_URL_ALL
 # may WHO sub|pub SUBJECT

@@ -49,7 +49,7 @@ certify ghost /root/ghost.pub ghosts || exit
 run head -n 1 /etc/freezed/inventory.jsonl | run tee /tmp/web-1.json >/dev/null
 run freezectl send /tmp/web-1.json >/dev/null || exit
 run systemctl start freezed-relay
-check "the relay is ready" box_until 20 relay_is ready
+check "the relay is ready" box_until 60 relay_is ready
 
 # --- a rollout that is ended is not lost
 is "nothing is kept at first" "$(kept)" ""
@@ -58,11 +58,17 @@ is "an order that every host has carried out is over" "$EXIT $CLASSES" "0 web-1:
 is "and is not kept" "$(kept)" ""
 free
 # two hosts, one of which never answers: it waits
-run bash -c 'freezectl isolate '"$UNIT"' --to all --nats '"$NATS_URL"' --key /root/alice --yes >/root/stopped 2>/root/stopped.err & echo $! >/root/pid; wait $!; echo $? >/root/stopped.exit' &
+is_final() { cut -f 3 "$DIR/answers" | jq -r .payload | while read -r x; do base64 -d <<<"$x"; echo; done | jq -se 'any(.final != false)'; }
+nats_listen "$DIR/answers" 0 600 'frz.v1.test.rsp.>'
+# a shell has what it starts in the background ignore that signal
+run bash -c 'env --default-signal=INT freezectl isolate '"$UNIT"' --to all --timeout 5m --nats '"$NATS_URL"' --key /root/alice --yes >/root/stopped 2>/root/stopped.err & echo $! >/root/pid; wait $!; echo $? >/root/stopped.exit' &
 waiting() { is_isolated && run grep -q '  id' /root/stopped.err; }
-check "while it waits the host is isolated, and the id was said" box_until 20 waiting
-box_until 5 run test -s /root/pid
-sleep 0.5
+check "while it waits the host is isolated, and the id was said" box_until 60 waiting
+box_until 60 run test -s /root/pid
+box_until 60 is_final
+nats_deafen
+# the answer that is heard here is on its way there
+sleep 2
 run bash -c 'kill -INT $(cat /root/pid)'
 wait
 ROLLOUT=$(run awk '$1 == "id" {print $2}' /root/stopped.err)
@@ -70,11 +76,11 @@ is "Ctrl-C says what stands, which is no success" "$(run cat /root/stopped.exit)
 like "that one is verified and one silent" "$(run cat /root/stopped)" '1 of 2 hosts verified.* 1 silent'
 like "and how to go on" "$(run cat /root/stopped)" "freezectl send $ROLLOUT --nats"
 is "the signed order is kept under its id" "$(kept)" "/root/.local/state/freezed/rollouts/$ROLLOUT.jsonl"
-far_order isolate "$UNIT" --to all --timeout 3s
+far_order isolate "$UNIT" --to all --timeout 10s
 like "who orders the same again is told of it" "$ANSWER" "freezectl send $ROLLOUT"
 check "and gives another order" test "$ID" != "$ROLLOUT"
 ID2=$ID
-far send "$ROLLOUT" --timeout 3s
+far send "$ROLLOUT" --timeout 15s
 is "gone on with, it is the same order: who did it counts as verified" "$EXIT $ID $CLASSES" "4 $ROLLOUT ghost:silent web-1:verified"
 status
 is "and no host did anything twice: it has one hold of each order" "$(holds .id | sort -u | wc -l) $(holds .id | wc -l)" "2 2"
@@ -84,12 +90,14 @@ check "released" alive
 run bash -c 'rm -rf /root/.local/state/freezed'
 
 # a crash: nothing is left of the program but what was kept before the first byte
-run bash -c 'freezectl isolate '"$UNIT"' --to all --nats '"$NATS_URL"' --key /root/alice --yes >/dev/null 2>/root/stopped.err & echo $! >/root/pid; wait $!' 2>/dev/null &
-check "again it waits" box_until 20 waiting
+run rm /root/pid
+run bash -c 'freezectl isolate '"$UNIT"' --to all --timeout 5m --nats '"$NATS_URL"' --key /root/alice --yes >/dev/null 2>/root/stopped.err & echo $! >/root/pid; wait $!' 2>/dev/null &
+check "again it waits" box_until 60 waiting
+box_until 60 run test -s /root/pid
 run bash -c 'kill -KILL $(cat /root/pid)'
 wait
 ROLLOUT=$(run awk '$1 == "id" {print $2}' /root/stopped.err)
-far send "$ROLLOUT" --timeout 3s
+far send "$ROLLOUT" --timeout 15s
 is "killed, it can be gone on with as well" "$ID $CLASSES" "$ROLLOUT ghost:silent web-1:verified"
 free
 run bash -c 'rm -rf /root/.local/state && touch /root/.local/state'
@@ -175,21 +183,22 @@ is "and the file that was carried is the same order to the host" "$(jq -R -r 'fr
 
 # --- an order is cancelled before a host that is away has had it
 run systemctl stop freezed-relay
-far_order contain "$UNIT" --to group=web --timeout 1s
+far_order contain "$UNIT" --to group=web --timeout 3s
 is "a host that is away is silent" "$EXIT $CLASSES" "5 web-1:silent"
 run systemctl start freezed-relay
-check "and carries the order out when it is back" box_until 20 frozen
+check "and carries the order out when it is back" box_until 60 frozen
 free
 run systemctl stop freezed-relay
-far_order contain "$UNIT" --to group=web --timeout 1s
+far_order contain "$UNIT" --to group=web --timeout 3s
 CANCELLED=$ID
-far_release "$CANCELLED" --to group=web --timeout 1s
+far_release "$CANCELLED" --to group=web --timeout 3s
 is "so is it about the release of such an order" "$EXIT $CLASSES" "5 web-1:silent"
 run systemctl start freezed-relay
+box_until 60 relay_is ready
 far send "$ID"
 is "which it has first when it is back" "$EXIT $CLASSES $(states)" "0 web-1:verified released"
 check "so that it never carries the order out" alive
-far send "$CANCELLED" --timeout 5s
+far send "$CANCELLED" --timeout 60s
 is "not even when somebody still brings it" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
 check "and nothing was held" alive
 
@@ -218,12 +227,12 @@ is "neither an older one, nor one too far, nor one that lacks a signature counts
 ask trust send /root/trust-5.json --json
 is "nor by the socket" "$EXIT $(jq -R -r 'fromjson? | select(.receipt) | .receipt.reasons[0]' <<<"$ANSWER")" "3 trust-chain"
 run systemctl restart freezed
-check "after a restart it is in force" box_until 20 version_is 3
+check "after a restart it is in force" box_until 60 version_is 3
 run systemctl stop freezed-relay
 nats_say pub frz.v1.test.trust.4 < <(run cat /root/trust-4.json)
 nats_say pub frz.v1.test.trust.5 < <(run cat /root/trust-5.json)
 run systemctl start freezed-relay
-check "a host that was away takes one after the other" box_until 30 version_is 5
+check "a host that was away takes one after the other" box_until 60 version_is 5
 far_order contain "$UNIT" --to host=web-1
 far release "$ID" --to host=web-1 --reason test --key /root/alice --key /root/carol --trust /root/trust-5.json
 is "who is new in it lets go" "$EXIT $CLASSES" "0 web-1:verified"
@@ -233,13 +242,13 @@ STATE=/var/lib/freezed/trust.json
 # again CMD ARG...: what CMD does while the agent is away
 again() { run systemctl stop freezed && run "$@" && run systemctl start freezed; }
 again rm $STATE 2>/dev/null
-check "a trust root that is lost is what the ledger has of it" box_until 20 version_is 5
+check "a trust root that is lost is what the ledger has of it" box_until 60 version_is 5
 is "and is kept again" "$(run jq -r .payload $STATE)" "$(run jq -r .payload /root/trust-5.json)"
 again cp /root/trust-3.json $STATE 2>/dev/null
-check "likewise one that somebody put back" box_until 20 version_is 5
+check "likewise one that somebody put back" box_until 60 version_is 5
 again truncate -s 99 $STATE 2>/dev/null
-check "and a damaged one" box_until 20 version_is 5
-check "which the log tells" run sh -c 'journalctl -u freezed -q | grep -c "trust.json was lost, and is what the ledger has of it, version 5" | grep -qx 3'
+check "and a damaged one" box_until 60 version_is 5
+check "which the log tells" box_until 60 run sh -c 'journalctl -u freezed -q | grep -c "trust.json was lost, and is what the ledger has of it, version 5" | grep -qx 3'
 ask enroll /root/trust-3.json
 is "none that came before it is enrolled" "$EXIT" 3
 like "with what would follow" "$ANSWER" 'has version 5 .* has to be version 6'
@@ -252,5 +261,5 @@ ask enroll /root/anew.json
 is "a fleet that root makes anew is not said to be in force while the agent goes on with the old one" "$EXIT $(version)" "4 6"
 like "with what to do" "$ANSWER" 'systemctl restart freezed'
 run systemctl restart freezed
-check "then it is, and nothing of the old one comes back" box_until 20 version_is 1
+check "then it is, and nothing of the old one comes back" box_until 60 version_is 1
 done_testing

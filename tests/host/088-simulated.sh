@@ -26,7 +26,7 @@ elsewhere() { nats_say pub "frz.v1.bench.cmd.group.$2.$3" <"$1"; }
 
 nats_start - && nats_say streams bench && sim_begin "$B" && sim_hosts 0 60 web && sim_hosts 60 40 db || exit
 sim_start hosts 0 100 0
-check "a hundred hosts connect" sim_ready hosts 60
+check "a hundred hosts connect" sim_ready hosts 120
 
 sim_order contain web.service --to group=web
 is "an order to a group is verified at each of its hosts" "$EXIT $(counts)" "0 60 0 0 0"
@@ -44,7 +44,7 @@ sim_order freeze web.service --to group=web
 nats_heard
 cut -f 3 "$SIM_DIR/carried" | tr -d '\n' >"$SIM_DIR/web.order"
 ID=$(summary '.ids[0]')
-nats_listen "$SIM_DIR/heard" 40 20 "frz.v1.bench.rsp.*.$ID"
+nats_listen "$SIM_DIR/heard" 40 60 "frz.v1.bench.rsp.*.$ID"
 elsewhere "$SIM_DIR/web.order" db "$ID"
 check "an order that was brought to the wrong hosts is answered by them" nats_heard
 is "none of them carries it out" "$(says_of '.state + "(" + (.reasons | join(" ")) + ")"')" "refused(wrong-host) 40"
@@ -60,9 +60,10 @@ nats_stop
 sim_order isolate web.service --to group=web
 is "without a server nothing is sent" "$EXIT" 1
 nats_start -
-check "they come back" sim_ready hosts 60
+check "they come back" sim_ready hosts 120
 nats_say streams bench
 sim_order isolate again.service --to group=web
 is "and are ordered again" "$EXIT $(counts)" "0 60 0 0 0"
-is "what they missed they asked for" "$(sim_counters hosts && jq -r '.caught_up > 0' <<<"$SIM_SAID")" true
+have_caught_up() { sim_counters hosts && jq -e '.caught_up > 0' <<<"$SIM_SAID"; }
+check "what they missed they asked for" box_until 120 have_caught_up
 done_testing

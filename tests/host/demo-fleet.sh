@@ -92,7 +92,7 @@ step "The broker's streams, and each host's relay"
 echo '{"v":1,"servers":["nats://10.77.0.1:4222"]}' >"$DESK/nats.json"
 ctl 0 fleet setup "${FLEET[@]}"
 for name in "${FLEET_HOSTS[@]}"; do fleet_relay "$name"; done
-for name in "${FLEET_HOSTS[@]}"; do box_until 30 relay_is_of "$name" web || fail "$name does not hear for its group"; done
+for name in "${FLEET_HOSTS[@]}"; do box_until 60 relay_is_of "$name" web || fail "$name does not hear for its group"; done
 proof "3 of 3 relays are ready and hear for the group"
 
 step "A plan: whom would it hit?"
@@ -116,7 +116,7 @@ proof "3 of 3 beat and stream again"
 
 step "A host lies down; the others are contained, and it is silent: which is never taken for anything else"
 box_halt web-3 || fail "it does not shut down"
-ctl 4 contain beacon.service --to group=web --timeout 4s "${FLEET[@]}" --key alice --severity P0 --reason "it is back" --yes
+ctl 4 contain beacon.service --to group=web --timeout 15s "${FLEET[@]}" --key alice --severity P0 --reason "it is back" --yes
 says "2 of 3 hosts verified"
 says "1 silent"
 ORDERS=$(ids)
@@ -125,7 +125,7 @@ proof "2 of 2 that are up are frozen and silent"
 
 step "It comes back, finds the order in the stream, and is contained; the same order once more asks all how they are"
 fleet_again web-3 || fail "web-3 did not boot"
-box_until 30 is_held web-3 || fail "web-3 is not held"
+box_until 120 is_held web-3 || fail "web-3 is not held"
 by_hand 0 3 send "$ORDERS" "${FLEET[@]}"
 says "3 of 3 hosts verified"
 proof "3 of 3 are held; the two that were, by the hold that they had: $(n_holds web-1) and $(n_holds web-2) hold"
@@ -135,7 +135,7 @@ proof "released by two people: 3 of 3 beat and stream"
 
 step "The broker begins to lie: it keeps an order from web-2, and says that there is none"
 fleet_lies web-2 withhold
-ctl 4 contain beacon.service --to group=web --timeout 4s "${FLEET[@]}" --key alice --severity P0 --reason "again" --yes
+ctl 4 contain beacon.service --to group=web --timeout 15s "${FLEET[@]}" --key alice --severity P0 --reason "again" --yes
 says "2 of 3 hosts verified"
 ORDERS=$(ids)
 all held web-1 web-3
@@ -143,7 +143,7 @@ all alive web-2
 ctl 0 fleet head --once "${FLEET[@]}" --key harold --state-dir .
 sleep 1
 ctl 0 fleet head --once "${FLEET[@]}" --key harold --state-dir .
-box_until 20 relay_misses web-2 || fail "web-2 does not know"
+box_until 60 relay_misses web-2 || fail "web-2 does not know"
 shown "web-2# freezectl health | grep -E '^  (head|relay|withheld) '" 0 box_sh web-2 "freezectl health | grep -E '^  (head|relay|withheld) '"
 says "withheld     $ORDERS"
 proof "noticed on both sides: the desk counts a host as silent, and the herald's signed heads name to that host what it did not get"
@@ -151,12 +151,12 @@ proof "noticed on both sides: the desk counts a host as silent, and the herald's
 step "It stops lying; the next head brings the order, and two people end it all"
 fleet_lies web-2
 ctl 0 fleet head --once "${FLEET[@]}" --key harold --state-dir .
-box_until 30 is_held web-2 || fail "web-2 is not held"
+box_until 120 is_held web-2 || fail "web-2 is not held"
 by_hand 0 3 send "$ORDERS" "${FLEET[@]}"
 says "3 of 3 hosts verified"
 release_by_two
 all alive "${FLEET_HOSTS[@]}"
 nothing_is_left() { local name; for name in "${FLEET_HOSTS[@]}"; do HOST=$name nothing_left || return; done; }
-box_until 10 nothing_is_left || fail "something is left in a kernel"
+box_until 60 nothing_is_left || fail "something is left in a kernel"
 proof "3 of 3 beat and stream; no program, no pin is left on any host"
 printf '\n%sAll %d steps are as said.%s\n' "$BOLD" "$STEP" "$PLAIN"

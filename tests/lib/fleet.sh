@@ -88,8 +88,9 @@ fleet_boot() {
         BOX_ENV_DESK=("${BOX_ENV[@]}" HOME="$DESK")
 }
 
+# The beacon first: what comes over the cable may be an order that keeps it from being started.
 fleet_again() {
-        box_boot "$1" && fleet_plug "$1" && box_run "$1" systemctl start beacon.service
+        box_boot "$1" && box_run "$1" systemctl start beacon.service && fleet_plug "$1"
 }
 
 fleet_people() {

@@ -26,7 +26,7 @@ import nats_wire
 
 
 class Client(nats_wire.Reader):
-    def __init__(self, url, seed=None, ca=None, timeout=10):
+    def __init__(self, url, seed=None, ca=None, timeout=60):
         host, port = url.split("://", 1)[1].rsplit(":", 1)
         self.sock = socket.create_connection((host.strip("[]"), int(port)), timeout)
         self.buf = b""

@@ -25,9 +25,9 @@ if url.scheme == "https":
     context.check_hostname = False
     if cert:
         context.load_cert_chain(f"{cert}/client.pem", f"{cert}/client.key")
-    c = http.client.HTTPSConnection(url.hostname, url.port, timeout=60, context=context)
+    c = http.client.HTTPSConnection(url.hostname, url.port, timeout=300, context=context)
 else:
-    c = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
+    c = http.client.HTTPConnection(url.hostname, url.port, timeout=300)
 if name == "-drip":
     start, open_now = f"POST {url.path} HTTP/1.1\r\nX: ".encode(), {}
     for turn in range(1200):

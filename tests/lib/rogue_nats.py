@@ -69,6 +69,9 @@ class Peer(nats_wire.Reader, threading.Thread):
         except OSError:
             pass
 
+    def hears(self, subject):
+        return any(matches(pattern, subject) for pattern in list(self.subs.values()))
+
     def deliver(self, subject, reply, data):
         for sid, pattern in list(self.subs.items()):
             if matches(pattern, subject):
@@ -120,7 +123,10 @@ class Peer(nats_wire.Reader, threading.Thread):
                 f.write(words[1].encode() + b"\t" + data + b"\n")
         with lock:
             for c in list(clients):
-                lie(c, words[1], reply, data) if c.is_relay() else c.deliver(words[1], reply, data)
+                if not c.is_relay():
+                    c.deliver(words[1], reply, data)
+                elif c.hears(words[1]):  # what it asks a stream, whenever it does, is not in the order of what it is told
+                    lie(c, words[1], reply, data)
 
 
 def later(c, *what):

@@ -4,7 +4,7 @@
 
     terminal.py TEXT=TYPED... -- CMD ARG...     TYPED ends with Enter; ^C as a whole is the interrupt key; empty: only wait for TEXT
 
-Prints what is shown as it comes. Exit: the command's, 128 + N when signal N ended it, 99 when a text did not come within 60 s."""
+Prints what is shown as it comes. Exit: the command's, 128 + N when signal N ended it, 99 when a text did not come within five minutes."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ pid, fd = pty.fork()
 if pid == 0:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and a person's do not
     os.execvp(sys.argv[at + 1], sys.argv[at + 1:])
-shown, seen, end = "", 0, time.monotonic() + 60
+shown, seen, end = "", 0, time.monotonic() + 300
 while True:
     ready = select.select([fd], [], [], max(0, end - time.monotonic()))[0]
     try:

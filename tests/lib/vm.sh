@@ -44,7 +44,7 @@
 
 VM_BOOT_TIMEOUT=400
 VM_DOWN_TIMEOUT=240
-VM_CALL_TIMEOUT=60
+VM_CALL_TIMEOUT=240
 VM_PORTS=4
 VM_MEMORY=768
 VM_DISK=3G
@@ -234,7 +234,7 @@ vm_reboot() {
 vm_cut() {
         local pid
         read -r pid <"$(box_dir "$1")/qemu" && kill -KILL "$pid"
-        box_until 10 vm_is_off "$1"
+        box_until 60 vm_is_off "$1"
 }
 
 vm_put() {

@@ -7,7 +7,7 @@
 #   vm_unit NAME.service LINE...   adds a unit to it and enables it; before its first boot
 #   vm_orders_boot [KERNEL-ARG...]   boots it, makes keys and enrols: alice and bob are responders, robot is automation
 #   vm_heard MARK [BOOT]        prints how often MARK was on the cable since the VM was switched on for the BOOTth time (see vm_packets)
-#   vm_hears MARK               it is on the cable now, or within ten seconds
+#   vm_hears MARK               it is on the cable now, or within a minute
 #   vm_silent MARK...           for one second nothing of these is on the cable; says which is
 #   vm_cgroup UNIT FILE         prints that file of the unit's cgroup; fails when it has no cgroup
 #   vm_programs UNIT            prints how many of the agent's programs are in force on the unit's cgroup
@@ -56,7 +56,7 @@ vm_has_heard() {
 }
 
 vm_hears() {
-        box_until 10 vm_has_heard "$1" "$(vm_heard "$1")"
+        box_until 60 vm_has_heard "$1" "$(vm_heard "$1")"
 }
 
 vm_silent() {

@@ -39,8 +39,8 @@ is "a directory goes in and comes out" "$(cd "$(box_dir host)/back" && find . -t
 # nobody listens there, and its kernel says so
 vm_outside host bash -c 'echo hello >/dev/udp/10.77.0.2/9'
 on_cable() { vm_packets host | grep "$1"; }
-check "what comes to it is seen on its cable" on_cable ' udp 10\.77\.0\.1:[0-9]* > 10\.77\.0\.2:9 - 6$'
-check "and what it sends" box_until 5 on_cable ' icmp 10\.77\.0\.2 > 10\.77\.0\.1 '
+check "what comes to it is seen on its cable" box_until 60 on_cable ' udp 10\.77\.0\.1:[0-9]* > 10\.77\.0\.2:9 - 6$'
+check "and what it sends" box_until 60 on_cable ' icmp 10\.77\.0\.2 > 10\.77\.0\.1 '
 
 # what the core gives here that it cannot give where the other suites run, and what it still does not
 layers=$(vm_run host freezectl health --json </dev/null | jq -r 'select(.report) | .report.layers[] | .id + "=" + .state')

@@ -49,7 +49,7 @@ is "without BPF LSM: it has not run an instruction from the hold to the end" "$(
 order alice,bob release "$ID"
 like "it is released" "$ANSWER" '^released( |$)'
 vm_run host systemctl start stubborn.service </dev/null
-check "and runs again" box_until 10 is_beating "$last"
+check "and runs again" box_until 60 is_beating "$last"
 
 check "BPF LSM is there" vm_run host grep -w bpf /sys/kernel/security/lsm </dev/null
 contain_and_reboot "with BPF LSM"

@@ -120,7 +120,7 @@ memory $pid | its memory | EACCES"
 # shellcheck disable=SC2016
 echo "# a second thread that changes what is written to cgroup.procs: $(vm_sh host 'guard_try race "/sys/fs/cgroup/cgroup.procs,$$,$1"' "$pid" </dev/null)"
 at_home() { [ "$(vm_run host cat "/proc/$pid/cgroup" </dev/null)" = "0::/system.slice/held.service" ]; }
-check "it is where it was, or is so again" box_until 10 at_home
+check "it is where it was, or is so again" box_until 60 at_home
 # The same without a race and for longer: by one who went to the core's cgroup before the first hold, and who stops the core.
 agent=$(pid_of freezed)
 is "one who came to the core's cgroup in time moves it" "$(served alien <<<"kill $agent,19
@@ -132,7 +132,7 @@ socket 17,3,0 | a packet socket | EPERM
 stream @outside.stream | a proxy outside | EPERM
 force | what takes CAP_NET_ADMIN | EPERM"
 is "the core goes on" "$(served alien <<<"kill $agent,18")" ok
-check "and brings it back" box_until 20 at_home
+check "and brings it back" box_until 60 at_home
 order alice,bob release "$ID"
 is "released" "$ANSWER" released
 answers inside "after the release" "$free" ok
@@ -238,6 +238,8 @@ agent=$(pid_of freezed)
 # an upgrade: another file in the same place
 is "it is upgraded" "$(does 'cp /usr/sbin/freezed /usr/sbin/freezed.new && mv /usr/sbin/freezed.new /usr/sbin/freezed')" yes
 is "while it restarts nobody gets at what is held" "$(vm_sh host "$meanwhile" systemctl restart --no-block freezed </dev/null)" "EPERM "
+is_new() { local now; now=$(pid_of freezed) && [ "${now:-0}" != 0 ] && [ "$now" != "$agent" ]; }
+box_until 60 is_new
 box_until 60 vm_run host freezectl health </dev/null >/dev/null
 vm_status
 is "the new one holds it too" "$(vm_hold "$hold" .state) $([ "$(pid_of freezed)" != "$agent" ] && echo new)" "contained new"

@@ -36,9 +36,11 @@ vm_unit direct.service '[Unit]' After=network-online.target '[Service]' ExecStar
 vm_orders_boot || exit
 vm_sh host 'ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key && systemctl start ssh.service' </dev/null || exit
 
-greets() { vm_outside host timeout 10 socat -u "$1:22,connect-timeout=8" - </dev/null 2>/dev/null | grep -qa ^SSH-2.0; }
+greets() { vm_outside host timeout 60 socat -u "$1:22,connect-timeout=50" - </dev/null 2>/dev/null | grep -qa ^SSH-2.0; }
 uplinks() { jq -r '[.targets[0].uplinks[] | "\(.name)=\(.by),\(.direct)"] | sort | join(" ")' <<<"$RECEIPT"; }
 repaired() { vm_status; vm_hold "$ID" '.repaired.repairs.uplink // 0'; }
+# so_far: BEFORE is how many; a status that was not answered in time has no number
+so_far() { before=$(repaired) && [ -n "$before" ]; }
 put_back() { [ "$(repaired)" -gt "$1" ]; }
 layer() { vm_run host freezectl health --json </dev/null | jq -R -r --arg id "$1" 'fromjson? | .report.layers[]? | select(.id == $id) | .state'; }
 
@@ -53,18 +55,18 @@ check "sshd answers over IPv4" greets TCP4:10.77.0.2
 check "and over IPv6" greets "TCP6:[fd77::2]"
 is "nothing was to be put back so far" "$(repaired)" 0
 
-before=$(repaired)
+box_until 60 so_far
 vm_run host tc qdisc del dev host0 clsact </dev/null
-check "the queueing discipline is deleted, and put back, and that is counted" box_until 20 put_back "$before"
+check "the queueing discipline is deleted, and put back, and that is counted" box_until 60 put_back "$before"
 check "nothing is on the cable" vm_silent mark-free mark-direct
-before=$(repaired)
+box_until 60 so_far
 vm_run host nft flush ruleset </dev/null
-check "the rules are flushed, and put back, and that is counted" box_until 20 put_back "$before"
+check "the rules are flushed, and put back, and that is counted" box_until 60 put_back "$before"
 check "nothing is on the cable" vm_silent mark-free mark-direct
 
 vm_reboot host || exit
 held_again() { vm_status; [ "$(vm_hold "$ID" '.targets[0].uplinks[] | select(.name == "host0") | "\(.by),\(.direct)"')" = clsact,true ]; }
-check "after a reboot the hold is in force again" box_until 30 held_again
+check "after a reboot the hold is in force again" box_until 120 held_again
 is "and between power-on and then nothing was sent" "$(vm_heard mark-free) $(vm_heard mark-direct)" "0 0"
 check "nor is it now" vm_silent mark-free mark-direct
 

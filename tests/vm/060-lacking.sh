@@ -38,7 +38,7 @@ holds() {
         check "$1: it is not heard" vm_silent mark-held
         check "$1: the other is" vm_hears mark-free
         thaw
-        check "$1: who is thawed is frozen again, by the clock alone" box_until 20 was_repaired thaw
+        check "$1: who is thawed is frozen again, by the clock alone" box_until 60 was_repaired thaw
         order alice,bob release "$ID"
         like "$1: it is released" "$ANSWER" '^released( |$)'
         check "$1: and heard again" vm_hears mark-held

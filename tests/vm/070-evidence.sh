@@ -63,7 +63,7 @@ vm_sh host 'cd /root && freezectl trust rotate trust.json --witness "$1" --key a
 vm_listen host "$B/san/witness" 10.77.0.1 8440 "$D/witness" "$SEED"
 box_until 60 eval 'ask; [ $? = 3 ]'
 kill "$BOX_PID"
-box_until 10 eval "! kill -0 $BOX_PID 2>/dev/null"
+box_until 60 eval "! kill -0 $BOX_PID 2>/dev/null"
 vm_listen host "$B/san/witness" 10.77.0.1 8440 "$D/witness" "$SEED" "${SAID##* }"
 vm_run host sh -c 'echo URL=http://10.77.0.1:8440 >/etc/freezed/witness.conf' </dev/null
 check "while it is held, the unit has the ledger's head signed by a witness" vm_run host systemctl start freezed-witness.service </dev/null
