@@ -115,7 +115,7 @@ refute 'the slice is let go of after that' is_frozen nest.slice
 refute 'and what is in it runs' is_frozen nest.slice/nest-1.service
 
 # A hold that ends while its evidence is collected.
-run sh -c 'printf "#!/bin/sh\nsleep 5\n" >/usr/local/bin/slow && chmod 755 /usr/local/bin/slow
+run sh -c 'printf "#!/bin/sh\nsleep 5; while test -e /run/slow; do sleep 1; done\n" >/usr/local/bin/slow && chmod 755 /usr/local/bin/slow
         mkdir -p /run/systemd/system/freezed.service.d
         printf "[Service]\nExecStart=\nExecStart=/usr/sbin/freezed --collector /usr/local/bin/slow\n" >/run/systemd/system/freezed.service.d/slow.conf
         systemctl daemon-reload && systemctl restart freezed.service'
@@ -134,13 +134,15 @@ wait $!
 sleep 6
 refute 'a release while evidence is collected is one' in_force let.service
 # The clients go away, and what they asked for goes on.
-run sh -c 'for n in $(seq 16); do
-                freezectl snapshot let.service --severity P0 --reason test --yes --key /root/alice --timeout 1s >/dev/null 2>&1 &
+run sh -c 'touch /run/slow
+        for n in $(seq 16); do
+                freezectl snapshot let.service --severity P0 --reason test --yes --key /root/alice --timeout 5s >/dev/null 2>&1 &
         done; wait'
 order snapshot let.service
 is 'of seventeen snapshots at once one is not begun, and says so' "$(said '.receipt | "\(.evidence) \(.flags | map(select(. == "evidence-failed")) | length)"')" 'null 1'
 is 'a snapshot that was not taken is no snapshot' "$(state)" failed
-refute 'and the command says so to a script' run freezectl snapshot let.service --severity P0 --reason test --yes --key /root/alice --timeout 1s
+refute 'and the command says so to a script' run freezectl snapshot let.service --severity P0 --reason test --yes --key /root/alice --timeout 60s
+run rm /run/slow
 has_room() { order snapshot let.service --timeout 20s && [ "$(said .receipt.evidence.state)" = failed ]; }
 check 'there is room for others after that' box_until 60 has_room
 run rm -r /run/systemd/system/freezed.service.d
