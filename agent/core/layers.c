@@ -17,6 +17,7 @@
 #include "agent/core/direct.h"
 #include "agent/core/uplink.h"
 #include "agent/core/watch.h"
+#include "agent/util/log.h"
 
 #define SCRATCH "freezed-layers"
 
@@ -71,20 +72,26 @@ static void add_guard(const char *id, int error, void *userdata) {
                               : NULL);
 }
 
+/* whose hold it would be, if it were one */
+static const struct command_id nobody;
+
+static int own_open(const struct agent *a, char **ret_path) {
+        uint64_t id;
+        int fd = -EBADF, r = a->cgroup_root ? cgroup_of_pid(getpid(), ret_path) : -ENOENT;
+
+        if (r == 0)
+                r = cgroup_open(a->cgroup_root, *ret_path, &fd, &id);
+        return r < 0 ? r : fd;
+}
+
 /* A cgroup below our own; the programs attached to it run for nobody. */
 static int scratch_open(const struct agent *a, int *ret_own, uint64_t *ret_id) {
         _cleanup_free_ char *own = NULL, *path = NULL;
-        _cleanup_close_ int dir = -EBADF;
-        uint64_t id;
+        _cleanup_close_ int dir = own_open(a, &own);
         int fd, r;
 
-        if (!a->cgroup_root)
-                return -ENOENT;
-        r = cgroup_of_pid(getpid(), &own);
-        if (r == 0)
-                r = cgroup_open(a->cgroup_root, own, &dir, &id);
-        if (r < 0)
-                return r;
+        if (dir < 0)
+                return dir;
         if (mkdirat(dir, SCRATCH, 0700) < 0 && errno != EEXIST)
                 return -errno;
         if (asprintf(&path, "%s/" SCRATCH, strcmp(own, "/") == 0 ? "" : own) < 0)
@@ -98,7 +105,6 @@ static int scratch_open(const struct agent *a, int *ret_own, uint64_t *ret_id) {
 
 static void try_hooks(struct agent *a, json_t *array, int fd, uint64_t id) {
         struct isolate_link links[_ISOLATE_HOOK_MAX] = { 0 };
-        const struct command_id nobody = { { 0 } };
         int begun = isolate_begin(a->isolate, &nobody, NULL, 0, NULL, 0), r = begun;
 
         if (begun == 0) {
@@ -165,6 +171,18 @@ static void try_uplinks(json_t *array) {
         if (tcx < 0)
                 add(array, "clsact", uplinks_try_clsact(), NULL);
         add(array, "netdev-egress", direct_try(), "the kernel takes no nftables chain at the egress of an interface");
+}
+
+void layers_recover(struct agent *a) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int own = own_open(a, &path);
+        int r = isolate_drop(a->isolate, &nobody);
+
+        if (r < 0)
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "recover"),
+                          "What was tried on a cgroup of our own is still attached to it: %s", strerror(-r));
+        if (own >= 0)
+                (void) unlinkat(own, SCRATCH, AT_REMOVEDIR);
 }
 
 json_t *layers_to_json(struct agent *a) {

@@ -8,3 +8,5 @@
 
 /* [{"id","state":"yes"|"no","why"}]; new reference, NULL when out of memory. Takes some milliseconds. */
 json_t *layers_to_json(struct agent *a);
+/* Removes what a death in the middle of that has left, before anybody takes it for a hold. */
+void layers_recover(struct agent *a);

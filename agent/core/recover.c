@@ -6,6 +6,7 @@
 #include "agent/core/again.h"
 #include "agent/core/fence.h"
 #include "agent/core/keep.h"
+#include "agent/core/layers.h"
 #include "agent/core/lease.h"
 #include "agent/core/prove.h"
 #include "agent/core/release.h"
@@ -133,6 +134,7 @@ void recover_all(struct agent *a) {
 
         if (!ids)
                 return;
+        layers_recover(a);
         forget_gone(a);
         fence_restore(a);
         /* the set changes under the work */

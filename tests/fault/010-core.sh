@@ -319,6 +319,21 @@ between() {
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
 }
 
+# looked LABEL N: the core dies at each effect of a look at the layers, which attaches programs to a cgroup of its own. No hold comes of it.
+looked() {
+        local label=$1 n=$2 k
+        for k in $(seq "$n"); do
+                WRONG=() TRACE=
+                restart "kill:$((N_START + k))"
+                run freezectl health --timeout 30s >/dev/null 2>&1
+                box_until 60 answers || wrong "it does not answer"
+                query status
+                [ "$(said '.report.holds | length')" = 0 ] || wrong "it holds $(said '.report.holds')"
+                [ -z "$(ours)" ] || wrong "left: $(ours)"
+                verdict
+        done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
+}
+
 has_ended() {
         query status
         [ "$(said '.report.holds // empty | map(select(.recorded != "releasing" and .lease_left_ms > 0)) | length')" = 0 ]
@@ -413,7 +428,12 @@ is "with nothing failing it is thawed and stays isolated" "$(answer)" thawed
 N_STEP=$(($(effects) - N_START + SLACK))
 send count-go-4.json
 is "interrupted in the middle of both, it is released in the end" "$(ours)" ""
-echo "# effects: $N_STEP to stop between"
+restart count
+box_until 60 answers
+run freezectl health >/dev/null
+N_LOOK=$(($(effects) - N_START))
+echo "# effects: $N_STEP to stop between, $N_LOOK to look at the layers"
+if [ "$N_LOOK" -ge 10 ]; then ok "the effects of a look are seen"; else not_ok "the effects of a look are seen"; fi
 echo "# effects: $N_AGAIN to put right an order that died at effect $MID_ORDER, $N_ANEW a release that died at effect $MID_RELEASE"
 N_ALL=$((N_ALL + SLACK)) N_AGAIN=$((N_AGAIN + SLACK)) N_ANEW=$((N_ANEW + SLACK))
 
@@ -440,6 +460,7 @@ two=$!
 (
         in_box three lapse lapse-kill "$N_END" kill:K && in_box three lapse lapse-fail "$N_END" fail:K
         in_box three beside beside-kill "$N_END" kill:K && in_box three beside beside-fail "$N_END" fail:K
+        in_box three looked look-kill "$N_LOOK"
 ) &
 wait "$one" "$two" "$!"
 judge one fail "$N_ALL" "a failure of effect"
@@ -450,6 +471,7 @@ judge three lapse-kill "$N_END" "death at the end of a lease at effect"
 judge three lapse-fail "$N_END" "at the end of a lease a failure of effect"
 judge three beside-kill "$N_END" "one hold of two is released: death at effect"
 judge three beside-fail "$N_END" "one hold of two is released: a failure of effect"
+judge three look-kill "$N_LOOK" "a look at the layers: death at effect"
 judge one step-kill "$N_STEP" "a release that stops between: death at effect"
 judge two step-fail "$N_STEP" "a release that stops between: a failure of effect"
 for HOST in one two three; do
