@@ -230,7 +230,7 @@ each 2 fuzz tests/fuzz/fuzz_*.c
 each 1 lint tests/lint.sh
 each 1 script tests/vectors/*.sh
 in_lanes 2 script "${scripts[@]}"
-judge_each script tests/host/[0-9]*.sh tests/escape/[0-9]*.sh tests/fault/*.sh
+judge_each script tests/host/0[5-9]*.sh tests/host/0[0-4]*.sh tests/escape/[0-9]*.sh tests/fault/*.sh
 judge_each vm tests/vm/[0-9]*.sh
 
 echo "$passed passed, $failed failed, $skipped skipped"

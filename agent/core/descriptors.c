@@ -9,6 +9,10 @@
 
 #include <linux/kcmp.h>
 
+#include "agent/core/process.h"
+
+#define MANAGER ((pid_t) 1)
+
 /* What is being read, and for whom. */
 struct reading {
         struct descriptors *d;
@@ -118,7 +122,9 @@ static void add_sockets(const char *task, pid_t tid, struct reading *r) {
                 }
                 if (r->ways && strncmp(link, "/dev/", 5) == 0)
                         ways_add_device(r->ways, dirfd(d), e->d_name);
-                r->gaps |= is_bpf_program(link) ? reason_bit(REASON_LOADED_BPF) : 0;
+                /* who looks like a copy with intent could as well close them: they run on when nobody has them open */
+                if (is_bpf_program(link) && !process_is_copy(tid, MANAGER))
+                        r->gaps |= reason_bit(REASON_LOADED_BPF);
         }
         (void) closedir(d);
 }

@@ -47,7 +47,8 @@ const struct claim *claims_find(const struct claims *c, uint64_t key);
 /* Our own network namespace alone. -errno, after which it is there all the same, and cannot be entered. */
 int descriptors_begin(struct descriptors *ret) _warn_unused_;
 /* Adds what the processes have. Tells SOCKETS_LEFT and NETNS for what cannot be read, and LOADED_BPF
- * when one of them has a BPF program or link open; who has ended has nothing. Adds to ways; NULL when nobody isolates
- * them yet, or they are not to be asked. */
+ * when one of them has a BPF program or link open; who has ended has nothing. What a service that was held as it
+ * started has of the service manager's, whose copy it is until it executes its own program, is the manager's. Adds to
+ * ways; NULL when nobody isolates them yet, or they are not to be asked. */
 reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ways);
 void descriptors_done(struct descriptors *d);

@@ -10,7 +10,8 @@
 
 #define TEXT_MAX 16384U
 /* include/linux/sched.h */
-#define PF_KTHREAD 0x00200000U
+#define PF_FORKNOEXEC 0x00000040U
+#define PF_KTHREAD    0x00200000U
 /* longer than any chain of parents that is not made to be long; who makes one is not lost, but named as elsewhere */
 #define PARENTS_MAX 4096
 
@@ -27,7 +28,7 @@ int process_read(pid_t pid, struct process *ret) {
         _cleanup_free_ char *text = NULL;
         const char *rest;
         unsigned flags;
-        uint64_t start;
+        uint64_t start, stack;
         int parent, r = read_text(pid, "stat", &text);
         char state;
 
@@ -35,11 +36,15 @@ int process_read(pid_t pid, struct process *ret) {
                 return r;
         /* the name is in parentheses and may hold any character, a parenthesis too */
         rest = strrchr(text, ')');
-        if (!rest || sscanf(rest, ") %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-                            &state, &parent, &flags, &start) != 4)
+        if (!rest || sscanf(rest,
+                            ") %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64
+                            " %*u %*d %*u %*u %*u %" SCNu64,
+                            &state, &parent, &flags, &start, &stack) != 5)
                 return -EBADMSG;
         *ret = (struct process) { .parent = parent,
                                   .start = start,
+                                  .stack = stack,
+                                  .forked = (flags & PF_FORKNOEXEC) != 0,
                                   .dead = state == 'Z' || state == 'X',
                                   .kernel = (flags & PF_KTHREAD) != 0 };
         return 0;
@@ -56,6 +61,13 @@ bool process_descends(pid_t pid, pid_t from) {
                 pid = p.parent;
         }
         return false;
+}
+
+bool process_is_copy(pid_t pid, pid_t of) {
+        struct process copy, original;
+
+        return process_read(pid, &copy) == 0 && process_read(of, &original) == 0 && copy.forked && copy.stack != 0 &&
+               copy.stack == original.stack;
 }
 
 /* Real, effective, saved, file system. */

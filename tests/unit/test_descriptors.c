@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/core/descriptors.c agent/core/process.c agent/core/ways.c agent/core/sockets.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
 /* Whatever a thread of the target has open is found, in every namespace; what cannot be looked at is said. */
@@ -7,13 +7,21 @@
 #include "lib/sockets_box.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <bpf/bpf.h>
+
+#include "agent/core/descriptors.h"
+#include "agent/core/process.h"
 
 static void *keep_it(void *userdata) {
         atomic_bool *kept = userdata;
@@ -288,6 +296,77 @@ static void a_multipath_socket_is_told_and_destroyed_by_its_paths(void **state) 
         (void) close(fd), (void) close(peer), (void) close(own), (void) close(other);
 }
 
+static int load_program(void) {
+        const struct bpf_insn insns[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+                                          { .code = BPF_JMP | BPF_EXIT } };
+
+        return bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "pass", "GPL", insns, ELEMENTSOF(insns), NULL);
+}
+
+static void who_has_a_program_open_has_loaded_bpf(void **state) {
+        struct cage a = cage_make("a");
+        int prog = load_program();
+
+        (void) state;
+        assert_true(prog >= 0);
+        (void) cage_spawn_with(&a, prog, NULL, NULL);
+        assert_reasons(sweep(&a, false).gaps, GAP(LOADED_BPF));
+        (void) close(prog);
+}
+
+/* Of a child that is a copy of this process, or executes a program of its own, and has the same open. */
+static reason_set gaps_of_child(int prog, bool execute) {
+        struct descriptors d;
+        reason_set gaps = 0;
+        const pid_t pid = fork();
+
+        if (pid == 0) {
+                if (execute && fcntl(prog, F_SETFD, 0) == 0)
+                        (void) execl("/bin/sleep", "sleep", "infinity", NULL);
+                for (;;)
+                        (void) pause();
+        }
+        for (int i = 0; i < 60000 && process_is_copy(pid, getpid()) == execute; i++)
+                (void) usleep(1000);
+        if (descriptors_begin(&d) < 0)
+                return GAP(INTERNAL);
+        gaps = descriptors_add(&d, &pid, 1, 0, NULL);
+        descriptors_done(&d);
+        (void) kill(pid, SIGKILL);
+        (void) waitpid(pid, NULL, 0);
+        return gaps;
+}
+
+/* As process 1 of a namespace of its own. */
+static int be_the_manager(void) {
+        int prog;
+
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("proc", "/proc", "proc", 0, NULL) < 0)
+                return 1;
+        prog = load_program();
+        return prog < 0                                       ? 2
+               : gaps_of_child(prog, false) != 0              ? 3
+               : gaps_of_child(prog, true) != GAP(LOADED_BPF) ? 4
+                                                              : 0;
+}
+
+static void what_a_copy_of_the_manager_has_of_it_is_the_managers(void **state) {
+        int status = -1;
+        pid_t pid = fork();
+
+        (void) state;
+        if (pid == 0) {
+                if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+                        _exit(5);
+                pid = fork();
+                if (pid == 0)
+                        _exit(be_the_manager());
+                _exit(waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 6);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CAGE_CASE(what_only_a_thread_holds_is_found),
@@ -300,6 +379,8 @@ int main(void) {
                 CAGE_CASE(each_one_that_resists_is_counted),
                 CAGE_CASE(nothing_stays_open),
                 CAGE_CASE(a_multipath_socket_is_told_and_destroyed_by_its_paths),
+                CAGE_CASE(who_has_a_program_open_has_loaded_bpf),
+                CAGE_CASE(what_a_copy_of_the_manager_has_of_it_is_the_managers),
         };
 
         return CAGE_MAIN(cases);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/isolate.c agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c */
+/* LINK: agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/isolate.c agent/core/descriptors.c agent/core/process.c agent/core/ways.c agent/core/sockets.c */
 /* LINK: agent/core/isolate_set.c */
 /* LINK: agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 

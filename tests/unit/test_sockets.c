@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/core/descriptors.c agent/core/process.c agent/core/ways.c agent/core/sockets.c agent/core/cgroup.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
 /* Real connections of a cgroup, and of processes in it, are destroyed; nothing beside them is. */
