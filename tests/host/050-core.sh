@@ -29,7 +29,7 @@ hold_of() { ask status; said ".report.holds[] | select(any(.targets[]; .target =
 is_frozen() { grep -q '^frozen 1' "$(box_cgroup core)/$1/cgroup.events"; }
 in_force() { is_frozen "system.slice/$1"; }
 is_over() { ! in_force "$1"; }
-agent_is_up() { run freezectl health --timeout 5s >/dev/null 2>&1; }
+agent_is_up() { run freezectl health --timeout 5s --json 2>/dev/null | grep -q '"report":'; }
 
 { box_create core && box_install core "$B" && box_boot core && box_net core; } >/dev/null 2>&1 || exit
 run sh -c 'cd /root && for n in alice bob robot; do ssh-keygen -q -t ed25519 -N "" -C "$n" -f "$n" || exit 1; done
