@@ -273,8 +273,13 @@ int record_attributes(struct agent *agent, const struct attributes *attributes, 
 }
 
 int record_trust(struct agent *agent, int64_t version, const char *envelope) {
+        char follows[65];
         uint64_t n;
-        int r = append(agent, "trust", json_pack("{sI ss}", "version", (json_int_t) version, "envelope", envelope), &n);
+
+        (void) sodium_bin2hex(follows, sizeof(follows), agent->trust_payload, sizeof(agent->trust_payload));
+        int r = append(
+                agent, "trust",
+                json_pack("{sI ss ss}", "version", (json_int_t) version, "follows", follows, "envelope", envelope), &n);
 
         return r < 0 ? r : record_list_add(&agent->trusted, n);
 }
@@ -385,17 +390,37 @@ int record_list_add(struct record_list *l, uint64_t n) {
         return 0;
 }
 
-int record_read_envelope(struct agent *agent, uint64_t n, char **ret) {
-        _cleanup_json_ json_t *body = NULL;
-        int r = agent->ledger && n > 0 ? ledger_read(agent->ledger, n, &body) : -ENOENT;
+static int read_body(struct agent *agent, uint64_t n, json_t **ret) {
+        return agent->ledger && n > 0 ? ledger_read(agent->ledger, n, ret) : -ENOENT;
+}
+
+static int copy_envelope(const json_t *body, char **ret) {
         const char *envelope = json_string_value(json_object_get(body, "envelope"));
 
-        if (r < 0)
-                return r;
         if (!envelope)
                 return -EBADMSG;
         *ret = strdup(envelope);
         return *ret ? 0 : -ENOMEM;
+}
+
+int record_read_envelope(struct agent *agent, uint64_t n, char **ret) {
+        _cleanup_json_ json_t *body = NULL;
+        int r = read_body(agent, n, &body);
+
+        return r < 0 ? r : copy_envelope(body, ret);
+}
+
+int record_read_trust(struct agent *agent, uint64_t n, char **ret) {
+        _cleanup_json_ json_t *body = NULL;
+        const char *follows;
+        char in_force[65];
+        int r = read_body(agent, n, &body);
+
+        if (r < 0)
+                return r;
+        follows = json_string_value(json_object_get(body, "follows"));
+        (void) sodium_bin2hex(in_force, sizeof(in_force), agent->trust_payload, sizeof(agent->trust_payload));
+        return follows && strcmp(follows, in_force) == 0 ? copy_envelope(body, ret) : -ESTALE;
 }
 
 json_t *record_receipt(struct agent *agent, const struct command_id *id) {

@@ -105,6 +105,7 @@ int record_refusal(struct agent *agent, const struct command_id *id, const uint8
 int record_start(struct agent *agent) _warn_unused_;
 /* d: the envelope as it came. */
 int record_attributes(struct agent *agent, const struct attributes *attributes, const struct dsse *d) _warn_unused_;
+/* A successor of the trust root that is in force. */
 int record_trust(struct agent *agent, int64_t version, const char *envelope) _warn_unused_;
 /* state: "fresh" or "stale"; n: of the last head that was believed. */
 int record_hearing(struct agent *agent, const char *state, int64_t n) _warn_unused_;
@@ -133,5 +134,7 @@ int record_list_add(struct record_list *l, uint64_t n) _warn_unused_;
 /* The envelope in record n, of trust roots and attributes; *ret: malloc'ed, with NUL. -ENOENT: n is 0, or there is no
  * ledger; -EBADMSG: that record has none; else as ledger_read. */
 int record_read_envelope(struct agent *agent, uint64_t n, char **ret) _warn_unused_;
+/* The same of a trust root; -ESTALE: it was the successor of another one than is in force. */
+int record_read_trust(struct agent *agent, uint64_t n, char **ret) _warn_unused_;
 /* The stored receipt's payload of a command id; NULL when there is none. New reference. */
 json_t *record_receipt(struct agent *agent, const struct command_id *id);

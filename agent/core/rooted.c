@@ -84,11 +84,11 @@ static void load_recorded(struct agent *a, char **ret) {
                 _cleanup_(root_done) struct root root = { 0 };
                 _cleanup_free_ char *text = NULL;
                 enum reason reason = REASON_NONE;
-                int r = record_read_envelope(a, a->trusted.n[i], &text);
+                int r = record_read_trust(a, a->trusted.n[i], &text);
 
                 if (r == 0)
                         r = accept_text(text, strlen(text), a->trust, &root, &reason);
-                if (r < 0)
+                if (r < 0 && r != -ESTALE)
                         log_root("a trust root in the ledger", r, REASON_NONE);
                 if (r < 0 || reason != REASON_NONE)
                         continue;

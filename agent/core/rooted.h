@@ -2,10 +2,10 @@
 #pragma once
 
 /* The trust root that is in force: the file that root put there (config.trust), or what came after it as an order. The
- * ledger has each of those, and STATE/trust.json the last one, the envelope as it came. At start the successors of root's
- * file that the ledger has follow it, one by one; where the ledger is lost the file is what is left, if it is newer, of
- * the same fleet and signed by its own root people, and where the file is lost it is written again. From then on,
- * whichever way it comes, only a successor replaces it: version N+1, signed by the root thresholds of both. A host
+ * ledger has each of those, and STATE/trust.json the last one, the envelope as it came. At start the successors of
+ * root's file that the ledger has follow it, one by one; where the ledger is lost the file is what is left, if it is
+ * newer, of the same fleet and signed by its own root people, and where the file is lost it is written again. From then
+ * on, whichever way it comes, only a successor replaces it: version N+1, signed by the root thresholds of both. A host
  * without a file of root's is in no fleet, whatever came before. */
 
 #include "agent/core/agent.h"

@@ -384,6 +384,23 @@ static void a_file_that_somebody_pieced_together_is_none(void **state) {
         assert_int_equal(r.a.trust->version, 3);
 }
 
+/* Nor when the same people sign what they begin anew. */
+static void what_followed_another_root_of_the_same_people_does_not_follow_this_one(void **state) {
+        struct trust t = version(3);
+
+        (void) state;
+        assert_string_equal(take(4, ALL), "trusted");
+        t.iat_ms++;
+        put_file(&t, BY(ALICE) | BY(BOB));
+        assert_true(shell(&r, "rm trust.json"));
+        start_again();
+        assert_int_equal(r.a.trust->version, 3);
+        assert_string_equal(take(4, ALL), "trusted");
+        assert_true(shell(&r, "rm trust.json"));
+        start_again();
+        assert_int_equal(r.a.trust->version, 4);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
@@ -397,6 +414,7 @@ int main(void) {
                 CASE(the_file_is_what_is_left_of_a_lost_ledger),
                 CASE(what_does_not_follow_is_not_put_in_force_because_it_is_recorded),
                 CASE(a_fleet_made_anew_does_not_get_its_old_people_back),
+                CASE(what_followed_another_root_of_the_same_people_does_not_follow_this_one),
                 CASE(what_cannot_be_written_is_not_in_force),
                 CASE(roots_file_counts_when_it_is_newer_or_of_another_fleet),
                 CASE(who_was_never_enrolled_takes_none),
