@@ -12,37 +12,11 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "ctl/carrier.h"
-#include "lib/nats_server.h"
+#include "lib/nats_fixture.h"
 #include "policy/dsse.h"
 #include "policy/nkey.h"
 
 #define WAIT_MS 60000
-
-static struct nats_server server;
-
-static int begin(void **state) {
-        (void) state;
-        nats_server_start(&server, "");
-        return 0;
-}
-
-static int end(void **state) {
-        (void) state;
-        nats_server_done(&server);
-        return 0;
-}
-
-static struct carrier *open_at(uint16_t port) {
-        struct broker b = { .n_servers = 0 };
-        struct carrier *c = NULL;
-        struct why w;
-
-        nats_server_add(&b, port);
-        if (carrier_open(&b, &c, &w) != 0)
-                fail_msg("%s", w.text);
-        return c;
-}
 
 /* The next one of that kind, which has to come. */
 static struct carrier_event *next(struct carrier *c, enum carrier_kind kind) {
@@ -72,7 +46,7 @@ static unsigned children(void) {
 }
 
 static void what_is_said_is_heard_as_it_was(void **state) {
-        _cleanup_(carrier_freep) struct carrier *a = open_at(server.port), *b = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *a = nats_carrier_at(server.port), *b = nats_carrier_at(server.port);
         static char large[DSSE_HOST_ENVELOPE_MAX];
 
         (void) state;
@@ -100,7 +74,7 @@ static void what_is_said_is_heard_as_it_was(void **state) {
 }
 
 static void many_messages_lose_none_and_block_nobody(void **state) {
-        _cleanup_(carrier_freep) struct carrier *c = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(server.port);
         char text[4096] = { 0 };
 
         (void) state;
@@ -119,7 +93,7 @@ static void many_messages_lose_none_and_block_nobody(void **state) {
 
 /* Nothing is taken while 80 MB come: more than the library would keep by itself. */
 static void what_a_fleet_says_at_once_waits_until_it_is_taken(void **state) {
-        _cleanup_(carrier_freep) struct carrier *a = open_at(server.port), *b = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *a = nats_carrier_at(server.port), *b = nats_carrier_at(server.port);
         static char large[DSSE_HOST_ENVELOPE_MAX];
 
         (void) state;
@@ -144,7 +118,7 @@ static void a_stored_message_is_acknowledged_and_asked_for_again(void **state) {
         static const char stream[] =
                 "{\"name\":\"FRZ_CMD_prod\",\"subjects\":[\"frz.v1.prod.cmd.>\"],\"allow_direct\":true}",
                           get[] = "$JS.API.DIRECT.GET.FRZ_CMD_prod.frz.v1.prod.cmd.all.";
-        _cleanup_(carrier_freep) struct carrier *c = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(server.port);
         char subject[CARRIER_SUBJECT_SIZE];
 
         (void) state;
@@ -171,7 +145,7 @@ static void a_stored_message_is_acknowledged_and_asked_for_again(void **state) {
 
 static void a_question_has_its_own_answer_and_the_rest_waits(void **state) {
         static const char stream[] = "{\"name\":\"ASKED\",\"subjects\":[\"asked\"]}";
-        _cleanup_(carrier_freep) struct carrier *c = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(server.port);
         struct carrier_event *made = NULL, *again = NULL, *nobody = NULL;
         struct why w;
 
@@ -192,7 +166,7 @@ static void a_question_has_its_own_answer_and_the_rest_waits(void **state) {
 }
 
 static void a_subject_that_is_too_long_is_not_said(void **state) {
-        _cleanup_(carrier_freep) struct carrier *c = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(server.port);
         static char text[DSSE_HOST_ENVELOPE_MAX + 1];
         char subject[CARRIER_SUBJECT_SIZE + 1];
 
@@ -213,7 +187,7 @@ static void a_broker_that_dies_is_told_once_and_for_all(void **state) {
 
         (void) state;
         nats_server_start(&other, "");
-        _cleanup_(carrier_freep) struct carrier *c = open_at(other.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(other.port);
         nats_server_kill(&other);
         assert_int_equal(carrier_ask(c, "x", "", 0, &e, &w), CTL_MACHINE);
         assert_true(w.text[0]);
@@ -233,7 +207,7 @@ static void a_broker_that_stands_still_is_not_waited_for(void **state) {
 
         (void) state;
         nats_server_start(&other, "");
-        _cleanup_(carrier_freep) struct carrier *c = open_at(other.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(other.port);
         assert_int_equal(kill(other.pid, SIGSTOP), 0);
         /* the last of its threads, too */
         assert_int_equal(waitpid(other.pid, &status, WUNTRACED), other.pid);
@@ -412,5 +386,5 @@ int main(void) {
                 cmocka_unit_test(a_broker_has_to_be_the_one_that_its_certificate_is_for),
         };
 
-        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, end);
+        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, nats_begin, nats_end);
 }

@@ -14,31 +14,23 @@
 
 #include "ctl/catchup.h"
 #include "ctl/streams.h"
-#include "lib/nats_server.h"
+#include "lib/nats_fixture.h"
 
 #define FLEET "eu.prod"
 #define ALL   "frz.v1.eu~prod.cmd.host.*.attributes"
 
-static struct nats_server server;
 static struct carrier *carrier;
 static struct why why;
 
 static int begin(void **state) {
-        struct broker b = { .n_servers = 0 };
-
-        (void) state;
-        nats_server_start(&server, "");
-        nats_server_add(&b, server.port);
-        if (carrier_open(&b, &carrier, &why) != 0)
-                fail_msg("%s", why.text);
+        (void) nats_begin(state);
+        carrier = nats_carrier_at(server.port);
         return 0;
 }
 
 static int end(void **state) {
-        (void) state;
         carrier_free(carrier);
-        nats_server_done(&server);
-        return 0;
+        return nats_end(state);
 }
 
 /* Waits for the answer, and is done with it. */

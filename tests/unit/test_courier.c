@@ -12,32 +12,16 @@
 
 #include <cmocka.h>
 
-#include "ctl/carrier.h"
 #include "ctl/courier.h"
-#include "lib/nats_server.h"
+#include "lib/nats_fixture.h"
 
 /* a try to connect may be 10 s after the one before */
 #define WAIT_MS 60000
 
-static struct nats_server server;
-
-static int begin(void **state) {
-        (void) state;
-        nats_server_start(&server, "");
-        return 0;
-}
-
-static int end(void **state) {
-        (void) state;
-        nats_server_done(&server);
-        return 0;
-}
-
 static struct courier *start(void) {
-        struct broker b = { .n_servers = 0 };
+        const struct broker b = nats_broker_at(server.port);
         struct courier *c = NULL;
 
-        nats_server_add(&b, server.port);
         assert_int_equal(courier_start(&b, "prod", &c), 0);
         return c;
 }
@@ -237,5 +221,5 @@ int main(void) {
                 cmocka_unit_test(a_broker_that_is_away_is_waited_for),
         };
 
-        return cmocka_run_group_tests(tests, begin, end);
+        return cmocka_run_group_tests(tests, nats_begin, nats_end);
 }

@@ -12,35 +12,9 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "ctl/carrier.h"
 #include "ctl/member.h"
 #include "ctl/streams.h"
-#include "lib/nats_server.h"
-
-static struct nats_server server;
-
-static int begin(void **state) {
-        (void) state;
-        nats_server_start(&server, "");
-        return 0;
-}
-
-static int end(void **state) {
-        (void) state;
-        nats_server_done(&server);
-        return 0;
-}
-
-static struct carrier *open_at(uint16_t port) {
-        struct broker b = { .n_servers = 0 };
-        struct carrier *c = NULL;
-        struct why w;
-
-        nats_server_add(&b, port);
-        if (carrier_open(&b, &c, &w) != 0)
-                fail_msg("%s", w.text);
-        return c;
-}
+#include "lib/nats_fixture.h"
 
 static struct streams_answer ask(struct carrier *c, const char *what, const char *name, const char *body) {
         struct carrier_event *e = NULL;
@@ -64,7 +38,7 @@ static size_t differ(const json_t *wanted, const json_t *is) {
 }
 
 static void what_was_made_is_what_it_has_to_be(void **state) {
-        _cleanup_(carrier_freep) struct carrier *c = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(server.port);
 
         (void) state;
         for (enum streams_which i = 0; i < _STREAMS_MAX; i++) {
@@ -88,7 +62,7 @@ static void what_somebody_made_otherwise_differs_and_is_brought_in_line(void **s
         static const char other[] = "{\"name\":\"FRZ_CMD_other\",\"subjects\":[\"frz.v1.other.head\","
                                     "\"frz.v1.other.cmd.>\"],\"max_age\":60000000000,\"max_msgs\":5,\"description\":"
                                     "\"mine\",\"max_msg_size\":100,\"allow_rollup_hdrs\":true}";
-        _cleanup_(carrier_freep) struct carrier *c = open_at(server.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(server.port);
         _cleanup_json_ json_t *wanted = streams_wanted(STREAMS_CMD, "other");
 
         (void) state;
@@ -126,7 +100,7 @@ static void without_jetstream_it_is_off(void **state) {
 
         (void) state;
         nats_server_start(&other, "accounts { A { users [ { user: x, password: y } ] } }\nno_auth_user: x\n");
-        _cleanup_(carrier_freep) struct carrier *c = open_at(other.port);
+        _cleanup_(carrier_freep) struct carrier *c = nats_carrier_at(other.port);
         a = ask(c, "INFO", "FRZ_CMD_prod", "");
         assert_int_equal(a.said, STREAMS_OFF);
         streams_answer_done(&a);
@@ -166,5 +140,5 @@ int main(void) {
                 cmocka_unit_test(whatever_else_is_said_is_an_error),
         };
 
-        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, end);
+        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, nats_begin, nats_end);
 }
