@@ -9,11 +9,14 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent/core/agent.h"
+#include "agent/util/log.h"
 
 /* the gate, its successor while it restarts, and a test */
 #define CONNECTIONS_MAX 4U
 /* so that a receipt of many targets is one message that the socket takes at once */
 #define SEND_BUFFER (4 * (int) FRAME_MAX)
+/* after accept4() ran out of descriptors or memory; who has connected waits in the backlog */
+#define RETRY_US (100 * 1000)
 
 struct connection {
         struct link *link;
@@ -25,8 +28,9 @@ struct connection {
 struct link {
         struct agent *agent;
         link_fn fn;
-        sd_event_source *source;
+        sd_event_source *source, *retry;
         int fd;
+        bool rests; /* and that is said */
         uint64_t next_id;
         struct connection connections[CONNECTIONS_MAX];
         uint8_t in[FRAME_MAX + 1], out[FRAME_MAX];
@@ -83,6 +87,25 @@ static int on_frame(sd_event_source *s, int fd, uint32_t events, void *userdata)
         return 0;
 }
 
+/* Nobody can be let in now, and the socket would say for ever that somebody waits. */
+static void rest(struct link *l, int error) {
+        if (!l->rests)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "arrive"), "A gate cannot be let in yet: %s",
+                          strerror(error));
+        l->rests = true;
+        (void) sd_event_source_set_enabled(l->source, SD_EVENT_OFF);
+        (void) sd_event_source_set_time_relative(l->retry, RETRY_US);
+        (void) sd_event_source_set_enabled(l->retry, SD_EVENT_ONESHOT);
+}
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
+        struct link *l = userdata;
+
+        (void) s;
+        (void) usec;
+        return sd_event_source_set_enabled(l->source, SD_EVENT_ON);
+}
+
 static int on_connect(sd_event_source *s, int fd, uint32_t events, void *userdata) {
         struct link *l = userdata;
         _cleanup_close_ int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -90,10 +113,16 @@ static int on_connect(sd_event_source *s, int fd, uint32_t events, void *userdat
 
         (void) s;
         (void) events;
+        if (peer < 0) {
+                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                        rest(l, errno);
+                return 0;
+        }
+        l->rests = false;
         for (size_t i = 0; i < CONNECTIONS_MAX && !c; i++)
                 if (l->connections[i].fd < 0)
                         c = &l->connections[i];
-        if (peer < 0 || !c)
+        if (!c)
                 return 0;
         if (setsockopt(peer, SOL_SOCKET, SO_SNDBUFFORCE, &(int) { SEND_BUFFER }, sizeof(int)) < 0)
                 (void) setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &(int) { SEND_BUFFER }, sizeof(int));
@@ -104,6 +133,15 @@ static int on_connect(sd_event_source *s, int fd, uint32_t events, void *userdat
         c->id = ++l->next_id;
         send_keys(c);
         return 0;
+}
+
+/* The timer is made here, while there is a descriptor for it. */
+static int add_sources(struct link *l) {
+        int r = sd_event_add_io(l->agent->event, &l->source, l->fd, EPOLLIN, on_connect, l);
+
+        if (r >= 0)
+                r = sd_event_add_time(l->agent->event, &l->retry, CLOCK_MONOTONIC, 0, 1000, on_retry, l);
+        return r < 0 ? r : sd_event_source_set_enabled(l->retry, SD_EVENT_OFF);
 }
 
 static int listen_at(const char *path) {
@@ -133,7 +171,7 @@ int link_new(struct agent *a, const char *path, link_fn fn, struct link **ret) {
         r = sd_listen_fds(false) > 0 ? SD_LISTEN_FDS_START : listen_at(path);
         l->fd = r;
         if (r >= 0)
-                r = sd_event_add_io(a->event, &l->source, l->fd, EPOLLIN, on_connect, l);
+                r = add_sources(l);
         if (r < 0) {
                 link_free(l);
                 return r;
@@ -148,6 +186,7 @@ void link_free(struct link *l) {
         for (size_t i = 0; i < CONNECTIONS_MAX; i++)
                 disconnect(&l->connections[i]);
         l->source = sd_event_source_disable_unref(l->source);
+        l->retry = sd_event_source_disable_unref(l->retry);
         closep(&l->fd);
         free(l);
 }

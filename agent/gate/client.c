@@ -42,6 +42,7 @@ struct clients {
         client_judge judge;
         void *userdata;
         bool open;
+        bool rests; /* nobody can be accepted, and that is said */
         uint32_t last_number;
         size_t last_resumed; /* slot */
         struct limit limit;
@@ -292,12 +293,17 @@ static int welcome_some(struct clients *cs, int fd, bool *ret_any) {
 static int on_listener(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct clients *cs = userdata;
         bool any;
+        int r = welcome_some(cs, fd, &any);
 
         (void) revents;
-        if (welcome_some(cs, fd, &any) < 0) {
+        if (r < 0) {
+                if (!cs->rests)
+                        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "arrive"),
+                                  "Nobody more can be let in yet: %s; who is in is served", strerror(-r));
                 (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
                 wake_in(cs, ACCEPT_RETRY_US);
         }
+        cs->rests = r < 0;
         /* A storm of connections that are all too many does not come before anybody who has one. */
         (void) sd_event_source_set_priority(source, any ? PRIORITY_CLEAN : PRIORITY_FAILING);
         return 0;

@@ -14,6 +14,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -117,6 +118,39 @@ static void gate_displaces_only_who_failed_when_it_is_full(void **state) {
                         assert_int_equal(close(clients[i]), 0);
                 }
         assert_int_equal(close(newcomer), 0);
+}
+
+/* What the gate has used of processors. */
+static int64_t cpu_of_gate_ms(void) {
+        char path[64];
+        unsigned long user, system;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", rig.gate);
+        _cleanup_fclose_ FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+                         2);
+        return (int64_t) (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+static void gate_without_a_descriptor_rests_serves_and_lets_in_later(void **state) {
+        int first = rig_connect(&rig, geteuid()), second;
+        struct rlimit before;
+
+        (void) state;
+        expect_served(first);
+        assert_int_equal(prlimit(rig.gate, RLIMIT_NOFILE, NULL, &before), 0);
+        assert_int_equal(prlimit(rig.gate, RLIMIT_NOFILE, &(struct rlimit) { 4, before.rlim_max }, NULL), 0);
+        second = rig_connect(&rig, geteuid());
+        const int64_t used = cpu_of_gate_ms();
+        assert_int_equal(poll(&(struct pollfd) { .fd = second, .events = POLLIN }, 1, 1000), 0);
+        assert_in_range(cpu_of_gate_ms() - used, 0, 200);
+        expect_served(first);
+
+        assert_int_equal(prlimit(rig.gate, RLIMIT_NOFILE, &before, NULL), 0);
+        expect_served(second);
+        assert_int_equal(close(first), 0);
+        assert_int_equal(close(second), 0);
 }
 
 /* Reads what is there; how many refusals it was. */
@@ -254,6 +288,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(gate_takes_sixteen_connections_of_a_uid, start, stop),
                 cmocka_unit_test_setup_teardown(gate_displaces_only_who_failed_when_it_is_full, start, stop),
+                cmocka_unit_test_setup_teardown(gate_without_a_descriptor_rests_serves_and_lets_in_later, start, stop),
                 cmocka_unit_test_setup_teardown(gate_hears_a_genuine_order_through_a_flood_and_does_not_grow, start,
                                                 stop),
                 cmocka_unit_test_setup_teardown(gate_hears_a_genuine_order_through_a_storm_of_connections, start, stop),

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/link.c agent/util/clock.c agent/util/log.c */
+
+/* The core's socket while there is no descriptor for another gate. */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "agent/core/agent.h"
+#include "agent/core/link.h"
+#include "agent/util/clock.h"
+
+#define WAIT_MS 30000
+#define LONG_US (1000 * 1000)
+
+static char path[] = "/tmp/test_link.XXXXXX/socket";
+static struct agent agent;
+static struct link *link_;
+static unsigned n_frames;
+
+static void on_frame(struct agent *a, const struct frame *f, const struct answer *to) {
+        (void) a;
+        n_frames += f->kind == FRAME_HEALTH && to->number == 7;
+}
+
+static int begin(void **state) {
+        char *slash = strrchr(path, '/');
+
+        (void) state;
+        *slash = '\0';
+        assert_non_null(mkdtemp(path));
+        *slash = '/';
+        assert_true(sd_event_new(&agent.event) >= 0);
+        assert_int_equal(link_new(&agent, path, on_frame, &link_), 0);
+        return 0;
+}
+
+static int end(void **state) {
+        (void) state;
+        link_free(link_);
+        agent.event = sd_event_unref(agent.event);
+        assert_int_equal(unlink(path), 0);
+        *strrchr(path, '/') = '\0';
+        return rmdir(path);
+}
+
+static int gate(void) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        strcpy(address.sun_path, path);
+        assert_true(fd >= 0);
+        assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
+        return fd;
+}
+
+static void run_for(int64_t us) {
+        const int64_t until = clock_mono_us() + us;
+
+        for (int64_t left = us; left > 0; left = until - clock_mono_us())
+                assert_true(sd_event_run(agent.event, (uint64_t) left) >= 0);
+}
+
+/* It was let in: the first that it hears is the keys. */
+static bool is_in(int fd) {
+        uint8_t bytes[FRAME_MAX];
+        struct frame f;
+        ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+        return n > 0 && frame_unpack(bytes, (size_t) n, &f) == 0 && f.kind == FRAME_KEYS;
+}
+
+static void ask(int fd) {
+        static const uint8_t nonce[16];
+        const struct frame f = { .kind = FRAME_HEALTH, .number = 7, .payload = nonce, .n_payload = sizeof(nonce) };
+        uint8_t bytes[FRAME_MAX];
+        size_t n;
+
+        assert_int_equal(frame_pack(&f, bytes, sizeof(bytes), &n), 0);
+        assert_int_equal(send(fd, bytes, n, 0), n);
+}
+
+/* No descriptor is left. What was before, for later. */
+static struct rlimit take_descriptors(void) {
+        struct rlimit before, none;
+        int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+        assert_true(next >= 0);
+        assert_int_equal(close(next), 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit) { .rlim_cur = (rlim_t) next, .rlim_max = before.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        return before;
+}
+
+static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **state) {
+        int first = gate(), second;
+        bool in = false;
+
+        (void) state;
+        run_for(1);
+        assert_true(is_in(first));
+        second = gate();
+        const struct rlimit before = take_descriptors();
+
+        const int64_t used = clock_cpu_us();
+        run_for(LONG_US);
+        assert_in_range(clock_cpu_us() - used, 0, LONG_US / 5);
+        ask(first);
+        run_for(1);
+        assert_int_equal(n_frames, 1);
+        assert_false(is_in(second));
+
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        for (int i = 0; !in && i < WAIT_MS / 100; i++) {
+                run_for(LONG_US / 10);
+                in = is_in(second);
+        }
+        assert_true(in);
+        (void) close(first);
+        (void) close(second);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(without_a_descriptor_the_core_rests_serves_and_lets_in_later),
+        };
+
+        return cmocka_run_group_tests(tests, begin, end);
+}
