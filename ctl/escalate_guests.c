@@ -127,6 +127,13 @@ int escalate_guests_sweep(struct escalate_guests *g, int64_t now_ms) {
         return next == INT64_MAX ? -1 : (int) next;
 }
 
+bool escalate_guests_is_empty(struct escalate_guests *g) {
+        (void) pthread_mutex_lock(&g->lock);
+        const bool is_empty = g->n == 0;
+        (void) pthread_mutex_unlock(&g->lock);
+        return is_empty;
+}
+
 uint64_t escalate_guests_sent_away(struct escalate_guests *g) {
         (void) pthread_mutex_lock(&g->lock);
         const uint64_t n = g->sent_away;

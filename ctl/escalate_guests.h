@@ -52,5 +52,6 @@ void escalate_guests_leave(struct escalate_guests *g, const void *who);
 
 /* Sends away whose time is over. How many ms until the next one's is, or -1. */
 int escalate_guests_sweep(struct escalate_guests *g, int64_t now_ms);
+bool escalate_guests_is_empty(struct escalate_guests *g);
 /* How many were sent away since this was last asked. */
 uint64_t escalate_guests_sent_away(struct escalate_guests *g);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/eventfd.h>
@@ -16,6 +18,7 @@
 #define TOKEN_FILE_MAX 4096U
 #define TOKEN_MIN      16U
 #define ANSWER_SIZE    256U
+#define STARVED_MS     100
 
 static const struct {
         unsigned status;
@@ -48,6 +51,7 @@ struct escalate_http {
         pthread_mutex_t lock;
         struct visit *first, **last;
         size_t bytes; /* of all bodies; of the thread alone */
+        bool starved; /* and it is counted; of the thread alone */
         struct escalate_guests guests;
         uint64_t rejected[_ESCALATE_HTTP_REJECT_MAX];
 };
@@ -108,7 +112,27 @@ static void on_guest(void *arg, struct MHD_Connection *c, void **state, enum MHD
                 escalate_guests_leave(&h->guests, c);
         else if (fd)
                 escalate_guests_come(&h->guests, c, fd->connect_fd, address ? address->client_addr : NULL, mono_ms());
+        h->starved = false;
         wake(h);
+}
+
+/* Where there is no descriptor for a client, the library stops asking for one until somebody leaves; while nobody is
+ * connected it asks for ever, and says each time, here, on the thread that has nobody to serve, what went wrong. */
+static void on_log(void *arg, const char *format, va_list ap) {
+        struct escalate_http *h = arg;
+
+        (void) format;
+        (void) ap;
+        if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+                return;
+        if (!h->starved) {
+                h->starved = true;
+                (void) __atomic_add_fetch(&h->rejected[ESCALATE_HTTP_STARVED], 1, __ATOMIC_RELAXED);
+                wake(h);
+        }
+        if (escalate_guests_is_empty(&h->guests))
+                (void) poll(NULL, 0, STARVED_MS);
+        errno = 0; /* it says it in several lines */
 }
 
 int escalate_http_sweep(struct escalate_http *h) {
@@ -354,7 +378,7 @@ int escalate_http_start(const char *listen, const char *token_file, const char *
                 x = why_set(w, CTL_USAGE,
                             "who may send events? give --token-file FILE, or --tls DIR with a ca.pem in it");
         if (x == 0)
-                x = escalate_listen_start(&h->lib, listen, handle, completed, on_guest, h, &h->daemon, w);
+                x = escalate_listen_start(&h->lib, listen, handle, completed, on_guest, on_log, h, &h->daemon, w);
         if (x == 0)
                 *ret = TAKE_PTR(h);
         return x;

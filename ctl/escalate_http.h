@@ -38,15 +38,16 @@ struct escalate_request {
 };
 
 /* X(NAME, status, "why"): requests that were turned away, of which there may be any number: they are counted. */
-#define ESCALATE_HTTP_REJECT_TABLE(X)                                    \
-        X(PATH, 404, "there is nothing at this path")                    \
-        X(METHOD, 405, "only POST is taken")                             \
-        X(CERTIFICATE, 403, "no certificate by ca.pem")                  \
-        X(TOKEN, 401, "no token, or another one")                        \
-        X(LARGE, 413, "the body is larger than is taken")                \
-        X(BUSY, 503, "there is no room for this one now; send it again") \
-        X(UNFINISHED, 408, "the request was not finished")               \
-        X(SLOW, 408, "its headers took too long, or others needed the place")
+#define ESCALATE_HTTP_REJECT_TABLE(X)                                         \
+        X(PATH, 404, "there is nothing at this path")                         \
+        X(METHOD, 405, "only POST is taken")                                  \
+        X(CERTIFICATE, 403, "no certificate by ca.pem")                       \
+        X(TOKEN, 401, "no token, or another one")                             \
+        X(LARGE, 413, "the body is larger than is taken")                     \
+        X(BUSY, 503, "there is no room for this one now; send it again")      \
+        X(UNFINISHED, 408, "the request was not finished")                    \
+        X(SLOW, 408, "its headers took too long, or others needed the place") \
+        X(STARVED, 503, "there is no descriptor for a client: whoever comes waits until there is")
 
 enum escalate_http_reject {
 #define X(name, ...) ESCALATE_HTTP_##name,

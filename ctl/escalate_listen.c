@@ -107,13 +107,14 @@ static bool parse_where(const char *s, struct sockaddr_storage *ret, bool *ret_l
 }
 
 int escalate_listen_start(struct escalate_listen *l, const char *where, MHD_AccessHandlerCallback handler,
-                          MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback guest, void *arg,
-                          struct MHD_Daemon **ret, struct why *w) {
+                          MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback guest,
+                          MHD_LogCallback log, void *arg, struct MHD_Daemon **ret, struct why *w) {
         struct sockaddr_storage sa;
         struct MHD_OptionItem more[4];
         size_t n = 0;
         bool loopback;
-        unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+        unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+                         MHD_USE_ERROR_LOG;
 
         if (!parse_where(where, &sa, &loopback))
                 return why_set(w, CTL_USAGE, "--listen wants PORT, ADDRESS:PORT or [ADDRESS]:PORT, not \"%s\"",
@@ -131,11 +132,12 @@ int escalate_listen_start(struct escalate_listen *l, const char *where, MHD_Acce
         if (l->ca)
                 more[n++] = (struct MHD_OptionItem) { MHD_OPTION_HTTPS_MEM_TRUST, 0, l->ca };
         more[n] = (struct MHD_OptionItem) { MHD_OPTION_END, 0, NULL };
-        *ret = l->start_daemon(flags, 0, NULL, NULL, handler, arg, MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &sa,
-                               MHD_OPTION_NOTIFY_COMPLETED, completed, arg, MHD_OPTION_NOTIFY_CONNECTION, guest, arg,
-                               MHD_OPTION_CONNECTION_LIMIT, ESCALATE_HTTP_CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                               ESCALATE_HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_SIZE,
-                               MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        *ret = l->start_daemon(flags, 0, NULL, NULL, handler, arg, MHD_OPTION_EXTERNAL_LOGGER, log, arg,
+                               MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &sa, MHD_OPTION_NOTIFY_COMPLETED, completed,
+                               arg, MHD_OPTION_NOTIFY_CONNECTION, guest, arg, MHD_OPTION_CONNECTION_LIMIT,
+                               ESCALATE_HTTP_CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, ESCALATE_HTTP_IDLE_S,
+                               MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_SIZE, MHD_OPTION_ARRAY, more,
+                               MHD_OPTION_END);
         return *ret ? 0
                     : why_set(w, CTL_MACHINE, "%s: cannot listen there (in use, or a certificate that is none)",
                               CLEAN(where));

@@ -38,11 +38,10 @@ int escalate_listen_load(struct escalate_listen *l, struct why *w) _warn_unused_
 int escalate_listen_read_tls(struct escalate_listen *l, const char *dir, bool *ret_wants_certificate,
                              struct why *w) _warn_unused_;
 /* completed is called for each request that handler has set its state for, guest for each connection that comes or
- * goes.
- */
+ * goes, and log for what the library has to say. */
 int escalate_listen_start(struct escalate_listen *l, const char *where, MHD_AccessHandlerCallback handler,
-                          MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback guest, void *arg,
-                          struct MHD_Daemon **ret, struct why *w) _warn_unused_;
+                          MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback guest,
+                          MHD_LogCallback log, void *arg, struct MHD_Daemon **ret, struct why *w) _warn_unused_;
 /* True when the client has shown a certificate that ca.pem signed, and that is valid now. */
 bool escalate_listen_has_certificate(const struct escalate_listen *l, struct MHD_Connection *c);
 void escalate_listen_done(struct escalate_listen *l);
