@@ -285,6 +285,13 @@ int carrier_settle(struct carrier *c) {
         return r < 0 ? r : wait_for(c, CARRIER_SETTLED);
 }
 
+bool carrier_is_denied(const struct carrier *c) {
+        for (const struct carrier_event *e = c->first; e; e = e->next)
+                if (e->kind == CARRIER_DENIED)
+                        return true;
+        return false;
+}
+
 int carrier_next(struct carrier *c, int timeout_ms, struct carrier_event **ret) {
         *ret = NULL;
         if (!c->first) {

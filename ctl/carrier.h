@@ -54,6 +54,8 @@ int carrier_say(struct carrier *c, const char *subject, const char *reply, const
 /* Waits until the broker has seen all of that: what it denied is among the events then. -EPIPE, or -ETIMEDOUT when the
  * child was killed because it did not do it in time. Blocks for some seconds. */
 int carrier_settle(struct carrier *c) _warn_unused_;
+/* Is something among the events that the broker denied? */
+bool carrier_is_denied(const struct carrier *c);
 
 /* The next event, free() it; waits so long for it. 0 with NULL: nothing came. -EPIPE after CLOSED, -ENOMEM. */
 int carrier_next(struct carrier *c, int timeout_ms, struct carrier_event **ret) _warn_unused_;

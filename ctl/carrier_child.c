@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <nats/nats.h>
 
@@ -24,10 +26,14 @@
 #define PENDING_MESSAGES (1 << 20)
 #define PENDING_BYTES    (1 << 30)
 
+/* as long as the library's own */
+#define DENIED_SIZE 256U
+
 #define CALLS(X)                                  \
         X(nats_GetLastError)                      \
         X(natsConnection_Connect)                 \
         X(natsConnection_FlushTimeout)            \
+        X(natsConnection_GetLastError)            \
         X(natsConnection_Publish)                 \
         X(natsConnection_PublishRequest)          \
         X(natsConnection_Subscribe)               \
@@ -67,6 +73,10 @@ struct child {
         const struct nkey *key;
         natsOptions *options;
         natsConnection *connection;
+        pthread_mutex_t lock;
+        pthread_cond_t is_told;
+        char denied[DENIED_SIZE]; /* what the last denial that was told is about */
+        bool again;               /* that was asked for once more, and the same is to be told of it */
 };
 
 /* A parent that is gone is no reason to go on. */
@@ -119,9 +129,18 @@ static void on_closed(natsConnection *connection, void *closure) {
         _exit(0);
 }
 
-/* A subscription that the server refuses is one that succeeded: only this tells. */
+static void tell_denied(struct child *c, const char *text) {
+        tell(c->fd, CARRIER_DENIED, text);
+        (void) pthread_mutex_lock(&c->lock);
+        (void) snprintf(c->denied, sizeof(c->denied), "%s", text);
+        c->again = false;
+        (void) pthread_cond_signal(&c->is_told);
+        (void) pthread_mutex_unlock(&c->lock);
+}
+
+/* A subscription that the server refuses is one that succeeded: only this tells, on a thread of the library. */
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure) {
-        const struct child *c = closure;
+        struct child *c = closure;
         const char *text = nats.nats_GetLastError(NULL);
 
         (void) connection;
@@ -129,7 +148,36 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
         if (status == NATS_SLOW_CONSUMER)
                 tell(c->fd, CARRIER_LOST, "");
         else if (status == NATS_NOT_PERMITTED)
-                tell(c->fd, CARRIER_DENIED, text ? text : "");
+                tell_denied(c, text ? text : "");
+}
+
+/* Is it what was denied last? In the server's words; others cost no more than that a second denial of the same may be
+ * told late. */
+static void remember(struct child *c, bool hear, const char *subject) {
+        char quoted[CARRIER_SUBJECT_SIZE + 2];
+
+        (void) snprintf(quoted, sizeof(quoted), "\"%s\"", subject);
+        (void) pthread_mutex_lock(&c->lock);
+        c->again |= strstr(c->denied, hear ? "Subscription" : "Publish") && strstr(c->denied, quoted);
+        (void) pthread_mutex_unlock(&c->lock);
+}
+
+/* The server's denials come before its answer to the flush, and the library knows them then; but they are told by
+ * another thread than this one, which may be later. The last one is the one that is waited for. */
+static void await_denials(struct child *c) {
+        const char *last = NULL;
+        struct timespec until;
+        int r = 0;
+
+        if (nats.natsConnection_GetLastError(c->connection, &last) != NATS_NOT_PERMITTED)
+                return;
+        (void) clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += CALL_MS / 1000;
+        (void) pthread_mutex_lock(&c->lock);
+        while (r == 0 && (c->again || strncmp(c->denied, last, sizeof(c->denied) - 1) != 0))
+                r = pthread_cond_clockwait(&c->is_told, &c->lock, CLOCK_MONOTONIC, &until);
+        c->again = false;
+        (void) pthread_mutex_unlock(&c->lock);
 }
 
 static natsStatus on_nonce(char **ret_error, unsigned char **ret_sig, int *ret_n, const char *nonce, void *closure) {
@@ -205,6 +253,8 @@ static natsStatus obey(struct child *c, const char *buf, size_t size) {
                 return NATS_INVALID_ARG;
         (void) snprintf(subject, sizeof(subject), "%.*s", (int) p.head.n_subject, p.subject);
         (void) snprintf(reply, sizeof(reply), "%.*s", (int) p.head.n_reply, p.reply);
+        if (p.head.kind != CARRIER_SETTLE)
+                remember(c, p.head.kind == CARRIER_HEAR, subject);
         if (p.head.kind == CARRIER_HEAR) {
                 s = nats.natsConnection_Subscribe(&subscription, c->connection, subject, on_message, c);
                 return s == NATS_OK
@@ -216,8 +266,10 @@ static natsStatus obey(struct child *c, const char *buf, size_t size) {
         if (p.head.kind == CARRIER_SAY)
                 return nats.natsConnection_Publish(c->connection, subject, p.text, (int) p.n);
         s = nats.natsConnection_FlushTimeout(c->connection, CALL_MS);
-        if (s == NATS_OK)
+        if (s == NATS_OK) {
+                await_denials(c);
                 tell(c->fd, CARRIER_SETTLED, "");
+        }
         return s;
 }
 
@@ -232,7 +284,9 @@ _Noreturn void carrier_child(int fd, const struct broker *b, const char *server,
         (void) signal(SIGINT, SIG_IGN);
         (void) signal(SIGHUP, SIG_IGN);
         (void) prctl(PR_SET_NAME, "freezectl-nats");
-        c = (struct child) { .fd = fd, .key = key };
+        c = (struct child) {
+                .fd = fd, .key = key, .lock = PTHREAD_MUTEX_INITIALIZER, .is_told = PTHREAD_COND_INITIALIZER
+        };
         load(fd);
         s = nats.natsOptions_Create(&c.options);
         s = s == NATS_OK ? set_options(&c, server) : s;

@@ -91,7 +91,8 @@ static bool is_heard(const struct office *o, const struct command_id *id) {
         return false;
 }
 
-/* The broker does one after the other, so it listens before it sends. What goes wrong is an event of the carrier. */
+/* The broker does one after the other, so it listens before it sends, and what it dropped is known when it is settled.
+ * What goes wrong is an event of the carrier. */
 static void send_order(struct office *o, const struct carrier_parts *p) {
         char subject[SUBJECT_SIZE], answers[SUBJECT_SIZE];
         struct subject s;
@@ -109,7 +110,7 @@ static void send_order(struct office *o, const struct carrier_parts *p) {
                 r = carrier_say(o->carrier, subject, NULL, p->text, p->n);
         if (r >= 0)
                 r = carrier_settle(o->carrier);
-        if (r >= 0)
+        if (r >= 0 && !carrier_is_denied(o->carrier))
                 tell(o, COURIER_SENT, subject, "", 0);
 }
 

@@ -18,7 +18,7 @@
 enum courier_kind {
         COURIER_UP,     /* it is connected */
         COURIER_DOWN,   /* it is not, and tries again: text says why */
-        COURIER_SENT,   /* the broker has the order that subject names */
+        COURIER_SENT,   /* the broker has the order that subject names, and has denied nothing of it */
         COURIER_ANSWER, /* under subject, which is a SUBJECT_RSP */
         COURIER_DENIED, /* the broker does not permit something: text says what. Once for each order that is given */
         COURIER_LOST,   /* answers came faster than they were taken. Once for each order that is given */

@@ -318,6 +318,31 @@ static void who_may_not_hear_learns_it_when_it_is_settled(void **state) {
         scratch_remove(&dir);
 }
 
+/* On a connection that may say and hear nothing below "secret", the same twice and another one in turns. */
+static void what_is_denied_is_told_before_it_is_settled(void **state) {
+        struct nats_server strict;
+        struct carrier *c;
+        char subject[32];
+
+        (void) state;
+        nats_server_start(&strict, "authorization { users: [ { user: u, password: p, permissions: { publish: { deny: "
+                                   "\"secret.>\" } } } ] }\nno_auth_user: u");
+        c = nats_carrier_at(strict.port);
+        for (unsigned i = 0; i < 600; i++) {
+                struct carrier_event *e;
+
+                (void) snprintf(subject, sizeof(subject), "%s.%u", i % 3 == 2 ? "open" : "secret", i / 6);
+                assert_int_equal(carrier_say(c, subject, NULL, "x", 1), 0);
+                assert_int_equal(carrier_settle(c), 0);
+                assert_int_equal(carrier_next(c, 0, &e), 0);
+                if (i % 3 == 2 ? e != NULL : !e || e->kind != CARRIER_DENIED || !strstr(e->text, subject))
+                        fail_msg("%u: %s", i, e ? e->text : "nothing");
+                free(e);
+        }
+        carrier_free(c);
+        nats_server_done(&strict);
+}
+
 /* Two authorities, and a certificate for 127.0.0.1 by the first. */
 static void make_certificates(const struct scratch *dir) {
         static const char script[] =
@@ -383,6 +408,7 @@ int main(void) {
                 cmocka_unit_test(a_broker_that_stands_still_is_not_waited_for),
                 cmocka_unit_test(a_broker_that_only_greets_is_left_for_the_next),
                 cmocka_unit_test(who_may_not_hear_learns_it_when_it_is_settled),
+                cmocka_unit_test(what_is_denied_is_told_before_it_is_settled),
                 cmocka_unit_test(a_broker_has_to_be_the_one_that_its_certificate_is_for),
         };
 

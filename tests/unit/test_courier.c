@@ -198,6 +198,42 @@ static void a_subject_that_the_broker_denies_is_told(void **state) {
         nats_server_done(&strict);
 }
 
+/* The next event of an order. */
+static struct courier_event *next_of_order(struct courier *c) {
+        struct pollfd p = { .fd = courier_fd(c), .events = POLLIN };
+
+        for (;;) {
+                struct courier_event *e = NULL;
+
+                assert_int_equal(courier_take(c, &e), 0);
+                if (e && e->kind != COURIER_UP && e->kind != COURIER_DOWN)
+                        return e;
+                if (!e && poll(&p, 1, WAIT_MS) != 1)
+                        fail_msg("nothing came");
+                free(e);
+        }
+}
+
+static void what_the_broker_drops_is_not_told_as_sent(void **state) {
+        const struct subject other = { .kind = SUBJECT_CMD_GROUP, .fleet = "prod", .group = "db", .id = { { 2 } } };
+        struct nats_server strict;
+        struct courier *c = NULL;
+
+        (void) state;
+        nats_server_start(&strict, "authorization { users: [ { user: u, password: p, permissions: { publish: { deny: "
+                                   "\"frz.v1.prod.cmd.group.web.>\" } } } ] }\nno_auth_user: u");
+        const struct broker b = nats_broker_at(strict.port);
+        assert_int_equal(courier_start(&b, "prod", &c), 0);
+        wait_for(c, COURIER_UP);
+        for (int i = 0; i < 40; i++) {
+                give(c, i % 4 == 3 ? &other : &order, "contain");
+                _cleanup_free_ struct courier_event *e = next_of_order(c);
+                assert_int_equal(e->kind, i % 4 == 3 ? COURIER_SENT : COURIER_DENIED);
+        }
+        courier_freep(&c);
+        nats_server_done(&strict);
+}
+
 /* Last: there is no server any more after it. */
 static void a_broker_that_is_away_is_waited_for(void **state) {
         struct courier *c = start();
@@ -218,6 +254,7 @@ int main(void) {
                 cmocka_unit_test(whoever_gives_it_orders_never_waits_for_it),
                 cmocka_unit_test(what_kills_the_process_has_it_for_a_moment),
                 cmocka_unit_test(a_subject_that_the_broker_denies_is_told),
+                cmocka_unit_test(what_the_broker_drops_is_not_told_as_sent),
                 cmocka_unit_test(a_broker_that_is_away_is_waited_for),
         };
 
