@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/hearing.c agent/core/heard.c agent/core/preserved.c */
+/* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
+/* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
+/* LINK: agent/core/tried.c agent/core/paths.c agent/core/report_json.c */
+/* LINK: agent/util/io.c agent/util/fault.c agent/util/log.c */
+
+/* What a host makes of the orders that heads list. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/hearing_rig.h"
+#include "lib/reasons.h"
+
+static void what_the_head_lists_and_has_not_come_is_missing_and_then_withheld(void **state) {
+        struct herald_order orders[] = { order_to_all(1), order_to_all(2), order_to_all(3), order_to_all(4),
+                                         order_to_all(5) };
+        uint8_t others[1][32] = { { 0x99 } }, ours[1][32];
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        memcpy(ours[0], hostkey_public(r.a.key)->id, 32);
+        orders[1].to = (struct address) { .to = COMMAND_TO_HOSTS, .hosts = others, .n_hosts = 1 };
+        orders[2].to = (struct address) { .to = COMMAND_TO_HOSTS, .hosts = ours, .n_hosts = 1 };
+        orders[3].to = (struct address) { .to = COMMAND_TO_GROUP, .group = "web", .max_hosts = 3 };
+        orders[4].exp_ms = START;
+        h.orders = orders;
+        h.n_orders = ELEMENTSOF(orders);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 2);
+        assert_reasons(heard_notes(&r.a), 0);
+
+        heard_arrived(&r.a, &orders[0].id);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
+        pass(HERALD_PATIENCE_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD));
+        _cleanup_json_ json_t *told = heard_to_json(&r.a);
+        assert_string_equal(json_string_value(json_array_get(json_object_get(told, "withheld"), 0)),
+                            "03000000000000000000000000000000");
+
+        /* it came, and the ledger knows it */
+        assert_int_equal(hold_set_see(r.a.holds, &orders[2].id, others[0], orders[2].exp_ms), 0);
+        assert_reasons(heard_notes(&r.a), 0);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 0);
+}
+
+static void what_was_released_before_it_came_is_not_missing(void **state) {
+        struct herald_order order = order_to_all(1);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        h.orders = &order;
+        h.n_orders = 1;
+        assert_int_equal(hold_set_bury(r.a.holds, &order.id, order.exp_ms), 0);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 0);
+}
+
+static void what_is_over_is_missed_no_more(void **state) {
+        struct herald_order order = order_to_all(1);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        order.exp_ms = START + 61000;
+        h.orders = &order;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        pass(60000);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD));
+        pass(1000);
+        assert_reasons(heard_notes(&r.a), 0);
+}
+
+static void more_than_there_is_room_for_is_dropped(void **state) {
+        static struct herald_order orders[200];
+
+        (void) state;
+        for (int i = 0; i < 4; i++) {
+                struct herald_head h = head_of(5 + i);
+
+                for (size_t k = 0; k < ELEMENTSOF(orders); k++) {
+                        orders[k] = order_to_all((uint8_t) i);
+                        orders[k].id.b[1] = (uint8_t) k;
+                        orders[k].id.b[2] = 1;
+                }
+                h.orders = orders;
+                h.n_orders = ELEMENTSOF(orders);
+                assert_string_equal(take(&h), "taken");
+        }
+        assert_int_equal(missing(), HEARD_MISSING_MAX);
+        for (uint32_t i = 0; i < 3 * HEARD_REFUSED_MAX; i++) {
+                struct command_id id = { { 0xff } };
+
+                memcpy(id.b + 4, &i, sizeof(i));
+                heard_arrived(&r.a, &id);
+        }
+        assert_in_range(r.a.heard.next_refused, HEARD_REFUSED_MAX, 2 * HEARD_REFUSED_MAX);
+}
+
+/* Whoever had the key for a moment listed what nobody ordered, for a hundred years. */
+static void what_a_thief_listed_is_in_nobodys_way_for_long(void **state) {
+        static struct herald_order orders[HEARD_MISSING_MAX];
+        struct herald_order real = order_to_all(0xee);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        for (size_t k = 0; k < ELEMENTSOF(orders); k++) {
+                orders[k] = order_to_all(1);
+                orders[k].id.b[1] = (uint8_t) k;
+                orders[k].id.b[2] = 1;
+                orders[k].exp_ms = SCHEMA_INT_MAX;
+        }
+        h.orders = orders;
+        h.n_orders = ELEMENTSOF(orders);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), HEARD_MISSING_MAX);
+        for (int64_t i = 0; i < HERALD_LIFE_MS; i += 15000) {
+                const struct herald_head none = head_of(10 + i);
+
+                assert_string_equal(take(&none), "taken");
+                pass(15000);
+        }
+        h = head_of(HERALD_LIFE_MS + 100);
+        real.exp_ms += HERALD_LIFE_MS;
+        h.orders = &real;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
+        assert_reasons(heard_notes(&r.a), 0);
+        pass(HERALD_PATIENCE_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD));
+}
+
+/* It filled nothing, and so it is believed for longer; also while heads are kept back, and without a herald not. */
+static void what_no_head_names_any_more_is_forgotten(void **state) {
+        struct herald_order fake = order_to_all(1);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        fake.exp_ms = SCHEMA_INT_MAX;
+        h.orders = &fake;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        pass(HEARD_UNNAMED_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD) | reason_bit(REASON_HEAD_STALE));
+        h = head_of(6);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 0);
+        h = head_of(7);
+        h.orders = &fake;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        pass(HERALD_LIFE_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD) | reason_bit(REASON_HEAD_STALE));
+        fleet_trust(TRUST_REGISTRAR_ROLE, &trust);
+        hearing_begin(&r.a);
+        assert_reasons(heard_notes(&r.a), 0);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        static const struct CMUnitTest tests[] = {
+                CASE(what_the_head_lists_and_has_not_come_is_missing_and_then_withheld),
+                CASE(what_was_released_before_it_came_is_not_missing),
+                CASE(what_is_over_is_missed_no_more),
+                CASE(more_than_there_is_room_for_is_dropped),
+                CASE(what_a_thief_listed_is_in_nobodys_way_for_long),
+                CASE(what_no_head_names_any_more_is_forgotten),
+        };
+
+        if (sodium_init() < 0)
+                return 1;
+        log_open();
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
