@@ -32,8 +32,15 @@ bool heard_state_from_id(const char *id, enum heard_state *ret) {
         return false;
 }
 
-static bool believes(const struct heard *h) {
+bool heard_believes(const struct heard *h) {
         return h->head.payload && clock_boot_ms() < h->until_ms;
+}
+
+/* Who has heard a head to its end knows that there is somebody to be heard. */
+int64_t heard_missed_from(const struct heard *h) {
+        const int64_t from = h->since_ms + HERALD_LIFE_MS;
+
+        return h->until_ms != 0 ? MIN(from, h->until_ms) : from;
 }
 
 enum heard_state heard_state(const struct agent *a) {
@@ -42,12 +49,11 @@ enum heard_state heard_state(const struct agent *a) {
         if (!a->trust || trust_role_people(a->trust, TRUST_HERALD_ROLE) == 0)
                 return HEARD_NONE;
         /* FAIL-CLOSED: by a clock that nobody vouches for, a head of last year may look new */
-        if (believes(h))
+        if (heard_believes(h))
                 return clock_synced() ? HEARD_FRESH : HEARD_UNKNOWN;
         /* who was deaf before a restart is not given time anew, or whoever can kill the agent could have it say nothing
          */
-        return h->recorded != HEARD_STALE && clock_boot_ms() - h->since_ms < HERALD_LIFE_MS ? HEARD_UNKNOWN
-                                                                                            : HEARD_STALE;
+        return h->recorded != HEARD_STALE && clock_boot_ms() < heard_missed_from(h) ? HEARD_UNKNOWN : HEARD_STALE;
 }
 
 static bool was_refused(const struct heard *h, const struct command_id *id) {
@@ -114,7 +120,7 @@ json_t *heard_to_json(struct agent *a) {
         json_t *o = json_pack("{ss}", "state", heard_state_id(heard_state(a))), *withheld;
 
         drop_settled(a);
-        if (o && believes(h)) {
+        if (o && heard_believes(h)) {
                 (void) json_object_set_new(o, "n", json_integer(h->n));
                 (void) json_object_set_new(o, "age_ms", json_integer(clock_boot_ms() - h->came_ms));
                 (void) json_object_set_new(o, "trust_version", json_integer(h->trust_version));

@@ -39,7 +39,8 @@ enum heard_state {
 /* All zero: nothing was heard. Times are CLOCK_BOOTTIME, in ms. */
 struct heard {
         struct dsse head; /* the one that is believed, owned; no payload: there is none */
-        int64_t n, trust_version, came_ms, until_ms;
+        int64_t n, trust_version, came_ms;
+        int64_t until_ms; /* also of one that is believed no more; 0: none came */
         int64_t since_ms; /* when this host began to listen */
         struct {
                 struct command_id id;
@@ -60,6 +61,10 @@ const char *heard_state_id(enum heard_state s);
 /* False and *ret untouched when the id is not in the table. */
 bool heard_state_from_id(const char *id, enum heard_state *ret);
 
+/* There is a head, and its time is not over. */
+bool heard_believes(const struct heard *h);
+/* When it is no more too early to say that there should be one. */
+int64_t heard_missed_from(const struct heard *h);
 /* As it is now. */
 enum heard_state heard_state(const struct agent *a);
 /* HEAD_STALE, WITHHELD: for receipts. */

@@ -60,7 +60,7 @@ static void settle(struct agent *a) {
         const enum heard_state now = heard_state(a);
         const int64_t boot_ms = clock_boot_ms();
 
-        if (h->head.payload && boot_ms >= h->until_ms)
+        if (h->head.payload && !heard_believes(h))
                 dsse_done(&h->head);
         if ((now == HEARD_FRESH || now == HEARD_STALE) && now != h->recorded &&
             (h->recorded_ms == 0 || boot_ms - h->recorded_ms >= RECORD_EVERY_MS))
@@ -70,7 +70,7 @@ static void settle(struct agent *a) {
         else if (h->head.payload)
                 arm(a, h->until_ms);
         else if (now == HEARD_UNKNOWN)
-                arm(a, h->since_ms + HERALD_LIFE_MS);
+                arm(a, heard_missed_from(h));
 }
 
 static bool is_same(const struct dsse *a, const struct dsse *b) {
@@ -154,10 +154,11 @@ void hearing_begin(struct agent *a) {
         if (h->head.payload &&
             (verify_by_role(a->trust, &h->head, DSSE_HEAD, TRUST_HERALD_ROLE, &reason) < 0 || reason != REASON_NONE)) {
                 dsse_done(&h->head);
+                h->until_ms = 0;
                 heard_forget_missing(a);
         }
         if (!listens) {
-                h->since_ms = 0;
+                h->since_ms = h->until_ms = 0;
                 heard_forget_missing(a);
         }
         if (listens && h->since_ms == 0)

@@ -20,7 +20,8 @@ ledger() {
                 python3 tests/lib/read_ledger.py "$(box_dir host)/ledger" | jq -rc "$1"
 }
 health() { run freezectl health --json | jq -r ".report // empty | $1"; }
-restart() { run systemctl kill -s KILL freezed.service && box_until 60 run freezectl health; }
+answers() { run freezectl health --json | grep -q '"report":'; }
+restart() { run systemctl kill -s KILL freezed.service && box_until 60 answers; }
 rotate() {
         local next=$((VERSION + 1))
         in_box "cd /root && freezectl trust rotate trust-$VERSION.json $* --key alice --key bob --out trust-$next.json && freezectl enroll trust-$next.json" >/dev/null &&
@@ -207,7 +208,7 @@ free
 # --- what cannot be recorded
 in_box 'systemctl stop freezed.service && mount -t tmpfs -o size=128m,mode=0700 state /mnt && cp -a /var/lib/freezed/. /mnt/ &&
         mount --bind /mnt /var/lib/freezed && systemctl start freezed.service' >/dev/null 2>&1
-box_until 60 run freezectl health >/dev/null
+box_until 60 answers
 # what the agent sets aside would otherwise be taken while the rest is filled
 is_reserved() { [ "$(run sh -c 'find /var/lib/freezed/reserve -type f -size 1024k | wc -l')" -eq 12 ]; }
 box_until 60 is_reserved

@@ -136,7 +136,6 @@ check "a trust root that it cannot read any more is told" box_until 120 goes_on
 LAST=$(hears)
 check "and gone on without" box_until 120 has_heard $((LAST + 1))
 run cp /root/whole /etc/freezed/trust.json
-run systemctl stop freezed-herald
 
 # --- hosts
 # class NAME: of ANSWER
@@ -236,7 +235,7 @@ box_outside host python3 -B tests/lib/terminal.py 'web-1 =' 'Ctrl-C=' 'Ctrl-C=^C
 is "on a terminal it is drawn in place, until somebody ends it" "$(grep -o $'\e\\[H' "$DIR/shown" | wc -l) $(grep -c $'\e\\[2J' "$DIR/shown")" "2 1"
 
 # --- who may do what at the brokers
-run systemctl stop freezed-relay
+run systemctl stop freezed-relay freezed-herald
 {
         run freezectl fleet nkey /etc/freezed/nats.seed --name web-1
         echo '# people'
@@ -263,6 +262,12 @@ run chown freezed-relay /etc/freezed/nats.seed
 run systemctl start freezed-relay
 check "a host connects by its nkey, and is ready" box_until 60 relay_is ready
 NATS_URL_ALL=$NATS_URL
+NATS_URL=/root/harold.json
+fleet head --once --key /root/harold
+is "a herald may say heads" "$EXIT" 0
+check "which hosts hear" box_until 60 has_heard "$(each .head.n)"
+fleet hosts --timeout 60s
+is "and asks nobody" "$EXIT $(grep -c 'does not permit' <<<"$ANSWER")" "1 2"
 NATS_URL=/root/alice.json
 fleet setup
 is "an operator may see to the streams" "$EXIT" 0
@@ -272,12 +277,6 @@ certified mixed 60s
 is "certify them" "$CLASSES" web-1:verified
 fleet inventory
 is "and read who is certified" "$EXIT $(summary .hosts)" "0 2"
-NATS_URL=/root/harold.json
-fleet head --once --key /root/harold
-is "a herald may say heads" "$EXIT" 0
-check "which hosts hear" box_until 60 has_heard "$(each .head.n)"
-fleet hosts --timeout 60s
-is "and asks nobody" "$EXIT $(grep -c 'does not permit' <<<"$ANSWER")" "1 2"
 NATS_URL=$NATS_URL_ALL
 # may WHO sub|pub SUBJECT
 may() {

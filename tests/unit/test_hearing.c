@@ -38,6 +38,28 @@ static void a_head_is_fresh_until_it_is_over_and_then_the_host_says_so(void **st
         assert_recorded("fsf");
 }
 
+/* It has not been up for long, but knows that there is somebody to be heard. */
+static void who_has_heard_a_head_to_its_end_is_not_too_early_to_miss_the_next(void **state) {
+        const struct herald_head h = head_of(5);
+
+        (void) state;
+        assert_string_equal(take(&h), "taken");
+        pass(89999);
+        assert_string_equal(state_now(), "fresh");
+        pass(1);
+        assert_string_equal(state_now(), "stale");
+        assert_recorded("fs");
+        /* somebody else is to be heard, who has time to begin */
+        trust.roles[_ROLE_MAX].people = 0;
+        hearing_begin(&r.a);
+        assert_string_equal(state_now(), "none");
+        trust.roles[_ROLE_MAX].people = PERSON(BOT);
+        r.a.heard.recorded = HEARD_FRESH;
+        hearing_begin(&r.a);
+        assert_string_equal(state_now(), "unknown");
+        assert_timer(clocks.boot_ms + HERALD_LIFE_MS);
+}
+
 static void a_host_that_never_hears_anything_says_so(void **state) {
         (void) state;
         assert_timer(START + HERALD_LIFE_MS);
@@ -268,6 +290,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         static const struct CMUnitTest tests[] = {
                 CASE(a_head_is_fresh_until_it_is_over_and_then_the_host_says_so),
+                CASE(who_has_heard_a_head_to_its_end_is_not_too_early_to_miss_the_next),
                 CASE(a_host_that_never_hears_anything_says_so),
                 CASE(without_a_herald_nothing_is_missed),
                 CASE(an_old_head_does_not_make_a_host_believe_that_it_hears),
