@@ -5,6 +5,7 @@
 
 #include "agent/core/agent.h"
 #include "agent/util/clock.h"
+#include "policy/decide.h"
 
 #define WITHHELD_LISTED 16U
 
@@ -32,8 +33,15 @@ bool heard_state_from_id(const char *id, enum heard_state *ret) {
         return false;
 }
 
+/* By a clock that somebody vouches for; when the head came, nobody may have. */
+static bool is_of_now(const struct heard *h) {
+        const int64_t now = clock_wall_ms();
+
+        return now < h->exp_ms && h->iat_ms <= now + DECIDE_AHEAD_MS;
+}
+
 bool heard_believes(const struct heard *h) {
-        return h->head.payload && clock_boot_ms() < h->until_ms;
+        return h->head.payload && clock_boot_ms() < h->until_ms && (!clock_synced() || is_of_now(h));
 }
 
 /* Who has heard a head to its end knows that there is somebody to be heard. */

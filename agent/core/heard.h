@@ -40,8 +40,9 @@ enum heard_state {
 struct heard {
         struct dsse head; /* the one that is believed, owned; no payload: there is none */
         int64_t n, trust_version, came_ms;
-        int64_t until_ms; /* also of one that is believed no more; 0: none came */
-        int64_t since_ms; /* when this host began to listen */
+        int64_t iat_ms, exp_ms; /* by the clock of who made it */
+        int64_t until_ms;       /* also of one that is believed no more; 0: none came */
+        int64_t since_ms;       /* when this host began to listen */
         struct {
                 struct command_id id;
                 int64_t since_ms, exp_ms; /* exp_ms by the wall clock or the floor */

@@ -96,6 +96,8 @@ static enum reason judge(struct agent *a, const struct herald_head *head, struct
         *d = DSSE_NULL;
         h->n = head->n;
         h->trust_version = head->trust_version;
+        h->iat_ms = head->iat_ms;
+        h->exp_ms = head->exp_ms;
         h->came_ms = clock_boot_ms();
         h->until_ms = h->came_ms + life;
         return REASON_NONE;

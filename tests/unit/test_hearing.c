@@ -17,6 +17,7 @@
 
 #include "lib/hearing_rig.h"
 #include "lib/reasons.h"
+#include "policy/decide.h"
 
 static void a_head_is_fresh_until_it_is_over_and_then_the_host_says_so(void **state) {
         const struct herald_head h = head_of(5);
@@ -195,6 +196,49 @@ static void a_clock_that_nobody_vouches_for_proves_nothing(void **state) {
         assert_string_equal(state_now(), "fresh");
 }
 
+/* What a clock that was wrong let in is out when it is right, with its number. */
+static void a_head_is_judged_again_by_a_clock_that_is_right_since(void **state) {
+        static const int64_t wrong_by[] = { 3600000, 90000, -DECIDE_AHEAD_MS - 1, -3600000 };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(wrong_by); i++) {
+                struct herald_head h = head_of(9), real;
+
+                clocks.synced = false;
+                assert_string_equal(take(&h), "taken");
+                assert_string_equal(state_now(), "unknown");
+                clocks.synced = true;
+                clocks.wall_ms += wrong_by[i];
+                assert_string_equal(state_now(), "unknown");
+                _cleanup_json_ json_t *told = heard_to_json(&r.a);
+                assert_null(json_object_get(told, "n"));
+                real = head_of(3);
+                assert_string_equal(take(&real), "taken");
+                assert_string_equal(state_now(), "fresh");
+                clocks.wall_ms -= wrong_by[i];
+                tear_down(state);
+                set_up(state);
+        }
+}
+
+/* Nobody came after it: its own time is all that it gave. */
+static void a_head_that_the_clock_ended_buys_no_more_time_than_it_had(void **state) {
+        struct herald_head h = head_of(9);
+
+        (void) state;
+        clocks.synced = false;
+        assert_string_equal(take(&h), "taken");
+        clocks.synced = true;
+        clocks.wall_ms += 3600000;
+        pass(0);
+        assert_timer(START + 90000);
+        pass(89999);
+        assert_string_equal(state_now(), "unknown");
+        pass(1);
+        assert_string_equal(state_now(), "stale");
+        assert_recorded("s");
+}
+
 /* Silence needs no clock to be heard. */
 static void silence_is_told_whatever_the_clock(void **state) {
         (void) state;
@@ -300,6 +344,8 @@ int main(void) {
                 CASE(a_stolen_key_is_of_no_more_use_with_the_next_trust_root),
                 CASE(a_head_of_next_year_is_not_taken),
                 CASE(a_clock_that_nobody_vouches_for_proves_nothing),
+                CASE(a_head_is_judged_again_by_a_clock_that_is_right_since),
+                CASE(a_head_that_the_clock_ended_buys_no_more_time_than_it_had),
                 CASE(silence_is_told_whatever_the_clock),
                 CASE(the_ledger_has_one_change_a_minute),
                 CASE(a_change_during_that_minute_is_recorded_after_it),
