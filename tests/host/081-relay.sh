@@ -194,18 +194,10 @@ nats_stop
 
 # --- the configuration that is shipped: TLS, an nkey and permissions for each host
 PKI=$DIR/pki
-mkdir -p "$PKI/store"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout "$PKI/ca.key" -out "$PKI/ca.pem" 2>/dev/null
-# certified IP: the server's certificate is for that address
-certified() {
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=nats -keyout "$PKI/server.key" -out "$PKI/csr" 2>/dev/null
-        openssl x509 -req -in "$PKI/csr" -CA "$PKI/ca.pem" -CAkey "$PKI/ca.key" -days 2 -extfile <(echo "subjectAltName=IP:$1") -out "$PKI/server.pem" 2>/dev/null
-}
-seed() { python3 -B tests/lib/nats_say.py - seed "$PKI/$1"; }
-# the two users of the file, in their order
-sed -e "s/UDXU[A-Z0-9]*/$(seed host)/; s/UAT6[A-Z0-9]*/$(seed operator)/; s/A\{43\}/$HOST_TOKEN/g; s/v1\.prod\./v1.test./g; s/FRZ_CMD_prod/FRZ_CMD_test/g" \
-        -e "s@/etc/nats@$PKI@; s@/var/lib/nats@$PKI/store@; s/0\.0\.0\.0/10.77.0.1/" packaging/nats/nats-server.conf >"$PKI/conf"
+# the server's certificate is for that address
+certified() { nats_certify "$PKI" server "$1"; }
 certified 10.77.0.1
+nats_shipped "$PKI" test "$HOST_TOKEN" 10.77.0.1 >"$PKI/conf" || exit
 NATS_URL=tls://10.77.0.1:4222
 NATS_AS=(--nkey "$PKI/operator" --ca "$PKI/ca.pem")
 nats_start_with "$PKI/conf" && nats_say streams test || exit

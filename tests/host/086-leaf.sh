@@ -62,22 +62,11 @@ HOST_TOKEN=$(run ssh-keygen -lf /var/lib/freezed/host_key.pub | awk '{ print $2 
 # --- the hub and the site's broker, as they are shipped; the host reaches only the latter
 NATS_BOX=host
 PKI=$D/pki
-mkdir -p "$PKI/store"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout "$PKI/ca.key" -out "$PKI/ca.pem" 2>/dev/null
-for k in server site; do
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$k" -keyout "$PKI/$k.key" -out "$PKI/csr" 2>/dev/null
-        openssl x509 -req -in "$PKI/csr" -CA "$PKI/ca.pem" -CAkey "$PKI/ca.key" -days 2 -extfile <(echo "subjectAltName=IP:127.0.0.1,IP:10.77.0.1") -out "$PKI/$k.pem" 2>/dev/null
-done
-seed() { python3 -B tests/lib/nats_say.py - seed "$PKI/$1"; }
-HOST_KEY=$(seed host) OPERATOR_KEY=$(seed operator)
-users() {
-        sed -e "s/UDXU[A-Z0-9]*/$HOST_KEY/; s/UAT6[A-Z0-9]*/$OPERATOR_KEY/; s/A\{43\}/$HOST_TOKEN/g; s/v1\.prod\./v1.test./g; s/FRZ_CMD_prod/FRZ_CMD_test/g" \
-                -e "s@/etc/nats@$PKI@; s@/var/lib/nats@$PKI/store@; s/0\.0\.0\.0/127.0.0.1/" packaging/nats/nats-server.conf
-}
-users >"$PKI/hub"
+for k in server site; do nats_certify "$PKI" "$k" 127.0.0.1 10.77.0.1 || exit; done
+nats_shipped "$PKI" test "$HOST_TOKEN" 127.0.0.1 >"$PKI/hub" || exit
 {
         sed "s@/etc/nats@$PKI@; s/0\.0\.0\.0/10.77.0.1/; s/nats-1\.example/127.0.0.1/" packaging/nats/leafnode.conf
-        users | sed -n '/^authorization/,$p'
+        sed -n '/^authorization/,$p' "$PKI/hub"
 } >"$PKI/leaf"
 NATS_AS=(--nkey "$PKI/operator" --ca "$PKI/ca.pem")
 nats_dir || exit

@@ -12,6 +12,9 @@
 #   nats_listen FILE COUNT SECONDS SUBJECT...   listens in the background: what comes is in FILE; returns when it listens
 #   nats_heard                   waits until that is over; fails when fewer came
 #   nats_deafen                  ends it
+#   nats_certify DIR NAME IP...  NAME.pem and NAME.key in DIR for a server with these addresses, by the authority ca.pem there, made when it is not
+#   nats_shipped DIR FLEET TOKEN IP   prints the configuration that is shipped (packaging/nats) for a fleet of one host and an operator; seeds of
+#                                both (host, operator), certificates and store are in DIR
 #   rogue_start BOX              starts rogue_nats.py in its place instead; what it does is in the file NATS_MODE, what the relay published
 #                                in NATS_SPY
 
@@ -128,4 +131,23 @@ nats_heard() {
 nats_deafen() {
         kill "$NATS_LISTENER" 2>/dev/null
         wait "$NATS_LISTENER" 2>/dev/null
+}
+
+nats_key() { openssl req "$@" -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes 2>/dev/null; }
+
+nats_certify() {
+        local ip names=
+        for ip in "${@:3}"; do names+=${names:+,}IP:$ip; done
+        mkdir -p "$1" || return
+        [ -e "$1/ca.pem" ] || nats_key -x509 -days 2 -subj /CN=ca -keyout "$1/ca.key" -out "$1/ca.pem" || return
+        nats_key -subj "/CN=$2" -keyout "$1/$2.key" -out "$1/csr" &&
+                openssl x509 -req -in "$1/csr" -CA "$1/ca.pem" -CAkey "$1/ca.key" -days 2 -extfile <(echo "subjectAltName=$names") -out "$1/$2.pem" 2>/dev/null
+}
+
+nats_shipped() {
+        local host operator
+        mkdir -p "$1/store" && host=$(python3 -B "$BOX_LIB/nats_say.py" - seed "$1/host") && operator=$(python3 -B "$BOX_LIB/nats_say.py" - seed "$1/operator") || return
+        # its two users, in their order
+        sed -e "s/UDXU[A-Z0-9]*/$host/; s/UAT6[A-Z0-9]*/$operator/; s/A\{43\}/$3/g; s/v1\.prod\./v1.$2./g; s/FRZ_CMD_prod/FRZ_CMD_$2/g" \
+                -e "s@/etc/nats@$1@; s@/var/lib/nats@$1/store@; s/0\.0\.0\.0/$4/" "$BOX_LIB/../../packaging/nats/nats-server.conf"
 }
