@@ -46,16 +46,16 @@ played = link_answer link_refuse lease_arm agent_idle_work log_event log_lossy r
         status_answer health_answer
 fleet_tools = $(addprefix $(B)/bench/fleet_,sim make floor)
 fleet_core_o = $(filter-out %/main.o,$(core_o)) $(util_o) $(policy_o)
-$(B)/bench/fleet_sim: $(addprefix $(B)/tests/bench/fleet_,sim.o host.o core.o played.o wire.o) $(fleet_core_o) \
+$(B)/bench/fleet_sim: $(addprefix $(B)/tests/bench/fleet_,sim.o host.o core.o played.o wire.o tls.o) $(fleet_core_o) \
         $(addprefix $(B)/agent/gate/,request.o screen.o) $(addprefix $(B)/agent/relay/,answer.o ears.o fetch.o)
 	$(call say,TOOL,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) $(addprefix -Wl$(comma)--wrap=,$(played)) -o $@ $^ $(call libs_of,$(pkgs_core))
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) $(addprefix -Wl$(comma)--wrap=,$(played)) -o $@ $^ $(call libs_of,$(pkgs_core) libssl libcrypto)
 $(B)/bench/fleet_make: $(B)/tests/bench/fleet_make.o $(B)/ctl/sshprivkey.o $(B)/ctl/wire.o $(B)/agent/core/hostkey.o $(util_o) $(policy_o)
 	$(call say,TOOL,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_core))
-$(B)/bench/fleet_floor: $(B)/tests/bench/fleet_floor.o $(B)/tests/bench/fleet_wire.o $(policy_o)
+$(B)/bench/fleet_floor: $(addprefix $(B)/tests/bench/fleet_,floor.o wire.o tls.o) $(policy_o)
 	$(call say,TOOL,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_core))
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_BASE) -o $@ $^ $(call libs_of,$(pkgs_core) libssl libcrypto)
 comma := ,
 
 fuzz: $(fuzzers)

@@ -4,8 +4,8 @@
 # fleet.sh B [HOSTS...]: what it takes to order a fleet (1000 and 10000 hosts unless said otherwise), all of it on this machine: a nats-server with
 # the streams of the fleet, hosts that are simulated (tests/bench/fleet_core.h says how far), and the real freezectl. In every round, on the
 # very same connections, as many bytes go the same ways and nobody looks at them: that is the floor. Then the server is killed and comes back,
-# and what stands still or falls over is seen. clush and pssh reach 50 hosts over a real sshd in a namespace of its own. Nothing is asserted
-# about time; it fails when a host that should be verified is not. packaging/doc/scale.md says what the figures mean.
+# and what stands still or falls over is seen, without TLS and with it. clush and pssh reach 50 hosts over a real sshd in a namespace of its
+# own. Nothing is asserted about time; it fails when a host that should be verified is not. packaging/doc/scale.md says what the figures mean.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=$(realpath "${1:?usage: fleet.sh BUILD [HOSTS...]}")
@@ -38,15 +38,19 @@ limits() {
                 fail "a process may open $(ulimit -Hn) files; $want are needed: raise it with ulimit -n, or give a smaller number of hosts"
         most=$(sysctl -n net.core.somaxconn)
         [ "$most" -ge 4096 ] || echo "bench: net.core.somaxconn is $most: connections that come at once wait for a second each" >&2
-        [ "$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -ge $((1000 + ${SIZES[-1]} / 4)) ] || fail "too little memory for ${SIZES[-1]} hosts"
+        [ "$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -ge $((1000 + ${SIZES[-1]} / 2)) ] || fail "too little memory for ${SIZES[-1]} hosts"
 }
 
 # --- the server
 
+# server_up [tls]: with TLS as the configuration that is shipped has it
 server_up() {
         [ -n "$NATS_PORT" ] || NATS_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
         NATS_URL=nats://127.0.0.1:$NATS_PORT
-        printf 'listen: "127.0.0.1:%s"\njetstream { store_dir: "%s/store", max_mem: 64MB, max_file: 8GB }\n' "$NATS_PORT" "$tmp" >"$tmp/nats.conf"
+        {
+                printf 'listen: "127.0.0.1:%s"\njetstream { store_dir: "%s/store", max_mem: 64MB, max_file: 8GB }\n' "$NATS_PORT" "$tmp"
+                [ "${1:-}" != tls ] || sed -n "s@/etc/nats@$tmp/pki@; /^tls {/,/^}/p" packaging/nats/nats-server.conf
+        } >"$tmp/nats.conf"
         nats_start_with "$tmp/nats.conf"
 }
 server() { awk -v name="$1" '$1 == name ":" { print $2 }' "/proc/$NATS_PID/status"; }
@@ -135,23 +139,27 @@ orders() {
 
 # --- a server that comes back
 
-# herd NAME AT_ONCE: from the moment at which there is one again
+# herd NAME AT_ONCE [tls]: from the moment at which there is one again. Hosts and server are on the same processors, so what each took is apart
 herd() {
-        local at caught failures in
+        local at caught failures in sims ca=-
+        [ "${3:-}" != tls ] || ca=$tmp/pki/ca.pem
+        tell_all "tls $ca"
         tell_all "at-once $2"
-        caught=$(total caught_up) failures=$(total failures) in=$(total in)
+        caught=$(total caught_up) failures=$(total failures) in=$(total in) sims=$(total cpu_ms)
         nats_stop
-        server_up || fail "the server did not come back"
+        server_up "${3:-}" || fail "the server did not come back"
         at=$(now_ms)
         ready
         fact "$1_ready_ms" $(($(now_ms) - at))
-        fact "$1_failures" $(($(total failures) - failures))
         fact "$1_ready_cpu_ms" "$(server_cpu)"
+        fact "$1_ready_hosts_ms" $(($(total cpu_ms) - sims))
+        fact "$1_failures" $(($(total failures) - failures))
         fact "$1_ready_rss" "$(server VmHWM)"
         box_until 300 is_caught_up $((caught + size)) || fail "hosts did not ask for what they missed"
         fact "$1_caught_ms" $(($(now_ms) - at))
         fact "$1_caught_bytes" $(($(total in) - in))
         fact "$1_caught_cpu_ms" "$(server_cpu)"
+        fact "$1_caught_rss" "$(server VmRSS)"
         tell_all "at-once 0"
 }
 
@@ -160,6 +168,10 @@ herds() {
         herd jitter 0
         herd at_once 1
         sample_idle
+        say "the same with TLS"
+        nats_certify "$tmp/pki" server 127.0.0.1 || fail "no certificate"
+        herd tls_jitter 0 tls
+        herd tls_at_once 1 tls
 }
 
 # What connections cost that do nothing but look whether the server is there.

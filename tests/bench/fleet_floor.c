@@ -67,13 +67,14 @@ int main(int argc, char **argv) {
         static const struct wire_calls calls = {
                 .open = on_open, .settled = on_settled, .message = on_message, .closed = on_closed
         };
-        struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, to = from;
+        struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct wire_server to = { .address = from };
         struct subject s = { .kind = SUBJECT_CMD_GROUP };
         int r;
 
         if (argc != 6 || sodium_init() < 0)
                 return 2;
-        to.sin_port = htons((uint16_t) atoi(argv[1]));
+        to.address.sin_port = htons((uint16_t) atoi(argv[1]));
         (void) snprintf(s.fleet, sizeof(s.fleet), "%s", argv[2]);
         (void) snprintf(s.group, sizeof(s.group), "%s", argv[3]);
         randombytes_buf(s.id.b, sizeof(s.id.b));

@@ -16,7 +16,9 @@
 #define SECOND_US 1000000LL
 /* as libnats bounds connecting and a flush for the relay; how often it looks whether the server is there */
 #define CALL_US (3 * SECOND_US)
-#define PING_US (5 * SECOND_US)
+/* it bounds no handshake of TLS: the relay's own leash does */
+#define LEASH_US (9 * SECOND_US)
+#define PING_US  (5 * SECOND_US)
 /* a relay that is not told that its subscriptions came ends after so long, and is started again */
 #define SETTLE_US (30 * SECOND_US)
 /* between the first connections of two hosts: what is measured is how they come back */
@@ -164,6 +166,8 @@ static int hear(void *userdata, const char *subject) {
 static void on_open(void *userdata) {
         struct fleet_host *h = userdata;
 
+        if (h->fleet->server.trust)
+                arm(h->deadline, LEASH_US);
         (void) !ears_each(&h->who, hear, h->wire);
         wire_settle(h->wire);
 }

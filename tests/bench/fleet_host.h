@@ -5,7 +5,6 @@
  * where the relay does, asks for what it missed as the relay asks, and comes back when the relay would (ears.h,
  * fetch.h, subject.h and answer.h are the relay's own). Bounds on a connection are those of the relay. */
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +13,7 @@
 
 #include "policy/broker.h"
 #include "policy/cleanup.h"
+#include "tests/bench/fleet_wire.h"
 
 struct fleet_core;
 struct fleet_host;
@@ -21,7 +21,7 @@ struct fleet_host;
 /* What all hosts of a process have in common. */
 struct fleet {
         sd_event *event;
-        struct sockaddr_in server;
+        struct wire_server server;
         struct broker broker; /* of it spread_s */
         bool again_at_once;   /* a connection that was lost is tried again at once by all of them */
         size_t echo;          /* 0, or: every message is answered with so many bytes, and nobody looks at it */

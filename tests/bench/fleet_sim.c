@@ -6,13 +6,17 @@
  * Says a line of JSON when all of them are connected, again after each time that none was. Reads lines:
  *   counters         says what happened so far
  *   echo BYTES N     from now on every message is answered with N messages of so many bytes, by no agent; 0: by it
- * again at-once 0|1      whether lost connections are tried again at once, or when the relay would Ends with its input.
- */
+ *                    again
+ *   at-once 0|1      whether lost connections are tried again at once, or when the relay would
+ *   tls FILE         connections to come are encrypted, to a server that the authorities of the file know; -: none is
+ *
+ * Ends with its input. */
 
 #include "tests/bench/fleet_host.h"
 
 #include <inttypes.h>
 #include <malloc.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -21,6 +25,7 @@
 #include <sodium.h>
 
 #include "tests/bench/fleet_core.h"
+#include "tests/bench/fleet_tls.h"
 #include "tests/bench/fleet_wire.h"
 
 static struct fleet fleet;
@@ -67,19 +72,32 @@ static void on_ready(struct fleet *f) {
                 say_counters("ready");
 }
 
+static void trust(const char *ca) {
+        int r = 0;
+
+        fleet.server.trust = NULL;
+        if (strcmp(ca, "-") != 0)
+                r = tls_trust_new(ca, &fleet.server.trust);
+        if (r < 0)
+                fail(ca, r);
+}
+
 static void obey(const char *line) {
         unsigned at_once;
+        char ca[128];
 
         if (strcmp(line, "counters\n") == 0)
                 say_counters("counters");
         else if (sscanf(line, "at-once %u", &at_once) == 1)
                 fleet.again_at_once = at_once;
+        else if (sscanf(line, "tls %127s", ca) == 1)
+                trust(ca);
         else if (sscanf(line, "echo %zu %u", &fleet.echo, &fleet.echoes) < 1)
                 fail(line, -EINVAL);
 }
 
 static int on_input(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        char line[128];
+        char line[160];
 
         (void) fd;
         (void) revents;
@@ -120,9 +138,9 @@ int main(int argc, char **argv) {
         /* what asks a stream is large, mostly untouched, and gone soon */
         (void) mallopt(M_MMAP_THRESHOLD, 128 * 1024);
         count = strtoul(argv[5], NULL, 10);
-        fleet.server = (struct sockaddr_in) { .sin_family = AF_INET,
-                                              .sin_port = htons((uint16_t) atoi(argv[1])),
-                                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        fleet.server.address = (struct sockaddr_in) { .sin_family = AF_INET,
+                                                      .sin_port = htons((uint16_t) atoi(argv[1])),
+                                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         fleet.broker.spread_s = atoi(argv[6]);
         fleet.ready = on_ready;
         r = sodium_init() < 0 ? -EIO : sd_event_default(&fleet.event);
@@ -132,6 +150,8 @@ int main(int argc, char **argv) {
                 r = fleet_world_new(fleet.event, argv[2], ledger, &world);
         if (r < 0)
                 fail(argv[2], r);
+        /* OpenSSL writes to sockets that may be gone */
+        (void) signal(SIGPIPE, SIG_IGN);
         setvbuf(stdin, NULL, _IONBF, 0);
         r = sd_event_add_io(fleet.event, NULL, STDIN_FILENO, EPOLLIN, on_input, NULL);
         if (r < 0)

@@ -44,14 +44,31 @@ def fleet(size, f):
     row("a simulated host, KiB", f"{f['rss_hosts'] / size:.1f}")
     row("a line of the inventory, bytes", f"{f['inventory_bytes'] / size:.0f}")
     row("pings of connections that are quiet, server, ms of CPU a second", f"{f['idle_cpu_ms']:.0f}")
-    for name, what in (("jitter", "comes back, hosts as the relay does"), ("at_once", "comes back, hosts all at once")):
-        print(f"\nthe server {what}")
-        row("until all are subscribed again, ms", f"{f[name + '_ready_ms']:.0f}, {f[name + '_failures']:.0f} tried in vain")
-        row("the server's peak RSS until then, KiB a host", f"{f[name + '_ready_rss'] / size:.1f}")
-        row("the server on a processor until then, us a host", f"{f[name + '_ready_cpu_ms'] / size * 1000:.0f}")
-        row("until all have asked for what they missed, ms", f"{f[name + '_caught_ms']:.0f}")
-        row("  bytes to a host, all told", f"{f[name + '_caught_bytes'] / size:.0f}")
-        row("  the server on a processor, us a host", f"{f[name + '_caught_cpu_ms'] / size * 1000:.0f}")
+    for name, what in (("jitter", "as the relay does"), ("at_once", "all at once")):
+        print(f"\nthe server comes back, hosts {what:<27} in the clear; with TLS")
+        herd(size, {key: f[f"{name}_{key}"] for key in HERD}, {key: f[f"tls_{name}_{key}"] for key in HERD}, f["rss_server_empty"])
+
+
+HERD = ("ready_ms", "failures", "ready_cpu_ms", "ready_hosts_ms", "ready_rss", "caught_ms", "caught_bytes", "caught_cpu_ms", "caught_rss")
+
+
+def herd(size, clear, tls, empty):
+    def pair(label, key, scale, digits=0, less=0):
+        a, b = ((x[key] - less) * scale for x in (clear, tls))
+        row(label, f"{a:.{digits}f}; {b:.{digits}f}" + (f"  ({b / a:.2f} x)" if a > 0 else ""))
+
+    each = 1000 / size
+    pair("until all are subscribed again, ms", "ready_ms", 1)
+    pair("  tried in vain", "failures", 1)
+    pair("  the server on a processor, us a host", "ready_cpu_ms", each)
+    pair("  hosts on the same processors, us each", "ready_hosts_ms", each)
+    pair("  the server's peak RSS, KiB a host", "ready_rss", 1 / size, 1)
+    if clear["failures"] == tls["failures"] == 0:
+        row("a handshake: us of the server, of the host", "; ".join(f"{(tls[key] - clear[key]) * each:.0f}" for key in ("ready_cpu_ms", "ready_hosts_ms")))
+    pair("until all have asked for what they missed, ms", "caught_ms", 1)
+    pair("  bytes to a host, all told", "caught_bytes", 1 / size)
+    pair("  the server on a processor, us a host", "caught_cpu_ms", each)
+    pair("  the server's RSS then, KiB a host above an empty one", "caught_rss", 1 / size, 1, empty)
 
 
 def main():

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "tests/bench/fleet_tls.h"
+
 /* what libnats says of itself, as far as the server looks at it */
 #define CONNECT                                                                                                   \
         "CONNECT "                                                                                                \
@@ -24,6 +26,8 @@ static int epoll = -EBADF;
 
 struct wire {
         int fd;
+        struct wire_server to;
+        struct tls *tls;  /* since the server greeted, when it is trusted by somebody */
         uint32_t watched; /* events */
         const struct wire_calls *calls;
         void *userdata;
@@ -63,15 +67,38 @@ static void keep(char **buf, size_t *n, const char *more, size_t n_more) {
         *n += n_more;
 }
 
-static void flush(struct wire *w) {
-        ssize_t n = w->n_out > 0 ? send(w->fd, w->out, w->n_out, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+/* What the connection takes of what waits, or gives: bytes, 0 at its end, -errno. */
+static ssize_t carry_out(struct wire *w) {
+        ssize_t n = w->tls ? tls_send(w->tls, w->out, w->n_out)
+                           : send(w->fd, w->out, w->n_out, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-        if (n < 0 && errno != EAGAIN) {
+        return n < 0 && !w->tls ? -errno : n;
+}
+
+static ssize_t carry_in(struct wire *w, char *buf, size_t size) {
+        ssize_t n = w->tls ? tls_recv(w->tls, buf, size) : recv(w->fd, buf, size, MSG_DONTWAIT);
+
+        return n < 0 && !w->tls ? -errno : n;
+}
+
+static void count(struct wire *w, ssize_t in, ssize_t out) {
+        uint64_t tls_in = (uint64_t) MAX(in, 0), tls_out = (uint64_t) MAX(out, 0);
+
+        if (w->tls)
+                tls_carried(w->tls, &tls_in, &tls_out);
+        wire_traffic.in += tls_in;
+        wire_traffic.out += tls_out;
+}
+
+static void flush(struct wire *w) {
+        ssize_t n = w->n_out > 0 ? carry_out(w) : 0;
+
+        count(w, 0, n);
+        if (n < 0 && n != -EAGAIN) {
                 end(w);
                 return;
         }
         if (n > 0) {
-                wire_traffic.out += (uint64_t) n;
                 w->n_out -= (size_t) n;
                 memmove(w->out, w->out + n, w->n_out);
         }
@@ -79,7 +106,8 @@ static void flush(struct wire *w) {
                 free(w->out);
                 w->out = NULL;
         }
-        (void) watch(w, EPOLL_CTL_MOD, EPOLLIN | (w->n_out > 0 ? EPOLLOUT : 0U));
+        const bool waits = w->n_out == 0 || (w->tls && tls_waits(w->tls));
+        (void) watch(w, EPOLL_CTL_MOD, EPOLLIN | (waits ? 0U : EPOLLOUT));
 }
 
 static void put(struct wire *w, const char *text, size_t n) {
@@ -157,6 +185,10 @@ static size_t take_message(struct wire *w, char *line, const char *rest, size_t 
 /* A line that is no message. */
 static void take_line(struct wire *w, const char *line) {
         if (strncmp(line, "INFO ", 5) == 0 && !w->open) {
+                if (w->to.trust && tls_new(w->to.trust, w->fd, w->to.address.sin_addr, &w->tls) < 0) {
+                        end(w);
+                        return;
+                }
                 w->open = true;
                 put(w, CONNECT, strlen(CONNECT));
                 w->calls->open(w->userdata);
@@ -203,14 +235,14 @@ static void read_all(struct wire *w) {
                 return;
         }
         memcpy(buf, w->in, w->n_in);
-        n = recv(w->fd, buf + w->n_in, sizeof(buf) - w->n_in, MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
+        n = carry_in(w, buf + w->n_in, sizeof(buf) - w->n_in);
+        count(w, n, 0);
+        if (n == -EAGAIN)
                 return;
         if (n <= 0) {
                 end(w);
                 return;
         }
-        wire_traffic.in += (uint64_t) n;
         const size_t all = w->n_in + (size_t) n, taken = take(w, buf, all);
         free(w->in);
         w->in = NULL;
@@ -221,7 +253,8 @@ static void read_all(struct wire *w) {
 static void on_ready(struct wire *w, uint32_t events) {
         if (!w->closed && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 read_all(w);
-        if (!w->closed && w->open && events & EPOLLOUT)
+        /* a handshake is over when the other has said something */
+        if (!w->closed && w->open && (events & EPOLLOUT || w->tls))
                 flush(w);
 }
 
@@ -245,7 +278,7 @@ static int begin(sd_event *event) {
         return epoll < 0 ? -errno : sd_event_add_io(event, NULL, epoll, EPOLLIN, on_epoll, NULL);
 }
 
-int wire_new(sd_event *event, const struct sockaddr_in *from, const struct sockaddr_in *to,
+int wire_new(sd_event *event, const struct sockaddr_in *from, const struct wire_server *to,
              const struct wire_calls *calls, void *userdata, struct wire **ret) {
         const int on = 1;
         struct wire *w = calloc(1, sizeof(*w));
@@ -255,12 +288,13 @@ int wire_new(sd_event *event, const struct sockaddr_in *from, const struct socka
                 free(w);
                 return r;
         }
-        *w = (struct wire) { .calls = calls, .userdata = userdata };
+        *w = (struct wire) { .to = *to, .calls = calls, .userdata = userdata };
         w->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         /* the port is chosen when the other end is known: each source address has all of them */
         r = w->fd < 0 || setsockopt(w->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
                             bind(w->fd, (const struct sockaddr *) from, sizeof(*from)) < 0 ||
-                            (connect(w->fd, (const struct sockaddr *) to, sizeof(*to)) < 0 && errno != EINPROGRESS)
+                            (connect(w->fd, (const struct sockaddr *) &to->address, sizeof(to->address)) < 0 &&
+                             errno != EINPROGRESS)
                     ? -errno
                     : watch(w, EPOLL_CTL_ADD, EPOLLIN);
         if (r < 0) {
@@ -278,6 +312,7 @@ void wire_free(struct wire *w) {
                 return;
         if (w->fd >= 0)
                 (void) close(w->fd);
+        tls_free(w->tls);
         free(w->in);
         free(w->out);
         free(w);

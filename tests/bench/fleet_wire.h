@@ -14,7 +14,13 @@
 
 #include "policy/cleanup.h"
 
+struct tls_trust;
 struct wire;
+
+struct wire_server {
+        struct sockaddr_in address;
+        struct tls_trust *trust; /* NULL: in the clear */
+};
 
 struct wire_message {
         const char *subject; /* ends with a NUL */
@@ -38,7 +44,7 @@ struct wire_traffic {
 extern struct wire_traffic wire_traffic;
 
 /* Begins to connect, from the address that from names (its port is any). All is borrowed. -errno. */
-int wire_new(sd_event *event, const struct sockaddr_in *from, const struct sockaddr_in *to,
+int wire_new(sd_event *event, const struct sockaddr_in *from, const struct wire_server *to,
              const struct wire_calls *calls, void *userdata, struct wire **ret) _warn_unused_;
 void wire_free(struct wire *w);
 

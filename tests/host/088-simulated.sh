@@ -66,4 +66,22 @@ sim_order isolate again.service --to group=web
 is "and are ordered again" "$EXIT $(counts)" "0 60 0 0 0"
 have_caught_up() { sim_counters hosts && jq -e '.caught_up > 0' <<<"$SIM_SAID"; }
 check "what they missed they asked for" box_until 120 have_caught_up
+
+# --- a server that speaks TLS and nothing else
+# encrypted ADDRESS: its certificate is for that one
+encrypted() {
+        nats_stop
+        nats_certify "$SIM_DIR/pki" server "$1" && nats_start - "tls { cert_file: \"$SIM_DIR/pki/server.pem\", key_file: \"$SIM_DIR/pki/server.key\" }"
+}
+have() { sim_counters hosts && jq -e "$1" <<<"$SIM_SAID"; }
+nats_certify "$SIM_DIR/pki" server 127.0.0.1 && sim_tell hosts "tls $SIM_DIR/pki/ca.pem"
+encrypted 127.0.0.1 || exit
+check "over TLS they come back as well" sim_ready hosts 120
+before=$(answers)
+NATS_URL=tls://127.0.0.1:$NATS_PORT NATS_AS=(--ca "$SIM_DIR/pki/ca.pem")
+elsewhere "$SIM_DIR/web.order" web "$ID"
+check "and answer" box_until 60 have ".answers >= $before + 60"
+encrypted 127.0.0.9 && sim_counters hosts || exit
+failed=$(jq -r .failures <<<"$SIM_SAID")
+check "they do not speak to one whose certificate is for another" box_until 120 have ".failures >= $failed + 100 and .counters == 0"
 done_testing
