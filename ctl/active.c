@@ -19,9 +19,12 @@ static void done(struct active_order *o) {
 }
 
 void active_done(struct active *a) {
-        for (size_t i = 0; i < a->n; i++)
-                done(&a->v[i]);
-        free(a->v);
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++) {
+                for (size_t i = 0; i < a->by[by].n; i++)
+                        done(&a->by[by].v[i]);
+                free(a->by[by].v);
+        }
+        seenset_done(&a->known);
         *a = ACTIVE_NULL;
 }
 
@@ -71,13 +74,19 @@ static void lift(const struct active_order *release, struct active_order *stop) 
                         stop->released = true;
 }
 
-/* Before or after what it is about. */
+/* Before or after what it is about. Automation lets nothing go. */
 static void settle(struct active *a, struct active_order *new) {
-        for (size_t i = 0; i < a->n; i++)
-                if (is_release(new) && !is_release(&a->v[i]))
-                        lift(new, &a->v[i]);
-                else if (!is_release(new) && is_release(&a->v[i]))
-                        lift(&a->v[i], new);
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++) {
+                struct active_share *s = &a->by[by];
+
+                if (!is_release(new) && by == ACTIVE_BY_AUTOMATION)
+                        continue;
+                for (size_t i = 0; i < s->n; i++)
+                        if (is_release(new) && !is_release(&s->v[i]))
+                                lift(new, &s->v[i]);
+                        else if (!is_release(new) && is_release(&s->v[i]))
+                                lift(&s->v[i], new);
+        }
 }
 
 static int copy_address(const struct address *from, struct address *ret) {
@@ -101,29 +110,32 @@ static int read_lifted(const struct command *c, struct active_order *o) {
         return 0;
 }
 
-static int append(struct active *a, const struct command *c, const uint8_t digest[static 32]) {
+static int append(struct active *a, enum active_by by, const struct command *c, const uint8_t digest[static 32]) {
         const struct address to = command_address(c);
-        struct active_order o = { .id = c->id, .iat_ms = c->iat_ms, .exp_ms = c->exp_ms }, *v = a->v;
+        struct active_share *s = &a->by[by];
+        struct active_order o = { .id = c->id, .iat_ms = c->iat_ms, .exp_ms = c->exp_ms }, *v = s->v;
         int r = copy_address(&to, &o.to);
 
         memcpy(o.digest, digest, sizeof(o.digest));
         /* with step it leaves the hold as one */
         if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_RELEASE && !c->step)
                 r = read_lifted(c, &o);
-        if (r == 0 && (a->n & (a->n - 1)) == 0)
-                v = reallocarray(a->v, a->n ? 2 * a->n : 1, sizeof(*v));
-        if (r < 0 || !v) {
+        if (r == 0 && (s->n & (s->n - 1)) == 0)
+                v = reallocarray(s->v, s->n ? 2 * s->n : 1, sizeof(*v));
+        if (v)
+                s->v = v;
+        if (r < 0 || !v || seenset_add(&a->known, digest, sizeof(o.digest)) < 0) {
                 done(&o);
                 return -ENOMEM;
         }
-        a->v = v;
         settle(a, &o);
-        a->v[a->n++] = o;
+        s->v[s->n++] = o;
         return 0;
 }
 
 /* As a host judges it that has this trust root: who may not give it gives nothing. */
-static int judge(const struct trust *t, const struct dsse *d, struct command **ret, enum reason *ret_reason) {
+static int judge(const struct trust *t, const struct dsse *d, struct command **ret, enum active_by *ret_by,
+                 enum reason *ret_reason) {
         struct tally tally = { 0 };
         enum reason reason;
         int r;
@@ -152,29 +164,31 @@ static int judge(const struct trust *t, const struct dsse *d, struct command **r
                 *ret_reason = REASON_ROLE;
         else if (tally.have < tally.need)
                 *ret_reason = REASON_THRESHOLD;
+        *ret_by = tally.automation ? ACTIVE_BY_AUTOMATION : ACTIVE_BY_PEOPLE;
         return r;
 }
 
-static bool is_known(const struct active *a, const uint8_t digest[static 32]) {
-        for (size_t i = 0; i < a->n; i++)
-                if (memcmp(a->v[i].digest, digest, sizeof(a->v[i].digest)) == 0)
-                        return true;
-        return false;
+static bool is_full(const struct active *a, enum active_by by) {
+        const size_t n = a->by[ACTIVE_BY_AUTOMATION].n;
+
+        return n + a->by[ACTIVE_BY_PEOPLE].n >= ACTIVE_MAX ||
+               (by == ACTIVE_BY_AUTOMATION && n >= ACTIVE_AUTOMATION_MAX);
 }
 
 int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
                enum reason *ret_reason) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_command_ struct command *c = NULL;
+        enum active_by by = ACTIVE_BY_PEOPLE;
         uint8_t digest[32];
         int r = dsse_parse(text, n, &d, ret_reason);
 
         if (r < 0 || *ret_reason != REASON_NONE)
                 return r;
         (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
-        if (is_known(a, digest))
+        if (seenset_has(&a->known, digest, sizeof(digest)))
                 return 0;
-        r = judge(t, &d, &c, ret_reason);
+        r = judge(t, &d, &c, &by, ret_reason);
         if (r < 0 || *ret_reason != REASON_NONE)
                 return r;
         const enum verb_class cls = verb_info(c->verb)->cls;
@@ -185,31 +199,46 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
                 *ret_reason = REASON_TYPE;
         else if (is_over(&probe, now_ms))
                 *ret_reason = REASON_EXPIRED;
-        else if (a->n >= ACTIVE_MAX)
+        else if (is_full(a, by))
                 *ret_reason = REASON_LIMIT;
-        return *ret_reason == REASON_NONE ? append(a, c, digest) : 0;
+        return *ret_reason == REASON_NONE ? append(a, by, c, digest) : 0;
 }
 
-void active_forget(struct active *a, int64_t now_ms) {
+static void forget(struct active_share *s, int64_t now_ms) {
         size_t kept = 0, next = 0;
 
-        for (size_t i = 0; i < a->n; i++) {
-                if (i == a->next)
+        for (size_t i = 0; i < s->n; i++) {
+                if (i == s->next)
                         next = kept;
-                if (is_over(&a->v[i], now_ms))
-                        done(&a->v[i]);
+                if (is_over(&s->v[i], now_ms))
+                        done(&s->v[i]);
                 else
-                        a->v[kept++] = a->v[i];
+                        s->v[kept++] = s->v[i];
         }
-        a->n = kept;
-        a->next = kept > 0 ? next % kept : 0;
+        s->n = kept;
+        s->next = kept > 0 ? next % kept : 0;
+}
+
+int active_forget(struct active *a, int64_t now_ms) {
+        int r = 0;
+
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+                forget(&a->by[by], now_ms);
+        if (a->by[ACTIVE_BY_PEOPLE].n + a->by[ACTIVE_BY_AUTOMATION].n == a->known.n)
+                return 0;
+        seenset_done(&a->known);
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+                for (size_t i = 0; r >= 0 && i < a->by[by].n; i++)
+                        r = seenset_add(&a->known, a->by[by].v[i].digest, sizeof(a->by[by].v[i].digest));
+        return r < 0 ? r : 0;
 }
 
 size_t active_count(const struct active *a, int64_t now_ms) {
         size_t n = 0;
 
-        for (size_t i = 0; i < a->n; i++)
-                n += is_listed(&a->v[i], now_ms);
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+                for (size_t i = 0; i < a->by[by].n; i++)
+                        n += is_listed(&a->by[by].v[i], now_ms);
         return n;
 }
 
@@ -230,34 +259,67 @@ static bool has(const struct herald_head *h, const struct command_id *id) {
         return false;
 }
 
-int active_list(struct active *a, int64_t now_ms, struct herald_head *h) {
-        size_t used = FRAME_SIZE, size = 0, i, twin = a->n;
-        int r;
+/* What the orders of a head take so far, and may. */
+struct room {
+        size_t used, bytes, orders;
+};
 
-        h->orders = calloc(HERALD_ORDERS_MAX, sizeof(*h->orders));
-        h->n_orders = 0;
-        if (!h->orders)
-                return -ENOMEM;
-        for (i = 0; i < a->n && h->n_orders < HERALD_ORDERS_MAX; i++) {
-                const struct active_order *o = &a->v[(a->next + i) % a->n];
+/* 1: it is in; 0: there is no room for it. */
+static int put(const struct active_order *o, struct room *room, struct herald_head *h) {
+        struct herald_order *to = &h->orders[h->n_orders];
+        size_t size = 0;
+        int r = size_of(o, &size);
+
+        if (r < 0 || h->n_orders >= room->orders || room->used + size > room->bytes)
+                return r;
+        r = copy_address(&o->to, &to->to);
+        if (r < 0)
+                return r;
+        to->id = o->id;
+        to->exp_ms = o->exp_ms;
+        room->used += size;
+        h->n_orders++;
+        return 1;
+}
+
+static int list(struct active_share *s, int64_t now_ms, struct room *room, struct herald_head *h) {
+        size_t i, twin = s->n;
+
+        for (i = 0; i < s->n && h->n_orders < room->orders; i++) {
+                const struct active_order *o = &s->v[(s->next + i) % s->n];
                 if (!is_listed(o, now_ms))
                         continue;
                 if (has(h, &o->id)) {
                         twin = MIN(twin, i);
                         continue;
                 }
-                r = size_of(o, &size);
+                int r = put(o, room, h);
                 if (r < 0)
                         return r;
-                if (used + size > DSSE_PAYLOAD_MAX)
+                if (r == 0)
                         break;
-                used += size;
-                r = copy_address(&o->to, &h->orders[h->n_orders].to);
-                if (r < 0)
-                        return r;
-                h->orders[h->n_orders].id = o->id;
-                h->orders[h->n_orders++].exp_ms = o->exp_ms;
         }
-        a->next = a->n > 0 ? (a->next + MIN(i, twin)) % a->n : 0;
+        s->next = s->n > 0 ? (s->next + MIN(i, twin)) % s->n : 0;
         return 0;
+}
+
+int active_list(struct active *a, int64_t now_ms, struct herald_head *h) {
+        /* how much of a head is full when a share is through; whoever comes last has what nobody needed */
+        static const struct {
+                enum active_by by;
+                unsigned quarters;
+        } turns[] = { { ACTIVE_BY_PEOPLE, 3 }, { ACTIVE_BY_AUTOMATION, 4 }, { ACTIVE_BY_PEOPLE, 4 } };
+        struct room room = { .used = FRAME_SIZE };
+        int r = 0;
+
+        h->orders = calloc(HERALD_ORDERS_MAX, sizeof(*h->orders));
+        h->n_orders = 0;
+        if (!h->orders)
+                return -ENOMEM;
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(turns); i++) {
+                room.bytes = DSSE_PAYLOAD_MAX / 4 * turns[i].quarters;
+                room.orders = HERALD_ORDERS_MAX / 4 * turns[i].quarters;
+                r = list(&a->by[turns[i].by], now_ms, &room, h);
+        }
+        return r;
 }

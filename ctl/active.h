@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ctl/seenset.h"
 #include "policy/address.h"
 #include "policy/command.h"
 #include "policy/herald.h"
@@ -17,6 +18,9 @@
 
 /* as many as a fleet of ten thousand takes that is ordered host by host, and some more */
 #define ACTIVE_MAX 65536U
+/* The rest is kept for the orders of people, and so is most of a head: a stolen automation key must not be able to have
+ * them withheld with nobody the wiser. */
+#define ACTIVE_AUTOMATION_MAX (ACTIVE_MAX / 4 * 3)
 
 struct active_order {
         uint8_t digest[32]; /* of the payload: two orders may have one id, and both are listed, if in turns */
@@ -28,13 +32,25 @@ struct active_order {
         bool released;
 };
 
-struct active {
-        struct active_order *v; /* owned */
-        size_t n;
-        size_t next; /* with which the next head begins */
+/* By whose rule it counts, as on a host. */
+enum active_by {
+        ACTIVE_BY_PEOPLE,
+        ACTIVE_BY_AUTOMATION,
+        _ACTIVE_BY_MAX,
 };
 
-#define ACTIVE_NULL ((struct active) { .v = NULL })
+struct active_share {
+        struct active_order *v; /* owned */
+        size_t n;
+        size_t next; /* with which its part of the next head begins */
+};
+
+struct active {
+        struct active_share by[_ACTIVE_BY_MAX];
+        struct seenset known; /* digests of all of them */
+};
+
+#define ACTIVE_NULL ((struct active) { .known = SEENSET_NULL })
 
 void active_done(struct active *a);
 
@@ -42,9 +58,10 @@ void active_done(struct active *a);
  * a release is TYPE, what can act no more EXPIRED, and LIMIT when there are too many. 0 or -ENOMEM. */
 int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
                enum reason *ret_reason) _warn_unused_;
-/* Forgets what can act no more. */
-void active_forget(struct active *a, int64_t now_ms);
+/* Forgets what can act no more. -ENOMEM: it is done, and what is left may be taken in a second time. */
+int active_forget(struct active *a, int64_t now_ms) _warn_unused_;
 /* How many a head could list now. */
 size_t active_count(const struct active *a, int64_t now_ms);
-/* Puts as many into the head as it has room for, those first that the one before had none for. -ENOMEM. */
+/* Puts as many into the head as it has room for, of people's and of automation's those first that the one before had
+ * none for. -ENOMEM. */
 int active_list(struct active *a, int64_t now_ms, struct herald_head *h) _warn_unused_;

@@ -79,7 +79,7 @@ int fleet_head_save_state(const struct fleet_head *h, int64_t n) {
 void fleet_head_again(struct fleet_head *h) {
         h->from = 1;
         h->rounds = 0;
-        h->strays = 0;
+        h->strays = h->crowded = 0;
 }
 
 void fleet_head_forget(struct fleet_head *h) {

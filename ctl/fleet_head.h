@@ -38,6 +38,7 @@ struct fleet_head {
         int64_t said;    /* the number of the last head by this one */
         int64_t seen;    /* and of the last one by another herald, 0: none */
         size_t strays;   /* messages under orders' subjects that nobody signed who may */
+        size_t crowded;  /* orders that there was no room for */
         char state_path[PATH_MAX];
         int lock;
 };

@@ -18,14 +18,17 @@
 #define ORDER_FILE_MAX (1024U * 1024)
 #define FILES_MAX      4096U
 
-/* What nobody signed who may is counted; what is no order, or over, is neither. */
+/* What nobody signed who may is counted, and what there is no room for; what is no order, or over, is neither. */
 static int take(struct fleet_head *h, const char *text, size_t n, int64_t now_ms) {
         enum reason reason;
         int r = active_add(&h->active, h->trust, text, n, now_ms, &reason);
 
         if (r < 0)
                 return why_errno(&h->c->why, r, "orders");
-        h->strays += reason != REASON_NONE && reason != REASON_TYPE && reason != REASON_EXPIRED;
+        if (reason == REASON_LIMIT)
+                h->crowded++;
+        else
+                h->strays += reason != REASON_NONE && reason != REASON_TYPE && reason != REASON_EXPIRED;
         return 0;
 }
 
@@ -133,6 +136,6 @@ int fleet_head_hear(struct fleet_head *h, int64_t now_ms) {
                 x = hear_head(h, head);
         if (x == 0)
                 x = hear_files(h, now_ms);
-        active_forget(&h->active, now_ms);
-        return x;
+        int r = active_forget(&h->active, now_ms);
+        return x == 0 && r < 0 ? why_errno(&h->c->why, r, "orders") : x;
 }

@@ -39,15 +39,25 @@ static int grow(struct seenset *s) {
         return 0;
 }
 
+static uint64_t hash(const struct seenset *s, const void *bytes, size_t n) {
+        uint8_t out[crypto_shorthash_BYTES];
+        uint64_t h;
+
+        (void) crypto_shorthash(out, bytes, n, s->key);
+        memcpy(&h, out, sizeof(h));
+        return h + (h == 0);
+}
+
+bool seenset_has(const struct seenset *s, const void *bytes, size_t n) {
+        return s->v && *place(s->v, s->size, hash(s, bytes, n)) != 0;
+}
+
 int seenset_add(struct seenset *s, const void *bytes, size_t n) {
         uint64_t h, *at;
-        uint8_t out[crypto_shorthash_BYTES];
 
         if (2 * s->n >= s->size && grow(s) < 0)
                 return -ENOMEM;
-        (void) crypto_shorthash(out, bytes, n, s->key);
-        memcpy(&h, out, sizeof(h));
-        h += h == 0;
+        h = hash(s, bytes, n);
         at = place(s->v, s->size, h);
         if (*at == h)
                 return 0;

@@ -168,12 +168,15 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
                 unsigned have = (unsigned) __builtin_popcountll(ret->people & role->people);
                 if (!rule_covers(rule, c) || (have == 0 && ret->people != 0))
                         continue;
-                unsigned have_counted = MIN(have, (unsigned) rule->k);
+                const unsigned lacks = rule->k - MIN(have, (unsigned) rule->k);
+                const unsigned least = ret->need - MIN(ret->have, ret->need);
+                const bool automation = trust_rule_is_automation(rule);
                 /* the rule that lacks the fewest people */
-                if (ret->need == 0 || rule->k - have_counted < ret->need - MIN(ret->have, ret->need)) {
+                if (ret->need == 0 || lacks < least || (lacks == least && ret->automation && !automation)) {
                         ret->have = have;
                         ret->need = rule->k;
                         ret->role = role->name;
+                        ret->automation = automation;
                 }
         }
         return r;

@@ -49,6 +49,7 @@ struct tally {
         uint64_t people;    /* bits of the trust root's people */
         unsigned have, need; /* people that count; need 0: no rule allows it to anybody who signed */
         const char *role;    /* that have and need are about; borrowed from t */
+        bool automation;     /* and no rule of people would do as well */
 };
 
 /* By the rules for an order. */

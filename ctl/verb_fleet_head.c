@@ -20,7 +20,7 @@
 
 /* What a line is printed for when it is another one. */
 struct told {
-        size_t active, strays;
+        size_t active, strays, crowded;
         bool unsynced;
         char trouble[WHY_TEXT_MAX], trust_trouble[WHY_TEXT_MAX];
 };
@@ -191,9 +191,10 @@ static int say(struct fleet_head *h, struct herald_head **ret_head) {
 }
 
 static void tell_json(struct fleet_head *h, const struct herald_head *head, int x) {
-        _cleanup_json_ json_t *o = json_pack("{s:s,s:I,s:I,s:b}", "fleet", h->trust ? h->trust->fleet : "", "active",
-                                             (json_int_t) active_count(&h->active, order_now_ms()), "strays",
-                                             (json_int_t) h->strays, "synced", is_synced());
+        _cleanup_json_ json_t *o =
+                json_pack("{s:s,s:I,s:I,s:I,s:b}", "fleet", h->trust ? h->trust->fleet : "", "active",
+                          (json_int_t) active_count(&h->active, order_now_ms()), "strays", (json_int_t) h->strays,
+                          "crowded", (json_int_t) h->crowded, "synced", is_synced());
         json_t *ids = json_array();
 
         for (size_t i = 0; head && i < head->n_orders; i++) {
@@ -220,14 +221,16 @@ static void tell_json(struct fleet_head *h, const struct herald_head *head, int 
 static void tell_line(struct fleet_head *h, const struct herald_head *head, int x, struct told *t) {
         struct told now = { .active = active_count(&h->active, order_now_ms()),
                             .strays = h->strays,
+                            .crowded = h->crowded,
                             .unsynced = !is_synced() };
         FILE *f = h->c->out;
 
         if (x != 0)
                 (void) snprintf(now.trouble, sizeof(now.trouble), "%s", h->c->why.text);
         (void) snprintf(now.trust_trouble, sizeof(now.trust_trouble), "%s", h->trust_trouble);
-        if (now.active == t->active && now.strays == t->strays && now.unsynced == t->unsynced &&
-            strcmp(now.trouble, t->trouble) == 0 && strcmp(now.trust_trouble, t->trust_trouble) == 0)
+        if (now.active == t->active && now.strays == t->strays && now.crowded == t->crowded &&
+            now.unsynced == t->unsynced && strcmp(now.trouble, t->trouble) == 0 &&
+            strcmp(now.trust_trouble, t->trust_trouble) == 0)
                 return;
         if (x != 0)
                 fprintf(f, "NO HEAD: %s\n", now.trouble);
@@ -239,6 +242,8 @@ static void tell_line(struct fleet_head *h, const struct herald_head *head, int 
                         now.trust_trouble);
         if (now.strays > t->strays)
                 fprintf(f, "  %zu messages under orders' subjects by nobody who may order that\n", now.strays);
+        if (now.crowded > t->crowded)
+                fprintf(f, "  NOT LISTED: %zu orders, more than there is room for; who signs so many?\n", now.crowded);
         (void) fflush(f);
         *t = now;
 }
@@ -253,6 +258,8 @@ static void tell_once(struct fleet_head *h, const struct herald_head *head) {
                 render_row(&p, "beside", "%zu more are active and come in the next heads", active - head->n_orders);
         if (h->strays > 0)
                 render_row(&p, "not listed", "%zu messages by nobody who may order that", h->strays);
+        if (h->crowded > 0)
+                render_row(&p, "no room", "for %zu orders more; who signs so many?", h->crowded);
         if (!is_synced())
                 render_row(&p, "clock", "not synchronised here: hosts may not believe it");
 }

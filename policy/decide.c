@@ -40,10 +40,6 @@ static void note(struct judge *j, enum reason r) {
         j->d.flags |= reason_bit(r);
 }
 
-static bool is_automation(const struct trust_rule *rule) {
-        return rule->max_lease_ms > 0;
-}
-
 static enum reason judge_fleet(struct judge *j) {
         return strcmp(j->c->fleet, j->t->fleet) == 0 ? REASON_NONE : REASON_FLEET;
 }
@@ -81,7 +77,7 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
                 return (struct fit) { .reason = REASON_ROLE };
         /* FAIL-CLOSED: a rule with a compulsory lease is for what may do no lasting harm. trust_parse() refuses this
          * one already. */
-        if (verb_class_lets_go(j->cls) && is_automation(rule))
+        if (verb_class_lets_go(j->cls) && trust_rule_is_automation(rule))
                 return (struct fit) { .reason = REASON_ROLE };
         if (have < rule->k)
                 return (struct fit) { .reason = REASON_THRESHOLD, .have = have, .need = rule->k };
@@ -90,9 +86,9 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
         for (size_t i = 0; i < j->c->n_targets; i++)
                 if (!(rule->targets & (1U << j->c->targets[i].cls)))
                         return (struct fit) { .reason = REASON_TARGET_CLASS };
-        if (is_automation(rule) && j->c->lease_ms == 0)
+        if (trust_rule_is_automation(rule) && j->c->lease_ms == 0)
                 return (struct fit) { .reason = REASON_LEASE_REQUIRED };
-        if (is_automation(rule) && j->c->lease_ms > rule->max_lease_ms)
+        if (trust_rule_is_automation(rule) && j->c->lease_ms > rule->max_lease_ms)
                 return (struct fit) { .reason = REASON_LEASE_LONG };
         const struct address to = command_address(j->c);
         if (rule->max_hosts > 0 && address_breadth(&to) > rule->max_hosts)
@@ -126,7 +122,7 @@ static enum reason judge_authority(struct judge *j) {
                 if (fit.reason != REASON_NONE) {
                         if (is_closer(&fit, &best))
                                 best = fit;
-                } else if (!j->rule || (is_automation(j->rule) && !is_automation(rule)))
+                } else if (!j->rule || (trust_rule_is_automation(j->rule) && !trust_rule_is_automation(rule)))
                         j->rule = rule;
         }
 
@@ -183,7 +179,7 @@ static enum reason judge_ledger(struct judge *j) {
 
 /* What is remembered is finite. The last entries are for people who stop and people who release. */
 static enum reason judge_room(struct judge *j) {
-        bool people = !is_automation(j->rule) && (j->cls == VERB_CLASS_STOP || j->cls == VERB_CLASS_RELEASE);
+        bool people = !trust_rule_is_automation(j->rule) && (j->cls == VERB_CLASS_STOP || j->cls == VERB_CLASS_RELEASE);
         size_t need = 1 + (j->cls == VERB_CLASS_RELEASE ? j->c->n_targets : 0) + (people ? 0 : HOLD_SEEN_RESERVE);
 
         if (hold_set_seen_room(j->f->holds) < need ||
@@ -191,7 +187,7 @@ static enum reason judge_room(struct judge *j) {
                 return REASON_LIMIT;
         if (j->cls == VERB_CLASS_STOP &&
             (hold_set_count(j->f->holds) >= HOLD_ACTIVE_MAX ||
-             (is_automation(j->rule) && hold_set_count_automation(j->f->holds) >= HOLD_AUTOMATION_MAX)))
+             (trust_rule_is_automation(j->rule) && hold_set_count_automation(j->f->holds) >= HOLD_AUTOMATION_MAX)))
                 return REASON_LIMIT;
 
         return REASON_NONE;
@@ -216,12 +212,12 @@ static enum reason judge_extend(const struct judge *j) {
                 holds[i] = target_hold(j, &j->c->targets[i]);
                 if (!holds[i] || holds[i]->state == HOLD_RELEASING)
                         return REASON_NO_HOLD;
-                if (is_automation(j->rule) && !holds[i]->automation)
+                if (trust_rule_is_automation(j->rule) && !holds[i]->automation)
                         return REASON_NOT_OWNER;
         }
 
         /* Holds of one incident share its budget, so what they gain counts together. */
-        for (size_t i = 0; is_automation(j->rule) && i < n; i++) {
+        for (size_t i = 0; trust_rule_is_automation(j->rule) && i < n; i++) {
                 int64_t gain = 0;
 
                 for (size_t k = 0; k < n; k++)
@@ -283,8 +279,9 @@ static enum reason judge_delete(struct judge *j) {
 static enum reason judge_holds(struct judge *j) {
         switch (j->cls) {
         case VERB_CLASS_STOP:
-                return is_automation(j->rule) && !has_budget(j, j->c->incident, j->c->lease_ms) ? REASON_BUDGET
-                                                                                                : REASON_NONE;
+                return trust_rule_is_automation(j->rule) && !has_budget(j, j->c->incident, j->c->lease_ms)
+                               ? REASON_BUDGET
+                               : REASON_NONE;
         case VERB_CLASS_EXTEND:
                 return judge_extend(j);
         case VERB_CLASS_RELEASE:
@@ -414,7 +411,7 @@ static int authorised_new(const struct judge *j, struct authorised **ret) {
         memcpy(a->digest, verified_digest(j->v), sizeof(a->digest));
         memcpy(a->role, j->t->roles[j->rule->role].name, sizeof(a->role));
         a->flags = j->d.flags;
-        a->automation = is_automation(j->rule);
+        a->automation = trust_rule_is_automation(j->rule);
         a->people = verified_people(j->v);
         *ret = TAKE_PTR(a);
         return 0;

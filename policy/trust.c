@@ -91,3 +91,7 @@ int trust_accept(const char *envelope, size_t n, const struct trust *prev, struc
         *ret_reason = reason;
         return 0;
 }
+
+bool trust_rule_is_automation(const struct trust_rule *rule) {
+        return rule->max_lease_ms > 0;
+}

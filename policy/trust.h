@@ -133,5 +133,7 @@ bool trust_custodians_stand_apart(const struct trust *t);
 bool trust_criers_stand_apart(const struct trust *t);
 /* Its people as bits; 0 when there is no such role. */
 uint64_t trust_role_people(const struct trust *t, const char *name);
+/* Is it for programs, whose keys lie on machines? Those are the rules that demand a lease. */
+bool trust_rule_is_automation(const struct trust_rule *rule);
 /* The role's index, or -ENOENT. */
 int trust_role_find(const struct trust *t, const char *name) _warn_unused_;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/active.c ctl/trustfile.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/active.c ctl/seenset.c ctl/trustfile.c ctl/file.c ctl/text.c ctl/why.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -44,20 +45,32 @@ static struct command order(uint8_t id, enum verb verb) {
                                   .reason = "test" };
 }
 
-static enum reason add_at(struct active *a, const struct command *c, unsigned by, int64_t now_ms) {
-        _cleanup_free_ char *json = NULL, *text = NULL;
-        enum reason reason;
+/* Owned by the caller. */
+static char *signed_by(const struct command *c, unsigned by) {
+        _cleanup_free_ char *json = NULL;
+        char *text = NULL;
 
         assert_int_equal(command_to_json(c, &json), 0);
         struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), by);
         assert_int_equal(dsse_to_json(&d, &text), 0);
         dsse_done(&d);
+        return text;
+}
+
+static enum reason add_at(struct active *a, const struct command *c, unsigned by, int64_t now_ms) {
+        _cleanup_free_ char *text = signed_by(c, by);
+        enum reason reason;
+
         assert_int_equal(active_add(a, &trust, text, strlen(text), now_ms, &reason), 0);
         return reason;
 }
 
 static enum reason add(struct active *a, const struct command *c, unsigned by) {
         return add_at(a, c, by, NOW);
+}
+
+static size_t n_of(const struct active *a) {
+        return a->by[ACTIVE_BY_PEOPLE].n + a->by[ACTIVE_BY_AUTOMATION].n;
 }
 
 /* The next head; it is one that hosts take. Freed by the caller. */
@@ -89,12 +102,12 @@ static void only_who_may_give_an_order_has_it_listed(void **state) {
         assert_int_equal(add(&a, &plan, BY(ALICE)), REASON_TYPE);
         assert_int_equal(active_add(&a, &trust, "garbage", 7, NOW, &reason), 0);
         assert_int_not_equal(reason, REASON_NONE);
-        assert_int_equal(a.n, 0);
+        assert_int_equal(n_of(&a), 0);
 
         assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
         assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
         assert_int_equal(add(&a, &c, BY(BOB)), REASON_NONE);
-        assert_int_equal(a.n, 1);
+        assert_int_equal(n_of(&a), 1);
         struct herald_head *h = list(&a, NOW);
         assert_int_equal(h->n_orders, 1);
         assert_true(command_id_equal(&h->orders[0].id, &c.id));
@@ -126,11 +139,11 @@ static void a_release_that_is_over_has_released(void **state) {
         (void) state;
         c.exp_ms = NOW + 20 * HOUR;
         assert_int_equal(add_at(&a, &r, BY(ALICE) | BY(BOB), NOW + 2 * HOUR), REASON_NONE);
-        active_forget(&a, NOW + 3 * HOUR);
+        assert_int_equal(active_forget(&a, NOW + 3 * HOUR), 0);
         assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + 3 * HOUR), REASON_NONE);
         assert_int_equal(active_count(&a, NOW + 3 * HOUR), 0);
-        active_forget(&a, NOW + 25 * HOUR);
-        assert_int_equal(a.n, 0);
+        assert_int_equal(active_forget(&a, NOW + 25 * HOUR), 0);
+        assert_int_equal(n_of(&a), 0);
         assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + 25 * HOUR), REASON_EXPIRED);
 }
 
@@ -241,11 +254,107 @@ static void what_does_not_fit_is_in_the_next_head(void **state) {
                         least = MIN(least, seen[i]);
         }
         assert_true(heads > 1 && heads <= 7);
-        active_forget(&a, NOW + HOUR);
-        assert_int_equal(a.n, 0);
+        assert_int_equal(active_forget(&a, NOW + HOUR), 0);
+        assert_int_equal(n_of(&a), 0);
         struct herald_head *h = list(&a, NOW + HOUR);
         assert_int_equal(h->n_orders, 0);
         herald_free(h);
+}
+
+/* So many of another id each, which begins with that byte. */
+static void flood(struct active *a, enum active_by by, uint8_t first, uint32_t n) {
+        struct active_share *s = &a->by[by];
+
+        s->v = calloc(ACTIVE_MAX, sizeof(*s->v));
+        assert_non_null(s->v);
+        for (; s->n < n; s->n++) {
+                struct active_order *o = &s->v[s->n];
+
+                *o = (struct active_order) { .id = { { first } },
+                                             .to = { .to = COMMAND_TO_ALL, .max_hosts = 9 },
+                                             .iat_ms = NOW,
+                                             .exp_ms = NOW + HOUR };
+                memcpy(o->id.b + 4, &s->n, sizeof(s->n));
+                memcpy(o->digest, &o->id, sizeof(o->id));
+                assert_int_equal(seenset_add(&a->known, o->digest, sizeof(o->digest)), 1);
+        }
+}
+
+static bool is_in(const struct herald_head *h, const struct command_id *id) {
+        for (size_t i = 0; i < h->n_orders; i++)
+                if (command_id_equal(&h->orders[i].id, id))
+                        return true;
+        return false;
+}
+
+static void what_automation_floods_is_beside_the_orders_of_people(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command one = order(1, VERB_CONTAIN), more = order(2, VERB_CONTAIN), person = order(3, VERB_CONTAIN);
+
+        (void) state;
+        one.lease_ms = more.lease_ms = MINUTE;
+        flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 1);
+        assert_int_equal(add(&a, &one, BY(BOT)), REASON_NONE);
+        assert_int_equal(add(&a, &more, BY(BOT)), REASON_LIMIT);
+        assert_int_equal(add(&a, &one, BY(BOT)), REASON_NONE);
+        assert_int_equal(add(&a, &person, BY(ALICE)), REASON_NONE);
+        /* what automation may order too counts as a person's when one signed it */
+        assert_int_equal(add(&a, &more, BY(ALICE) | BY(BOT)), REASON_NONE);
+        assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 2);
+        for (int i = 0; i < 3; i++) {
+                struct herald_head *h = list(&a, NOW);
+                assert_true(h->n_orders > 100);
+                assert_true(is_in(h, &person.id) && is_in(h, &more.id));
+                herald_free(h);
+        }
+        assert_int_equal(active_forget(&a, NOW + 30 * MINUTE), 0);
+        assert_int_equal(n_of(&a), ACTIVE_AUTOMATION_MAX - 1);
+        assert_int_equal(a.known.n, n_of(&a));
+}
+
+/* So many of people that a head has no room for all: those of automation are listed all the same. */
+static void orders_of_people_leave_room_for_those_of_automation(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        size_t bots = 0, people = 0;
+
+        (void) state;
+        flood(&a, ACTIVE_BY_PEOPLE, 1, 1000);
+        flood(&a, ACTIVE_BY_AUTOMATION, 0, 10);
+        struct herald_head *h = list(&a, NOW);
+        for (size_t i = 0; i < h->n_orders; i++) {
+                bots += h->orders[i].id.b[0] == 0;
+                people += h->orders[i].id.b[0] == 1;
+        }
+        herald_free(h);
+        assert_int_equal(bots, 10);
+        assert_true(people > 3 * (people + bots) / 4);
+}
+
+static clock_t cost_of_known(struct active *a, const char *text) {
+        const clock_t start = clock();
+        enum reason reason;
+
+        for (unsigned i = 0; i < 4096; i++) {
+                assert_int_equal(active_add(a, &trust, text, strlen(text), NOW, &reason), 0);
+                assert_int_equal(reason, REASON_NONE);
+        }
+        return clock() - start;
+}
+
+/* A stream is heard from its beginning again and again. */
+static void what_is_known_costs_the_same_in_a_full_list(void **state) {
+        _cleanup_(active_done) struct active few = ACTIVE_NULL, full = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN);
+
+        (void) state;
+        c.lease_ms = MINUTE;
+        _cleanup_free_ char *text = signed_by(&c, BY(BOT));
+        flood(&full, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 1);
+        assert_int_equal(add(&full, &c, BY(BOT)), REASON_NONE);
+        assert_int_equal(add(&few, &c, BY(BOT)), REASON_NONE);
+        const clock_t cost = cost_of_known(&few, text);
+        assert_in_range(cost_of_known(&full, text), 0, 5 * cost);
+        assert_int_equal(n_of(&full), ACTIVE_AUTOMATION_MAX);
 }
 
 int main(void) {
@@ -257,6 +366,9 @@ int main(void) {
                 cmocka_unit_test(a_step_leaves_the_hold_as_one),
                 cmocka_unit_test(two_orders_of_one_id_are_listed_in_turns),
                 cmocka_unit_test(what_does_not_fit_is_in_the_next_head),
+                cmocka_unit_test(what_automation_floods_is_beside_the_orders_of_people),
+                cmocka_unit_test(orders_of_people_leave_room_for_those_of_automation),
+                cmocka_unit_test(what_is_known_costs_the_same_in_a_full_list),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/fleet_head.c ctl/active.c ctl/trustfile.c ctl/member.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/fleet_head.c ctl/active.c ctl/seenset.c ctl/trustfile.c ctl/member.c ctl/file.c ctl/text.c ctl/why.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,9 +79,10 @@ static void what_a_broker_lost_is_still_ordered(void **state) {
         struct fleet_head h = { .from = 9, .rounds = 9, .strays = 9 };
 
         (void) state;
-        h.active.v = calloc(1, sizeof(*h.active.v));
-        h.active.v[0].exp_ms = NOW + 1;
-        h.active.n = 1;
+        struct active_share *s = &h.active.by[ACTIVE_BY_PEOPLE];
+        s->v = calloc(1, sizeof(*s->v));
+        s->v[0].exp_ms = NOW + 1;
+        s->n = 1;
         fleet_head_again(&h);
         assert_int_equal(h.from, 1);
         assert_int_equal(h.rounds + h.strays, 0);

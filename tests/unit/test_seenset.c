@@ -17,8 +17,10 @@ static void seenset_knows_what_it_was_given_and_nothing_else(void **state) {
 
         (void) state;
         for (int round = 0; round < 2; round++)
-                for (int i = 0; i < 100000; i++)
+                for (int i = 0; i < 100000; i++) {
+                        assert_int_equal(seenset_has(&s, &i, sizeof(i)), round > 0);
                         assert_int_equal(seenset_add(&s, &i, sizeof(i)), round == 0);
+                }
         assert_int_equal(s.n, 100000);
 }
 
