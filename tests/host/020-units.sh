@@ -156,7 +156,7 @@ got=$(confined freezed.service read:/etc/shadow read:/var/log/journal read:/root
         write:/run/freezed/x append:/sys/fs/cgroup/system.slice/beacon.service/cgroup.freeze bpf socket:unix socket:netlink \
         connect:/run/systemd/private write:/etc/freezed/x write:/usr/sbin/x write:/root/x write:/tmp/x write:/run/systemd/system/x \
         read:/dev/kmsg read:/dev/mem socket:packet socket:vsock wx kill setuid clock \
-        module reboot)
+        module reboot synced adjust)
 is "a core that has been taken over reads, holds and keeps its state, and does little else" "$got" "read:/etc/shadow ok
 read:/var/log/journal ok
 read:/root/alice ok
@@ -182,7 +182,9 @@ kill ok
 setuid EPERM
 clock EPERM
 module EPERM
-reboot EPERM"
+reboot EPERM
+synced ok
+adjust EPERM"
 check "both services run again after that" box_until 60 core_is_up
 
 # What is left to the core is needed: without it, it does less and says so.

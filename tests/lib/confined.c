@@ -21,6 +21,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -125,6 +126,24 @@ static int try_clock(const char *arg) {
         return clock_gettime(CLOCK_REALTIME, &now) < 0 ? -1 : clock_settime(CLOCK_REALTIME, &now);
 }
 
+static int try_synced(const char *arg) {
+        struct timex now = { 0 };
+
+        (void) arg;
+        return adjtimex(&now);
+}
+
+static int try_adjust(const char *arg) {
+        struct timex now = { 0 };
+
+        (void) arg;
+        if (adjtimex(&now) < 0)
+                return -1;
+        /* as it is */
+        now.modes = ADJ_STATUS;
+        return adjtimex(&now);
+}
+
 static int try_module(const char *arg) {
         (void) arg;
         return (int) syscall(SYS_finit_module, -1, "", 0);
@@ -143,7 +162,8 @@ static const struct {
         { "read", try_read },     { "write", try_write },   { "append", try_append }, { "connect", try_connect },
         { "socket", try_socket }, { "bpf", try_bpf },       { "mount", try_mount },   { "unshare", try_unshare },
         { "ptrace", try_ptrace }, { "kill", try_kill },     { "wx", try_wx },         { "setuid", try_setuid },
-        { "clock", try_clock },   { "module", try_module }, { "reboot", try_reboot },
+        { "clock", try_clock },   { "module", try_module }, { "reboot", try_reboot }, { "synced", try_synced },
+        { "adjust", try_adjust },
 };
 
 /* In the child: its exit status is the errno. */
