@@ -102,6 +102,14 @@ static void again(struct item *i, int64_t in_us) {
         changed(e);
 }
 
+static void heard(struct item *i) {
+        const bool first = !i->answered;
+
+        i->answered = true;
+        if (first)
+                i->owner->room(i->owner->userdata);
+}
+
 static void receive(struct item *i, int fd) {
         struct errands *e = i->owner;
         enum errand_verdict v;
@@ -120,7 +128,7 @@ static void receive(struct item *i, int fd) {
         else if (v == ERRAND_AGAIN)
                 again(i, AGAIN_US);
         else
-                i->answered = true;
+                heard(i);
 }
 
 static void transmit(struct item *i, int fd) {
@@ -178,7 +186,9 @@ static bool may_open(struct errands *e, const struct item *i, int64_t now) {
 }
 
 static bool is_old(const struct item *i, int64_t now) {
-        return now - i->made_us > (i->what == ERRAND_ENVELOPE ? ENVELOPE_LIFE_US : QUERY_LIFE_US);
+        const bool envelope = i->what == ERRAND_ENVELOPE || i->what == ERRAND_FIRST;
+
+        return now - i->made_us > (envelope ? ENVELOPE_LIFE_US : QUERY_LIFE_US);
 }
 
 static void drop_old(struct errands *e, int64_t now) {
@@ -247,6 +257,13 @@ void errands_freep(struct errands **e) {
 
 bool errands_has_room(const struct errands *e) {
         return e->n < ERRANDS_MAX;
+}
+
+bool errands_are_answered(const struct errands *e, enum errand what) {
+        for (size_t k = 0; k < e->n; k++)
+                if (e->items[k]->what == what && !e->items[k]->answered)
+                        return false;
+        return true;
 }
 
 static size_t n_queries(const struct errands *e) {

@@ -22,6 +22,7 @@
 
 enum errand {
         ERRAND_ENVELOPE,
+        ERRAND_FIRST, /* an envelope whose answer others wait for */
         ERRAND_QUERY,
         ERRAND_OWN, /* a question of the relay */
 };
@@ -36,7 +37,7 @@ struct errands;
 
 /* One answer; text is n bytes. */
 typedef enum errand_verdict (*errands_answer)(void *userdata, enum errand what, const char *text, size_t n);
-/* There is room again. */
+/* There is room again, or one was answered for the first time. */
 typedef void (*errands_room)(void *userdata);
 
 /* event and socket, the gate's, are borrowed. -ENOMEM. */
@@ -46,6 +47,8 @@ void errands_free(struct errands *e);
 void errands_freep(struct errands **e);
 
 bool errands_has_room(const struct errands *e);
+/* Nobody of that kind waits for a first answer. */
+bool errands_are_answered(const struct errands *e, enum errand what);
 /* Copies the text. -EAGAIN when there is no room, for a query also when too many wait; -ENOMEM. */
 int errands_send(struct errands *e, enum errand what, const char *text, size_t n) _warn_unused_;
 /* How many were given up: nobody answered for too long. */

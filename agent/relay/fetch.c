@@ -71,14 +71,13 @@ static int add_pattern(struct fetch *f, const struct subject *s) {
 }
 
 int fetch_all(struct fetch *f, const struct who *w) {
-        struct subject s;
-        int r = 0;
+        struct subject s = { .kind = SUBJECT_TRUST };
 
+        memcpy(s.fleet, w->fleet, sizeof(s.fleet));
+        int r = add_pattern(f, &s);
         for (size_t i = 0; r == 0 && address(w, i, &s); i++)
                 r = add_pattern(f, &s);
-        s = (struct subject) { .kind = SUBJECT_TRUST };
-        memcpy(s.fleet, w->fleet, sizeof(s.fleet));
-        return r < 0 ? r : add_pattern(f, &s);
+        return r;
 }
 
 void fetch_order(struct fetch *f, const struct who *w, const struct command_id *id) {
@@ -122,8 +121,8 @@ void fetch_came(struct fetch *f, int status, int64_t sequence) {
         if (f->waiting == AN_ORDER)
                 done_with_first(f->orders, &f->n_orders);
         /* A stream goes forward: a broker that sends it round in a circle is not followed. */
-        else if (f->waiting == A_PATTERN && (status != 0 || sequence < p->sequence || sequence == INT64_MAX ||
-                                              ++p->n == PATTERN_MESSAGES_MAX))
+        else if (f->waiting == A_PATTERN &&
+                 (status != 0 || sequence < p->sequence || sequence == INT64_MAX || ++p->n == PATTERN_MESSAGES_MAX))
                 done_with_first(p, &f->n_patterns);
         else if (f->waiting == A_PATTERN)
                 p->sequence = sequence + 1;

@@ -29,8 +29,8 @@ void fetch_freep(struct fetch **f);
 
 /* Forgets what was to be asked: of another host, or of a connection that is over. */
 void fetch_clear(struct fetch *f);
-/* All that a host of this identity may have missed: orders, its own first, and trust roots. -EINVAL for an identity
- * without fleet. */
+/* All that a host of this identity may have missed: trust roots, as they say who may let go, and orders, its own first.
+ * -EINVAL for an identity without fleet. */
 int fetch_all(struct fetch *f, const struct who *w) _warn_unused_;
 /* One order, whatever it is addressed to, before all else. What has no room is left to the next head. */
 void fetch_order(struct fetch *f, const struct who *w, const struct command_id *id);

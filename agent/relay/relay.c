@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "agent/relay/aside.h"
 #include "agent/relay/ears.h"
 #include "agent/relay/errands.h"
 #include "agent/relay/fetch.h"
@@ -41,6 +42,7 @@ struct relay {
         struct line *line;
         struct errands *errands;
         struct fetch *fetch;
+        struct aside aside;
         struct outbox outbox;
         struct tell tell;
         struct who who;
@@ -52,6 +54,7 @@ struct relay {
         unsigned failures;                            /* to connect, since there was one */
         char reply[SUBJECT_SIZE];                     /* of the question that is under way */
         int64_t root;                                 /* the highest version that the host said it took */
+        bool renewed;                                 /* it took one: what came before is asked for once more */
         struct command_id pulled[ANSWER_MISSING_MAX]; /* named by the last head, and asked for */
         size_t n_pulled;
 };
@@ -115,6 +118,7 @@ static int on_all_timer(sd_event_source *source, uint64_t usec, void *userdata) 
 
         (void) source;
         (void) usec;
+        r->renewed = false;
         if (r->known && fetch_all(r->fetch, &r->who) == 0)
                 ask_stream(r);
         return 0;
@@ -181,6 +185,7 @@ static void take_who(struct relay *r, const struct answer *a) {
         memcpy(&r->who, &now, sizeof(now));
         r->known = now.fleet[0] != '\0';
         fetch_clear(r->fetch);
+        aside_clear(&r->aside);
         if (line_is_open(r->line))
                 settle(r);
         else
@@ -205,6 +210,7 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, const 
         /* its successor, or what was signed by people who are new in it, may have come before it */
         if (a->root > r->root) {
                 r->root = a->root;
+                r->renewed = true;
                 arm(r, TIMER_ALL, ASK_FIRST_US);
         }
         return a->final ? ERRAND_DONE : ERRAND_MORE;
@@ -230,20 +236,45 @@ static bool is_query(const char *text, size_t n) {
 }
 
 /* What no gate takes spares it a look, and this process its patience. */
-static bool is_envelope(const char *text, size_t n) {
+static bool is_envelope(const struct dsse *d) {
+        return d->n_sigs > 0 && d->type != DSSE_RECEIPT && d->type != DSSE_REPORT && d->type != DSSE_EVIDENCE;
+}
+
+/* A head is neither: it neither stops nor says what may. */
+static bool is_order(const struct dsse *d) {
+        _cleanup_json_ json_t *o = NULL;
+        enum reason reason;
+        enum verb verb;
+
+        if (d->type != DSSE_COMMAND || schema_json((const char *) d->payload, d->n_payload, &o, &reason) < 0)
+                return d->type == DSSE_HEAD;
+        const char *id = json_string_value(json_object_get(o, "verb"));
+        return !id || !verb_from_id(id, &verb) || !verb_class_lets_go(verb_info(verb)->cls);
+}
+
+/* The kind of errand it is; false: none. Nothing is believed of it but in which order things go: that of one is the
+ * host's to judge. */
+static bool errand_of(const char *text, size_t n, enum errand *ret) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         enum reason reason;
 
-        return dsse_parse(text, n, &d, &reason) == 0 && reason == REASON_NONE && d.n_sigs > 0 &&
-               d.type != DSSE_RECEIPT && d.type != DSSE_REPORT && d.type != DSSE_EVIDENCE;
+        if (is_query(text, n)) {
+                *ret = ERRAND_QUERY;
+                return true;
+        }
+        if (dsse_parse(text, n, &d, &reason) < 0 || reason != REASON_NONE || !is_envelope(&d))
+                return false;
+        *ret = is_order(&d) ? ERRAND_ENVELOPE : ERRAND_FIRST;
+        return true;
 }
 
 static void carry(struct relay *r, const struct inbox_item *i) {
-        const bool query = is_query(i->text, i->n);
+        enum errand what;
+        const bool any = errand_of(i->text, i->n, &what), query = any && what == ERRAND_QUERY;
 
-        if (!query && !is_envelope(i->text, i->n))
+        if (!any)
                 r->tell.counters.garbage++;
-        else if (errands_send(r->errands, query ? ERRAND_QUERY : ERRAND_ENVELOPE, i->text, i->n) < 0)
+        else if (errands_send(r->errands, what, i->text, i->n) < 0)
                 r->tell.counters.dropped++;
         else if (query)
                 r->tell.counters.queries++;
@@ -251,21 +282,44 @@ static void carry(struct relay *r, const struct inbox_item *i) {
                 r->tell.counters.envelopes++;
 }
 
+/* An order from the stream waits for the rest of it, where the release of it may be.
+ * FAIL-OPEN: one that there is no room for goes at once, as a host that does not stop is worse than one that holds what
+ * was let go until it has the release. */
+static void catch_up(struct relay *r, struct inbox_item **i) {
+        enum errand what;
+
+        r->tell.counters.caught_up++;
+        if (errand_of((*i)->text, (*i)->n, &what) && what == ERRAND_ENVELOPE && aside_put(&r->aside, *i))
+                *i = NULL;
+        else
+                carry(r, *i);
+}
+
+/* The gate has to have answered what goes first: each errand has a connection of its own there, and they overtake. */
+static void carry_aside(struct relay *r) {
+        struct inbox_item *i;
+
+        if (!fetch_is_over(r->fetch) || r->renewed || !errands_are_answered(r->errands, ERRAND_FIRST))
+                return;
+        while (errands_has_room(r->errands) && (i = aside_take(&r->aside))) {
+                carry(r, i);
+                free(i);
+        }
+}
+
 /* Only the answer to the question that is under way moves it on. */
-static void take(struct relay *r, const struct inbox_item *i) {
-        const bool from_stream = strncmp(i->subject, "_INBOX.", strlen("_INBOX.")) == 0;
+static void take(struct relay *r, struct inbox_item **i) {
+        const bool from_stream = strncmp((*i)->subject, "_INBOX.", strlen("_INBOX.")) == 0;
 
         if (!from_stream) {
-                carry(r, i);
+                carry(r, *i);
                 return;
         }
-        if (!fetch_is_waiting(r->fetch) || strcmp(i->subject, r->reply) != 0)
+        if (!fetch_is_waiting(r->fetch) || strcmp((*i)->subject, r->reply) != 0)
                 return;
-        fetch_came(r->fetch, i->status, i->sequence);
-        if (i->status == 0) {
-                r->tell.counters.caught_up++;
-                carry(r, i);
-        }
+        fetch_came(r->fetch, (*i)->status, (*i)->sequence);
+        if ((*i)->status == 0)
+                catch_up(r, i);
         ask_stream(r);
 }
 
@@ -273,10 +327,11 @@ static void drain(struct relay *r) {
         struct inbox_item *i;
 
         while (errands_has_room(r->errands) && (i = inbox_take(r->inbox))) {
-                take(r, i);
+                take(r, &i);
                 free(i);
         }
         ask_stream(r);
+        carry_aside(r);
 }
 
 static void on_room(void *userdata) {
@@ -295,7 +350,7 @@ static void take_denied(struct relay *r, const char *said) {
         if (strncmp(subject, "$JS.", 4) == 0) {
                 /* the stream is not for this host: heads and live messages are what there is */
                 fetch_came(r->fetch, -1, 0);
-                ask_stream(r);
+                drain(r);
         } else {
                 tell(r, strstr(said, "Subscription") ? TELL_DEAF : TELL_MUTE, subject);
         }
@@ -314,6 +369,7 @@ static void take_closed(struct relay *r) {
         r->settled = false;
         r->down_us = clock_mono_us();
         fetch_clear(r->fetch);
+        aside_clear(&r->aside);
         set_down(r, "the connection ended");
 }
 
@@ -455,6 +511,7 @@ void relay_free(struct relay *r) {
         (void) sd_event_source_disable_unref(r->in);
         errands_free(r->errands);
         fetch_free(r->fetch);
+        aside_clear(&r->aside);
         outbox_done(&r->outbox);
         free(r);
 }

@@ -139,11 +139,41 @@ static void an_answer_that_is_not_the_last_is_followed_by_another(void **state) 
         box.verdict = ERRAND_MORE;
         say(fd, "first");
         assert_false(is_closed(fd));
+        /* others may go on */
+        assert_int_equal(box.n_room, 1);
+        say(fd, "more");
+        assert_int_equal(box.n_room, 1);
         box.verdict = ERRAND_DONE;
         say(fd, "second");
         assert_true(is_closed(fd));
-        assert_int_equal(box.n_answers, 2);
+        assert_int_equal(box.n_answers, 3);
         assert_int_equal(close(fd), 0);
+}
+
+static void what_others_wait_for_is_answered_when_the_gate_took_it(void **state) {
+        char text[64];
+        int fd, order;
+
+        (void) state;
+        assert_true(errands_are_answered(box.errands, ERRAND_FIRST));
+        send_errand(ERRAND_ENVELOPE, "order");
+        order = accept_one(text);
+        assert_true(errands_are_answered(box.errands, ERRAND_FIRST));
+        send_errand(ERRAND_FIRST, "release");
+        assert_false(errands_are_answered(box.errands, ERRAND_FIRST));
+        fd = accept_one(text);
+        assert_string_equal(text, "release");
+        box.verdict = ERRAND_AGAIN;
+        say(fd, "busy");
+        assert_int_equal(close(fd), 0);
+        assert_false(errands_are_answered(box.errands, ERRAND_FIRST));
+        fd = accept_later(text);
+        assert_string_equal(text, "release");
+        box.verdict = ERRAND_MORE;
+        say(fd, "taken");
+        assert_true(errands_are_answered(box.errands, ERRAND_FIRST));
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(close(order), 0);
 }
 
 static void the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away(void **state) {
@@ -235,6 +265,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(an_errand_brings_its_answer_and_is_over),
                 CASE(an_answer_that_is_not_the_last_is_followed_by_another),
+                CASE(what_others_wait_for_is_answered_when_the_gate_took_it),
                 CASE(the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away),
                 CASE(questions_go_one_at_a_time_and_few_wait),
                 CASE(orders_that_wait_for_evidence_make_room_for_new_ones),
