@@ -251,6 +251,9 @@ static int prepare(struct rollout *r) {
                 return x;
         (void) snprintf(r->to_text, sizeof(r->to_text), "%s", CLEAN(c->opt.to));
         address(r, &r->waves[0]);
+        x = rollout_apart(r);
+        if (x != 0)
+                return x;
         rollout_announce(r);
         x = rollout_confirm(r);
         /* before any key is read: the process that talks to brokers is a copy of this one */

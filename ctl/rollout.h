@@ -88,6 +88,10 @@ int rollout_open(struct rollout *r) _warn_unused_;
 int rollout_confirm(const struct rollout *r) _warn_unused_;
 /* Whom wave w waits for; its part and id are set. 0 or an exit code. */
 int rollout_expect(struct rollout *r, struct rollout_wave *w, const uint8_t digest[static 32]) _warn_unused_;
+/* Of a release, before anything is sent: an order that it names and that the stream has under another address outlives
+ * it there, which is said. What the stream does not answer is said, and in nobody's way. 0, or an exit code when there
+ * is no broker. */
+int rollout_apart(struct rollout *r) _warn_unused_;
 /* Sends wave by wave, and tells. Returns the exit code. */
 int rollout_go(struct rollout *r) _warn_unused_;
 void rollout_done(struct rollout *r);

@@ -75,6 +75,9 @@ static int prepare(struct rollout *r) {
         if (x != 0)
                 return x;
         name_address(r);
+        x = rollout_apart(r);
+        if (x != 0)
+                return x;
         rollout_announce(r);
         x = rollout_confirm(r);
         return x == 0 && !r->carrier ? carrier_open(&r->broker, &r->carrier, w) : x;

@@ -86,9 +86,18 @@ static int say(const struct rollout *r, const struct rollout_wave *w, const stru
         return e < 0 ? e : carrier_say(r->carrier, subject, NULL, w->text, strlen(w->text));
 }
 
+/* Nobody whom the address names is left out when this wave is sent. */
+static bool is_whole(const struct rollout *r, const struct rollout_wave *w) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < r->n_waves; i++)
+                n += r->waves[i].calls.n;
+        return w == &r->waves[r->n_waves - 1] && n == r->to.n;
+}
+
 /* What the stream keeps of the orders that a release names is the release from now on: it has one message a subject. A
- * host that was away since before the order never sees that, if the broker is honest; what any broker still plays to it
- * comes after the release, and is superseded. */
+ * host that was away since before the order never sees that, if the broker is honest, even when the release is over.
+ * What any broker still plays to it comes after the release, and is superseded. */
 static int say_instead(const struct rollout *r, const struct rollout_wave *w, const struct subject *s) {
         const struct command *c = r->cmd;
         struct subject instead = *s;
@@ -122,7 +131,7 @@ static int publish(const struct rollout *r, const struct rollout_wave *w) {
                 if (r->to.to.to == COMMAND_TO_HOSTS)
                         memcpy(s.host, r->to.to.hosts[i], sizeof(s.host));
                 e = say(r, w, &s);
-                if (e == 0 && r->cmd->verb == VERB_RELEASE && !r->cmd->step && !w->part.part.is_set)
+                if (e == 0 && r->cmd->verb == VERB_RELEASE && !r->cmd->step && is_whole(r, w))
                         e = say_instead(r, w, &s);
         }
         return e;

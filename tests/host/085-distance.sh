@@ -201,6 +201,25 @@ check "so that it never carries the order out" alive
 far send "$CANCELLED" --timeout 60s
 is "not even when somebody still brings it" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
 check "and nothing was held" alive
+# whatever each was addressed to; the order lies in the stream as before, in front of its release
+run systemctl stop freezed-relay
+far_order contain "$UNIT" --to all --expires 4h --timeout 1s
+TO_ALL=$ID
+far_order contain "$UNIT" --to host=web-1 --timeout 1s
+TO_HOST=$ID
+far_release "$TO_ALL" --to group=web --timeout 1s
+like "who gives a release that does not take the order's place, and is over before it, is told" "$ANSWER" "The order $TO_ALL is addressed to all and stays"
+far_release "$TO_HOST" --to group=web --wave 100% --timeout 1s
+refute "but of no order that is over before it" grep -q "stays in the stream" <<<"$ANSWER"
+run systemctl start freezed-relay
+box_until 60 relay_is ready
+far send "$ID"
+is "a release that came in waves, to other hosts than the order, is there first as well" "$EXIT $CLASSES $(states)" "0 web-1:verified released"
+far send "$TO_HOST"
+is "so that the order to the host is not carried out" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
+far send "$TO_ALL"
+is "nor is the one to all" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
+check "and nothing was held either time" alive
 
 # --- the next trust roots, over the fleet
 version() { run freezectl health --json | jq -R -r 'fromjson? | select(.report) | .report.trust.version'; }
