@@ -9,41 +9,36 @@
 /* FAIL-CLOSED: jansson does not survive an allocation that fails. Its lexer drops a character of the string that it is
  * reading and goes on, so that an order would be carried out on another unit, or runs past its buffer, or asserts; its
  * dumper drops a member's name (all seen in 2.14; akheron/jansson#362). So control never returns into it: what it had
- * allocated until then is lost, for want of a list of it. Its allocator is one for the whole process, and is borrowed
- * for the length of one call. */
-static struct {
-        json_malloc_t malloc;
-        json_free_t free;
+ * allocated until then is lost, for want of a list of it. Its allocator is one for the whole process, and each thread
+ * says for itself whether it is to leave. */
+static _Thread_local struct {
+        bool leaves;
         jmp_buf out_of_memory;
-} borrowed;
+} allocator;
 
 static void *malloc_or_leave(size_t n) {
-        void *p = borrowed.malloc(n);
+        void *p = malloc(n);
 
-        if (!p)
-                longjmp(borrowed.out_of_memory, 1);
+        if (!p && allocator.leaves)
+                longjmp(allocator.out_of_memory, 1);
         return p;
 }
 
-static void allocator_borrow(void) {
-        json_get_alloc_funcs(&borrowed.malloc, &borrowed.free);
-        json_set_alloc_funcs(malloc_or_leave, borrowed.free);
-}
-
-static void allocator_return(void) {
-        json_set_alloc_funcs(borrowed.malloc, borrowed.free);
+/* Before there is a second thread. */
+__attribute__((__constructor__)) static void allocator_give(void) {
+        json_set_alloc_funcs(malloc_or_leave, free);
 }
 
 /* These two have no locals: setjmp() does not keep any. False when out of memory. */
 static bool load_or_leave(const char *bytes, size_t n, json_t **ret, json_error_t *ret_error) {
-        if (setjmp(borrowed.out_of_memory) != 0)
+        if (setjmp(allocator.out_of_memory) != 0)
                 return false;
         *ret = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, ret_error);
         return true;
 }
 
 static bool dump_or_leave(const json_t *v, char **ret) {
-        if (setjmp(borrowed.out_of_memory) != 0)
+        if (setjmp(allocator.out_of_memory) != 0)
                 return false;
         *ret = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
         return true;
@@ -54,9 +49,9 @@ int schema_json(const char *bytes, size_t n, json_t **ret, enum reason *ret_reas
         json_t *root = NULL;
         bool ok;
 
-        allocator_borrow();
+        allocator.leaves = true;
         ok = load_or_leave(bytes, n, &root, &error);
-        allocator_return();
+        allocator.leaves = false;
         if (!ok)
                 return -ENOMEM;
         if (root) {
@@ -71,9 +66,9 @@ int schema_dump(const json_t *v, char **ret) {
         char *json = NULL;
         bool ok;
 
-        allocator_borrow();
+        allocator.leaves = true;
         ok = dump_or_leave(v, &json);
-        allocator_return();
+        allocator.leaves = false;
         if (!ok || !json)
                 return -ENOMEM;
         *ret = json;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A unit test names what it links beside policy/ in its first lines: /* LINK: agent/util/io.c agent/core/ledger.c */
+# A unit test names what it links beside policy/ in its first lines: /* LINK: agent/util/io.c agent/core/ledger.c */, and the function that it
+# stands in for: /* WRAP: malloc */
 # tests/run-tests.sh runs every suite and prints the one line that counts.
 
 T = $(B)/san
@@ -10,6 +11,7 @@ fuzz_replays = $(patsubst tests/fuzz/%.c,$(T)/fuzz/%,$(wildcard tests/fuzz/fuzz_
 vector_tools = $(patsubst tests/vectors/%.c,$(T)/vectors/%,$(wildcard tests/vectors/*.c))
 fuzzers = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 linked = $(shell sed -n 's@^/\* LINK: \(.*\) \*/@\1@p' $(1))
+wrapped = $(shell sed -n 's@^/\* WRAP: \(.*\) \*/@-Wl,--wrap=\1@p' $(1))
 test_libs = $(call libs_of,$(pkgs_core) cmocka libcrypto libzstd libarchive libnats)
 
 $(T)/%.o: %.c
@@ -21,7 +23,7 @@ policy_san = $(patsubst %.c,$(T)/%.o,$(wildcard policy/*.c))
 .SECONDEXPANSION:
 $(T)/unit/test_%: tests/unit/test_%.c $(policy_san) $$(addprefix $(T)/,$$(addsuffix .o,$$(basename $$(call linked,tests/unit/test_$$*.c)))) | $(skels)
 	$(call say,TEST,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -Itests -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.o,$^) $(test_libs)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -Itests -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c %.o,$^) $(call wrapped,$<) $(test_libs)
 $(T)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(policy_san) $$(addprefix $(T)/,$$(addsuffix .o,$$(basename $$(call linked,tests/fuzz/fuzz_$$*.c))))
 	$(call say,REPLAY,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -Wmissing-prototypes,$(CFLAGS_TEST)) -o $@ $(filter %.c %.o,$^) $(test_libs)
