@@ -330,7 +330,9 @@ static void hear_answer(struct escalate *x, const struct courier_event *e) {
         if (!r)
                 return;
         const size_t strays = a->calls.strays;
-        if (rollcall_add(&a->calls, e->subject.host, e->text, e->n, mono_ms() - a->begun_ms, &changed) < 0)
+        struct rollcall_message m = { .text = e->text, .n = e->n, .at_ms = mono_ms() - a->begun_ms };
+        memcpy(m.from, e->subject.host, sizeof(m.from));
+        if (rollcall_add(&a->calls, &m, 1, &changed) < 0)
                 a->at_ms = mono_ms() + SOON_MS;
         if (changed)
                 tell_answer(x, a, r, changed, e);

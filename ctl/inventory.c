@@ -9,6 +9,7 @@
 
 #include "ctl/file.h"
 #include "ctl/inventory.h"
+#include "ctl/parallel.h"
 #include "ctl/text.h"
 
 _Static_assert(ATTRIBUTES_NAME_MAX <= HOSTS_NAME_MAX, "a certified name is the name of a host");
@@ -40,43 +41,101 @@ static int add_bad(struct inventory *i, size_t line, enum reason reason) {
         return 0;
 }
 
-/* Attributes have room for the most groups there can be; a hundred thousand hosts should not. h has where it is. */
-static int add_host(struct inventory *i, struct inventory_host h, const struct attributes *a) {
-        struct inventory_host *v = grow(i->v, i->n, sizeof(*v));
-        size_t size = 1;
+/* A line, and what it says. */
+struct line {
+        struct inventory_host h; /* line, from and size; with NONE the rest of it too */
+        enum reason reason;
+        int r;
+};
 
-        if (!v)
-                return -ENOMEM;
-        i->v = v;
-        h.host.key = a->key;
-        h.n = a->n;
-        h.n_groups = a->n_groups;
-        for (size_t g = 0; g < a->n_groups; g++)
-                size += strlen(a->groups[g]) + 1;
-        h.groups = calloc(1, size);
-        if (!h.groups)
-                return -ENOMEM;
-        for (size_t g = 0, at = 0; g < a->n_groups; g++, at += strlen(h.groups + at) + 1)
-                strcpy(h.groups + at, a->groups[g]);
-        (void) snprintf(h.host.name, sizeof(h.host.name), "%s", a->name);
-        i->v[i->n++] = h;
+struct lines {
+        const struct trust *trust;
+        const char *text;
+        struct line *v; /* owned, and the groups of its hosts */
+        size_t n;
+};
+
+static void lines_done(struct lines *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->v[i].h.groups);
+        free(l->v);
+}
+
+static int lines_split(struct lines *l, size_t n) {
+        const char *text = l->text, *eol;
+        size_t number = 0;
+
+        for (const char *p = text, *end = text + n; p < end; p = eol + 1) {
+                eol = memchr(p, '\n', (size_t) (end - p));
+                if (!eol)
+                        eol = end;
+                number++;
+                while (p < eol && strchr(" \t\r", *p) && *p != '\0')
+                        p++;
+                if (p == eol)
+                        continue;
+                struct line *v = grow(l->v, l->n, sizeof(*v));
+                if (!v)
+                        return -ENOMEM;
+                l->v = v;
+                l->v[l->n++] = (struct line) {
+                        .h = { .line = number, .from = (size_t) (p - text), .size = (size_t) (eol - p) }
+                };
+        }
         return 0;
 }
 
-static int parse_line(const struct trust *t, const char *text, struct inventory_host *h, struct inventory *i) {
-        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
-        struct attributes a;
-        enum reason reason;
-        int r = dsse_parse(text + h->from, h->size, &d, &reason);
+/* Attributes have room for the most groups there can be; a hundred thousand hosts should not. */
+static int take_attributes(struct inventory_host *h, const struct attributes *a) {
+        size_t size = 1;
 
-        if (r == 0 && reason == REASON_NONE)
-                r = attributes_verify(t, &d, &a, &reason);
-        if (r < 0)
-                return r;
-        if (reason != REASON_NONE)
-                return add_bad(i, h->line, reason);
-        (void) crypto_hash_sha256(h->digest, d.payload, d.n_payload);
-        return add_host(i, *h, &a);
+        h->host.key = a->key;
+        h->n = a->n;
+        h->n_groups = a->n_groups;
+        for (size_t g = 0; g < a->n_groups; g++)
+                size += strlen(a->groups[g]) + 1;
+        h->groups = calloc(1, size);
+        if (!h->groups)
+                return -ENOMEM;
+        for (size_t g = 0, at = 0; g < a->n_groups; g++, at += strlen(h->groups + at) + 1)
+                strcpy(h->groups + at, a->groups[g]);
+        (void) snprintf(h->host.name, sizeof(h->host.name), "%s", a->name);
+        return 0;
+}
+
+/* One of several at a time. */
+static void verify_line(void *arg, size_t i) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        const struct lines *all = arg;
+        struct line *l = &all->v[i];
+        struct attributes a;
+
+        l->r = dsse_parse(all->text + l->h.from, l->h.size, &d, &l->reason);
+        if (l->r == 0 && l->reason == REASON_NONE)
+                l->r = attributes_verify(all->trust, &d, &a, &l->reason);
+        if (l->r < 0 || l->reason != REASON_NONE)
+                return;
+        (void) crypto_hash_sha256(l->h.digest, d.payload, d.n_payload);
+        l->r = take_attributes(&l->h, &a);
+}
+
+/* The hosts that count go over to i, in the order of their lines; what is bad is named. */
+static int take_lines(struct lines *l, struct inventory *i) {
+        int r = 0;
+
+        i->v = calloc(MAX(l->n, (size_t) 1), sizeof(*i->v));
+        if (!i->v)
+                return -ENOMEM;
+        for (size_t k = 0; r == 0 && k < l->n; k++) {
+                r = l->v[k].r;
+                if (r == 0 && l->v[k].reason != REASON_NONE)
+                        r = add_bad(i, l->v[k].h.line, l->v[k].reason);
+                else if (r == 0) {
+                        i->v[i->n++] = l->v[k].h;
+                        l->v[k].h.groups = NULL;
+                }
+        }
+        return r;
 }
 
 /* By host; of one host the line that counts first. */
@@ -121,22 +180,13 @@ static int settle(struct inventory *i) {
 }
 
 int inventory_parse(const struct trust *t, const char *text, size_t n, struct inventory *ret) {
+        _cleanup_(lines_done) struct lines l = { .trust = t, .text = text };
         struct inventory i = INVENTORY_NULL;
-        struct inventory_host h = { .line = 0 };
-        int r = 0;
+        int r = lines_split(&l, n);
 
-        for (const char *p = text, *end = text + n, *eol; r == 0 && p < end; p = eol + 1) {
-                eol = memchr(p, '\n', (size_t) (end - p));
-                if (!eol)
-                        eol = end;
-                h.line++;
-                const char *from = p;
-                while (from < eol && strchr(" \t\r", *from) && *from != '\0')
-                        from++;
-                h.from = (size_t) (from - text);
-                h.size = (size_t) (eol - from);
-                if (from < eol)
-                        r = parse_line(t, text, &h, &i);
+        if (r == 0) {
+                parallel_for(l.n, verify_line, &l);
+                r = take_lines(&l, &i);
         }
         if (r == 0)
                 r = settle(&i);

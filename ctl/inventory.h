@@ -44,8 +44,8 @@ struct inventory {
 
 #define INVENTORY_NULL ((struct inventory) { 0 })
 
-/* Reads the text, verified against t: only a registrar of it is believed. Pure but for the allocation. 0 or -ENOMEM;
- * *ret is untouched on failure. */
+/* Reads the text, verified against t on all processors: only a registrar of it is believed. Pure but for the allocation
+ * and the threads, which are gone when it returns. 0 or -ENOMEM; *ret is untouched on failure. */
 int inventory_parse(const struct trust *t, const char *text, size_t n, struct inventory *ret) _warn_unused_;
 /* The file, or when it is NULL the operator's, or when there is none the machine's. One that is not there, or that
  * everybody may write, is an error. Bad lines are not. Returns 0 or an exit code. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/member.h"
+#include "ctl/parallel.h"
 #include "ctl/rollcall.h"
 
 const char *rollcall_class_str(enum rollcall_class c) {
@@ -95,9 +96,7 @@ static bool counts_before(const struct rollcall_entry *new, const struct rollcal
         return new->final != old->final ? new->final : new->ledger > old->ledger;
 }
 
-/* Keeps the bytes that were signed: as JSON in memory they take seven times as much. */
-static void replace(struct rollcall *r, struct rollcall_entry *old, struct rollcall_entry *new, char **payload) {
-        new->payload = TAKE_PTR(*payload);
+static void replace(struct rollcall *r, struct rollcall_entry *old, struct rollcall_entry *new) {
         r->counts[old->class]--;
         r->counts[new->class]++;
         r->finals += (size_t) new->final - (size_t) old->final;
@@ -105,20 +104,39 @@ static void replace(struct rollcall *r, struct rollcall_entry *old, struct rollc
         *old = *new;
 }
 
-static void stray(struct rollcall *r, const char *text) {
-        r->strays++;
-        (void) snprintf(r->stray, sizeof(r->stray), "%s", text);
+/* What one message proves. */
+struct said {
+        struct rollcall_entry *of; /* of whom it is an answer; NULL: of nobody */
+        struct rollcall_entry is;  /* what that makes of it; owned payload */
+        int r;
+        char stray[RECEIPT_TEXT_MAX];
+};
+
+struct reading {
+        const struct rollcall *calls;
+        const struct rollcall_message *v;
+        struct said *said;
+};
+
+/* Keeps the bytes that were signed: as JSON in memory they take seven times as much. */
+static void keep(struct said *s, struct rollcall_entry *e, struct receipt *got, int64_t at_ms) {
+        s->of = e;
+        s->is = judge(got, e, at_ms);
+        s->is.payload = TAKE_PTR(got->signed_text);
 }
 
-int rollcall_add(struct rollcall *r, const uint8_t from[static 32], const char *msg, size_t n, int64_t at_ms,
-                 const struct rollcall_entry **ret_changed) {
-        struct rollcall_entry *e = r->n > 0 ? bsearch(from, r->v, r->n, sizeof(*r->v), compare_id) : NULL;
+/* One of several at a time: nothing of the roll call changes meanwhile. */
+static void read_one(void *arg, size_t i) {
+        const struct reading *g = arg;
+        const struct rollcall *r = g->calls;
+        const struct rollcall_message *m = &g->v[i];
+        struct rollcall_entry *e = r->n > 0 ? bsearch(m->from, r->v, r->n, sizeof(*r->v), compare_id) : NULL;
         struct receipt got = RECEIPT_NULL;
+        struct said *s = &g->said[i];
 
-        *ret_changed = NULL;
         if (!e) {
-                stray(r, "it comes from a host that was not asked");
-                return 0;
+                (void) snprintf(s->stray, sizeof(s->stray), "it comes from a host that was not asked");
+                return;
         }
         struct host one = *e->host;
         const struct hosts known = { &one, 1 };
@@ -127,16 +145,40 @@ int rollcall_add(struct rollcall *r, const uint8_t from[static 32], const char *
                                            .digest = e->digest ? e->digest : r->digest,
                                            .hosts = &one.key.id,
                                            .n_hosts = 1 };
-        int x = receipt_read(msg, n, &known, &want, &got);
-        if (x == 0 && got.kind == RECEIPT_SIGNED) {
-                struct rollcall_entry new = judge(&got, e, at_ms);
-                if (counts_before(&new, e)) {
-                        replace(r, e, &new, &got.signed_text);
-                        *ret_changed = e;
-                }
-        } else if (x == 0)
-                stray(r, got.text);
+        s->r = receipt_read(m->text, m->n, &known, &want, &got);
+        if (s->r == 0 && got.kind == RECEIPT_SIGNED)
+                keep(s, e, &got, m->at_ms);
+        else
+                (void) snprintf(s->stray, sizeof(s->stray), "%s", got.text);
         receipt_done(&got);
+}
+
+static const struct rollcall_entry *take(struct rollcall *r, struct said *s) {
+        if (s->of && counts_before(&s->is, s->of)) {
+                replace(r, s->of, &s->is);
+                return s->of;
+        }
+        if (!s->of && s->r == 0) {
+                r->strays++;
+                memcpy(r->stray, s->stray, sizeof(r->stray));
+        }
+        free(s->is.payload);
+        return NULL;
+}
+
+int rollcall_add(struct rollcall *r, const struct rollcall_message *v, size_t n,
+                 const struct rollcall_entry **ret_changed) {
+        _cleanup_free_ struct said *said = calloc(MAX(n, (size_t) 1), sizeof(*said));
+        struct reading g = { r, v, said };
+        int x = 0;
+
+        if (!said)
+                return -ENOMEM;
+        parallel_for(n, read_one, &g);
+        for (size_t i = 0; i < n; i++) {
+                ret_changed[i] = take(r, &said[i]);
+                x = x < 0 ? x : said[i].r;
+        }
         return x;
 }
 

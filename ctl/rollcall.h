@@ -5,7 +5,8 @@
  * never merged. Whatever is not a receipt that a host which was asked signed about the very bytes that were sent
  * (receipt.h) changes nothing and is counted as a stray; so whoever carries the answers can keep them back, and no
  * more. Of several answers of one host a final one counts before one that is not, and then the one that its ledger is
- * furthest at: an old one, played again, takes nothing back. Pure but for the allocation. */
+ * furthest at: an old one, played again, takes nothing back. Pure but for the allocation, and threads that are gone
+ * when a call returns. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,9 +63,17 @@ int rollcall_init(struct rollcall *ret, const struct inventory_host *const *host
                   const uint8_t *digest) _warn_unused_;
 void rollcall_done(struct rollcall *r);
 
-/* One message. from: the host that it is said to be from, which only says whose key to try. *ret_changed is the entry
- * that is another now, or NULL. 0 or -ENOMEM. */
-int rollcall_add(struct rollcall *r, const uint8_t from[static 32], const char *msg, size_t n, int64_t at_ms,
+/* An answer as it came. */
+struct rollcall_message {
+        uint8_t from[32]; /* the host that it is said to be from, which only says whose key to try */
+        const char *text;
+        size_t n;
+        int64_t at_ms;
+};
+
+/* Verifies n of them, on all processors, and counts them in their order. ret_changed: for each the entry that is
+ * another now by it, or NULL. 0, or -ENOMEM when one of them could not be looked at; the others count. */
+int rollcall_add(struct rollcall *r, const struct rollcall_message *v, size_t n,
                  const struct rollcall_entry **ret_changed) _warn_unused_;
 
 /* Nothing more is to come. */

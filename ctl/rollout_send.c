@@ -10,6 +10,8 @@
 /* evidence may take a host a minute by its default policy */
 #define FINAL_TIMEOUT_MS 90000
 #define DRAW_MS          100
+/* makes threads worth their making, and is shown soon enough */
+#define ANSWERS_MAX 128
 
 /* Set by a signal. One at a time: the second one ends the program. */
 static volatile sig_atomic_t asked_to_stop;
@@ -137,17 +139,50 @@ static int publish(const struct rollout *r, const struct rollout_wave *w) {
         return e;
 }
 
+/* Answers that were there together: they are verified on all processors. */
+struct answers {
+        size_t n;
+        struct carrier_event *events[ANSWERS_MAX]; /* owned */
+        struct rollcall_message v[ANSWERS_MAX];
+};
+
 /* An answer comes under its host's name, which is tried and not believed. */
-static int take(struct rollout_wave *w, const struct carrier_event *e, int64_t at_ms) {
-        const struct rollcall_entry *changed;
+static void put(struct answers *a, const struct rollout_wave *w, struct carrier_event *e, int64_t at_ms) {
         struct subject s;
 
-        if (subject_parse(e->subject, strlen(e->subject), &s) < 0 || s.kind != SUBJECT_RSP)
-                return 0;
         /* Every host of the group hears each wave's order; that one of another wave refuses it is as it has to be. */
-        if (!place_is_in(&w->part.part, s.host))
-                return 0;
-        return rollcall_add(&w->calls, s.host, e->text, e->n, at_ms, &changed);
+        if (subject_parse(e->subject, strlen(e->subject), &s) < 0 || s.kind != SUBJECT_RSP ||
+            !place_is_in(&w->part.part, s.host)) {
+                free(e);
+                return;
+        }
+        a->events[a->n] = e;
+        a->v[a->n] = (struct rollcall_message) { .text = e->text, .n = e->n, .at_ms = at_ms };
+        memcpy(a->v[a->n++].from, s.host, sizeof(a->v->from));
+}
+
+/* Waits for one, and takes what there is beside it. */
+static int gather(struct rollout *r, const struct rollout_wave *w, int64_t start, int64_t left, struct answers *a) {
+        struct carrier_event *e;
+        int x;
+
+        do {
+                e = NULL;
+                x = rollout_next(r, left, &e);
+                if (e)
+                        put(a, w, e, rollout_now_ms() - start);
+                left = 0;
+        } while (e && x == 0 && a->n < ANSWERS_MAX);
+        return x;
+}
+
+static int count(struct answers *a, struct rollout_wave *w) {
+        const struct rollcall_entry *changed[ANSWERS_MAX];
+        int e = rollcall_add(&w->calls, a->v, a->n, changed);
+
+        while (a->n > 0)
+                free(a->events[--a->n]);
+        return e;
 }
 
 /* A bar of the hosts that are verified, and the four classes; ten times a second and no more, so that drawing it takes
@@ -179,17 +214,16 @@ static int64_t limit_of(const struct rollout *r, const struct rollout_wave *w) {
 
 static int listen_to(struct rollout *r, struct rollout_wave *w) {
         const int64_t start = rollout_now_ms();
+        struct answers a = { .n = 0 };
         int x = 0;
 
         while (x == 0 && !asked_to_stop && !rollcall_is_over(&w->calls)) {
-                struct carrier_event *e = NULL;
-                int64_t passed = rollout_now_ms() - start, left = limit_of(r, w) - passed;
+                int64_t left = limit_of(r, w) - (rollout_now_ms() - start);
                 if (left <= 0)
                         break;
-                x = rollout_next(r, left, &e);
-                if (e && take(w, e, passed) < 0)
+                x = gather(r, w, start, left, &a);
+                if (count(&a, w) < 0 && x == 0)
                         x = why_errno(&r->c->why, -ENOMEM, "answers");
-                free(e);
                 tell_progress(r, w, false);
         }
         tell_progress(r, w, true);

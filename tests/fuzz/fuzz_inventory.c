@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/inventory.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/inventory.c ctl/parallel.c ctl/file.c ctl/text.c ctl/why.c */
 
 /* An inventory: each line of the input as it is, and again as a payload that a registrar signed, for what only a
  * signature lets through. No host is there twice, the highest serial of each is there, and a line is bad or counts. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/natsconfig.c ctl/inventory.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/natsconfig.c ctl/inventory.c ctl/parallel.c ctl/file.c ctl/text.c ctl/why.c */
 
 /* A list of nkeys, whose lines hosts may have written: every user of it has one name and one key, no two have the same,
  * and nothing of it gets into the configuration but those. */

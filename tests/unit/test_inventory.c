@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/inventory.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/inventory.c ctl/parallel.c ctl/file.c ctl/text.c ctl/why.c */
 
 /* Who is expected to answer: what a registrar signed, each line by itself, the newest of each host. */
 

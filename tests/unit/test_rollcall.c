@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/rollcall.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
+/* LINK: ctl/rollcall.c ctl/parallel.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 
 /* Who is counted as what, and that whoever carries the answers can change nothing but who is silent. */
 
@@ -63,13 +63,21 @@ static char *payload_of(uint8_t host, const char *changes) {
         return text;
 }
 
-static const struct rollcall_entry *add_text(uint8_t from, const char *text) {
-        const struct rollcall_entry *changed;
+static struct rollcall_message message(uint8_t from, const char *text) {
+        struct rollcall_message m = { .text = text, .n = strlen(text), .at_ms = 7 };
         uint8_t secret[crypto_sign_SECRETKEYBYTES];
         struct sshkey k;
 
         answers_key(from, secret, &k);
-        assert_int_equal(rollcall_add(&calls, k.id, text, strlen(text), 7, &changed), 0);
+        memcpy(m.from, k.id, sizeof(m.from));
+        return m;
+}
+
+static const struct rollcall_entry *add_text(uint8_t from, const char *text) {
+        const struct rollcall_entry *changed;
+        const struct rollcall_message m = message(from, text);
+
+        assert_int_equal(rollcall_add(&calls, &m, 1, &changed), 0);
         return changed;
 }
 
@@ -273,6 +281,37 @@ static void it_is_over_when_every_host_has_said_its_last(void **state) {
         counts_are(HOSTS - 1, 0, 1, 0);
 }
 
+/* Several processors look at them; what they come to is as if one had, one after the other. */
+static void many_at_once_count_in_their_order(void **state) {
+        enum { MANY = 40 };
+        struct rollcall_message v[MANY];
+        const struct rollcall_entry *changed[MANY];
+        char *texts[MANY];
+
+        (void) state;
+        for (size_t i = 0; i < MANY; i++) {
+                const uint8_t host = i % HOSTS, signer = i % 2 == 0 ? host : HOSTS;
+                char changes[64];
+                (void) snprintf(changes, sizeof(changes), "{\"ledger\":{\"n\":%zu}}", i % 4 == 0 ? 100 + i : 0);
+                char *payload = payload_of(host, changes);
+                texts[i] = answers_sign(DSSE_RECEIPT, payload, signer, host);
+                v[i] = message(host, texts[i]);
+                free(payload);
+        }
+        assert_int_equal(rollcall_add(&calls, v, MANY, changed), 0);
+        for (size_t i = 0; i < MANY; i++) {
+                /* each signed one that is ahead of what its host said before; 2 and 6 are the first of their hosts */
+                const bool counts = i % 4 == 0 || i == 2 || i == 6;
+                assert_int_equal(changed[i] != NULL, counts);
+                if (counts)
+                        assert_memory_equal(changed[i]->host->key.id, v[i].from, sizeof(v[i].from));
+        }
+        counts_are(HOSTS, 0, 0, 0);
+        assert_int_equal(calls.strays, MANY / 2);
+        for (size_t i = 0; i < MANY; i++)
+                free(texts[i]);
+}
+
 static void the_exit_code_is_what_all_have_in_common(void **state) {
         static const struct {
                 const char *all, *but_one;
@@ -316,6 +355,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(the_same_again_is_the_same, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(what_is_final_and_newest_counts_in_any_order, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(where_each_was_sent_its_own_each_answers_that, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(many_at_once_count_in_their_order, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(it_is_over_when_every_host_has_said_its_last, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(the_exit_code_is_what_all_have_in_common, set_up, tear_down),
         };
