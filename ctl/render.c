@@ -101,9 +101,8 @@ static const struct {
         const char *heading;
         enum tone tone;
 } headings[] = {
-        { REASON_KIND_REFUSE, "Why", TONE_BAD },
-        { REASON_KIND_GAP, "Not in force", TONE_BAD },
-        { REASON_KIND_FLAG, "The host is not in order", TONE_DOUBT },
+        { REASON_KIND_REFUSE, "Why", TONE_BAD },       { REASON_KIND_WAIT, "Why, for now", TONE_BAD },
+        { REASON_KIND_GAP, "Not in force", TONE_BAD }, { REASON_KIND_FLAG, "The host is not in order", TONE_DOUBT },
         { REASON_KIND_NOTE, "Mind", TONE_PLAIN },
 };
 

@@ -186,6 +186,17 @@ bool rollcall_is_over(const struct rollcall *r) {
         return r->finals == r->n;
 }
 
+bool rollcall_may_pass(const struct rollcall_entry *e) {
+        return e->class == ROLLCALL_REFUSED && reason_may_pass(e->reason);
+}
+
+bool rollcall_stands(const struct rollcall *r) {
+        for (size_t i = 0; i < r->n; i++)
+                if (rollcall_may_pass(&r->v[i]))
+                        return false;
+        return rollcall_is_over(r);
+}
+
 int rollcall_exit(const struct rollcall *r) {
         for (size_t i = 1; i < r->n; i++)
                 if (r->v[i].code != r->v[0].code)

@@ -78,5 +78,9 @@ int rollcall_add(struct rollcall *r, const struct rollcall_message *v, size_t n,
 
 /* Nothing more is to come. */
 bool rollcall_is_over(const struct rollcall *r);
+/* Was this one refused for what may pass? */
+bool rollcall_may_pass(const struct rollcall_entry *e);
+/* It is over, and if it was sent again all would say the same. */
+bool rollcall_stands(const struct rollcall *r);
 /* By the contract of why.h: what all hosts have in common, else CTL_PARTIAL. */
 int rollcall_exit(const struct rollcall *r);

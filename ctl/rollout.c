@@ -149,7 +149,7 @@ static int exit_code(const struct rollout *r, int failure) {
 /* Each wave is sent and every host has said its last word: sent again, it would say the same. */
 static bool is_over(const struct rollout *r) {
         for (size_t i = 0; i < r->n_waves; i++)
-                if (!r->waves[i].sent || !rollcall_is_over(&r->waves[i].calls))
+                if (!r->waves[i].sent || !rollcall_stands(&r->waves[i].calls))
                         return false;
         return true;
 }

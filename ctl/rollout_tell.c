@@ -97,6 +97,15 @@ static size_t count(const struct rollout *r, enum rollcall_class class) {
         return n;
 }
 
+static size_t count_may_pass(const struct rollout *r) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < r->n_waves; i++)
+                for (size_t k = 0; r->waves[i].sent && k < r->waves[i].calls.n; k++)
+                        n += rollcall_may_pass(&r->waves[i].calls.v[k]);
+        return n;
+}
+
 static size_t not_sent(const struct rollout *r) {
         size_t n = 0;
 
@@ -209,6 +218,9 @@ static void tell_page(const struct rollout *r, int code) {
         else if (count(r, ROLLCALL_SILENT) > 0)
                 render_row(&p, "next", "a silent host that comes back within %s carries it out, if the stream kept it",
                            SPAN(r->cmd->exp_ms - r->cmd->iat_ms));
+        if (count_may_pass(r) > 0)
+                render_row(&p, "next", "%zu refused it for what may pass: mend that, and send the same again",
+                           count_may_pass(r));
         if (r->kept[0]) {
                 fputs("To go on with it:  ", p.f);
                 print_resume(p.f, r, &r->waves[0].id);

@@ -32,6 +32,10 @@ enum reason_kind reason_kind(enum reason r) {
         return is_known(r) ? reasons[r].kind : REASON_KIND_REFUSE;
 }
 
+bool reason_may_pass(enum reason r) {
+        return !is_known(r) || reasons[r].kind == REASON_KIND_WAIT || reasons[r].kind == REASON_KIND_FLAG;
+}
+
 int reason_exit(enum reason r) {
         return reasons[is_known(r) ? r : REASON_INTERNAL].exit_code;
 }

@@ -6,6 +6,7 @@
  *
  * The kind is the fail direction:
  *   REFUSE  nothing was done, for any verb.
+ *   WAIT    the same, by a state that the host is in and that may pass: the same bytes can be sent again.
  *   FLAG    the host is not in order. A stop verb acts all the same and carries the flag; release is refused with it.
  *   GAP     something the command asked for is not in force. The state is `partial`, never `contained`.
  *   NOTE    a fact worth telling; the state does not depend on it. */
@@ -24,7 +25,7 @@
         X(VERSION, "unknown-version", REFUSE, 3, "The payload is of a version that this host does not know")           \
         X(FIELD, "unknown-field", REFUSE, 3, "The payload has a field that this host does not know")                   \
         X(SCHEMA, "bad-field", REFUSE, 3, "A field of the payload is missing, of the wrong type or out of range")      \
-        X(BUSY, "busy", REFUSE, 3, "The gate is limiting this client; the same signed file can be sent again")         \
+        X(BUSY, "busy", WAIT, 3, "The gate is limiting this client; the same signed file can be sent again")           \
         /* signatures and authority */                                                                                 \
         X(UNTRUSTED, "untrusted-signer", REFUSE, 3, "No signature is by a key that the trust root names")              \
         X(SIGNATURE, "bad-signature", REFUSE, 3, "A signature by a trusted key does not match the bytes")              \
@@ -39,12 +40,12 @@
         X(LEASE_LONG, "lease-too-long", REFUSE, 3, "The lease is longer than the signers' role may ask for")           \
         X(BUDGET, "budget", REFUSE, 3, "Automation has used up what it may hold for this incident on this host")       \
         X(NOT_OWNER, "not-owner", REFUSE, 3, "Automation may extend only a hold that it made")                         \
-        X(NO_TRUST, "no-trust-root", REFUSE, 3, "This host has no trust root yet")                                     \
+        X(NO_TRUST, "no-trust-root", WAIT, 3, "This host has no trust root yet")                                       \
         X(TRUST_CHAIN, "trust-chain", REFUSE, 3, "The trust root is not signed by the thresholds it needs")            \
-        X(ROOT_STALE, "root-stale", REFUSE, 3, "The signer knows a newer trust root than this host")                   \
+        X(ROOT_STALE, "root-stale", WAIT, 3, "The signer knows a newer trust root than this host")                     \
         /* time and replay */                                                                                          \
         X(EXPIRED, "expired", REFUSE, 3, "The command has expired")                                                    \
-        X(NOT_YET, "not-yet-valid", REFUSE, 3, "The command was signed in this host's future")                         \
+        X(NOT_YET, "not-yet-valid", WAIT, 3, "The command was signed in this host's future")                           \
         X(SUPERSEDED, "superseded", REFUSE, 3, "The hold was released before its order arrived")                       \
         X(NO_HOLD, "no-such-hold", REFUSE, 3, "The command names a hold that is not active here")                      \
         X(ID_REUSED, "id-reused", REFUSE, 3, "The command's id was used before with other bytes")                      \
@@ -55,7 +56,7 @@
         X(AMBIGUOUS, "ambiguous-target", REFUSE, 3, "More than one thing on this host goes by that name")              \
         X(NOT_RUNNING, "not-running", REFUSE, 3, "The target exists but has no running process to hold")               \
         X(NO_CGROUP2, "no-cgroup2", REFUSE, 3, "This host has no unified cgroup hierarchy")                            \
-        X(LIMIT, "limit", REFUSE, 3, "The host holds as many targets, holds or addresses as it can account for")       \
+        X(LIMIT, "limit", WAIT, 3, "The host holds as many targets, holds or addresses as it can account for")         \
         X(NO_RECIPIENT, "no-recipient", REFUSE, 3, "The trust root names nobody to whom evidence could be sealed")     \
         X(NO_SUCH_EVIDENCE, "no-such-evidence", REFUSE, 3, "This host has no such evidence, or is deleting it")        \
         X(LEGAL_HOLD, "legal-hold", REFUSE, 3, "The evidence is under a legal hold, which has to be lifted first")     \
@@ -64,7 +65,7 @@
         X(CLOCK, "clock-untrusted", FLAG, 3, "The host's clock is provably wrong")                                     \
         X(ROOT_EXPIRED, "root-expired", FLAG, 3, "The trust root has expired")                                         \
         X(LEDGER, "ledger-failed", FLAG, 1, "The ledger cannot take a record")                                         \
-        X(INTERNAL, "machine-failed", REFUSE, 1, "The agent could not carry out a step; its log has the errno")        \
+        X(INTERNAL, "machine-failed", WAIT, 1, "The agent could not carry out a step; its log has the errno")          \
         /* what is not in force */                                                                                     \
         X(NOT_FROZEN, "not-frozen", GAP, 4, "The kernel does not report the target's processes as frozen")             \
         X(NO_BPF, "no-bpf", GAP, 4, "The kernel refused an isolation program")                                         \
@@ -132,6 +133,7 @@
 
 enum reason_kind {
         REASON_KIND_REFUSE,
+        REASON_KIND_WAIT,
         REASON_KIND_FLAG,
         REASON_KIND_GAP,
         REASON_KIND_NOTE,
@@ -161,6 +163,8 @@ const char *reason_id(enum reason r);
 /* One sentence for people. */
 const char *reason_text(enum reason r);
 enum reason_kind reason_kind(enum reason r);
+/* Was it refused for what may pass? A release is by a FLAG, too; and what has no name here may be anything. */
+bool reason_may_pass(enum reason r);
 /* What freezectl exits with when this is the answer. */
 int reason_exit(enum reason r);
 /* True and *ret set when id is in the table; false and *ret untouched otherwise. */

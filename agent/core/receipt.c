@@ -15,7 +15,7 @@
 /* a service of thousands is not listed one by one */
 #define PIDS_LISTED 128U
 
-#define GAPS  (1U << REASON_KIND_GAP | 1U << REASON_KIND_REFUSE)
+#define GAPS  (1U << REASON_KIND_GAP | 1U << REASON_KIND_REFUSE | 1U << REASON_KIND_WAIT)
 #define FLAGS (1U << REASON_KIND_FLAG | 1U << REASON_KIND_NOTE)
 
 /* Sets a member, or drops the whole object when memory is out: half a receipt is none. */

@@ -40,7 +40,9 @@ static int conclude(struct agent *a, const struct command_id *id, const char *of
 
 /* A gap is also what a hold that goes on isolating lacks. */
 static const char *state_of(const struct undone *u, const char *done) {
-        return reason_set_has_kind(u->reasons, REASON_KIND_GAP) || reason_set_has_kind(u->reasons, REASON_KIND_REFUSE)
+        return reason_set_has_kind(u->reasons, REASON_KIND_GAP) ||
+                               reason_set_has_kind(u->reasons, REASON_KIND_REFUSE) ||
+                               reason_set_has_kind(u->reasons, REASON_KIND_WAIT)
                        ? "partial"
                        : done;
 }

@@ -15,8 +15,6 @@ B=${1:?usage: 032-trouble.sh BUILD}
 
 STATE=/var/lib/freezed
 main_pid() { run systemctl show -P MainPID freezed.service; }
-agent_stop() { run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service; }
-agent_start() { run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service && box_until 60 core_is_up; }
 health() { run freezectl health --json | jq -R -r "fromjson? | select(.report) | .report | $1"; }
 on_disk() { python3 tests/lib/ledger.py "$1" "$(box_live host)$STATE/ledger/00000001.log" "$2"; }
 

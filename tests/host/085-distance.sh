@@ -56,7 +56,23 @@ is "nothing is kept at first" "$(kept)" ""
 far_order contain "$UNIT" --to host=web-1
 is "an order that every host has carried out is over" "$EXIT $CLASSES" "0 web-1:verified"
 is "and is not kept" "$(kept)" ""
-free
+# what a host refuses for what may pass
+HELD=$(hold_id)
+agent_stop
+run bash -c 'cp -a /var/lib/freezed /root/state && mount -t tmpfs -o mode=0700 tmpfs /var/lib/freezed && cp -a /root/state/. /var/lib/freezed && mount -o remount,ro /var/lib/freezed'
+agent_start
+box_until 60 relay_is ready
+far_release "$HELD" --to host=web-1
+is "a host whose ledger takes no record releases nothing" "$CLASSES" "web-1:refused(ledger-failed)"
+check "and holds it" held
+is "so the signed release is kept" "$(kept)" "/root/.local/state/freezed/rollouts/$ID.jsonl"
+agent_stop
+run mount -o remount,rw /var/lib/freezed
+agent_start
+ask send "$ID" --nats "$NATS_URL" --yes
+like "when it does, the same is sent again, and done" "$EXIT $ANSWER" '^0 .*1 of 1 hosts verified'
+is "and not kept any longer" "$(kept)" ""
+check "released" alive
 # two hosts, one of which never answers: it waits
 is_final() { cut -f 3 "$DIR/answers" | jq -r .payload | while read -r x; do base64 -d <<<"$x"; echo; done | jq -se 'any(.final != false)'; }
 nats_listen "$DIR/answers" 0 600 'frz.v1.test.rsp.>'

@@ -168,6 +168,7 @@ static inline void check_promises(void) {
         if (w.d.kind == DECISION_REFUSED && !release)
                 assert_int_not_equal(reason_kind(w.d.reason), REASON_KIND_FLAG);
         assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_REFUSE));
+        assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_WAIT));
         assert_false(reason_set_has_kind(w.d.flags, REASON_KIND_GAP));
         if (w.authorised) {
                 assert_reasons(authorised_flags(w.authorised), w.d.flags);

@@ -17,6 +17,7 @@
 #   frozen / links [UNIT]          what the kernel's files and bpftool say of it
 #   held / alive [UNIT]            the beacon: frozen, isolated, no beat and no byte for 300 ms; the contrary
 #   core_is_up                     the agent answers
+#   agent_stop / agent_start       core, gate and their sockets; until it answers
 #   nothing_left                   no pin of a hold, no program and no frozen cgroup anywhere in the box
 
 HOST=host
@@ -106,6 +107,14 @@ alive() {
 
 core_is_up() {
         run freezectl health --json 2>/dev/null | grep -q '"report":'
+}
+
+agent_stop() {
+        run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
+}
+
+agent_start() {
+        run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service && box_until 60 core_is_up
 }
 
 nothing_left() {

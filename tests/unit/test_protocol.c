@@ -109,10 +109,8 @@ static void check_table(const char *name) {
 
 static void reasons_are_documented(void **state) {
         static const char *const kinds[] = {
-                [REASON_KIND_REFUSE] = "refuse",
-                [REASON_KIND_FLAG] = "flag",
-                [REASON_KIND_GAP] = "gap",
-                [REASON_KIND_NOTE] = "note",
+                [REASON_KIND_REFUSE] = "refuse", [REASON_KIND_WAIT] = "wait", [REASON_KIND_FLAG] = "flag",
+                [REASON_KIND_GAP] = "gap",       [REASON_KIND_NOTE] = "note",
         };
 
         (void) state;

@@ -86,8 +86,23 @@ static void reason_outside_the_table_is_a_refusal(void **state) {
                 assert_null(reason_id(outside[i]));
                 assert_string_equal(reason_text(outside[i]), reason_text(REASON_INTERNAL));
                 assert_int_equal(reason_kind(outside[i]), REASON_KIND_REFUSE);
+                assert_true(reason_may_pass(outside[i]));
                 assert_int_equal(reason_exit(outside[i]), 1);
         }
+}
+
+static void reason_may_pass_where_the_host_is_what_is_wrong(void **state) {
+        static const enum reason pass[] = { REASON_BUSY,         REASON_NO_TRUST, REASON_ROOT_STALE,
+                                            REASON_NOT_YET,      REASON_LIMIT,    REASON_CLOCK,
+                                            REASON_ROOT_EXPIRED, REASON_LEDGER,   REASON_INTERNAL };
+        size_t n = 0;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(pass); i++)
+                assert_true(reason_may_pass(pass[i]));
+        for (int i = 0; i < _REASON_MAX; i++)
+                n += reason_may_pass(i);
+        assert_int_equal(n, ELEMENTSOF(pass));
 }
 
 static void reason_sets_have_a_bit_for_all_but_none(void **state) {
@@ -104,8 +119,8 @@ static void reason_sets_have_a_bit_for_all_but_none(void **state) {
 }
 
 static void reason_set_has_kind_finds_exactly_the_kinds_within(void **state) {
-        static const enum reason_kind kinds[] = { REASON_KIND_REFUSE, REASON_KIND_FLAG, REASON_KIND_GAP,
-                                                  REASON_KIND_NOTE };
+        static const enum reason_kind kinds[] = { REASON_KIND_REFUSE, REASON_KIND_WAIT, REASON_KIND_FLAG,
+                                                  REASON_KIND_GAP, REASON_KIND_NOTE };
 
         (void) state;
         for (int i = 1; i < _REASON_MAX; i++)
@@ -125,6 +140,7 @@ int main(void) {
                 cmocka_unit_test(reason_texts_are_sentences_without_a_full_stop),
                 cmocka_unit_test(reason_exit_codes_follow_the_kind),
                 cmocka_unit_test(reason_outside_the_table_is_a_refusal),
+                cmocka_unit_test(reason_may_pass_where_the_host_is_what_is_wrong),
                 cmocka_unit_test(reason_sets_have_a_bit_for_all_but_none),
                 cmocka_unit_test(reason_set_has_kind_finds_exactly_the_kinds_within),
         };

@@ -312,6 +312,37 @@ static void many_at_once_count_in_their_order(void **state) {
                 free(texts[i]);
 }
 
+static void what_may_pass_is_over_and_does_not_stand(void **state) {
+        static const struct {
+                const char *last;
+                bool stands;
+        } rows[] = {
+                { "{}", true },
+                { "{\"state\":\"partial\"}", true },
+                { "{\"state\":\"refused\",\"reasons\":[\"protected\"]}", true },
+                { "{\"state\":\"refused\",\"reasons\":[\"expired\"]}", true },
+                { "{\"state\":\"refused\",\"reasons\":[\"ledger-failed\"]}", false },
+                { "{\"state\":\"refused\",\"reasons\":[\"busy\"]}", false },
+                { "{\"state\":\"refused\",\"reasons\":[\"limit\"]}", false },
+                { "{\"state\":\"refused\",\"reasons\":[\"from-the-future\"]}", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                (void) tear_down(state);
+                assert_int_equal(set_up(state), 0);
+                for (uint8_t k = 1; k < HOSTS; k++)
+                        assert_non_null(add(k, "{}"));
+                assert_false(rollcall_stands(&calls));
+                assert_non_null(add(0, rows[i].last));
+                assert_true(rollcall_is_over(&calls));
+                if (rollcall_stands(&calls) != rows[i].stands)
+                        fail_msg("%s", rows[i].last);
+        }
+        /* and when it has passed */
+        assert_non_null(add(0, "{\"ledger\":{\"n\":11}}"));
+        assert_true(rollcall_stands(&calls));
+}
+
 static void the_exit_code_is_what_all_have_in_common(void **state) {
         static const struct {
                 const char *all, *but_one;
@@ -357,6 +388,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(where_each_was_sent_its_own_each_answers_that, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(many_at_once_count_in_their_order, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(it_is_over_when_every_host_has_said_its_last, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(what_may_pass_is_over_and_does_not_stand, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(the_exit_code_is_what_all_have_in_common, set_up, tear_down),
         };
 
