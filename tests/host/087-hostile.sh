@@ -61,6 +61,21 @@ head_of() {
 last_head() { nats_say ask '$JS.API.DIRECT.GET.FRZ_CMD_test' <<<'{"last_by_subj":"frz.v1.test.head"}'; }
 lists() { last_head | jq -r .payload | base64 -d | jq -e --arg id "$1" 'any(.orders[]; .id == $id)' >/dev/null; }
 head_n() { box_run "$1" freezectl health --json | jq -r '.report // empty | .head.n // 0'; }
+# numbers_of NAME: those of the heads by NAME in DESK/heads
+numbers_of() {
+        cut -f 3 "$DESK/heads" | jq -r --arg key "$(ssh-keygen -lf "$DESK/$1.pub" | awk '{ print $2 }')" \
+                'select(any(.signatures[]; .keyid == $key)) | .payload | @base64d | fromjson | .n'
+}
+# what a host believes is by NAME, and above N
+believe() {
+        local host n
+        for host in "${FLEET_HOSTS[@]}"; do
+                n=$(head_n "$host")
+                [ "$n" -gt "$2" ] && numbers_of "$1" | grep -qxF "$n" || { echo "$host believes $n"; return 1; }
+        done
+}
+highest() { numbers_of "$1" | sort -n | tail -n 1; }
+goes_on() { [ "$(highest "$1")" -gt "$2" ]; }
 head_is_above() { [ "$(head_n web-1)" -gt "$1" ]; }
 
 # --- what hosts answer
@@ -138,13 +153,15 @@ free() {
         for name; do box_until 60 answered "$name" released || return; done
 }
 
-fleet_boot "$B" web-1 web-2 web-3 && fleet_people alice bob rita harold robot mallory &&
-        fleet_enroll --automation robot=robot.pub --registrar rita=rita.pub --herald harold=harold.pub && fleet_broker &&
+fleet_boot "$B" web-1 web-2 web-3 && fleet_people alice bob rita harold hanna robot mallory &&
+        fleet_enroll --automation robot=robot.pub --registrar rita=rita.pub --herald harold=harold.pub --herald hanna=hanna.pub &&
+        fleet_broker &&
         desk fleet setup --nats nats://10.77.0.1:4223 --trust trust.json >/dev/null || exit
 # as it is now, before anything was ordered
 nats_stop
 cp -r "$NATS_DIR/store" "$NATS_DIR/older"
 nats_start && hear 1 && fleet_herald harold || exit
+HAROLD=$BOX_PID
 for name in "${FLEET_HOSTS[@]}"; do
         fleet_relay "$name"
         desk fleet certify --name "$name" --key-file "$name.pub" --group web --key rita --trust trust.json >"$DESK/$name.attributes" &&
@@ -181,6 +198,7 @@ both_missed() { relay_has web-3 withheld 2; }
 check "by the herald its relay knows of both orders that it did not get" box_until 120 both_missed
 is "those who have everything miss nothing" "$(fleet_relay_says web-1 .counters.withheld) $(fleet_relay_says web-2 .counters.withheld)" "0 0"
 last_head >"$DESK/older"
+cp "$DESK/harold-herald/state.json" "$DESK/older.state"
 older=$(head_n web-1)
 check "heads go on" box_until 120 head_is_above "$older"
 came=$(fleet_relay_says web-1 .counters.envelopes)
@@ -376,6 +394,14 @@ check "the order acts when it is sent again" box_until 60 answered web-3 contain
 check "and it is held" all_are held web-3
 knows_all() { ! is_withheld; }
 check "and misses it no more" box_until 120 knows_all
+
+# --- a second herald, who has counted an hour further. What comes of it is seen between the waves
+nats_listen "$DESK/heads" 0 7200 frz.v1.test.head
+FURTHER=$(($(now_ms) + 3600000))
+mkdir "$DESK/hanna-herald" && echo '{"v":1,"n":'$FURTHER'}' >"$DESK/hanna-herald/state.json"
+fleet_herald hanna
+check "a second herald, whose numbers are higher, is believed" box_until 60 believe hanna $FURTHER
+
 # --- a first wave that does not stay as it was
 # waves_begin ARG...: two waves; ROLL is stopped while its first order is out, until a host, CANARY, has answered that
 waves_begin() {
@@ -409,12 +435,20 @@ check "released where it was contained" free "$ID" "$CANARY"
 waves_end
 is "a first host that said so and holds it no more is the last one" "$EXIT $CLASSES $AGAIN $SENT" \
         "4 $(sed "s/$CANARY:not-sent/$CANARY:verified/" <<<"web-1:not-sent web-2:not-sent web-3:not-sent") $CANARY:not-held 1"
+check "the first counts on from there" box_until 60 goes_on harold $FURTHER
+kill -KILL "$HAROLD"
+LAST=$(highest harold)
 waves_begin --timeout 40s
 fleet_lies "$CANARY" mute
 waves_end
 is "so is one that was heard once, and never again" "$EXIT $AGAIN $SENT" "4 $CANARY:silent 1"
 fleet_lies "$CANARY"
 check "released" free "$ID" "$CANARY"
+check "when one is killed the other goes on" box_until 60 believe hanna "$LAST"
+LAST=$(highest hanna)
+cp "$DESK/older.state" "$DESK/harold-herald/state.json"
+fleet_herald harold
+check "the killed one comes back, with a state that is behind, and is above the other" box_until 60 believe harold "$LAST"
 terminal 'go on: =3' 'wave 1 of 3: 1 verified=' 'wave 3 of 3: 1 verified=' -- contain "$UNIT" --to group=web --wave 1,2,100%
 like "a person who types the number sees each wave become verified" "$EXIT $SHOWN" '^0 .*VERIFIED.*3 of 3 hosts verified'
 is "and of no answer that it proves nothing" "$(grep ignored <<<"$SHOWN")" ""
@@ -424,4 +458,18 @@ for id in $WAVES $DARK; do free "$id"; done
 check "and when all is released, none is" box_until 60 all_are alive web-1 web-2 web-3
 none_left() { for name in "${FLEET_HOSTS[@]}"; do HOST=$name nothing_left || return; done; }
 check "and nothing is left of it in any kernel" box_until 60 none_left
+
+GAP=$(cut -f 3 "$DESK/heads" | jq -r '.payload | @base64d | fromjson | .iat' | sort -n | awk 'NR > 1 && $1 - last > gap { gap = $1 - last } { last = $1 } END { print gap + 0 }')
+echo "# between two heads were $GAP ms at most"
+check "and all the while there was no longer without a head than one lives" test "$GAP" -gt 0 -a "$GAP" -lt 90000
+# heard_by NAME: whether it heard heads to the end, and what it lacks
+heard_by() {
+        HEARD=$(box_run "$1" freezectl health --json | tee "$DESK/health" | jq -c '.report // empty | .head | [.state != "stale", .n != null, .withheld // []]')
+        [ -n "$HEARD" ] || { cat "$DESK/health"; return 1; }
+}
+# what was kept from the third in the dark is lost at the broker, and the heralds know
+for name in web-1 web-2; do
+        box_until 60 heard_by "$name"
+        is "$name hears heads, and misses nothing" "$HEARD" "[true,true,[]]"
+done
 done_testing

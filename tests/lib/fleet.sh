@@ -12,7 +12,7 @@
 #   fleet_follow NAME             enrols the host in DESK/trust.json; its key is DESK/NAME.pub then, and a line of DESK/hosts
 #   fleet_enroll [OPTION...]      makes the trust root of a fleet "test", which alice and bob sign, and enrols all hosts in it
 #   fleet_broker                  starts nats-server at 10.77.0.1:4223, and what may lie in front of it at :4222
-#   fleet_herald KEY              starts the herald, behind what may lie
+#   fleet_herald KEY              starts a herald, behind what may lie, with DESK/KEY-herald for its state; its pid is in BOX_PID
 #   fleet_relay NAME              gives the host its relay.json, for :4222, and starts its relay
 #   fleet_lies NAME [WORD...]     from now on that is done to what the host hears (nats_between.py); the name "desk" is the people
 #   fleet_address NAME            the host's address
@@ -130,7 +130,7 @@ fleet_broker() {
 
 fleet_herald() {
         box_listen "${FLEET_HOSTS[0]}" env -i "${BOX_ENV_DESK[@]}" "$FLEET_B/freezectl" fleet head --nats nats://10.77.0.1:4223 --trust "$DESK/trust.json" \
-                --key "$DESK/$1" --state-dir "$DESK/herald"
+                --key "$DESK/$1" --state-dir "$DESK/$1"
 }
 
 fleet_relay() {
