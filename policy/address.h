@@ -48,5 +48,5 @@ json_t *address_to_json(const struct address *a);
 /* Is it for this host? in_force: what certifies it, or NULL. FAIL-CLOSED: a host that nothing certifies is of no group.
  */
 bool address_names(const struct address *a, const uint8_t host[static 32], const struct attributes *in_force);
-/* How many hosts it reaches at most, as its signer promises. */
+/* How many hosts it names, or its signer promises that it reaches at most. */
 uint32_t address_breadth(const struct address *a);

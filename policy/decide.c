@@ -9,6 +9,7 @@ struct authorised {
         reason_set flags;
         char role[TRUST_NAME_MAX + 1];
         bool automation;
+        uint8_t key[32];
         uint64_t people;
         struct command_id *holds;
         size_t n_holds;
@@ -193,8 +194,29 @@ static enum reason judge_room(struct judge *j) {
         return REASON_NONE;
 }
 
+/* Thresholds count people, budgets are of keys: one that was stolen is charged alone, and its successor starts anew. */
+static struct account_charge charge_of(const struct judge *j) {
+        const uint64_t people = j->t->roles[j->rule->role].people;
+        struct account_charge charge = { .floor_ms = j->f->floor_ms };
+
+        for (size_t i = 0; i < j->t->n_keys; i++)
+                if (verified_keys(j->v) & UINT64_C(1) << i && people & UINT64_C(1) << j->t->keys[i].person) {
+                        memcpy(charge.key, j->t->keys[i].key.id, sizeof(charge.key));
+                        break;
+                }
+        return charge;
+}
+
 static bool has_budget(const struct judge *j, const char *incident, int64_t ms) {
-        return ms <= j->l->automation_budget_ms - hold_set_budget_used(j->f->holds, incident);
+        const struct account_charge of = charge_of(j);
+
+        return ms <= j->l->automation_budget_ms - account_incident_used(hold_set_accounts(j->f->holds), &of, incident);
+}
+
+static bool has_day(const struct judge *j, int64_t ms) {
+        const struct account_charge of = charge_of(j);
+
+        return ms <= j->l->automation_day_ms - account_day_used(hold_set_accounts(j->f->holds), &of);
 }
 
 /* NULL when the target is not an id, or not of an active hold. */
@@ -207,6 +229,7 @@ static const struct hold *target_hold(const struct judge *j, const struct target
 static enum reason judge_extend(const struct judge *j) {
         const struct hold *holds[COMMAND_TARGETS_MAX];
         size_t n = j->c->n_targets;
+        int64_t day = 0;
 
         for (size_t i = 0; i < n; i++) {
                 holds[i] = target_hold(j, &j->c->targets[i]);
@@ -220,6 +243,7 @@ static enum reason judge_extend(const struct judge *j) {
         for (size_t i = 0; trust_rule_is_automation(j->rule) && i < n; i++) {
                 int64_t gain = 0;
 
+                day += account_day_cost(hold_lease_gain(holds[i], j->c->lease_ms));
                 for (size_t k = 0; k < n; k++)
                         if (strcmp(holds[k]->incident, holds[i]->incident) == 0)
                                 gain += hold_lease_gain(holds[k], j->c->lease_ms);
@@ -227,6 +251,13 @@ static enum reason judge_extend(const struct judge *j) {
                         return REASON_BUDGET;
         }
 
+        return trust_rule_is_automation(j->rule) && !has_day(j, day) ? REASON_BUDGET : REASON_NONE;
+}
+
+static enum reason judge_stop(const struct judge *j) {
+        if (trust_rule_is_automation(j->rule) &&
+            (!has_budget(j, j->c->incident, j->c->lease_ms) || !has_day(j, account_day_cost(j->c->lease_ms))))
+                return REASON_BUDGET;
         return REASON_NONE;
 }
 
@@ -279,9 +310,7 @@ static enum reason judge_delete(struct judge *j) {
 static enum reason judge_holds(struct judge *j) {
         switch (j->cls) {
         case VERB_CLASS_STOP:
-                return trust_rule_is_automation(j->rule) && !has_budget(j, j->c->incident, j->c->lease_ms)
-                               ? REASON_BUDGET
-                               : REASON_NONE;
+                return judge_stop(j);
         case VERB_CLASS_EXTEND:
                 return judge_extend(j);
         case VERB_CLASS_RELEASE:
@@ -412,6 +441,7 @@ static int authorised_new(const struct judge *j, struct authorised **ret) {
         memcpy(a->role, j->t->roles[j->rule->role].name, sizeof(a->role));
         a->flags = j->d.flags;
         a->automation = trust_rule_is_automation(j->rule);
+        memcpy(a->key, charge_of(j).key, sizeof(a->key));
         a->people = verified_people(j->v);
         *ret = TAKE_PTR(a);
         return 0;
@@ -471,6 +501,10 @@ const char *authorised_role(const struct authorised *a) {
 
 bool authorised_automation(const struct authorised *a) {
         return a->automation;
+}
+
+const uint8_t *authorised_key(const struct authorised *a) {
+        return a->key;
 }
 
 uint64_t authorised_people(const struct authorised *a) {

@@ -3,20 +3,12 @@
 
 #include <string.h>
 
-/* What automation was granted for one incident; outlives the holds it was granted for. */
-struct budget {
-        char incident[COMMAND_INCIDENT_MAX + 1];
-        int64_t used_ms;
-        int64_t exp_ms; /* of the newest order that was charged */
-};
-
 struct hold_set {
         struct hold *holds[HOLD_ACTIVE_MAX];
         size_t n_holds;
 
         struct seen_set seen;
-        struct budget *budgets;
-        size_t n_budgets;
+        struct account_set accounts;
 
         uint8_t boot_id[16];
         int64_t boot_ms;
@@ -79,7 +71,7 @@ void hold_set_free(struct hold_set *s) {
         for (size_t i = 0; i < s->n_holds; i++)
                 hold_free(s->holds[i]);
         seen_done(&s->seen);
-        free(s->budgets);
+        account_done(&s->accounts);
         free(s);
 }
 
@@ -145,44 +137,8 @@ size_t hold_set_count_automation(const struct hold_set *s) {
         return n;
 }
 
-static struct budget *find_budget(const struct hold_set *s, const char *incident) {
-        for (size_t i = 0; i < s->n_budgets; i++)
-                if (strcmp(s->budgets[i].incident, incident) == 0)
-                        return &s->budgets[i];
-
-        return NULL;
-}
-
-int64_t hold_set_budget_used(const struct hold_set *s, const char *incident) {
-        const struct budget *b = find_budget(s, incident);
-
-        if (b)
-                return b->used_ms;
-        /* FAIL-CLOSED: what could not be accounted for is taken as used up. Only automation asks. */
-        return s->n_budgets < HOLD_BUDGETS_MAX ? 0 : INT64_MAX;
-}
-
-/* -ENOSPC, -ENOMEM. */
-static int charge(struct hold_set *s, const char *incident, int64_t ms, int64_t exp_ms) {
-        struct budget *b = find_budget(s, incident);
-
-        if (!b) {
-                if (s->n_budgets >= HOLD_BUDGETS_MAX)
-                        return -ENOSPC;
-
-                struct budget *more = reallocarray(s->budgets, s->n_budgets + 1, sizeof(*more));
-                if (!more)
-                        return -ENOMEM;
-
-                s->budgets = more;
-                b = &s->budgets[s->n_budgets++];
-                *b = (struct budget) {};
-                memcpy(b->incident, incident, strnlen(incident, COMMAND_INCIDENT_MAX));
-        }
-
-        b->used_ms = add_capped(b->used_ms, ms);
-        b->exp_ms = MAX(b->exp_ms, exp_ms);
-        return 0;
+const struct account_set *hold_set_accounts(const struct hold_set *s) {
+        return &s->accounts;
 }
 
 static int hold_new(const struct command *c, bool automation, int64_t wall_ms, struct hold **ret) {
@@ -211,7 +167,8 @@ static int hold_new(const struct command *c, bool automation, int64_t wall_ms, s
         return 0;
 }
 
-int hold_set_begin(struct hold_set *s, const struct command *c, bool automation, int64_t wall_ms) {
+int hold_set_begin(struct hold_set *s, const struct command *c, const struct account_charge *automation,
+                   int64_t wall_ms) {
         _cleanup_(hold_freep) struct hold *h = NULL;
         int r;
 
@@ -222,14 +179,11 @@ int hold_set_begin(struct hold_set *s, const struct command *c, bool automation,
         if (s->n_holds >= HOLD_ACTIVE_MAX)
                 return -ENOSPC;
 
-        r = hold_new(c, automation, wall_ms, &h);
+        r = hold_new(c, automation != NULL, wall_ms, &h);
+        if (r == 0 && automation)
+                r = account_add(&s->accounts, automation, c->incident, c->lease_ms);
         if (r < 0)
                 return r;
-        if (automation) {
-                r = charge(s, c->incident, c->lease_ms, c->exp_ms);
-                if (r < 0)
-                        return r;
-        }
 
         s->holds[s->n_holds++] = TAKE_PTR(h);
         return 0;
@@ -308,7 +262,8 @@ int64_t hold_lease_gain(const struct hold *h, int64_t lease_ms) {
         return h->lease_left_ms == INT64_MAX ? 0 : MAX(lease_ms - h->lease_left_ms, 0);
 }
 
-int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms) {
+int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms,
+                    const struct account_charge *automation) {
         ssize_t i = find_index(s, id);
 
         if (i < 0)
@@ -321,13 +276,13 @@ int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lea
                 return -EINVAL;
         if (h->state == HOLD_RELEASING)
                 return -EPROTO;
-        if (gain == 0)
-                return 0;
-        if (h->automation) {
-                int r = charge(s, h->incident, gain, 0);
+        if (automation) {
+                int r = account_add(&s->accounts, automation, h->incident, gain);
                 if (r < 0)
                         return r;
         }
+        if (gain == 0)
+                return 0;
 
         h->lease_left_ms = lease_ms;
         h->lease_total_ms = add_capped(h->lease_total_ms, gain);
@@ -419,21 +374,6 @@ static bool id_needed(const struct command_id *id, const void *userdata) {
         return false;
 }
 
-static bool incident_needed(const struct hold_set *s, const char *incident) {
-        for (size_t i = 0; i < s->n_holds; i++)
-                if (s->holds[i]->automation && strcmp(s->holds[i]->incident, incident) == 0)
-                        return true;
-
-        return false;
-}
-
 void hold_set_forget(struct hold_set *s, int64_t floor_ms) {
-        size_t kept = 0;
-
         seen_forget(&s->seen, floor_ms, id_needed, s);
-
-        for (size_t i = 0; i < s->n_budgets; i++)
-                if (!seen_outdated(s->budgets[i].exp_ms, floor_ms) || incident_needed(s, s->budgets[i].incident))
-                        s->budgets[kept++] = s->budgets[i];
-        s->n_budgets = kept;
 }

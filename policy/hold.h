@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/account.h"
 #include "policy/cleanup.h"
 #include "policy/command.h"
 #include "policy/reason.h"
@@ -27,8 +28,6 @@
  * automation key must not be able to use up what they need. */
 #define HOLD_AUTOMATION_MAX 192U
 #define HOLD_SEEN_RESERVE   4096U
-/* incidents for which automation's use of its budget is remembered */
-#define HOLD_BUDGETS_MAX 1024U
 
 /* X(NAME, "id", states that may follow) */
 #define HOLD_STATE_TABLE(X)                                                            \
@@ -80,10 +79,11 @@ void hold_set_freep(struct hold_set **s);
  * must not end a hold. The first call only sets the clock, so it comes before the first hold. */
 void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int64_t boot_ms);
 
-/* A stop order was recorded: the hold is pending, and what automation was granted is charged to its incident. -EEXIST
- * for an active or buried hold, -EINVAL for a verb that makes none or automation without a lease, -ENOSPC, -ENOMEM;
- * nothing changed then. */
-int hold_set_begin(struct hold_set *s, const struct command *c, bool automation, int64_t wall_ms) _warn_unused_;
+/* A stop order was recorded: the hold is pending, and its lease is charged to automation, NULL for an order of people.
+ * -EEXIST for an active or buried hold, -EINVAL for a verb that makes none or automation without a lease, -ENOSPC,
+ * -ENOMEM; nothing changed then. */
+int hold_set_begin(struct hold_set *s, const struct command *c, const struct account_charge *automation,
+                   int64_t wall_ms) _warn_unused_;
 /* The outcome was recorded: HELD, PARTIAL or FAILED. -ENOENT; -EPROTO when the table does not allow the change, or for
  * HELD with a reason of kind GAP: nothing changed then. */
 int hold_set_settle(struct hold_set *s, const struct command_id *id, enum hold_state state,
@@ -100,9 +100,10 @@ int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;
 /* A release that expires at exp_ms named a hold that is not known: its order will find the tombstone. Nothing changes
  * for an id that was acted on. -ENOSPC, -ENOMEM. */
 int hold_set_bury(struct hold_set *s, const struct command_id *id, int64_t exp_ms) _warn_unused_;
-/* The lease becomes lease_ms from now if that is later than its end. What a hold of automation gains is charged to its
- * incident, whoever asked for it. -ENOENT, -EINVAL unless lease_ms is above 0, -EPROTO while releasing. */
-int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms) _warn_unused_;
+/* The lease becomes lease_ms from now if that is later than its end. What it gains is charged to automation, NULL for
+ * an order of people. -ENOENT, -EINVAL unless lease_ms is above 0, -EPROTO while releasing, -ENOMEM. */
+int hold_set_extend(struct hold_set *s, const struct command_id *id, int64_t lease_ms,
+                    const struct account_charge *automation) _warn_unused_;
 /* What hold_set_extend would add; 0 for a hold without lease. */
 int64_t hold_lease_gain(const struct hold *h, int64_t lease_ms);
 
@@ -114,8 +115,7 @@ int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t 
 int hold_set_order(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
 /* Its receipt is record n of the ledger. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
-/* Forgets ids as seen.h says, and incidents' budgets SEEN_GRACE_MS after their last order expired by the clock floor,
- * unless an active hold needs them. */
+/* Forgets ids as seen.h says, but for those that an active hold needs. */
 void hold_set_forget(struct hold_set *s, int64_t floor_ms);
 
 /* Borrowed, valid until the next change; NULL when there is none. hold_set_find gives active holds only. */
@@ -131,9 +131,8 @@ size_t hold_set_seen_room(const struct hold_set *s);
 int64_t hold_set_forgotten(const struct hold_set *s);
 /* A buried id: its order was cancelled before it came. */
 bool hold_set_buried(const struct hold_set *s, const struct command_id *id);
-/* What automation was granted for the incident over all holds, the ended ones included, in ms. INT64_MAX when one more
- * incident could not be accounted for. */
-int64_t hold_set_budget_used(const struct hold_set *s, const char *incident);
+/* What automation was granted, borrowed. */
+const struct account_set *hold_set_accounts(const struct hold_set *s);
 /* The least lease_left_ms of all active, not releasing holds; INT64_MAX when none has a lease. */
 int64_t hold_set_next_lapse(const struct hold_set *s);
 

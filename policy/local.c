@@ -73,6 +73,7 @@ void local_defaults(struct local *ret) {
                 .n_patterns = ELEMENTSOF(default_patterns),
                 .n_management = ELEMENTSOF(default_management),
                 .automation_budget_ms = 4LL * 3600 * 1000,
+                .automation_day_ms = 8LL * 3600 * 1000,
                 .evidence_quota_bytes = 64LL << 30,
                 .evidence_free_bytes = 64LL << 20,
                 .n_logs = ELEMENTSOF(default_logs),
@@ -240,6 +241,7 @@ static const struct schema_field fields[] = {
         { "brokers", false, read_brokers, SCHEMA_WHOLE, 0, 0 },
         { "permitted", false, read_permitted, SCHEMA_WHOLE, 0, 0 },
         { "automation_budget_ms", false, schema_int, MEMBER(automation_budget_ms), 0, SCHEMA_INT_MAX },
+        { "automation_day_ms", false, schema_int, MEMBER(automation_day_ms), 0, SCHEMA_INT_MAX },
         { "evidence", false, read_evidence, SCHEMA_WHOLE, 0, 0 },
 };
 

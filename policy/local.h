@@ -16,6 +16,7 @@
  *                         freezed-relay.service, and nobody else, may connect to while the whole host is isolated
  *   permitted*            at most COMMAND_PERMITS_MAX entries as permit.h reads them
  *   automation_budget_ms* from 0
+ *   automation_day_ms*    from 0
  *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*, "profiles"*, "logs"*, "quota_bytes"*,
  *                         "free_bytes"*}
  *     window_ms ...       of the profile `default`: from 0, from LOCAL_DEADLINE_MIN_MS to LOCAL_DEADLINE_MAX_MS, from 0
@@ -55,7 +56,8 @@ struct local {
         size_t n_permits;
         struct permit brokers[LOCAL_BROKERS_MAX]; /* reachable from the relay of an isolated host */
         size_t n_brokers;
-        int64_t automation_budget_ms; /* per incident, all automation leases together */
+        int64_t automation_budget_ms; /* of a key of automation per incident, all leases together (account.h) */
+        int64_t automation_day_ms;    /* the same within a day, over all incidents */
         struct profile_budget profiles[_PROFILE_MAX];
         char logs[LOCAL_LOGS_MAX][WILDCARD_PATH_SIZE];
         size_t n_logs;

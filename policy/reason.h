@@ -38,7 +38,8 @@
           "The signers' role may not order this verb for this kind of target")                                         \
         X(LEASE_REQUIRED, "lease-required", REFUSE, 3, "The signers' role may hold only with a lease")                 \
         X(LEASE_LONG, "lease-too-long", REFUSE, 3, "The lease is longer than the signers' role may ask for")           \
-        X(BUDGET, "budget", REFUSE, 3, "Automation has used up what it may hold for this incident on this host")       \
+        X(BUDGET, "budget", REFUSE, 3,                                                                                 \
+          "Automation has used up what it may hold on this host for this incident, or in a day")                       \
         X(NOT_OWNER, "not-owner", REFUSE, 3, "Automation may extend only a hold that it made")                         \
         X(NO_TRUST, "no-trust-root", WAIT, 3, "This host has no trust root yet")                                       \
         X(TRUST_CHAIN, "trust-chain", REFUSE, 3, "The trust root is not signed by the thresholds it needs")            \

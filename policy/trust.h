@@ -24,7 +24,8 @@
  *     severities    at least one of P0..P3 or the other vocabulary's words, none twice
  *     targets       at least one id of TARGET_TABLE, none twice; exactly ["hold"] for extend, release and what is about
  *                   evidence, no "hold" for the others
- *     max_hosts*    from 1 to 2^32-1: an order by it reaches no more hosts; absent: no bound
+ *     max_hosts*    from 1 to 2^32-1: an order by it names, or promises to reach, no more hosts; absent: no bound.
+ *                   A promise binds who keeps it: no host can count the others
  *   recipients*     1 to AGE_RECIPIENTS_MAX public keys of age ("age1..."), no two alike: to whom evidence is sealed.
  *                   The hosts cannot open it. Absent: none is taken
  *   retention_ms*   from 1: how long evidence is kept that is sealed under this root; absent: until it is deleted by an
@@ -79,7 +80,7 @@ struct trust_rule {
         int64_t max_lease_ms; /* 0: no lease needed and none too long; else a lease of at most this is compulsory */
         uint32_t severities;  /* bit per enum severity */
         uint32_t targets;     /* bit per enum target_class */
-        uint32_t max_hosts;   /* an order by it reaches no more; 0: no bound */
+        uint32_t max_hosts;   /* an order by it names or promises no more; 0: no bound */
 };
 
 struct trust {

@@ -28,5 +28,7 @@ void verified_freep(struct verified **v);
 const uint8_t *verified_payload(const struct verified *v, size_t *ret_n);
 /* SHA-256 of the signed bytes. */
 const uint8_t *verified_digest(const struct verified *v);
+/* Bit i: keys[i] of the trust root signed. Never 0. */
+uint64_t verified_keys(const struct verified *v);
 /* Bit i: people[i] of the trust root signed. Never 0. */
 uint64_t verified_people(const struct verified *v);

@@ -35,13 +35,13 @@ static int fold_release(struct agent *a, const struct command *c) {
         return 0;
 }
 
-static int fold_extend(struct agent *a, const struct command *c) {
+static int fold_extend(struct agent *a, const struct command *c, const struct account_charge *automation) {
         for (size_t i = 0; i < c->n_targets; i++) {
                 struct command_id hold;
                 int r = command_id_from_str(c->targets[i].name, &hold);
 
                 if (r == 0)
-                        r = hold_set_extend(a->holds, &hold, c->lease_ms);
+                        r = hold_set_extend(a->holds, &hold, c->lease_ms, automation);
                 if (r < 0)
                         return r;
         }
@@ -80,8 +80,8 @@ static int fold_evidence(struct agent *a, const struct command *c) {
         return r;
 }
 
-int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32], bool automation,
-               int64_t wall_ms, uint64_t n, struct sites *sites) {
+int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32],
+               const struct account_charge *automation, int64_t wall_ms, uint64_t n, struct sites *sites) {
         int r = hold_set_see(a->holds, &c->id, digest, c->exp_ms);
 
         if (r == 0)
@@ -93,7 +93,7 @@ int fold_order(struct agent *a, const struct command *c, const uint8_t digest[st
         } else if (r == 0 && c->verb == VERB_RELEASE) {
                 r = fold_release(a, c);
         } else if (r == 0 && c->verb == VERB_EXTEND) {
-                r = fold_extend(a, c);
+                r = fold_extend(a, c, automation);
         } else if (r == 0) {
                 r = fold_evidence(a, c);
         }
@@ -126,16 +126,28 @@ int fold_lapse(struct agent *a, const struct command_id *hold) {
         return hold_set_release(a->holds, hold, NULL);
 }
 
-static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms, uint64_t n) {
+/* Records from before keys were charged name none; what they granted is charged to nobody's. */
+static int charge_from_json(const json_t *body, int64_t floor_ms, struct account_charge *ret) {
+        const json_t *key = json_object_get(body, "key");
+
+        *ret = (struct account_charge) { .floor_ms = floor_ms };
+        if (!key)
+                return 0;
+        return json_is_string(key) && sshkey_id_from_str(json_string_value(key), ret->key) == 0 ? 0 : -EBADMSG;
+}
+
+static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms, int64_t floor_ms, uint64_t n) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_command_ struct command *c = NULL;
         _cleanup_(sites_done) struct sites sites = { 0 };
         const char *envelope = json_string_value(json_object_get(body, "envelope"));
+        const bool automation = json_is_true(json_object_get(body, "automation"));
+        struct account_charge charge;
         uint8_t digest[32];
         enum reason reason;
         int r;
 
-        if (!envelope)
+        if (!envelope || charge_from_json(body, floor_ms, &charge) < 0)
                 return -EBADMSG;
         r = dsse_parse(envelope, strlen(envelope), &d, &reason);
         if (r == 0 && reason == REASON_NONE)
@@ -148,7 +160,7 @@ static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms, ui
         if (r < 0)
                 return r;
         (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
-        return fold_order(a, c, digest, json_is_true(json_object_get(body, "automation")), wall_ms, n, &sites);
+        return fold_order(a, c, digest, automation ? &charge : NULL, wall_ms, n, &sites);
 }
 
 static reason_set reasons_from_json(const json_t *array) {
@@ -295,7 +307,7 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         if (hold_set_seen_room(a->holds) <= COMMAND_TARGETS_MAX)
                 hold_set_forget(a->holds, floor_now(&a->floor));
         if (strcmp(kind, "order") == 0)
-                r = replay_order(a, body, wall_ms, n);
+                r = replay_order(a, body, wall_ms, floor_ms, n);
         else if (strcmp(kind, "outcome") == 0)
                 r = replay_outcome(a, body, n, floor_ms);
         else if (strcmp(kind, "lapse") == 0)

@@ -73,25 +73,27 @@ static json_t *people_to_json(const struct trust *t, uint64_t people) {
 static int append_order(struct agent *agent, const struct authorised *a, const struct dsse *d,
                         const struct sites *sites, uint64_t *ret_n) {
         _cleanup_free_ char *envelope = NULL;
-        char id[33];
+        char id[33], key[SSHKEY_ID_SIZE];
         int r = dsse_to_json(d, &envelope);
 
         if (r < 0)
                 return r;
         command_id_to_str(&authorised_command(a)->id, id);
-        return append(agent, "order",
-                      json_pack("{ss ss ss so sb so so ss}", "id", id, "verb",
-                                verb_info(authorised_command(a)->verb)->id, "role", authorised_role(a), "people",
-                                people_to_json(agent->trust, authorised_people(a)), "automation",
-                                authorised_automation(a), "flags", reasons_to_json(authorised_flags(a), 0), "sites",
-                                sites_to_json(sites), "envelope", envelope),
-                      ret_n);
+        sshkey_id_to_str(authorised_key(a), key);
+        return append(
+                agent, "order",
+                json_pack("{ss ss ss so sb ss* so so ss}", "id", id, "verb", verb_info(authorised_command(a)->verb)->id,
+                          "role", authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)),
+                          "automation", authorised_automation(a), "key", authorised_automation(a) ? key : NULL, "flags",
+                          reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites), "envelope", envelope),
+                ret_n);
 }
 
 int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites,
                  const struct phases *phases, struct recorded **ret) {
         _cleanup_(recorded_freep) struct recorded *rec = calloc(1, sizeof(*rec));
         const struct command *c = authorised_command(a);
+        struct account_charge charge;
         uint64_t n = 0;
         int r;
 
@@ -114,7 +116,9 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                 }
                 rec->flags |= reason_bit(REASON_LEDGER);
         }
-        r = fold_order(agent, c, rec->digest, authorised_automation(a), clock_wall_ms(), n, sites);
+        charge.floor_ms = floor_now(&agent->floor);
+        memcpy(charge.key, authorised_key(a), sizeof(charge.key));
+        r = fold_order(agent, c, rec->digest, authorised_automation(a) ? &charge : NULL, clock_wall_ms(), n, sites);
         if (r < 0)
                 return r;
         phases_stamp(&rec->phases, PHASE_RECORD);

@@ -7,7 +7,8 @@
  *
  * This is also the only place that knows the kinds of records, writing and replaying them:
  *   start     the agent came up
- *   order     a command was authorised: its envelope, who signed, under which role, and the sites it means
+ *   order     a command was authorised: its envelope, who signed, under which role, the key of automation
+ *             that is charged, and the sites it means
  *   outcome   what became of an order, a lapse or a snapshot: state, reasons, and the receipt as it was sent
  *   lapse     a lease ended
  *   sites     the targets of a hold were found in other cgroups than before

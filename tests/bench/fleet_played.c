@@ -120,7 +120,8 @@ static json_t *held(const struct target *target, const struct hold *h) {
 
 static int make_hold(struct agent *a, const struct authorised *authorised) {
         const struct command *c = authorised_command(authorised);
-        int r = hold_set_begin(a->holds, c, authorised_automation(authorised), clock_wall_ms());
+        const struct account_charge charge = { .floor_ms = floor_now(&a->floor) };
+        int r = hold_set_begin(a->holds, c, authorised_automation(authorised) ? &charge : NULL, clock_wall_ms());
 
         if (r == 0)
                 r = hold_set_see(a->holds, &c->id, authorised_digest(authorised), c->exp_ms);

@@ -39,7 +39,7 @@ static void check_local(const struct local *l, const char *unit) {
         for (size_t i = 0; i < ELEMENTSOF(vital); i++)
                 CHECK(local_protects(l, vital[i]));
         CHECK(l->n_patterns <= LOCAL_PATTERNS_MAX && l->n_permits <= COMMAND_PERMITS_MAX);
-        CHECK(l->automation_budget_ms >= 0 && l->n_logs <= LOCAL_LOGS_MAX);
+        CHECK(l->automation_budget_ms >= 0 && l->automation_day_ms >= 0 && l->n_logs <= LOCAL_LOGS_MAX);
         CHECK(l->evidence_quota_bytes >= 0 && l->evidence_free_bytes >= 0);
         for (size_t i = 0; i < _PROFILE_MAX; i++) {
                 const struct profile_budget *b = &l->profiles[i];

@@ -282,7 +282,7 @@ is "nor with one longer than its rule" "$ANSWER" "refused lease-too-long"
 order robot contain one.service --severity P2 --lease 1m
 is "nor at any severity" "$ANSWER" "refused severity"
 looks "nothing came of these" one free
-echo '{"v":1,"automation_budget_ms":600000}' | box_run host sh -c 'cat >/etc/freezed/policy.json'
+echo '{"v":1,"automation_budget_ms":600000,"automation_day_ms":1200000}' | box_run host sh -c 'cat >/etc/freezed/policy.json'
 box_run host systemctl reload freezed.service
 order robot contain one.service --severity P0 --lease 400s --incident SA-20261120-001
 is "it may with a lease" "$ANSWER" contained
@@ -301,6 +301,17 @@ is "another incident has a budget of its own" "$ANSWER" contained
 release "$ID"
 order robot extend "$held" --severity P0 --lease 15m
 is "extending costs as well" "$ANSWER" "refused budget"
+order robot contain two.service --severity P0 --lease 201s --incident SA-20261120-003
+is "and no incident has more than there is left of the day" "$ANSWER" "refused budget"
+core=$(box_run host systemctl show -P MainPID freezed.service)
+box_run host kill -KILL "$core"
+box_until 60 box_run host freezectl health
+refute "the agent is killed, another one comes" test "$(box_run host systemctl show -P MainPID freezed.service)" = "$core"
+order robot contain two.service --severity P0 --lease 201s --incident SA-20261120-003
+is "which a restart does not give back" "$ANSWER" "refused budget"
+order robot contain two.service --severity P0 --lease 100s --incident SA-20261120-003
+is "nor takes" "$ANSWER" contained
+release "$ID"
 order alice contain two.service --lease 400s
 persons=$ID
 order robot extend "$persons" --severity P0 --lease 410s

@@ -145,7 +145,7 @@ static inline int set_up_release(void **state) {
         struct command made = w.c;
         made.id = id_of(100);
         made.verb = VERB_CONTAIN;
-        return hold_set_begin(w.holds, &made, false, NOW);
+        return hold_set_begin(w.holds, &made, NULL, NOW);
 }
 
 static inline int set_up_bot(void **state) {
@@ -218,7 +218,16 @@ static inline void see(uint32_t n, const uint8_t digest[static 32]) {
         assert_int_equal(hold_set_see(w.holds, &id, digest, w.c.exp_ms), 0);
 }
 
+/* Charged to a key when it is automation's. */
+static inline struct account_charge charge_of(enum key key) {
+        struct account_charge charge = { .floor_ms = w.facts.floor_ms };
+
+        memcpy(charge.key, w.trust.keys[key].key.id, sizeof(charge.key));
+        return charge;
+}
+
 static inline void make_hold(uint32_t n, int64_t lease_ms, bool automation, const char *incident) {
+        const struct account_charge bot = charge_of(KEY_BOT);
         struct command c = w.c;
         struct target t = { TARGET_UNIT, "nginx.service" };
 
@@ -228,7 +237,7 @@ static inline void make_hold(uint32_t n, int64_t lease_ms, bool automation, cons
         c.targets = &t;
         c.n_targets = 1;
         (void) snprintf(c.incident, sizeof(c.incident), "%s", incident);
-        assert_int_equal(hold_set_begin(w.holds, &c, automation, NOW), 0);
+        assert_int_equal(hold_set_begin(w.holds, &c, automation ? &bot : NULL, NOW), 0);
 }
 
 static inline void make_room_for(size_t n) {

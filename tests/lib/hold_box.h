@@ -14,6 +14,9 @@
 static const uint8_t boot_a[16] = { 0xa }, boot_b[16] = { 0xb };
 static const uint8_t digest_1[32] = { 1 }, digest_2[32] = { 2 };
 
+/* a key of automation, at the beginning of an hour of the floor */
+static const struct account_charge robot = { { 0x40 }, 20000 * DAY };
+
 static struct hold_set *set;
 
 static inline int set_up(void **state) {
@@ -58,7 +61,7 @@ static inline struct command order_of(uint32_t n, int64_t lease_ms) {
 static inline struct command_id begin(uint32_t n, int64_t lease_ms, bool automation) {
         struct command c = order_of(n, lease_ms);
 
-        assert_int_equal(hold_set_begin(set, &c, automation, 1234), 0);
+        assert_int_equal(hold_set_begin(set, &c, automation ? &robot : NULL, 1234), 0);
         return c.id;
 }
 

@@ -312,41 +312,6 @@ static void automation_holds_only_with_a_lease(void **state) {
         expect_refused(REASON_LEASE_LONG);
 }
 
-static void automation_has_a_budget_per_incident(void **state) {
-        (void) state;
-        w.local.automation_budget_ms = 2 * BOT_LEASE_MS;
-        make_hold(50, BOT_LEASE_MS, true, "SA-20261120-001");
-        expect_go(0);
-        w.c.lease_ms = BOT_LEASE_MS - 1;
-        make_hold(51, 1, true, "SA-20261120-001");
-        expect_go(0);
-        w.c.lease_ms = BOT_LEASE_MS;
-        expect_refused(REASON_BUDGET);
-        strcpy(w.c.incident, "SA-20261120-002");
-        expect_go(0);
-        strcpy(w.c.incident, "SA-20261120-001");
-        w.by = BY(ALICE);
-        expect_go(0);
-        w.by = BY(BOT);
-        w.local.automation_budget_ms = 0;
-        strcpy(w.c.incident, "SA-20261120-002");
-        expect_refused(REASON_BUDGET);
-}
-
-static void the_budget_outlives_the_hold(void **state) {
-        struct command_id id = id_of(50);
-
-        (void) state;
-        w.local.automation_budget_ms = 2 * BOT_LEASE_MS - 1;
-        make_hold(50, BOT_LEASE_MS, true, "SA-20261120-001");
-        expect_refused(REASON_BUDGET);
-        assert_int_equal(hold_set_release(w.holds, &id, NULL), 0);
-        assert_int_equal(hold_set_end(w.holds, &id), 0);
-        expect_refused(REASON_BUDGET);
-        w.local.automation_budget_ms++;
-        expect_go(0);
-}
-
 static void extend_needs_an_active_hold(void **state) {
         struct command_id id = id_of(50);
         size_t n;
@@ -386,26 +351,6 @@ static void automation_extends_only_what_it_holds(void **state) {
         TARGET_HOLDS(50);
         w.c.lease_ms = BOT_LEASE_MS + 1;
         expect_refused(REASON_LEASE_LONG);
-}
-
-static void what_automation_gains_by_extending_counts_together(void **state) {
-        (void) state;
-        make_hold(50, MINUTE, true, "SA-20261120-001");
-        make_hold(51, MINUTE, true, "SA-20261120-001");
-        make_hold(52, MINUTE, true, "SA-20261120-002");
-        order(VERB_EXTEND);
-        w.by = BY(BOT);
-        w.c.lease_ms = 3 * MINUTE;
-        w.local.automation_budget_ms = 6 * MINUTE;
-        TARGET_HOLDS(50, 51, 52);
-        expect_go(0);
-        w.local.automation_budget_ms--;
-        expect_refused(REASON_BUDGET);
-        TARGET_HOLDS(50, 52);
-        expect_go(0);
-        w.by = BY(ALICE);
-        TARGET_HOLDS(50, 51, 52);
-        expect_go(0);
 }
 
 static void a_release_of_an_unknown_hold_goes_and_says_so(void **state) {
@@ -527,11 +472,8 @@ int main(void) {
                 CASE(severity_and_target_class_are_the_rules),
                 CASE(a_person_who_may_hold_without_lease_is_not_taken_for_automation),
                 BOT(automation_holds_only_with_a_lease),
-                BOT(automation_has_a_budget_per_incident),
-                BOT(the_budget_outlives_the_hold),
                 CASE(extend_needs_an_active_hold),
                 CASE(automation_extends_only_what_it_holds),
-                CASE(what_automation_gains_by_extending_counts_together),
                 RELEASE(a_release_of_an_unknown_hold_goes_and_says_so),
                 CASE(reasons_come_in_the_order_of_judgement),
                 CASE(who_signs_decides_what_goes),

@@ -97,7 +97,7 @@ static void release_and_end_do_what_the_table_allows_and_nothing_else(void **sta
                 assert_true(command_id_equal(&get(&id)->releaser, &by));
                 assert_false(get(&id)->lapsing);
                 assert_int_equal(hold_set_release(set, &id, &by), -EPROTO);
-                assert_int_equal(hold_set_extend(set, &id, MINUTE), -EPROTO);
+                assert_int_equal(hold_set_extend(set, &id, MINUTE, NULL), -EPROTO);
         }
 }
 
@@ -134,7 +134,7 @@ static void a_step_is_nothing_for_a_hold_that_does_not_isolate(void **state) {
 
         (void) state;
         c.verb = VERB_FREEZE;
-        assert_int_equal(hold_set_begin(set, &c, false, 0), 0);
+        assert_int_equal(hold_set_begin(set, &c, NULL, 0), 0);
         assert_int_equal(hold_set_thaw(set, &c.id, &by), -EINVAL);
         assert_int_equal(get(&c.id)->state, HOLD_PENDING);
         assert_int_equal(get(&c.id)->verb, VERB_FREEZE);
@@ -160,7 +160,7 @@ static void calls_about_unknown_holds_say_so(void **state) {
         assert_int_equal(hold_set_release(set, &id, NULL), -ENOENT);
         assert_int_equal(hold_set_thaw(set, &id, &id), -ENOENT);
         assert_int_equal(hold_set_end(set, &id), -ENOENT);
-        assert_int_equal(hold_set_extend(set, &id, MINUTE), -ENOENT);
+        assert_int_equal(hold_set_extend(set, &id, MINUTE, NULL), -ENOENT);
         assert_int_equal(hold_set_receipt(set, &id, 1), -ENOENT);
         assert_null(hold_set_seen(set, &id));
         assert_null(hold_set_at(set, 0));
@@ -173,7 +173,7 @@ static void begin_keeps_its_own_copy_of_the_order(void **state) {
         (void) state;
         c.targets = &target;
         c.n_targets = 1;
-        assert_int_equal(hold_set_begin(set, &c, true, 1234), 0);
+        assert_int_equal(hold_set_begin(set, &c, &robot, 1234), 0);
         memset(&target, 0xff, sizeof(target));
         memset(c.incident, 0xff, sizeof(c.incident));
 
@@ -198,15 +198,15 @@ static void begin_refuses_what_makes_no_hold(void **state) {
 
         (void) state;
         /* automation without a lease; the twin with one is in begin_keeps_its_own_copy_of_the_order */
-        assert_int_equal(hold_set_begin(set, &c, true, 0), -EINVAL);
+        assert_int_equal(hold_set_begin(set, &c, &robot, 0), -EINVAL);
         for (int v = 0; v < _VERB_MAX; v++) {
                 bool stops = verb_info(v)->cls == VERB_CLASS_STOP;
 
                 c.id = id_of(v + 1);
                 c.verb = v;
-                assert_int_equal(hold_set_begin(set, &c, false, 0), stops ? 0 : -EINVAL);
+                assert_int_equal(hold_set_begin(set, &c, NULL, 0), stops ? 0 : -EINVAL);
                 assert_true(!stops == !hold_set_find(set, &c.id));
-                assert_int_equal(hold_set_begin(set, &c, false, 0), stops ? -EEXIST : -EINVAL);
+                assert_int_equal(hold_set_begin(set, &c, NULL, 0), stops ? -EEXIST : -EINVAL);
         }
 }
 
@@ -215,7 +215,7 @@ static void begin_refuses_a_buried_order(void **state) {
 
         (void) state;
         assert_int_equal(hold_set_bury(set, &c.id, c.exp_ms), 0);
-        assert_int_equal(hold_set_begin(set, &c, false, 0), -EEXIST);
+        assert_int_equal(hold_set_begin(set, &c, NULL, 0), -EEXIST);
         assert_int_equal(hold_set_count(set), 0);
 }
 
@@ -230,13 +230,13 @@ static void active_holds_are_limited_and_an_ended_one_makes_room(void **state) {
         assert_int_equal(hold_set_count_automation(set), HOLD_ACTIVE_MAX / 2);
 
         c = order_of(1000, 0);
-        assert_int_equal(hold_set_begin(set, &c, false, 0), -ENOSPC);
+        assert_int_equal(hold_set_begin(set, &c, NULL, 0), -ENOSPC);
 
         struct command_id first = id_of(1), by = id_of(2000);
         assert_int_equal(hold_set_release(set, &first, &by), 0);
         assert_int_equal(hold_set_end(set, &first), 0);
         assert_null(hold_set_at(set, hold_set_count(set)));
-        assert_int_equal(hold_set_begin(set, &c, false, 0), 0);
+        assert_int_equal(hold_set_begin(set, &c, NULL, 0), 0);
 
         /* the others kept their order and are all still there */
         assert_true(command_id_equal(&hold_set_at(set, 0)->id, &second));
@@ -322,6 +322,13 @@ static void boot_time_that_runs_backwards_stands_still(void **state) {
         assert_int_equal(get(&id)->lease_left_ms, 9 * MINUTE);
 }
 
+/* For the incident of order_of(), and within the day. */
+static void check_charged(const struct account_charge *of, int64_t incident_ms, int64_t day_ms) {
+        assert_int_equal(account_incident_used(hold_set_accounts(set), of, "SA-20261120-001"), incident_ms);
+        assert_int_equal(account_incident_used(hold_set_accounts(set), of, ""), 0);
+        assert_int_equal(account_day_used(hold_set_accounts(set), of), day_ms);
+}
+
 static void time_arithmetic_does_not_overflow(void **state) {
         (void) state;
         hold_set_advance(set, boot_a, 0);
@@ -332,13 +339,13 @@ static void time_arithmetic_does_not_overflow(void **state) {
         assert_int_equal(get(&id)->lease_left_ms, 0);
         assert_int_equal(get(&id)->held_ms, INT64_MAX);
         for (int i = 0; i < 1100; i++) {
-                assert_int_equal(hold_set_extend(set, &id, COMMAND_INT_MAX), 0);
+                assert_int_equal(hold_set_extend(set, &id, COMMAND_INT_MAX, &robot), 0);
                 assert_int_equal(get(&id)->lease_left_ms, COMMAND_INT_MAX);
                 /* each a whole boot, in which the lease ends */
                 hold_set_advance(set, i % 2 ? boot_b : boot_a, INT64_MAX);
         }
         assert_int_equal(get(&id)->lease_total_ms, INT64_MAX);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), INT64_MAX);
+        check_charged(&robot, INT64_MAX, INT64_MAX);
 }
 
 static void extend_never_shortens(void **state) {
@@ -348,70 +355,65 @@ static void extend_never_shortens(void **state) {
 
         hold_set_advance(set, boot_a, 4 * MINUTE);
         assert_int_equal(hold_lease_gain(get(&id), 6 * MINUTE), 0);
-        assert_int_equal(hold_set_extend(set, &id, 1), 0);
+        assert_int_equal(hold_set_extend(set, &id, 1, NULL), 0);
         assert_int_equal(get(&id)->lease_left_ms, 6 * MINUTE);
         assert_int_equal(hold_lease_gain(get(&id), 15 * MINUTE), 9 * MINUTE);
-        assert_int_equal(hold_set_extend(set, &id, 15 * MINUTE), 0);
+        assert_int_equal(hold_set_extend(set, &id, 15 * MINUTE, NULL), 0);
         assert_int_equal(get(&id)->lease_left_ms, 15 * MINUTE);
         assert_int_equal(get(&id)->lease_total_ms, 19 * MINUTE);
 
-        assert_int_equal(hold_set_extend(set, &forever, MINUTE), 0);
+        assert_int_equal(hold_set_extend(set, &forever, MINUTE, NULL), 0);
         assert_int_equal(get(&forever)->lease_left_ms, INT64_MAX);
         assert_int_equal(get(&forever)->lease_total_ms, 0);
 
-        assert_int_equal(hold_set_extend(set, &id, 0), -EINVAL);
-        assert_int_equal(hold_set_extend(set, &id, -1), -EINVAL);
+        assert_int_equal(hold_set_extend(set, &id, 0, NULL), -EINVAL);
+        assert_int_equal(hold_set_extend(set, &id, -1, NULL), -EINVAL);
         assert_int_equal(get(&id)->lease_left_ms, 15 * MINUTE);
 }
 
-static void the_budget_counts_what_automation_was_granted_also_when_it_is_over(void **state) {
+static void automation_is_charged_for_what_it_was_granted_also_when_it_is_over(void **state) {
+        const struct account_charge other = { { 0x41 }, robot.floor_ms };
+
         (void) state;
         hold_set_advance(set, boot_a, 0);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 0);
+        check_charged(&robot, 0, 0);
         begin(1, 30 * MINUTE, false);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 0);
+        check_charged(&robot, 0, 0);
         struct command_id id = begin(2, 10 * MINUTE, true);
 
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 10 * MINUTE);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-002"), 0);
-        assert_int_equal(hold_set_budget_used(set, ""), 0);
+        check_charged(&robot, 10 * MINUTE, 10 * MINUTE);
+        check_charged(&other, 0, 0);
 
         hold_set_advance(set, boot_a, 8 * MINUTE);
-        assert_int_equal(hold_set_extend(set, &id, 10 * MINUTE), 0);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 18 * MINUTE);
-        assert_int_equal(hold_set_extend(set, &id, 5 * MINUTE), 0);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 18 * MINUTE);
+        assert_int_equal(hold_set_extend(set, &id, 10 * MINUTE, &robot), 0);
+        check_charged(&robot, 18 * MINUTE, 18 * MINUTE);
+        /* one that gains nothing is an order all the same */
+        assert_int_equal(hold_set_extend(set, &id, 5 * MINUTE, &robot), 0);
+        check_charged(&robot, 18 * MINUTE, 19 * MINUTE);
+        /* whoever asks for more is charged: not the maker of the hold, and no person */
+        assert_int_equal(hold_set_extend(set, &id, 13 * MINUTE, &other), 0);
+        check_charged(&other, 3 * MINUTE, 3 * MINUTE);
+        assert_int_equal(hold_set_extend(set, &id, 20 * MINUTE, NULL), 0);
+        check_charged(&robot, 18 * MINUTE, 19 * MINUTE);
 
-        hold_set_advance(set, boot_a, 18 * MINUTE);
+        hold_set_advance(set, boot_a, 28 * MINUTE);
         assert_int_equal(hold_set_release(set, &id, NULL), 0);
         assert_int_equal(hold_set_end(set, &id), 0);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 18 * MINUTE);
+        check_charged(&robot, 18 * MINUTE, 19 * MINUTE);
         begin(3, MINUTE, true);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 19 * MINUTE);
+        check_charged(&robot, 19 * MINUTE, 20 * MINUTE);
 }
 
-static void an_incident_that_cannot_be_accounted_for_has_no_budget(void **state) {
-        struct command c = order_of(1, MINUTE);
-        struct command_id by = id_of(1 << 20);
+static void what_makes_no_hold_is_not_charged(void **state) {
+        struct command c = order_of(1, 0);
 
         (void) state;
-        for (uint32_t i = 0; i < HOLD_BUDGETS_MAX; i++) {
-                c.id = id_of(i + 1);
-                (void) snprintf(c.incident, sizeof(c.incident), "SA-20261120-%04u", i);
-                assert_int_equal(hold_set_budget_used(set, c.incident), 0);
-                assert_int_equal(hold_set_begin(set, &c, true, 0), 0);
-                assert_int_equal(hold_set_release(set, &c.id, &by), 0);
-                assert_int_equal(hold_set_end(set, &c.id), 0);
-        }
-
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-0000"), MINUTE);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-9999"), INT64_MAX);
-        c.id = id_of(5000);
-        (void) snprintf(c.incident, sizeof(c.incident), "SA-20261120-9999");
-        assert_int_equal(hold_set_begin(set, &c, true, 0), -ENOSPC);
-        assert_null(hold_set_find(set, &c.id));
-        /* people are not charged */
-        assert_int_equal(hold_set_begin(set, &c, false, 0), 0);
+        assert_int_equal(hold_set_begin(set, &c, &robot, 0), -EINVAL);
+        begin(1, MINUTE, false);
+        c.lease_ms = MINUTE;
+        assert_int_equal(hold_set_begin(set, &c, &robot, 0), -EEXIST);
+        assert_int_equal(hold_set_extend(set, &c.id, 0, &robot), -EINVAL);
+        check_charged(&robot, 0, 0);
 }
 
 int main(void) {
@@ -436,8 +438,8 @@ int main(void) {
                 CASE(boot_time_that_runs_backwards_stands_still),
                 CASE(time_arithmetic_does_not_overflow),
                 CASE(extend_never_shortens),
-                CASE(the_budget_counts_what_automation_was_granted_also_when_it_is_over),
-                CASE(an_incident_that_cannot_be_accounted_for_has_no_budget),
+                CASE(automation_is_charged_for_what_it_was_granted_also_when_it_is_over),
+                CASE(what_makes_no_hold_is_not_charged),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);

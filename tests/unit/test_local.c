@@ -17,7 +17,8 @@
 static const char full[] =
         "{\"v\":1,\"protected\":[\"db.service\",\"web-*.service\"],\"permitted\":[{\"net\":\"10.0.0.5/"
         "32\",\"port\":443,\"proto\":\"tcp\"}],"
-        "\"automation_budget_ms\":1,\"evidence\":{\"window_ms\":2,\"deadline_ms\":3000,\"max_bytes\":4,"
+        "\"automation_budget_ms\":1,\"automation_day_ms\":10,\"evidence\":{\"window_ms\":2,\"deadline_ms\":3000,\"max_"
+        "bytes\":4,"
         "\"profiles\":{\"full\":{\"window_ms\":5,\"deadline_ms\":6000,\"max_bytes\":7}},\"logs\":[\"/var/log/"
         "nginx\"],\"quota_bytes\":8,\"free_bytes\":9}}";
 
@@ -51,6 +52,7 @@ static void local_reads_every_member(void **state) {
         assert_int_equal(l.n_permits, 1);
         assert_int_equal(l.permits[0].port, 443);
         assert_int_equal(l.automation_budget_ms, 1);
+        assert_int_equal(l.automation_day_ms, 10);
         assert_int_equal(l.profiles[PROFILE_DEFAULT].window_ms, 2);
         assert_int_equal(l.profiles[PROFILE_DEFAULT].deadline_ms, 3000);
         assert_int_equal(l.profiles[PROFILE_DEFAULT].max_bytes, 4);
@@ -96,6 +98,7 @@ static void local_shipped_file_says_what_an_absent_one_means(void **state) {
         assert_int_equal(l.profiles[PROFILE_DEFAULT].deadline_ms, 60 * 1000);
         assert_true(l.profiles[PROFILE_DEFAULT].max_bytes == 1LL << 30);
         assert_int_equal(l.automation_budget_ms, 4 * 3600 * 1000);
+        assert_int_equal(l.automation_day_ms, 8 * 3600 * 1000);
 }
 
 /* Every member of the shipped file is there: take one away and the meaning may not change only because of luck. */
@@ -137,6 +140,10 @@ static void local_members_have_edges(void **state) {
                 { "automation_budget_ms", "-1", REASON_SCHEMA },
                 { "automation_budget_ms", "9007199254740991", REASON_NONE },
                 { "automation_budget_ms", "9007199254740992", REASON_SCHEMA },
+                { "automation_day_ms", "0", REASON_NONE },
+                { "automation_day_ms", "-1", REASON_SCHEMA },
+                { "automation_day_ms", "9007199254740991", REASON_NONE },
+                { "automation_day_ms", "9007199254740992", REASON_SCHEMA },
                 { "evidence.window_ms", "0", REASON_NONE },
                 { "evidence.window_ms", "-1", REASON_SCHEMA },
                 { "evidence.deadline_ms", "999", REASON_SCHEMA },

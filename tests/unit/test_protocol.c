@@ -269,7 +269,10 @@ static void limits_are_documented(void **state) {
                 { "of these, not for automation, snapshot and extend", HOLD_SEEN_RESERVE },
                 { "active holds", HOLD_ACTIVE_MAX },
                 { "active holds of automation", HOLD_AUTOMATION_MAX },
-                { "incidents whose automation budget is remembered", HOLD_BUDGETS_MAX },
+                { "keys of automation whose budgets are remembered", ACCOUNT_KEYS_MAX },
+                { "incidents of one of these", ACCOUNT_INCIDENTS_MAX },
+                { "ms of the floor for which an incident is remembered after it was charged", ACCOUNT_INCIDENT_MS },
+                { "ms that a hold of automation, or its extension, counts of a day at least", ACCOUNT_LEAST_MS },
         };
 
         (void) state;
@@ -399,6 +402,7 @@ static void the_example_policy_is_one(void **state) {
         assert_string_equal(reason_id(reason), "none");
         local_defaults(&defaults);
         assert_int_equal(l.automation_budget_ms, defaults.automation_budget_ms);
+        assert_int_equal(l.automation_day_ms, defaults.automation_day_ms);
 }
 
 int main(void) {

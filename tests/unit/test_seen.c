@@ -100,27 +100,6 @@ static void forgetting_waits_for_the_grace_and_for_the_hold(void **state) {
         assert_int_equal(hold_set_seen_room(set), SEEN_MAX - SEEN_KEPT - 1);
 }
 
-static void a_budget_is_forgotten_with_the_orders_that_used_it(void **state) {
-        struct command_id id = begin(1, MINUTE, true), by = id_of(2);
-
-        (void) state;
-        hold_set_forget(set, INT64_MAX);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), MINUTE);
-
-        /* neither a person's hold for it nor automation's for another incident keeps it */
-        struct command other = order_of(3, MINUTE);
-        assert_int_equal(hold_set_begin(set, &other, false, 0), 0);
-        other = order_of(4, MINUTE);
-        strcpy(other.incident, "SA-20261120-002");
-        assert_int_equal(hold_set_begin(set, &other, true, 0), 0);
-        assert_int_equal(hold_set_release(set, &id, &by), 0);
-        assert_int_equal(hold_set_end(set, &id), 0);
-        hold_set_forget(set, 2 * DAY + SEEN_GRACE_MS - 1);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), MINUTE);
-        hold_set_forget(set, 2 * DAY + SEEN_GRACE_MS);
-        assert_int_equal(hold_set_budget_used(set, "SA-20261120-001"), 0);
-}
-
 /* Every id in an order that neither rises nor falls; then every other one forgotten, and its place used again. */
 static void as_many_ids_as_promised_are_remembered(void **state) {
         uint8_t digest[32] = { 1 };
@@ -161,7 +140,6 @@ int main(void) {
                 CASE(a_tombstone_is_replaced_by_what_comes_and_replaces_nothing),
                 CASE(nothing_is_forgotten_while_there_is_room),
                 CASE(forgetting_waits_for_the_grace_and_for_the_hold),
-                CASE(a_budget_is_forgotten_with_the_orders_that_used_it),
                 CASE(as_many_ids_as_promised_are_remembered),
         };
 
