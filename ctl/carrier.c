@@ -21,6 +21,9 @@
 #define ANSWER_MS   5000
 /* of what waits to be taken: a broker that talks faster than that while something else is waited for says too much */
 #define QUEUE_MAX (64U * 1024 * 1024)
+/* What a fleet answers at once waits there while it is verified, some thousands a second. The library's own bound,
+ * beyond which it drops, is 64 MiB: what 11,000 hosts say to one contain. */
+#define ROOM (1U << 30)
 /* nobody else can know it */
 #define INBOX_SIZE sizeof("_INBOX.0123456789abcdef0123456789abcdef")
 
@@ -29,7 +32,7 @@ struct carrier {
         pid_t pid;
         bool closed; /* CLOSED was taken */
         struct carrier_event *first, **last;
-        size_t queued;
+        size_t queued, queue_max;
         char inbox[INBOX_SIZE]; /* where answers come; "": it was never needed */
         uint64_t asked;
         char buf[CARRIER_FRAME_MAX];
@@ -100,7 +103,7 @@ static int take_frame(struct carrier *c, size_t n) {
 
         if (carrier_frame_read(c->buf, n, &p) < 0 || p.head.kind >= _CARRIER_KIND_MAX || p.head.n_reply != 0)
                 return end_with(c, "the process that talks to the broker went wrong");
-        if (c->queued > QUEUE_MAX)
+        if (c->queued > c->queue_max)
                 return end_with(c, "the broker says more than can be taken");
         if (p.head.kind == CARRIER_CLOSED) {
                 char why[256];
@@ -172,7 +175,8 @@ static int wait_for(struct carrier *c, enum carrier_kind kind) {
         }
 }
 
-static int start(const struct broker *b, const char *server, const struct nkey *key, struct carrier **ret) {
+static int start(const struct broker *b, const char *server, const struct nkey *key, size_t room,
+                 struct carrier **ret) {
         _cleanup_(carrier_freep) struct carrier *c = calloc(1, sizeof(*c));
         int fds[2];
 
@@ -180,13 +184,14 @@ static int start(const struct broker *b, const char *server, const struct nkey *
                 return -ENOMEM;
         c->fd = -EBADF;
         c->last = &c->first;
+        c->queue_max = MIN(room, QUEUE_MAX);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         c->fd = fds[0];
         c->pid = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -1 : fork();
         if (c->pid == 0) {
                 (void) close(fds[0]);
-                carrier_child(fds[1], b, server, key);
+                carrier_child(fds[1], b, server, key, room);
         }
         int r = c->pid < 0 ? -errno : 0;
         (void) close(fds[1]);
@@ -208,11 +213,11 @@ static int read_login(const char *path, struct nkey *ret, struct why *w) {
 }
 
 /* why has a line for each server that did not do. */
-static int open_one(const struct broker *b, const char *server, const struct nkey *key, struct carrier **ret,
-                    struct why *w) {
+static int open_one(const struct broker *b, const char *server, const struct nkey *key, size_t room,
+                    struct carrier **ret, struct why *w) {
         struct carrier *c = NULL;
         size_t at = strlen(w->text);
-        int r = start(b, server, key, &c);
+        int r = start(b, server, key, room, &c);
 
         if (r < 0)
                 return why_errno(w, r, "%s", CLEAN(server));
@@ -230,6 +235,10 @@ static int open_one(const struct broker *b, const char *server, const struct nke
 }
 
 int carrier_open(const struct broker *b, struct carrier **ret, struct why *w) {
+        return carrier_open_small(b, ROOM, ret, w);
+}
+
+int carrier_open_small(const struct broker *b, size_t room, struct carrier **ret, struct why *w) {
         const uint32_t first = randombytes_uniform((uint32_t) b->n_servers);
         struct nkey key;
         int x = b->nkey[0] ? read_login(b->nkey, &key, w) : 0;
@@ -239,7 +248,7 @@ int carrier_open(const struct broker *b, struct carrier **ret, struct why *w) {
         w->text[0] = '\0';
         x = CTL_MACHINE;
         for (size_t i = 0; x != 0 && i < b->n_servers; i++)
-                x = open_one(b, b->servers[(first + i) % b->n_servers], b->nkey[0] ? &key : NULL, ret, w);
+                x = open_one(b, b->servers[(first + i) % b->n_servers], b->nkey[0] ? &key : NULL, room, ret, w);
         if (b->nkey[0])
                 nkey_done(&key);
         if (x == 0)

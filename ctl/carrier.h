@@ -44,6 +44,9 @@ struct carrier;
  * before keys that sign are read: the child has a copy of what is in memory. Returns 0 or an exit code. Blocks for some
  * seconds a server. */
 int carrier_open(const struct broker *b, struct carrier **ret, struct why *w) _warn_unused_;
+/* The same for who has little memory to live in: so many bytes may wait here, and there of each subscription; of more,
+ * some is lost, which is told. A broker that makes the child grow well beyond that ends it, and nothing else. */
+int carrier_open_small(const struct broker *b, size_t room, struct carrier **ret, struct why *w) _warn_unused_;
 void carrier_free(struct carrier *c);
 void carrier_freep(struct carrier **c);
 

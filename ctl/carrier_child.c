@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <nats/nats.h>
 
@@ -21,10 +23,10 @@
 #define CALL_MS   3000
 #define PING_MS   5000
 #define PINGS_MAX 2
-/* What a fleet answers at once waits here while it is verified, some thousands a second. The library's own bound,
- * beyond which it drops, is 64 MiB: what 11,000 hosts say to one contain. */
-#define PENDING_MESSAGES (1 << 20)
-#define PENDING_BYTES    (1 << 30)
+/* What waits is counted without what the library needs to keep it, some hundred bytes a message: answers are larger. */
+#define MESSAGE_BYTES 1024U
+/* the stacks of the library's threads, and what it needs besides */
+#define DATA_BYTES (96U * 1024 * 1024)
 
 /* as long as the library's own */
 #define DENIED_SIZE 256U
@@ -70,6 +72,7 @@ static struct {
 
 struct child {
         int fd;
+        size_t room;
         const struct nkey *key;
         natsOptions *options;
         natsConnection *connection;
@@ -257,9 +260,9 @@ static natsStatus obey(struct child *c, const char *buf, size_t size) {
                 remember(c, p.head.kind == CARRIER_HEAR, subject);
         if (p.head.kind == CARRIER_HEAR) {
                 s = nats.natsConnection_Subscribe(&subscription, c->connection, subject, on_message, c);
-                return s == NATS_OK
-                               ? nats.natsSubscription_SetPendingLimits(subscription, PENDING_MESSAGES, PENDING_BYTES)
-                               : s;
+                return s == NATS_OK ? nats.natsSubscription_SetPendingLimits(
+                                              subscription, (int) (c->room / MESSAGE_BYTES), (int) c->room)
+                                    : s;
         }
         if (p.head.kind == CARRIER_SAY && reply[0])
                 return nats.natsConnection_PublishRequest(c->connection, subject, reply, p.text, (int) p.n);
@@ -273,7 +276,22 @@ static natsStatus obey(struct child *c, const char *buf, size_t size) {
         return s;
 }
 
-_Noreturn void carrier_child(int fd, const struct broker *b, const char *server, const struct nkey *key) {
+/* The rooms of many subscriptions are more than one, so they are bounded together, too: the library closes a connection
+ * that it has no memory for. And who runs out of memory beside it, in the same cgroup, is not who is killed. */
+static void bound_memory(size_t room) {
+        _cleanup_fclose_ FILE *score = fopen("/proc/self/oom_score_adj", "we"), *f = fopen("/proc/self/statm", "re");
+        unsigned long pages = 0;
+        struct rlimit l;
+
+        if (score)
+                (void) fputs("1000", score);
+        if (f && fscanf(f, "%*u %*u %*u %*u %*u %lu", &pages) == 1 && getrlimit(RLIMIT_DATA, &l) == 0) {
+                l.rlim_cur = MIN(l.rlim_max, pages * (rlim_t) sysconf(_SC_PAGESIZE) + 2 * (rlim_t) room + DATA_BYTES);
+                (void) setrlimit(RLIMIT_DATA, &l);
+        }
+}
+
+_Noreturn void carrier_child(int fd, const struct broker *b, const char *server, const struct nkey *key, size_t room) {
         static char buf[CARRIER_FRAME_MAX];
         /* static: threads of the library outlive this frame's use of it */
         static struct child c;
@@ -284,9 +302,12 @@ _Noreturn void carrier_child(int fd, const struct broker *b, const char *server,
         (void) signal(SIGINT, SIG_IGN);
         (void) signal(SIGHUP, SIG_IGN);
         (void) prctl(PR_SET_NAME, "freezectl-nats");
-        c = (struct child) {
-                .fd = fd, .key = key, .lock = PTHREAD_MUTEX_INITIALIZER, .is_told = PTHREAD_COND_INITIALIZER
-        };
+        bound_memory(room);
+        c = (struct child) { .fd = fd,
+                             .room = room,
+                             .key = key,
+                             .lock = PTHREAD_MUTEX_INITIALIZER,
+                             .is_told = PTHREAD_COND_INITIALIZER };
         load(fd);
         s = nats.natsOptions_Create(&c.options);
         s = s == NATS_OK ? set_options(&c, server) : s;

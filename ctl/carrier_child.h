@@ -10,5 +10,6 @@
 #include "policy/broker.h"
 #include "policy/nkey.h"
 
-/* Connects and does what it is told until fd is closed. key NULL: logs in without. */
-_Noreturn void carrier_child(int fd, const struct broker *b, const char *server, const struct nkey *key);
+/* Connects and does what it is told until fd is closed. key NULL: logs in without. room: what may wait of each
+ * subscription, in bytes. */
+_Noreturn void carrier_child(int fd, const struct broker *b, const char *server, const struct nkey *key, size_t room);

@@ -18,6 +18,8 @@
 /* between two tries to connect: from one to the other, and at random within it */
 #define RETRY_MS     1000U
 #define RETRY_MAX_MS 10000U
+/* what some thousand hosts answer at once; of more than that the order is given again */
+#define ROOM (24U * 1024 * 1024)
 
 struct courier {
         int fd;
@@ -69,7 +71,7 @@ static void connect_for_ever(struct office *o) {
 
         for (;;) {
                 w.text[0] = '\0';
-                if (carrier_open(o->broker, &o->carrier, &w) == 0)
+                if (carrier_open_small(o->broker, ROOM, &o->carrier, &w) == 0)
                         break;
                 tell(o, COURIER_DOWN, "", w.text, strlen(w.text));
                 rest(o, delay / 2 + randombytes_uniform(delay / 2));

@@ -17,6 +17,8 @@
 
 /* after a broker that is away */
 #define AGAIN_MS 5000
+/* it asks for one order after the other */
+#define ROOM (16U * 1024 * 1024)
 
 /* What a line is printed for when it is another one. */
 struct told {
@@ -99,7 +101,7 @@ static int connect_to(struct fleet_head *h) {
         if (h->carrier)
                 return 0;
         fleet_head_again(h);
-        int x = carrier_open(&h->broker, &h->carrier, &h->c->why);
+        int x = carrier_open_small(&h->broker, ROOM, &h->carrier, &h->c->why);
         if (x == 0)
                 x = open_keys(h);
         if (x != 0)

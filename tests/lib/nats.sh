@@ -15,7 +15,7 @@
 #   nats_certify DIR NAME IP...  NAME.pem and NAME.key in DIR for a server with these addresses, by the authority ca.pem there, made when it is not
 #   nats_shipped DIR FLEET TOKEN IP   prints the configuration that is shipped (packaging/nats) for a fleet of one host and an operator; seeds of
 #                                both (host, operator), certificates and store are in DIR
-#   rogue_start BOX              starts rogue_nats.py in its place instead; what it does is in the file NATS_MODE, what the relay published
+#   rogue_start BOX [VICTIM]     starts rogue_nats.py in its place instead; what it does is in the file NATS_MODE, what the victim published
 #                                in NATS_SPY
 
 NATS_DIR=
@@ -96,7 +96,7 @@ rogue_start() {
         : >"$NATS_SPY"
         NATS_PORT=${NATS_PORT:-4222}
         NATS_URL=nats://$(nats_host):$NATS_PORT
-        (nats_become python3 -B "$BOX_LIB/rogue_nats.py" "$(nats_host)" "$NATS_PORT" "$NATS_MODE" "$NATS_SPY") >>"$NATS_DIR/log" 2>&1 &
+        (nats_become python3 -B "$BOX_LIB/rogue_nats.py" "$(nats_host)" "$NATS_PORT" "$NATS_MODE" "$NATS_SPY" ${2:+"$2"}) >>"$NATS_DIR/log" 2>&1 &
         NATS_PID=$!
         disown
         box_until 60 nats_is_up || box_fail "the rogue did not start"

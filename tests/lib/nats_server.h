@@ -64,6 +64,30 @@ static inline void nats_server_start(struct nats_server *s, const char *more) {
         assert_true(nats_server_is_up(s));
 }
 
+/* rogue_nats.py instead, which is a broker that lies to who calls itself victim. */
+static inline void nats_rogue_start(struct nats_server *s, const char *mode, const char *victim) {
+        char port[8];
+
+        scratch_make(&s->dir);
+        assert_int_equal(close(port_bind(&s->port)), 0);
+        (void) snprintf(port, sizeof(port), "%u", s->port);
+        scratch_write(scratch_path(&s->dir, "mode"), mode, strlen(mode));
+        s->pid = fork();
+        if (s->pid == 0) {
+                int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                (void) dup2(null, STDOUT_FILENO);
+                (void) dup2(null, STDERR_FILENO);
+                (void) execlp("python3", "python3", "-B", "tests/lib/rogue_nats.py", "127.0.0.1", port,
+                              scratch_path(&s->dir, "mode"), "", victim, NULL);
+                _exit(127);
+        }
+        for (int i = 0; i < NATS_SERVER_WAIT_MS / 20 && !nats_server_is_up(s); i++)
+                (void) usleep(20 * 1000);
+        assert_true(nats_server_is_up(s));
+}
+
 /* At once, as a power cut would. */
 static inline void nats_server_kill(struct nats_server *s) {
         if (s->pid <= 0)

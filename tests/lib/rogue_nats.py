@@ -16,9 +16,12 @@ moment, one word:
     deny          refuses every subscription, and carries nothing
     flood         carries everything again and again, as fast as it is taken
     huge          says that a message of 1 GB comes, and sends bytes for ever
+    shout         sends messages that nobody published for each subscription that is made meanwhile, as fast as they are taken
 
-What a mode is for is the one who is called freezed-relay; everybody else is treated honestly, so that a test can publish and listen.
-    rogue_nats.py HOST PORT MODE [SPY]     prints the port when it listens; appends `subject TAB payload` of what the relay publishes to SPY"""
+What a mode is for is the one who is called VICTIM, freezed-relay unless it is given; everybody else is treated honestly, so that a test can
+publish and listen.
+    rogue_nats.py HOST PORT MODE [SPY [VICTIM]]     prints the port when it listens; appends `subject TAB payload` of what the victim
+                                                    publishes to SPY"""
 
 import json
 import socket
@@ -30,6 +33,8 @@ import nats_wire
 
 INFO = {"server_id": "ROGUE", "server_name": "rogue", "version": "2.9.10", "proto": 1, "headers": True, "max_payload": 1048576,
         "auth_required": False, "tls_required": False}
+SHOUT = b"x" * 16000
+HOST_TOKEN = "A" * 43
 lock = threading.RLock()
 clients = []
 carried = []
@@ -58,8 +63,8 @@ class Peer(nats_wire.Reader, threading.Thread):
         super().__init__(daemon=True)
         self.sock, self.buf, self.subs, self.name, self.silent = sock, b"", {}, "", False
 
-    def is_relay(self):
-        return self.name == "freezed-relay"
+    def is_victim(self):
+        return self.name == VICTIM
 
     def send(self, data):
         if self.silent:
@@ -95,10 +100,10 @@ class Peer(nats_wire.Reader, threading.Thread):
         verb = words[0].upper() if words else ""
         if verb == "CONNECT":
             self.name = json.loads(line.split(b" ", 1)[1]).get("name", "")
-            self.silent = self.is_relay() and mode() == "silent-info"
+            self.silent = self.is_victim() and mode() == "silent-info"
         elif verb == "PING":
             self.send(b"PONG\r\n")
-            if self.is_relay() and mode() == "silent":
+            if self.is_victim() and mode() == "silent":
                 self.silent = True
         elif verb == "SUB":
             self.subscribe(words)
@@ -108,22 +113,24 @@ class Peer(nats_wire.Reader, threading.Thread):
             self.publish(verb, words)
 
     def subscribe(self, words):
-        if self.is_relay() and mode() == "deny":
+        if self.is_victim() and mode() == "deny":
             self.send(f"-ERR 'Permissions Violation for Subscription to \"{words[1]}\"'\r\n".encode())
         else:
             self.subs[words[-1]] = words[1]
+        if self.is_victim() and mode() == "shout":
+            threading.Thread(target=shout, args=(self, words[-1], words[1].replace("*", HOST_TOKEN)), daemon=True).start()
 
     def publish(self, verb, words):
         data = self.exactly(int(words[-1]))
         reply = words[2] if len(words) == (4 if verb == "PUB" else 5) else ""
         if verb == "HPUB":
             data = data[int(words[-2]):]
-        if self.is_relay() and SPY:
+        if self.is_victim() and SPY:
             with lock, open(SPY, "ab") as f:
                 f.write(words[1].encode() + b"\t" + data + b"\n")
         with lock:
             for c in list(clients):
-                if not c.is_relay():
+                if not c.is_victim():
                     c.deliver(words[1], reply, data)
                 elif c.hears(words[1]):  # what it asks a stream, whenever it does, is not in the order of what it is told
                     lie(c, words[1], reply, data)
@@ -137,6 +144,12 @@ def flood(c, *what):
     while c in clients and mode() == "flood":
         for _ in range(100):
             c.deliver(*what)
+
+
+def shout(c, sid, subject):
+    lines = (f"MSG {subject} {sid} {len(SHOUT)}\r\n".encode() + SHOUT + b"\r\n") * 64
+    while c in clients and mode() == "shout":
+        c.send(lines)
 
 
 def lie(c, subject, reply, data):
@@ -186,6 +199,7 @@ def main():
 
 HOST, PORT, MODE = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 SPY = sys.argv[4] if len(sys.argv) > 4 else ""
+VICTIM = sys.argv[5] if len(sys.argv) > 5 else "freezed-relay"
 try:
     main()
 except KeyboardInterrupt:

@@ -17,6 +17,7 @@
 #include "policy/nkey.h"
 
 #define WAIT_MS 60000
+#define SMALL   (24U * 1024 * 1024)
 
 /* The next one of that kind, which has to come. */
 static struct carrier_event *next(struct carrier *c, enum carrier_kind kind) {
@@ -112,6 +113,37 @@ static void what_a_fleet_says_at_once_waits_until_it_is_taken(void **state) {
                 assert_memory_equal(e->text, &i, sizeof(i));
                 free(e);
         }
+}
+
+/* A broker that says for each subscription what nobody said: together that is more than the child may have. */
+static void who_says_too_much_to_who_has_little_memory_is_left(void **state) {
+        _cleanup_(carrier_freep) struct carrier *c = NULL;
+        struct nats_server rogue;
+        char subject[16];
+        struct why w;
+
+        (void) state;
+        nats_rogue_start(&rogue, "shout", "freezectl");
+        const struct broker b = nats_broker_at(rogue.port);
+        if (carrier_open_small(&b, SMALL, &c, &w) != 0)
+                fail_msg("%s", w.text);
+        for (unsigned i = 0; i < 16; i++) {
+                (void) snprintf(subject, sizeof(subject), "shout.%u", i);
+                assert_int_equal(carrier_hear(c, subject), 0);
+        }
+        bool closed = false;
+        for (unsigned i = 0; !closed; i++) {
+                struct carrier_event *e = NULL;
+
+                assert_true(i < WAIT_MS / 5);
+                assert_int_equal(carrier_next(c, WAIT_MS, &e), 0);
+                assert_non_null(e);
+                closed = e->kind == CARRIER_CLOSED;
+                free(e);
+                /* slower than it comes */
+                (void) usleep(5000);
+        }
+        nats_server_done(&rogue);
 }
 
 static void a_stored_message_is_acknowledged_and_asked_for_again(void **state) {
@@ -401,6 +433,7 @@ int main(void) {
                 cmocka_unit_test(what_is_said_is_heard_as_it_was),
                 cmocka_unit_test(many_messages_lose_none_and_block_nobody),
                 cmocka_unit_test(what_a_fleet_says_at_once_waits_until_it_is_taken),
+                cmocka_unit_test(who_says_too_much_to_who_has_little_memory_is_left),
                 cmocka_unit_test(a_stored_message_is_acknowledged_and_asked_for_again),
                 cmocka_unit_test(a_question_has_its_own_answer_and_the_rest_waits),
                 cmocka_unit_test(a_subject_that_is_too_long_is_not_said),
