@@ -310,7 +310,7 @@ json_t *openc2_features(const struct openc2_command *q) {
                 /* nothing for rate_limit: how many are taken is for each host to say, and it says when it is too many
                  */
         }
-        return openc2_response(OPENC2_OK, NULL, results);
+        return results;
 }
 
 /* Refusals, by what OpenC2 has a number for; every other one is 403. */

@@ -51,13 +51,13 @@ struct openc2_command {
         enum severity severity;
         enum profile profile;
         char incident[COMMAND_INCIDENT_MAX + 1], reason[COMMAND_REASON_MAX + 1];
-        char id[OPENC2_ID_MAX + 1]; /* command_id, or "" */
+        char id[OPENC2_ID_MAX + 1]; /* command_id, or ""; also of a command that is answered with a status */
         bool silent, acknowledge;   /* response_requested none; ack */
 };
 
 /* 0 and *ret, or the status to answer with and *ret_why, static. */
 unsigned openc2_read(const json_t *o, int64_t now_ms, struct openc2_command *ret, const char **ret_why);
-/* The response to a query of features. Owned by the caller. */
+/* The results of a query of features. Owned by the caller. */
 json_t *openc2_features(const struct openc2_command *q);
 /* A response; takes over results, which may be NULL and go below the name space of this project. */
 json_t *openc2_response(unsigned status, const char *text, json_t *results);

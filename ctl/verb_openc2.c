@@ -31,6 +31,16 @@ struct adapter {
         int worst;
 };
 
+/* The language has no place for it in a response, and a line may be read far from its command. */
+static json_t *with_id(json_t *results, const char *id) {
+        json_t *all = results ? results : json_object(), *own = json_object_get(all, OPENC2_NSID);
+
+        if (!own && json_object_set_new(all, OPENC2_NSID, json_object()) == 0)
+                own = json_object_get(all, OPENC2_NSID);
+        (void) json_object_set_new(own, "command_id", json_string(id));
+        return all;
+}
+
 static void respond(struct adapter *a, const struct openc2_command *cmd, unsigned status, const char *text,
                     json_t *results) {
         _cleanup_json_ json_t *o = NULL;
@@ -39,10 +49,7 @@ static void respond(struct adapter *a, const struct openc2_command *cmd, unsigne
                 json_decref(results);
                 return;
         }
-        /* the language has no place for it in a response, and a line may be read far from its command */
-        if (cmd && *cmd->id && results)
-                (void) json_object_set_new(json_object_get(results, OPENC2_NSID), "command_id", json_string(cmd->id));
-        o = openc2_response(status, text, results);
+        o = openc2_response(status, text, cmd && *cmd->id ? with_id(results, cmd->id) : results);
         exchange_json_line(a->c, o);
         (void) fflush(a->c->out);
 }
@@ -217,10 +224,7 @@ static void take(struct adapter *a, const char *line, size_t size) {
                 return;
         }
         if (q.query) {
-                _cleanup_json_ json_t *features = openc2_features(&q);
-
-                exchange_json_line(a->c, features);
-                (void) fflush(a->c->out);
+                respond(a, &q, OPENC2_OK, NULL, openc2_features(&q));
                 return;
         }
         const struct host *host = host_of(a, &q);
