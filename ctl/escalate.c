@@ -16,20 +16,30 @@ struct count {
         bool failed; /* something that was to be ordered could not be: send it again */
 };
 
+/* NULL: it may be acted upon. What is dated ahead would never be too old: it, or a clock, is wrong. */
+static const char *why_stale(const struct escalate_rule *r, const struct escalate_event *e, int64_t now) {
+        if (e->time_ms >= 0 && now - e->time_ms > r->max_age_ms)
+                return "this happened longer ago than the rule's max_age";
+        if (e->time_ms >= 0 && e->time_ms - now > r->max_age_ms)
+                return "this is dated further ahead than the rule's max_age: is a clock wrong?";
+        return NULL;
+}
+
 static void apply(struct escalate *x, const struct escalate_rule *r, const struct escalate_event *e, struct count *n) {
         const int64_t now = order_now_ms();
         struct escalate_draft d;
         const char *problem;
 
-        if (e->time_ms >= 0 && now - e->time_ms > r->max_age_ms) {
-                escalate_tell_event(x, e, r, "stale", "this happened longer ago than the rule's max_age", NULL);
+        problem = why_stale(r, e, now);
+        if (problem) {
+                escalate_tell_event(x, e, r, ESCALATE_OUTCOME_STALE, problem, NULL);
                 return;
         }
         problem = escalate_fill(r, e, x->fleet ? escalate_fleet_names(x->fleet) : &x->known, &d);
         if (!problem)
                 problem = escalate_fleet_expect(x, &d);
         if (problem) {
-                escalate_tell_event(x, e, r, "refused", problem, NULL);
+                escalate_tell_event(x, e, r, ESCALATE_OUTCOME_REFUSED, problem, NULL);
                 return;
         }
         escalate_state_forget(&x->state, now);
@@ -38,14 +48,15 @@ static void apply(struct escalate *x, const struct escalate_rule *r, const struc
         enum escalate_verdict v =
                 escalate_state_judge(&x->state, &x->rules, &d, e->key, escalate_order_host(x, &d), now);
         if (v != ESCALATE_VERDICT_GO) {
-                escalate_tell_event(x, e, r, escalate_verdict_id(v), escalate_verdict_text(v), escalate_tell_draft(&d));
+                escalate_tell_event(x, e, r, escalate_verdict_outcome(v), escalate_verdict_text(v),
+                                    escalate_tell_draft(&d));
                 return;
         }
         int code = escalate_order(x, &d, e);
         if (code == 0)
                 n->ordered++;
         else {
-                escalate_tell_event(x, e, r, "failed", x->c->why.text, escalate_tell_draft(&d));
+                escalate_tell_event(x, e, r, ESCALATE_OUTCOME_FAILED, x->c->why.text, escalate_tell_draft(&d));
                 x->worst = MAX(x->worst, code);
                 x->c->why.text[0] = '\0';
         }
@@ -58,11 +69,11 @@ static void handle(struct escalate *x, const struct escalate_event *e, struct co
         n->events++;
         if (e->wrong) {
                 n->wrong++;
-                escalate_tell_event(x, e, NULL, "malformed", e->wrong, NULL);
+                escalate_tell_event(x, e, NULL, ESCALATE_OUTCOME_MALFORMED, e->wrong, NULL);
                 return;
         }
         if (e->resolved) {
-                escalate_tell_event(x, e, NULL, "resolved",
+                escalate_tell_event(x, e, NULL, ESCALATE_OUTCOME_RESOLVED,
                                     "this releases nothing: a hold ends with its lease, or by an order of two people",
                                     NULL);
                 return;
@@ -73,22 +84,24 @@ static void handle(struct escalate *x, const struct escalate_event *e, struct co
                         apply(x, &x->rules.v[i], e, n);
                 }
         if (!matched)
-                escalate_tell_event(x, e, NULL, "no-rule", "", NULL);
+                escalate_tell_event(x, e, NULL, ESCALATE_OUTCOME_NO_RULE, "", NULL);
 }
 
 static void handle_all(struct escalate *x, struct escalate_events *e, struct count *n) {
         if (e->truncated > 0)
-                escalate_tell(x, "truncated", "Alertmanager left alerts out of this message (max_alerts)",
+                escalate_tell(x, ESCALATE_OUTCOME_TRUNCATED,
+                              "Alertmanager left alerts out of this message (max_alerts)",
                               json_pack("{s:I}", "alerts", (json_int_t) e->truncated));
         if (e->mended)
-                escalate_tell(x, "mended", "bytes that are no text were replaced before this message was read", NULL);
+                escalate_tell(x, ESCALATE_OUTCOME_MENDED,
+                              "bytes that are no text were replaced before this message was read", NULL);
         for (size_t i = 0; i < e->n; i++)
                 handle(x, &e->v[i], n);
         escalate_events_done(e);
 }
 
 static void out_of_memory(struct escalate *x, struct count *n) {
-        escalate_tell(x, "failed", "out of memory", NULL);
+        escalate_tell(x, ESCALATE_OUTCOME_FAILED, "out of memory", NULL);
         x->worst = CTL_MACHINE;
         n->failed = true;
 }
@@ -111,7 +124,7 @@ static void take_end(struct escalate *x, int how) {
         if (how == ESCALATE_LINES_LINE)
                 take_line(x, x->lines.text, x->lines.n);
         else if (how == ESCALATE_LINES_LONG) {
-                escalate_tell(x, "oversize", "a line is longer than is taken",
+                escalate_tell(x, ESCALATE_OUTCOME_OVERSIZE, "a line is longer than is taken",
                               json_pack("{s:s, s:I}", "source", escalate_source_id(x->input), "bytes",
                                         (json_int_t) x->lines.n));
                 x->worst = MAX(x->worst, CTL_MACHINE);
@@ -179,7 +192,7 @@ static void read_http(struct escalate *x) {
                 const uint64_t n = escalate_http_rejected(x->http, i);
 
                 if (n > 0)
-                        escalate_tell(x, "rejected", escalate_http_reject_text(i),
+                        escalate_tell(x, ESCALATE_OUTCOME_REJECTED, escalate_http_reject_text(i),
                                       json_pack("{s:i, s:I}", "status", (int) escalate_http_reject_status(i),
                                                 "requests", (json_int_t) n));
         }
@@ -238,8 +251,8 @@ static bool turn(struct escalate *x, int signals) {
         if (fds[SIGNALS].revents)
                 return false;
         if (fds[FLEET].revents && escalate_fleet_hear(x) < 0) {
-                escalate_tell(x, "ended", "the process that talks to brokers is gone; what nobody answered is kept",
-                              NULL);
+                escalate_tell(x, ESCALATE_OUTCOME_ENDED,
+                              "the process that talks to brokers is gone; what nobody answered is kept", NULL);
                 x->worst = CTL_MACHINE;
                 return false;
         }

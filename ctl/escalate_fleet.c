@@ -221,7 +221,7 @@ static json_t *figures(const struct away *a) {
         return o;
 }
 
-static void settle(struct escalate *x, struct away *a, struct escalate_record *r, const char *outcome,
+static void settle(struct escalate *x, struct away *a, struct escalate_record *r, enum escalate_outcome outcome,
                    const char *why) {
         escalate_tell_order(x, r, outcome, why, figures(a));
         x->worst = MAX(x->worst, rollcall_exit(&a->calls));
@@ -235,7 +235,7 @@ static void expire(struct escalate *x, struct away *a, struct escalate_record *r
         const struct command_id id = a->id;
         const bool never = !a->given, answered = a->calls.counts[ROLLCALL_SILENT] < a->calls.n;
 
-        settle(x, a, r, answered ? "unfinished" : "silent",
+        settle(x, a, r, answered ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
                answered ? "it expired before each host had answered to the end"
                : never  ? "no broker could be reached before it expired"
                         : "nobody answered before it expired; it may have been carried out");
@@ -248,7 +248,7 @@ static void expire(struct escalate *x, struct away *a, struct escalate_record *r
 /* once: it would be said every time */
 static void trouble(struct escalate *x, struct away *a, const struct escalate_record *r, const char *why) {
         if (!a->troubled)
-                escalate_tell_order(x, r, "waiting", why, NULL);
+                escalate_tell_order(x, r, ESCALATE_OUTCOME_WAITING, why, NULL);
         a->troubled = true;
 }
 
@@ -270,7 +270,7 @@ static void step(struct escalate *x, struct away *a) {
         if (!r || !r->envelope)
                 end(x->fleet, a);
         else if (rollcall_is_over(c))
-                settle(x, a, r, "done", "");
+                settle(x, a, r, ESCALATE_OUTCOME_DONE, "");
         else if (r->exp_ms + (unfinished ? FINAL_TIMEOUT_MS : 0) <= wall)
                 expire(x, a, r);
         else if (x->fleet->link == DOWN)
@@ -293,7 +293,7 @@ void escalate_fleet_all(struct escalate *x) {
                         continue;
                 int e = begin(x, r);
                 if (e < 0) {
-                        escalate_tell_order(x, r, "lost",
+                        escalate_tell_order(x, r, ESCALATE_OUTCOME_LOST,
                                             e == -ENOENT ? "no host of the inventory is meant by it any more"
                                                          : "the signed order in the state file cannot be read",
                                             NULL);
@@ -337,7 +337,7 @@ static void hear_answer(struct escalate *x, const struct courier_event *e) {
         if (changed)
                 tell_answer(x, a, r, changed, e);
         else if (strays == 0 && a->calls.strays > 0)
-                escalate_tell_order(x, r, "unverified", a->calls.stray, NULL);
+                escalate_tell_order(x, r, ESCALATE_OUTCOME_UNVERIFIED, a->calls.stray, NULL);
 }
 
 static void hear_link(struct escalate *x, const struct courier_event *e) {
@@ -345,7 +345,8 @@ static void hear_link(struct escalate *x, const struct courier_event *e) {
         const enum link now = e->kind == COURIER_UP ? UP : DOWN;
 
         if (now != f->link)
-                escalate_tell(x, now == UP ? "broker-up" : "broker-down", CLEAN(e->text), NULL);
+                escalate_tell(x, now == UP ? ESCALATE_OUTCOME_BROKER_UP : ESCALATE_OUTCOME_BROKER_DOWN, CLEAN(e->text),
+                              NULL);
         f->link = now;
         /* what was said while nobody listened is said again */
         for (size_t i = 0; now == UP && i < f->n; i++)
@@ -355,7 +356,8 @@ static void hear_link(struct escalate *x, const struct courier_event *e) {
 static void hear_lost(struct escalate *x) {
         struct escalate_fleet *f = x->fleet;
 
-        escalate_tell(x, "answers-lost", "answers came faster than they were taken: they are asked for again", NULL);
+        escalate_tell(x, ESCALATE_OUTCOME_ANSWERS_LOST,
+                      "answers came faster than they were taken: they are asked for again", NULL);
         for (size_t i = 0; i < f->n; i++)
                 f->v[i].at_ms = MIN(f->v[i].at_ms, mono_ms() + SOON_MS);
 }
@@ -371,10 +373,11 @@ static void hear(struct escalate *x, const struct courier_event *e) {
         else if (e->kind == COURIER_LOST)
                 hear_lost(x);
         else if (e->kind == COURIER_DENIED)
-                escalate_tell(x, "broker-denied", CLEAN(e->text), NULL);
+                escalate_tell(x, ESCALATE_OUTCOME_BROKER_DENIED, CLEAN(e->text), NULL);
         if (r) {
                 a->sent = true;
-                escalate_tell_order(x, r, "sent", "", json_pack("{s:I}", "hosts", (json_int_t) a->calls.n));
+                escalate_tell_order(x, r, ESCALATE_OUTCOME_SENT, "",
+                                    json_pack("{s:I}", "hosts", (json_int_t) a->calls.n));
         }
 }
 

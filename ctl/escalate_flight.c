@@ -65,7 +65,7 @@ static void again(struct escalate *x, struct escalate_flight *f, const struct es
         f->at_ms = mono_ms() + AGAIN_MS;
         /* once: it would be said every five seconds */
         if (!f->troubled)
-                escalate_tell_order(x, r, "waiting", why, NULL);
+                escalate_tell_order(x, r, ESCALATE_OUTCOME_WAITING, why, NULL);
         f->troubled = true;
 }
 
@@ -100,7 +100,7 @@ static void send_one(struct escalate *x, struct escalate_flight *f, const struct
 static void expire(struct escalate *x, struct escalate_flight *f, struct escalate_record *r) {
         const struct command_id id = f->id;
 
-        escalate_tell_order(x, r, f->answered ? "unfinished" : "silent",
+        escalate_tell_order(x, r, f->answered ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
                             f->answered ? "the final receipt did not come"
                             : f->sent   ? "nobody answered before it expired; it may have been carried out"
                                         : "nobody could be reached before it expired",
@@ -139,7 +139,8 @@ void escalate_flight_all(struct escalate *x) {
                 if (!r->envelope || escalate_fleet_has(x, r->host) || is_in_flight(x, &r->id))
                         continue;
                 if (begin(x, r) < 0) {
-                        escalate_tell_order(x, r, "lost", "the signed order in the state file cannot be read", NULL);
+                        escalate_tell_order(x, r, ESCALATE_OUTCOME_LOST,
+                                            "the signed order in the state file cannot be read", NULL);
                         free(r->envelope);
                         r->envelope = NULL;
                         continue;
@@ -163,7 +164,8 @@ static int judge(struct escalate *x, struct escalate_flight *f, struct escalate_
                 again(x, f, r, "the gate is limiting this client; it is sent again");
                 return 0;
         }
-        escalate_tell_order(x, r, a->kind == RECEIPT_GATE ? "refused" : "unverified", a->text,
+        escalate_tell_order(x, r, a->kind == RECEIPT_GATE ? ESCALATE_OUTCOME_REFUSED : ESCALATE_OUTCOME_UNVERIFIED,
+                            a->text,
                             a->kind == RECEIPT_GATE ? json_pack("{s:[s]}", "reasons", reason_id(a->reason)) : NULL);
         return 1;
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "ctl/escalate_hook.h"
+#include "ctl/escalate_outcome.h"
 #include "ctl/post.h"
 #include "ctl/text.h"
 
@@ -31,7 +32,8 @@ struct escalate_hook {
 
 /* No jansson here: its allocator is borrowed by the other thread (schema.c). The id needs no escape. */
 static void say_lost(const char *id, const char *why) {
-        printf("{\"cloudevent\":\"%s\",\"outcome\":\"not-told\",\"why\":\"%s\"}\n", id, why);
+        printf("{\"cloudevent\":\"%s\",\"outcome\":\"%s\",\"why\":\"%s\"}\n", id,
+               escalate_outcome_id(ESCALATE_OUTCOME_NOT_TOLD), why);
         (void) fflush(stdout);
 }
 

@@ -46,7 +46,7 @@ void escalate_order_keep(struct escalate *x) {
         if (r >= 0)
                 r = file_replace(x->state_path, text, strlen(text), 0600);
         if ((r < 0) != x->state_failed)
-                escalate_tell(x, r < 0 ? "state-not-kept" : "state-kept",
+                escalate_tell(x, r < 0 ? ESCALATE_OUTCOME_STATE_NOT_KEPT : ESCALATE_OUTCOME_STATE_KEPT,
                               r < 0 ? "a crash now would forget what was ordered, and orders that nobody answered yet"
                                     : "",
                               json_pack("{s:s, s:s*}", "file", x->state_path, "error", r < 0 ? strerror(-r) : NULL));
@@ -130,6 +130,7 @@ int escalate_order(struct escalate *x, const struct escalate_draft *d, const str
                 escalate_order_keep(x);
                 (void) json_object_set_new(more, "order", json_string(id));
         }
-        escalate_tell_event(x, e, d->rule, x->c->opt.dry_run ? "would-order" : "ordered", "", more);
+        escalate_tell_event(x, e, d->rule, x->c->opt.dry_run ? ESCALATE_OUTCOME_WOULD_ORDER : ESCALATE_OUTCOME_ORDERED,
+                            "", more);
         return 0;
 }

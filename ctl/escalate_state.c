@@ -13,15 +13,16 @@
 #define DAY_SIZE 9U
 
 static const struct {
-        const char *id, *text;
+        enum escalate_outcome outcome;
+        const char *text;
 } verdicts[_ESCALATE_VERDICT_MAX] = {
-#define X(name, id, text) [ESCALATE_VERDICT_##name] = { id, text },
+#define X(name, outcome, text) [ESCALATE_VERDICT_##name] = { ESCALATE_OUTCOME_##outcome, text },
         ESCALATE_VERDICT_TABLE(X)
 #undef X
 };
 
-const char *escalate_verdict_id(enum escalate_verdict v) {
-        return verdicts[v].id;
+enum escalate_outcome escalate_verdict_outcome(enum escalate_verdict v) {
+        return verdicts[v].outcome;
 }
 
 const char *escalate_verdict_text(enum escalate_verdict v) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "ctl/escalate_fill.h"
+#include "ctl/escalate_outcome.h"
 
 #define ESCALATE_STATE_FILE_MAX (32U * 1024 * 1024)
 /* automatic incidents are numbered from here, people's from 001: so the holds of one are not released with the other */
@@ -37,14 +38,14 @@ struct escalate_state {
 
 #define ESCALATE_STATE_NULL ((struct escalate_state) { .v = NULL })
 
-/* X(NAME, "outcome as it is told", "sentence") */
-#define ESCALATE_VERDICT_TABLE(X)                                                                                  \
-        X(GO, "ordered", "")                                                                                       \
-        X(DUPLICATE, "duplicate", "this event has ordered this before")                                            \
-        X(COOLDOWN, "cooldown", "this rule has ordered the same for these targets, and its cool-down is not over") \
-        X(HOUR, "budget", "as much was ordered within the last hour as the rules allow (budgets.per_hour)")        \
-        X(INCIDENT, "budget", "as much was ordered for this incident as the rules allow (budgets.per_incident)")   \
-        X(BREADTH, "budget", "this would be more hosts of this incident than the rules allow (hosts_per_incident)")
+/* X(NAME, OUTCOME, "sentence") */
+#define ESCALATE_VERDICT_TABLE(X)                                                                                \
+        X(GO, ORDERED, "")                                                                                       \
+        X(DUPLICATE, DUPLICATE, "this event has ordered this before")                                            \
+        X(COOLDOWN, COOLDOWN, "this rule has ordered the same for these targets, and its cool-down is not over") \
+        X(HOUR, BUDGET, "as much was ordered within the last hour as the rules allow (budgets.per_hour)")        \
+        X(INCIDENT, BUDGET, "as much was ordered for this incident as the rules allow (budgets.per_incident)")   \
+        X(BREADTH, BUDGET, "this would be more hosts of this incident than the rules allow (hosts_per_incident)")
 
 enum escalate_verdict {
 #define X(name, ...) ESCALATE_VERDICT_##name,
@@ -53,7 +54,7 @@ enum escalate_verdict {
                 _ESCALATE_VERDICT_MAX,
 };
 
-const char *escalate_verdict_id(enum escalate_verdict v);
+enum escalate_outcome escalate_verdict_outcome(enum escalate_verdict v);
 const char *escalate_verdict_text(enum escalate_verdict v);
 
 /* Forgets what is older than ESCALATE_MEMORY_MS. */

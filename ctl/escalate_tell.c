@@ -18,8 +18,8 @@ static void set(json_t *o, const char *name, const char *value) {
 }
 
 /* A line that is not whole is not worth less than none: what memory lacks for is left out. */
-static void line(const struct escalate *x, json_t *o, const char *outcome, const char *why, json_t *more) {
-        (void) json_object_set_new(o, "outcome", json_string(outcome));
+static void line(const struct escalate *x, json_t *o, enum escalate_outcome outcome, const char *why, json_t *more) {
+        (void) json_object_set_new(o, "outcome", json_string(escalate_outcome_id(outcome)));
         set(o, "why", why);
         if (more)
                 (void) json_object_update(o, more);
@@ -30,7 +30,7 @@ static void line(const struct escalate *x, json_t *o, const char *outcome, const
 }
 
 void escalate_tell_event(const struct escalate *x, const struct escalate_event *e, const struct escalate_rule *r,
-                         const char *outcome, const char *why, json_t *more) {
+                         enum escalate_outcome outcome, const char *why, json_t *more) {
         json_t *o = json_object();
 
         set(o, "event", e->id);
@@ -40,7 +40,7 @@ void escalate_tell_event(const struct escalate *x, const struct escalate_event *
         line(x, o, outcome, why, more);
 }
 
-void escalate_tell_order(const struct escalate *x, const struct escalate_record *r, const char *outcome,
+void escalate_tell_order(const struct escalate *x, const struct escalate_record *r, enum escalate_outcome outcome,
                          const char *why, json_t *more) {
         json_t *o = json_object();
         char id[33];
@@ -53,7 +53,7 @@ void escalate_tell_order(const struct escalate *x, const struct escalate_record 
         line(x, o, outcome, why, more);
 }
 
-void escalate_tell(const struct escalate *x, const char *outcome, const char *why, json_t *more) {
+void escalate_tell(const struct escalate *x, enum escalate_outcome outcome, const char *why, json_t *more) {
         line(x, json_object(), outcome, why, more);
 }
 
@@ -137,6 +137,9 @@ void escalate_tell_receipt(const struct escalate *x, const struct escalate_recor
         set(more, "state", member_str(told, "state"));
         (void) json_object_set(more, "reasons", json_object_get(told, "reasons"));
         (void) json_object_set_new(more, "final", json_boolean(receipt_is_final(answer)));
-        escalate_tell_order(x, r, receipt_state(told) == RECEIPT_STATE_REFUSED ? "refused" : "receipt", "", more);
+        escalate_tell_order(x, r,
+                            receipt_state(told) == RECEIPT_STATE_REFUSED ? ESCALATE_OUTCOME_REFUSED
+                                                                         : ESCALATE_OUTCOME_RECEIPT,
+                            "", more);
         tell_cloudevent(x, r, answer, envelope, n);
 }

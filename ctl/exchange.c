@@ -130,8 +130,11 @@ struct page exchange_page(const struct ctl *c) {
 }
 
 void exchange_json_line(struct ctl *c, const json_t *o) {
+        /* it is written in pieces, and another thread may have a line, too (escalate_hook.c) */
+        flockfile(c->out);
         (void) json_dumpf(o, c->out, JSON_COMPACT | JSON_ENSURE_ASCII);
         fputc('\n', c->out);
+        funlockfile(c->out);
 }
 
 void exchange_json_host(struct ctl *c, int answer, const struct receipt *r, const char *told) {

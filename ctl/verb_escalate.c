@@ -67,10 +67,19 @@ static int lock_state(struct escalate *x, const char *dir) {
         return why_errno(&x->c->why, -errno, "%s", CLEAN(dir));
 }
 
+/* A rehearsal sends nothing of what somebody else may be about to send. */
+static void forget_unsent(struct escalate_state *s) {
+        for (size_t i = 0; i < s->n; i++) {
+                free(s->v[i].envelope);
+                s->v[i].envelope = NULL;
+        }
+}
+
 /* FAIL-CLOSED: a state that cannot be read would give every budget anew. It is written as a whole, so a crash does not
- * make such a one. */
+ * make such a one, and a rehearsal may read it beside who writes it. */
 static int load_state(struct escalate *x) {
         const char *dir = x->c->opt.state_dir ? x->c->opt.state_dir : STATE_DIR;
+        const bool rehearses = x->c->opt.dry_run;
         _cleanup_free_ char *text = NULL;
         size_t n;
 
@@ -79,7 +88,7 @@ static int load_state(struct escalate *x) {
                 return why_set(&x->c->why, CTL_USAGE, "--state-dir is too long");
         char *slash = strrchr(x->state_path, '/');
         *slash = '\0';
-        int code = lock_state(x, x->state_path);
+        int code = rehearses ? 0 : lock_state(x, x->state_path);
         *slash = '/';
         if (code != 0)
                 return code;
@@ -88,6 +97,8 @@ static int load_state(struct escalate *x) {
                 return 0;
         if (r >= 0)
                 r = escalate_state_from_json(text, n, &x->state);
+        if (rehearses)
+                forget_unsent(&x->state);
         if (r == -EBADMSG)
                 return why_set(
                         &x->c->why, CTL_MACHINE,
@@ -143,7 +154,7 @@ static int start(struct escalate *x) {
                 code = escalate_http_start(c->opt.listen, c->opt.token_file, c->opt.tls, &x->http, &c->why);
         x->reads_input = c->opt.input != NULL;
         if (code == 0)
-                escalate_tell(x, "started", "",
+                escalate_tell(x, ESCALATE_OUTCOME_STARTED, "",
                               json_pack("{s:I, s:i}", "rules", (json_int_t) x->rules.n, "port",
                                         x->http ? escalate_http_port(x->http) : 0));
         return code;
@@ -178,7 +189,8 @@ int verb_escalate(struct ctl *c, char **words, size_t n) {
                 code = hosts_load(&c->opt, &x->known, &c->why);
         if (code == 0)
                 code = load_fleet(x);
-        if (code == 0 && !c->opt.dry_run)
+        /* a rehearsal that is not told where asks what rules would do, and not what is left of their budgets */
+        if (code == 0 && (!c->opt.dry_run || c->opt.state_dir))
                 code = load_state(x);
         if (code == 0 && !c->opt.dry_run)
                 code = load_authority(x);

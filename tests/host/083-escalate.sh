@@ -112,6 +112,8 @@ looks "and the service is contained" beacon contained
 is "with a lease" "$(run freezectl status --json | jq -rs '.[0].report.holds[0] | (.lease_left_ms // .lease_ms // .receipt.lease_ms) > 0' 2>/dev/null)" true
 is "the same alert again" "$(post alertmanager "$PAYLOADS/alertmanager-firing.json" "$sign_in")" 200
 comes "is a duplicate" '.outcome == "duplicate"'
+is "which a rehearsal says, too, that is told where what was ordered is kept" \
+        "$(in_box 'freezectl escalate --rules /root/rules.json --stdin alertmanager --dry-run --state-dir /var/lib/freezed </root/firing.json' | jq -rs '.[-1].outcome')" duplicate
 is "one that is resolved" "$(post alertmanager "$PAYLOADS/alertmanager-resolved.json" "$sign_in")" 200
 comes "says that it releases nothing" '.outcome == "resolved"'
 looks "and releases nothing" beacon contained
@@ -195,11 +197,12 @@ run systemctl stop escalate.service
 run umount /var/lib/freezed-escalate
 
 # --- lines
-jq -c '(.time = (now | todate)), (.time = "2020-01-01T00:00:00Z")' "$PAYLOADS/falco.json" >"$D/falco.jsonl"
+jq -c '(.time = (now | todate)), (.time = "2020-01-01T00:00:00Z"), (.time = "2099-01-01T00:00:00Z")' "$PAYLOADS/falco.json" >"$D/falco.jsonl"
 { head -c 10485760 /dev/zero | tr '\0' x; echo; printf '{"rule":"\xff"}\nno json\n'; } >>"$D/falco.jsonl"
 box_put host "$D/falco.jsonl" /root/falco.jsonl
 said=$(in_box 'freezectl escalate --rules /root/rules.json --stdin falco --key /root/robot --state-dir /root/lines --json </root/falco.jsonl')
 is "of each line it is told what became of it" "$(jq -rs 'map(.outcome | values) | unique | join(" ")' <<<"$said")" "malformed mended ordered oversize receipt stale started"
+is "what is dated ahead is no fresher than what is old" "$(jq -rs 'map(select(.outcome == "stale")) | length' <<<"$said")" 2
 is "and with --json the receipt is there as it was signed" "$(jq -rs 'map(select(.specversion))[-1].data.payloadType' <<<"$said")" "application/vnd.freezed.receipt.v1+json"
 
 # --- certificates
@@ -218,23 +221,78 @@ is "with one that somebody else signed neither" "$(tls --cert "$D/other")" 403
 is "with the right one it is" "$(tls --cert "$D")" 200
 run systemctl stop escalate.service
 
-# --- the unit
-in_box 'cp /root/rules.json /etc/freezed/escalate.json && cp /root/robot /etc/freezed/escalate.key && cp /root/token /etc/freezed/escalate.token && rm -rf /var/lib/freezed-escalate'
+# --- what is shipped, as it is: the unit, the rules under the trust root that the README makes, and what starts with the tools
+free_all() {
+        local incident
+        for incident in $(run freezectl status --json | jq -rs '[.[0].report.holds[].incident] | unique[]'); do
+                order alice,bob release --incident "$incident" >/dev/null
+        done
+}
+free_all
+for f in rules.json freezed-escalate-tetragon.service; do box_put host "packaging/escalation/$f" "/root/shipped/$f" 0644; done
+in_box 'cp /root/shipped/rules.json /etc/freezed/escalate.json && cp /root/shipped/*.service /etc/systemd/system && cp /root/robot /etc/freezed/escalate.key &&
+        cp /root/token /etc/freezed/escalate.token && rm -rf /var/lib/freezed-escalate && systemctl daemon-reload && mkdir /var/log/tetragon && : >/var/log/tetragon/tetragon.log &&
+        mkfifo /run/falco'
+# the container of the tools' messages
+CONTAINER=docker-9f2b1c40d7ae5b3c1de2f4a6078c9b1$(printf '%033d' 0)
+in_box 'systemd-run -q --scope --unit="$1" sleep infinity >/dev/null 2>&1 &' "$CONTAINER"
 refute "the unit is not enabled" run systemctl is-enabled -q freezed-escalate.service
 check "and starts when it is told to" run systemctl start freezed-escalate.service
 box_until 60 beside bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT"
-is "it takes alerts, as a user of its own" "$(send_alert worker.service 00000000000000bb)" 200
-check "and orders" box_until 60 in_box 'journalctl -q -o cat -u freezed-escalate.service | grep -q "\"outcome\":\"receipt\""'
-run systemctl stop freezed-escalate.service
+# said UNIT FILTER [N]: so many lines of what the unit said are that
+said() { [ "$(run journalctl -q -o cat -u "$1" | grep '^{' | jq -c "select($2)" | wc -l)" -ge "${3:-1}" ]; }
+says() {
+        if box_until 120 said "$2" "$3" "${4:-1}"; then ok "$1"; else not_ok "$1" "$(run journalctl -q -o cat -u "$2" | tail -n 8)"; fi
+}
+alert worker.service 00000000000000bb && jq -c '.alerts[0].labels.freeze = "contain"' "$D/alert.json" >"$D/shipped.json"
+is "it takes alerts, as a user of its own" "$(post alertmanager "$D/shipped.json" "$sign_in")" 200
+says "and orders" freezed-escalate '.outcome == "receipt" and .rule == "beacon" and .state == "contained"'
+echo '{"unit":"cache.service","verdict":"exfiltration"}' >"$D/data.json"
+is "it takes a CloudEvent whose attributes are headers" "$(post cloudevents "$D/data.json" "$sign_in" 'Content-Type: application/json' 'ce-specversion: 1.0' \
+        'ce-type: example.ids.alert' 'ce-source: https://ids.example/a%20b' 'CE-ID: b-1' "ce-time: $(date -u +%FT%TZ)")" 200
+says "and orders what its rule says" freezed-escalate '.outcome == "receipt" and .event == "b-1" and .rule == "ids" and .state == "contained"'
+is "and a batch of them" "$(post cloudevents "$PAYLOADS/cloudevents-batch.json" "$sign_in" 'Content-Type: application/cloudevents-batch+json')" 200
+says "each is told" freezed-escalate '.source == "cloudevents" and .outcome == "stale"' 2
+{ printf '#!/bin/sh\nexec <>/run/falco\n' && sed -n 's/^  program: "\(.*\)"$/\1/p' packaging/escalation/falco.yaml; } >"$D/falco.sh"
+box_put host "$D/falco.sh" /root/falco.sh 0755
+run systemd-run -q --unit=falco sh /root/falco.sh
+falco() { jq -c --arg o "$1" '.time = (now | todate) | .output = $o' "$PAYLOADS/falco.json" >"$(box_live host)/run/falco"; }
+falco_said() { run cat /var/log/freezed-escalate.jsonl | jq -e "select($1)" >/dev/null 2>&1; }
+falco_says() {
+        if box_until 60 falco_said "$2"; then ok "$1"; else not_ok "$1" "$(run cat /var/log/freezed-escalate.jsonl) $(run journalctl -q -o cat -u falco)"; fi
+}
+falco first
+falco_says "what Falco starts works beside the unit, and does not wait for the end of its input" '.outcome == "receipt" and .rule == "shell-in-container" and .state == "contained"'
+falco second
+falco_says "nor does it end with an alert" '.outcome == "cooldown"'
+check "what reads Tetragon's file is a unit that starts" run systemctl start freezed-escalate-tetragon
+is_tailed() { in_box 'ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q tetragon.log'; }
+box_until 60 is_tailed
+jq -c '.time = (now | todate)' "$PAYLOADS/tetragon-kprobe.json" >>"$(box_live host)/var/log/tetragon/tetragon.log"
+says "and an event of Tetragon is an order" freezed-escalate-tetragon '.outcome == "receipt" and .rule == "egress-unlisted" and .final and .state != "refused"'
+check "that the kernel has" bash -c 'bpftool cgroup show "$1" effective | grep -q isolate_' - "$(box_cgroup host)/system.slice/$CONTAINER.scope"
+is "so each rule that is shipped has stopped something" "$({ run journalctl -q -o cat -u freezed-escalate -u freezed-escalate-tetragon | grep '^{'; run cat /var/log/freezed-escalate.jsonl; } |
+        jq -rs 'map(select(.outcome == "receipt" and .state != "refused").rule) | unique[]')" "$(jq -r '[.rules[].name] | sort[]' packaging/escalation/rules.json)"
+run systemctl stop freezed-escalate.service freezed-escalate-tetragon.service falco.service
+free_all
 
 # --- OpenC2
 c2() { in_box 'printf "%s\n" "$1" | freezectl openc2 --key "/root/$2" --lease 10m' "$1" "$2"; }
 said=$(c2 '{"action":"query","target":{"features":["versions","profiles","pairs"]}}' robot)
 is "it says what it can" "$(jq -r '"\(.status) \(.results.profiles[0]) \(.results.pairs.cancel[0])"' <<<"$said")" "200 x-frz command"
-order alice,bob release --incident "$(run freezectl status --json | jq -rs '[.[0].report.holds[].incident][0]')" >/dev/null
 said=$(c2 '{"action":"stop","target":{"x-frz:unit":"worker.service"},"command_id":"c-7","args":{"duration":600000,"x-frz":{"severity":"P0"}}}' robot)
 is "a command is an order, and its response has the receipt" "$(jq -r '"\(.status) \(.results["x-frz"].command_id) \(.results["x-frz"].receipt.payloadType)"' <<<"$said")" "200 c-7 application/vnd.freezed.receipt.v1+json"
 hold=$(jq -r '.results["x-frz"].id' <<<"$said")
+is "contain is answered when it is done" "$(c2 '{"action":"contain","target":{"er:service":{"name":"beacon.service"}},"args":{"x-frz":{"severity":"P0","incident":"SA-20261121-958"}}}' robot | jq -r .status)" 200
+looks "as the kernel says" beacon contained
+is "deny, too" "$(c2 '{"action":"deny","target":{"x-frz:unit":"cache.service"},"args":{"x-frz":{"severity":"P1","incident":"SA-20261121-959"}}}' robot | jq -r .status)" 200
+looks "and what is denied goes on" cache isolated
+said=$(c2 '{"action":"investigate","target":{"x-frz:unit":"cache.service"},"args":{"x-frz":{"severity":"P1"}}}' robot)
+is "automation may not investigate, unless a rule of the trust root says so" "$(jq -r '"\(.status) \(.status_text[0:10])"' <<<"$said")" "403 wrong-role"
+said=$(c2 '{"action":"investigate","target":{"x-frz:unit":"cache.service"},"args":{"x-frz":{"snapshot":"logs"}}}' alice)
+is "a responder may" "$(jq -r '"\(.status) \(.results["x-frz"].receipt.payloadType)"' <<<"$said")" "200 application/vnd.freezed.receipt.v1+json"
+is "what wants no response gets none" "$(c2 '{"action":"query","target":{"features":[]},"args":{"response_requested":"none"}}' robot)" ""
+is "and a query's has its id" "$(c2 '{"action":"query","target":{"features":["versions"]},"command_id":"q-1"}' robot | jq -r '"\(.results.versions[0]) \(.results["x-frz"].command_id)"')" "1.0 q-1"
 said=$(c2 '{"action":"cancel","target":{"command":"'"$hold"'"}}' robot)
 is "automation cannot cancel it" "$(jq -r .status <<<"$said")" 403
 said=$(c2 '{"action":"cancel","target":{"command":"'"$hold"'"}}' alice)
@@ -281,9 +339,7 @@ there() {
                 '.time = (now | todate) | .data.unit = $u | .data.group = $g | .data.incident = $n | .id = $i' "$PAYLOADS/cloudevent.json" >"$D/ce.json"
         post cloudevents "$D/ce.json" "$sign_in" 'Content-Type: application/cloudevents+json'
 }
-for incident in $(run freezectl status --json | jq -rs '[.[0].report.holds[].incident] | unique[]'); do
-        order alice,bob release --incident "$incident" >/dev/null
-done
+free_all
 : >"$D/posts"
 fleet() { EXTRA="--nats $NATS_URL --webhook http://127.0.0.1:9096/" listener; }
 fleet
@@ -322,17 +378,44 @@ there worker.service web f6 953 >/dev/null
 comes "and is known when it comes again" '.outcome == "duplicate" and .event == "f6"'
 
 # --- OpenC2 about a device elsewhere
-away() { in_box 'printf "%s\n" "$1" | freezectl openc2 --key /root/robot --lease 10m --nats "$2" --timeout "$3"' "$1" "$NATS_URL" "$2"; }
-said=$(away '{"action":"deny","target":{"device":{"hostname":"web-1"}},"args":{"x-frz":{"severity":"P0"}}}' 60s)
-like "a command about a device of the inventory is answered by it" "$(jq -r '"\(.status) \(.results["x-frz"].receipt.payloadType)"' <<<"$said")" '^(200|403) application/vnd.freezed.receipt'
+# away COMMAND TIMEOUT [WHO]
+away() { in_box 'printf "%s\n" "$1" | freezectl openc2 --key "/root/$4" --lease 10m --nats "$2" --timeout "$3"' "$1" "$NATS_URL" "$2" "${3:-robot}"; }
+whole='{"action":"contain","target":{"device":{"hostname":"web-1"}},"command_id":"d-1","args":{"er":{"device_containment":"network_isolation",
+        "permitted_addresses":{"ipv4_net":["10.77.0.1/32"]}},"x-frz":{"severity":"P0","incident":"SA-20261121-960"}}}'
+free_all
+said=$(away "${whole//$'\n'/}" 60s)
+is "a device of the inventory answers, and that automation may not have all of it" "$(jq -r '"\(.status) \(.status_text[0:12]) \(.results["x-frz"].receipt.payloadType)"' <<<"$said")" \
+        "403 target-class application/vnd.freezed.receipt.v1+json"
+said=$(away "${whole//$'\n'/}" 60s alice)
+is "a responder may have it isolated" "$(jq -r '"\(.status) \(.results["x-frz"].receipt.payload | @base64d | fromjson | "\(.state) \(.reasons)")"' <<<"$said")" "200 contained []"
+like "and it is" "$(run python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("10.77.0.99", 9))' 2>&1 | tail -n 1)" PermissionError
+looks "but for what is permitted" beacon free
+order alice,bob release --incident SA-20261121-960 >/dev/null
 is "one of none is not found" "$(away '{"action":"deny","target":{"device":{"hostname":"web-9"}}}' 5s | jq -r .status)" 404
 jq -c '.time = (now | todate) | .data.unit = "worker.service" | .data.group = "gone" | .data.incident = "952"' "$PAYLOADS/cloudevent.json" >"$D/ce.json"
 box_put host "$D/ce.json" /root/ce.json
-said=$(in_box 'freezectl escalate --rules /root/rules.json --stdin cloudevents --key /root/robot --state-dir /root/gone --nats "$1" --expires 10s </root/ce.json; echo "{\"exit\":$?}"' "$NATS_URL")
-is "who stays silent is waited for until the order is over, and named" "$(jq -rs 'map(select(.outcome == "silent"))[0] | .silent_hosts[0]' <<<"$said") $(jq -rs '.[-1].exit' <<<"$said")" "gone-1 5"
+in_box 'freezectl escalate --rules /root/rules.json --stdin cloudevents --key /root/robot --state-dir /root/gone --nats "$1" --expires 10s </root/ce.json; echo "{\"exit\":$?}"' "$NATS_URL" >"$D/gone" 2>/dev/null
+is "who stays silent is waited for until the order is over, and named" "$(jq -rs 'map(select(.outcome == "silent"))[0] | .silent_hosts[0]' "$D/gone") $(jq -rs '.[-1].exit' "$D/gone")" "gone-1 5"
 nats_stop
 said=$(away '{"action":"deny","target":{"device":{"hostname":"web-1"}}}' 3s)
 is "without a broker the signed order is in the response" "$(jq -r '"\(.status) \(.results["x-frz"].order.payloadType)"' <<<"$said")" "503 application/vnd.freezed.command.v1+json"
 run systemctl stop escalate.service
+
+# --- a broker that says more than anybody can take, to the unit as it is shipped
+echo shout >"$NATS_MODE"
+rogue_start host freezectl
+printf '[Service]\nExecStart=\nExecStart=/usr/bin/freezectl escalate --rules %%d/rules --key %%d/key --listen 127.0.0.1:9095 --token-file %%d/token --nats %s\n' "$NATS_URL" >"$D/nats.conf"
+box_put host "$D/nats.conf" /etc/systemd/system/freezed-escalate.service.d/nats.conf 0644
+in_box 'cp /root/rules.json /etc/freezed/escalate.json && rm -rf /var/lib/freezed-escalate && systemctl daemon-reload && systemctl start freezed-escalate'
+says "the unit is connected to it" freezed-escalate '.outcome == "broker-up"'
+there beacon.service gone g1 961 >/dev/null
+says "answers that nobody gave come faster than they are taken" freezed-escalate '.outcome == "answers-lost" or (.outcome == "broker-down" and .why == "the broker says more than can be taken")'
+is "and an event is taken meanwhile" "$(there worker.service web g2 962)" 200
+says "and is ordered" freezed-escalate '.outcome == "ordered" and .event == "g2"'
+is "and nothing of it was killed" "$(run systemctl show -P NRestarts freezed-escalate) $(run systemctl is-active freezed-escalate)" "0 active"
+# where no controller bounds it, what its processes had, with what they share
+had=$(while read -r pid; do sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"; done <"$(box_cgroup host)$(run systemctl show -P ControlGroup freezed-escalate)/cgroup.procs" | paste -sd +)
+check "it had $((had)) KiB at most" test "$((had))" -gt 1000 -a "$((had))" -lt 262144
+run systemctl stop freezed-escalate
 
 done_testing

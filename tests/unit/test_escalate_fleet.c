@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/escalate_fleet.c ctl/escalate_state.c ctl/escalate_template.c ctl/escalate_mend.c ctl/escalate_path.c */
+/* LINK: ctl/escalate_fleet.c ctl/escalate_state.c ctl/escalate_outcome.c ctl/escalate_template.c ctl/escalate_mend.c ctl/escalate_path.c */
 /* LINK: ctl/brokerfile.c ctl/inventory.c ctl/parallel.c ctl/rollcall.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c */
 /* LINK: ctl/text.c ctl/why.c */
 
@@ -87,14 +87,14 @@ void escalate_order_keep(struct escalate *x) {
         (void) x;
 }
 
-void escalate_tell(const struct escalate *x, const char *outcome, const char *text, json_t *more) {
+void escalate_tell(const struct escalate *x, enum escalate_outcome outcome, const char *text, json_t *more) {
         (void) x;
         (void) outcome;
         (void) text;
         json_decref(more);
 }
 
-void escalate_tell_order(const struct escalate *x, const struct escalate_record *r, const char *outcome,
+void escalate_tell_order(const struct escalate *x, const struct escalate_record *r, enum escalate_outcome outcome,
                          const char *text, json_t *more) {
         (void) r;
         escalate_tell(x, outcome, text, more);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/escalate_flight.c ctl/escalate_state.c ctl/escalate_template.c ctl/escalate_mend.c ctl/escalate_path.c */
+/* LINK: ctl/escalate_flight.c ctl/escalate_state.c ctl/escalate_outcome.c ctl/escalate_template.c ctl/escalate_mend.c ctl/escalate_path.c */
 /* LINK: ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 
 /* What becomes of an order that nobody answers, over a restart, too. The agent is away all the time. */
@@ -71,14 +71,14 @@ void escalate_order_keep(struct escalate *x) {
         (void) x;
 }
 
-void escalate_tell_order(const struct escalate *x, const struct escalate_record *r, const char *outcome,
+void escalate_tell_order(const struct escalate *x, const struct escalate_record *r, enum escalate_outcome outcome,
                          const char *text, json_t *more) {
         const size_t n = strlen(outcomes);
 
         (void) x;
         (void) r;
         json_decref(more);
-        (void) snprintf(outcomes + n, sizeof(outcomes) - n, "%s ", outcome);
+        (void) snprintf(outcomes + n, sizeof(outcomes) - n, "%s ", escalate_outcome_id(outcome));
         (void) snprintf(why, sizeof(why), "%s", text);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/escalate_rules.c ctl/escalate_template.c ctl/escalate_fill.c ctl/escalate_event.c ctl/escalate_mend.c ctl/escalate_path.c */
-/* LINK: ctl/escalate_state.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
+/* LINK: ctl/escalate_state.c ctl/escalate_outcome.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
