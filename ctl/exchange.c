@@ -129,10 +129,24 @@ struct page exchange_page(const struct ctl *c) {
         return (struct page) { c->out, c->colour };
 }
 
+/* Of what is no printable ASCII, jansson escapes all but this one. */
+static int put_json(const char *text, size_t n, void *f) {
+        const char *del;
+
+        while ((del = memchr(text, 0x7f, n))) {
+                (void) fwrite(text, 1, (size_t) (del - text), f);
+                (void) fputs("\\u007f", f);
+                n -= (size_t) (del - text) + 1;
+                text = del + 1;
+        }
+        (void) fwrite(text, 1, n, f);
+        return 0;
+}
+
 void exchange_json_line(struct ctl *c, const json_t *o) {
         /* it is written in pieces, and another thread may have a line, too (escalate_hook.c) */
         flockfile(c->out);
-        (void) json_dumpf(o, c->out, JSON_COMPACT | JSON_ENSURE_ASCII);
+        (void) json_dump_callback(o, put_json, c->out, JSON_COMPACT | JSON_ENSURE_ASCII);
         fputc('\n', c->out);
         funlockfile(c->out);
 }
