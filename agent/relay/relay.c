@@ -340,19 +340,16 @@ static void on_room(void *userdata) {
 
 /* --- the connection */
 
-/* "Permissions Violation for Subscription to "x"" */
 static void take_denied(struct relay *r, const char *said) {
-        const char *open = strchr(said, '"'), *close = open ? strchr(open + 1, '"') : NULL;
-        char subject[SUBJECT_SIZE] = "";
+        char subject[SUBJECT_SIZE];
+        enum tell_state state = tell_denied(said, subject);
 
-        if (close)
-                (void) snprintf(subject, sizeof(subject), "%.*s", (int) (close - open - 1), open + 1);
         if (strncmp(subject, "$JS.", 4) == 0) {
                 /* the stream is not for this host: heads and live messages are what there is */
                 fetch_came(r->fetch, -1, 0);
                 drain(r);
         } else {
-                tell(r, strstr(said, "Subscription") ? TELL_DEAF : TELL_MUTE, subject);
+                tell(r, state, subject);
         }
 }
 

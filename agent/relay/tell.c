@@ -29,6 +29,13 @@ void tell_text(char *ret, size_t size, const char *said) {
                         *c = '?';
 }
 
+enum tell_state tell_denied(const char *said, char ret_subject[static SUBJECT_SIZE]) {
+        const char *open = strchr(said, '"'), *close = open ? strchr(open + 1, '"') : NULL;
+
+        (void) snprintf(ret_subject, SUBJECT_SIZE, "%.*s", close ? (int) (close - open - 1) : 0, close ? open + 1 : "");
+        return strstr(said, "Subscription") ? TELL_DEAF : TELL_MUTE;
+}
+
 enum tell_state tell_down(int64_t for_us) {
         return for_us > TELL_CUT_OFF_US ? TELL_CUT_OFF : TELL_CONNECTING;
 }

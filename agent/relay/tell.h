@@ -64,6 +64,9 @@ struct tell {
 const char *tell_state_str(enum tell_state s);
 /* Copies what a server said so that nothing in it ends a line or is taken for a field: printable ASCII, else '?'. */
 void tell_text(char *ret, size_t size, const char *said);
+/* What it is whom a server refuses something, in its words: "Permissions Violation for Subscription to "x"". The
+ * subject is "" where they do not have it in quotes. */
+enum tell_state tell_denied(const char *said, char ret_subject[static SUBJECT_SIZE]);
 /* What it is that has not been connected for so long. */
 enum tell_state tell_down(int64_t for_us);
 /* Another state, or another subject of it; what it was since when. True when something changed. */

@@ -66,11 +66,37 @@ static void what_a_server_said_ends_no_line(void **state) {
         assert_string_equal(t.subject, "cmd?STATUS=fine");
 }
 
+static void what_was_refused_is_what_the_server_has_in_quotes(void **state) {
+        static const struct {
+                const char *said, *subject;
+                enum tell_state is;
+        } rows[] = {
+                { "Permissions Violation for Subscription to \"frz.v1.prod.head\"", "frz.v1.prod.head", TELL_DEAF },
+                { "Permissions Violation for Subscription to \"a\" using queue \"q\"", "a", TELL_DEAF },
+                { "Permissions Violation for Publish to \"$JS.API.INFO\"", "$JS.API.INFO", TELL_MUTE },
+                { "Permissions Violation for Publish to \"a", "", TELL_MUTE },
+                { "Permissions Violation", "", TELL_MUTE },
+                { "", "", TELL_MUTE },
+        };
+        char subject[SUBJECT_SIZE], said[2 * SUBJECT_SIZE] = "\"";
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                assert_int_equal(tell_denied(rows[i].said, subject), rows[i].is);
+                assert_string_equal(subject, rows[i].subject);
+        }
+        memset(said + 1, 'x', sizeof(said) - 3);
+        said[sizeof(said) - 2] = '"';
+        (void) tell_denied(said, subject);
+        assert_int_equal(strlen(subject), SUBJECT_SIZE - 1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(who_is_away_for_longer_than_a_minute_is_cut_off),
                 cmocka_unit_test(what_is_withheld_is_said_by_its_id),
                 cmocka_unit_test(what_a_server_said_ends_no_line),
+                cmocka_unit_test(what_was_refused_is_what_the_server_has_in_quotes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
