@@ -9,6 +9,12 @@
 
 #define WORD_SIZE 160U
 
+static const char *const roles[_NATSCONFIG_ROLE_MAX] = {
+#define X(name, word) [NATSCONFIG_##name] = word,
+        NATSCONFIG_ROLE_TABLE(X)
+#undef X
+};
+
 void natsconfig_done(struct natsconfig *c) {
         free(c->v);
         *c = NATSCONFIG_NULL;
@@ -46,19 +52,14 @@ static int find_host(const struct inventory *i, const char *name, struct natscon
 
 static int read_user(const struct inventory *i, const char *name, struct natsconfig_user *u, const char *where,
                      struct why *w) {
-        static const struct {
-                const char *prefix;
-                enum natsconfig_role role;
-        } people[] = { { "operator=", NATSCONFIG_OPERATOR }, { "herald=", NATSCONFIG_HERALD } };
-
-        for (size_t k = 0; k < ELEMENTSOF(people); k++) {
-                const size_t n = strlen(people[k].prefix);
-                if (strncmp(name, people[k].prefix, n) != 0)
+        for (enum natsconfig_role role = NATSCONFIG_HOST + 1; role < _NATSCONFIG_ROLE_MAX; role++) {
+                const size_t n = strlen(roles[role]);
+                if (strncmp(name, roles[role], n) != 0 || name[n] != '=')
                         continue;
-                u->role = people[k].role;
-                if (!schema_is_name(name + n, sizeof(u->name)))
-                        return why_set(w, CTL_USAGE, "%s: \"%s\" is no name", where, CLEAN(name + n));
-                (void) snprintf(u->name, sizeof(u->name), "%s", name + n);
+                u->role = role;
+                if (!schema_is_name(name + n + 1, sizeof(u->name)))
+                        return why_set(w, CTL_USAGE, "%s: \"%s\" is no name", where, CLEAN(name + n + 1));
+                (void) snprintf(u->name, sizeof(u->name), "%s", name + n + 1);
                 return 0;
         }
         u->role = NATSCONFIG_HOST;
@@ -263,6 +264,36 @@ static void write_herald(const struct names *n, FILE *f) {
         end(&l);
 }
 
+static void write_automation(const struct names *n, FILE *f) {
+        struct list l;
+
+        begin(&l, f, "subscribe");
+        item(&l, n->prefix, "rsp.>");
+        end(&l);
+        begin(&l, f, "publish");
+        item(&l, n->prefix, "cmd.>");
+        end(&l);
+}
+
+static void write_permissions(const struct natsconfig_user *u, const struct names *n, FILE *f) {
+        switch (u->role) {
+        case NATSCONFIG_HOST:
+                write_host(u, n, f);
+                break;
+        case NATSCONFIG_OPERATOR:
+                write_operator(n, f);
+                break;
+        case NATSCONFIG_HERALD:
+                write_herald(n, f);
+                break;
+        case NATSCONFIG_AUTOMATION:
+                write_automation(n, f);
+                break;
+        case _NATSCONFIG_ROLE_MAX:
+                break;
+        }
+}
+
 static int name(const char *fleet, struct names *ret) {
         struct subject s = { .kind = SUBJECT_HEAD };
         int r;
@@ -284,7 +315,6 @@ static int name(const char *fleet, struct names *ret) {
 }
 
 int natsconfig_write(const struct natsconfig *c, const char *fleet, FILE *f) {
-        static const char *const roles[] = { "host", "operator", "herald" };
         struct names n;
 
         if (name(fleet, &n) < 0)
@@ -300,12 +330,7 @@ int natsconfig_write(const struct natsconfig *c, const char *fleet, FILE *f) {
         for (size_t i = 0; i < c->n; i++) {
                 const struct natsconfig_user *u = &c->v[i];
                 fprintf(f, "    # %s %s\n    { nkey: \"%s\", permissions: {\n", roles[u->role], u->name, u->nkey);
-                if (u->role == NATSCONFIG_HOST)
-                        write_host(u, &n, f);
-                else if (u->role == NATSCONFIG_OPERATOR)
-                        write_operator(&n, f);
-                else
-                        write_herald(&n, f);
+                write_permissions(u, &n, f);
                 fputs("    } }\n", f);
         }
         fputs("  ]\n}\n", f);

@@ -2,10 +2,10 @@
 #pragma once
 
 /* Who may do what at a fleet's brokers: the part `authorization` of a nats-server's configuration, from the inventory
- * and a list of the nkeys that hosts, operators and heralds log in with. It keeps hosts from each other's mail and from
+ * and a list of the nkeys that hosts, people and programs log in with. It keeps hosts from each other's mail and from
  * ordering; what an order is worth is not decided there. The list has a line for each user,
  *   NAME NKEY         a host, by its name or fingerprint in the inventory
- *   operator=NAME NKEY, herald=NAME NKEY
+ *   operator=NAME NKEY, herald=NAME NKEY, automation=NAME NKEY
  * blank lines and # comments. Pure but for the allocation and what it writes. */
 
 #include <stddef.h>
@@ -17,10 +17,18 @@
 
 #define NATSCONFIG_FILE_MAX (16U * 1024 * 1024)
 
+/* X(NAME, "word") */
+#define NATSCONFIG_ROLE_TABLE(X)                                                       \
+        X(HOST, "host")                                                                \
+        X(OPERATOR, "operator")     /* orders, asks, signs, and sees to the streams */ \
+        X(HERALD, "herald")         /* says heads */                                   \
+        X(AUTOMATION, "automation") /* orders, and hears the answers */
+
 enum natsconfig_role {
-        NATSCONFIG_HOST,
-        NATSCONFIG_OPERATOR,
-        NATSCONFIG_HERALD,
+#define X(name, ...) NATSCONFIG_##name,
+        NATSCONFIG_ROLE_TABLE(X)
+#undef X
+                _NATSCONFIG_ROLE_MAX,
 };
 
 struct natsconfig_user {

@@ -116,7 +116,8 @@ struct options {
         X(ORDERS, "orders", TEXT, orders, "FILE|DIR",                                                                  \
           "Signed orders, an envelope a line, that are listed whatever the brokers have; read each time")              \
         X(NKEYS, "nkeys", TEXT, nkeys, "FILE",                                                                         \
-          "Who logs in with which nkey, a line each: NAME NKEY, operator=NAME NKEY, herald=NAME NKEY")
+          "Who logs in with which nkey, a line each: NAME NKEY, operator=NAME NKEY, herald=NAME NKEY, "                \
+          "automation=NAME NKEY")
 
 enum option {
 #define X(name, ...) OPTION_##name,

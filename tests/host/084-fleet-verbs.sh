@@ -164,7 +164,8 @@ nats_listen "$DIR/asked" 1 60 frz.v1.test.ask.all
 run freezectl fleet hosts --nats "$NATS_URL" --inventory /root/both --timeout 25s --json >"$DIR/forged" &
 FORGED=$!
 nats_heard
-for who in "$WEB_2" "${WEB_2/?/A}"; do nats_say pub "frz.v1.test.rsp.$who.$(cut -f 3 "$DIR/asked" | jq -r .nonce)" <"$DIR/answer"; done
+[[ $WEB_2 == A* ]] && NOBODY=${WEB_2/?/B} || NOBODY=${WEB_2/?/A}
+for who in "$WEB_2" "$NOBODY"; do nats_say pub "frz.v1.test.rsp.$who.$(cut -f 3 "$DIR/asked" | jq -r .nonce)" <"$DIR/answer"; done
 wait "$FORGED"
 is "answers with host keys that are not theirs are counted, and not believed" "$(jq -r 'select(.class) | .name + " " + .class' "$DIR/forged" | sort | paste -sd ' ') $(jq -r 'select(.summary) | .summary | "\(.ignored) \(.unknown)"' "$DIR/forged")" "web-1 verified web-2 silent 1 1"
 
@@ -239,7 +240,7 @@ run systemctl stop freezed-relay freezed-herald
 {
         run freezectl fleet nkey /etc/freezed/nats.seed --name web-1
         echo '# people'
-        for who in operator=alice herald=harold; do run freezectl fleet nkey "/root/${who#*=}.seed" --name "$who"; done
+        for who in operator=alice herald=harold automation=robot; do run freezectl fleet nkey "/root/${who#*=}.seed" --name "$who"; done
 } >"$DIR/nkeys"
 box_put host "$DIR/nkeys" /root/nkeys
 run freezectl fleet nats-config --inventory /root/both --nkeys /root/nkeys >"$DIR/authorization" 2>"$DIR/missing"
@@ -254,10 +255,10 @@ nats_stop
 printf 'listen: "10.77.0.1:4222"\njetstream { store_dir: "%s/store" }\ninclude "authorization"\n' "$NATS_DIR" >"$DIR/conf"
 check "nats-server reads it" nats-server -t -c "$DIR/conf"
 nats_start_with "$DIR/conf" || exit
-for who in alice harold web-2; do run cat "/root/$who.seed" >"$DIR/$who.seed"; done
+for who in alice harold robot web-2; do run cat "/root/$who.seed" >"$DIR/$who.seed"; done
 as() { printf '{"v":1,"servers":["%s"],"nkey":"%s"%s}' "$NATS_URL" "$1" "${2:-}"; }
 as /etc/freezed/nats.seed ',"spread_s":0' | run tee /etc/freezed/relay.json >/dev/null
-for who in alice harold; do as "/root/$who.seed" | run tee "/root/$who.json" >/dev/null; done
+for who in alice harold robot; do as "/root/$who.seed" | run tee "/root/$who.json" >/dev/null; done
 run chown freezed-relay /etc/freezed/nats.seed
 run systemctl start freezed-relay
 check "a host connects by its nkey, and is ready" box_until 60 relay_is ready
@@ -266,6 +267,11 @@ NATS_URL=/root/harold.json
 fleet head --once --key /root/harold
 is "a herald may say heads" "$EXIT" 0
 check "which hosts hear" box_until 60 has_heard "$(each .head.n)"
+fleet hosts --timeout 60s
+is "and asks nobody" "$EXIT $(grep -c 'does not permit' <<<"$ANSWER")" "1 2"
+NATS_URL=/root/robot.json
+fleet setup
+is "what orders by itself may not see to the streams" "$EXIT $(grep -c 'does not permit' <<<"$ANSWER")" "1 2"
 fleet hosts --timeout 60s
 is "and asks nobody" "$EXIT $(grep -c 'does not permit' <<<"$ANSWER")" "1 2"
 NATS_URL=/root/alice.json

@@ -124,6 +124,7 @@ jq -cn --arg id "$ID" --arg h "$(run ssh-keygen -lf /var/lib/freezed/host_key.pu
         '{v: 1, fleet: "test", n: 1, iat: $now, exp: ($now + 90000), trust_version: 2, orders: [{id: $id, to: {hosts: [$h]}, exp: ($now + 3600000)}]}' >"$D/head.new"
 box_put host "$D/head.new" /root/head.new
 run freezectl sign /root/head.new --key /root/harold --yes >/dev/null && run cat /root/head.new >"$D/head"
+NATS_AS[1]=$PKI/herald
 # a link that is there does not carry yet what the site's hosts want to hear
 is_fetched() { publish "$HUB" head frz.v1.test.head && held; }
 check "the next head has the host fetch what it missed" box_until 120 is_fetched

@@ -13,8 +13,8 @@
 #   nats_heard                   waits until that is over; fails when fewer came
 #   nats_deafen                  ends it
 #   nats_certify DIR NAME IP...  NAME.pem and NAME.key in DIR for a server with these addresses, by the authority ca.pem there, made when it is not
-#   nats_shipped DIR FLEET TOKEN IP   prints the configuration that is shipped (packaging/nats) for a fleet of one host and an operator; seeds of
-#                                both (host, operator), certificates and store are in DIR
+#   nats_shipped DIR FLEET TOKEN IP   prints the configuration that is shipped (packaging/nats) for a fleet of one host, an operator and a
+#                                herald; their seeds (host, operator, herald), certificates and store are in DIR
 #   rogue_start BOX [VICTIM]     starts rogue_nats.py in its place instead; what it does is in the file NATS_MODE, what the victim published
 #                                in NATS_SPY
 
@@ -145,9 +145,10 @@ nats_certify() {
 }
 
 nats_shipped() {
-        local host operator
-        mkdir -p "$1/store" && host=$(python3 -B "$BOX_LIB/nats_say.py" - seed "$1/host") && operator=$(python3 -B "$BOX_LIB/nats_say.py" - seed "$1/operator") || return
-        # its two users, in their order
-        sed -e "s/UDXU[A-Z0-9]*/$host/; s/UAT6[A-Z0-9]*/$operator/; s/A\{43\}/$3/g; s/v1\.prod\./v1.$2./g; s/FRZ_CMD_prod/FRZ_CMD_$2/g" \
+        local users=() who
+        mkdir -p "$1/store" || return
+        for who in host operator herald; do users+=("$(python3 -B "$BOX_LIB/nats_say.py" - seed "$1/$who")") || return; done
+        # its users, in their order
+        sed -e "s/UDXU[A-Z0-9]*/${users[0]}/; s/UAT6[A-Z0-9]*/${users[1]}/; s/UC3S[A-Z0-9]*/${users[2]}/; s/A\{43\}/$3/g; s/v1\.prod\./v1.$2./g; s/_prod\b/_$2/g" \
                 -e "s@/etc/nats@$1@; s@/var/lib/nats@$1/store@; s/0\.0\.0\.0/$4/" "$BOX_LIB/../../packaging/nats/nats-server.conf"
 }

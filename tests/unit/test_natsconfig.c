@@ -16,13 +16,13 @@
 static struct inventory_host fleet[3];
 static struct inventory inventory = { .v = fleet, .n = 3 };
 static char groups[] = "a.b\0web";
-static char nkeys[4][NKEY_PUBLIC_SIZE], ids[3][SSHKEY_ID_SIZE];
+static char nkeys[5][NKEY_PUBLIC_SIZE], ids[3][SSHKEY_ID_SIZE];
 
 static int begin(void **state) {
         static const char *const names[] = { "web-1", "web-2", "twin" };
 
         (void) state;
-        for (uint8_t i = 0; i < 4; i++) {
+        for (uint8_t i = 0; i < 5; i++) {
                 char seed[NKEY_SEED_LENGTH + 1];
                 struct nkey key;
                 nkey_seed((const uint8_t[32]) { i }, seed);
@@ -40,7 +40,7 @@ static int begin(void **state) {
         return 0;
 }
 
-/* The list, in which %0 to %3 are nkeys and @0 to @2 fingerprints. */
+/* The list, in which %0 to %4 are nkeys and @0 to @2 fingerprints. */
 static int parse(const char *text, struct natsconfig *ret, struct why *w) {
         _cleanup_free_ char *list = NULL;
         size_t n;
@@ -62,14 +62,15 @@ static void who_is_there_is_found_by_name_and_by_fingerprint(void **state) {
         struct why w;
 
         (void) state;
-        assert_int_equal(parse("# all\n\nweb-1 %0 # one\n\t@1  %1\r\noperator=alice %2\nherald=h.1 %3", &c, &w), 0);
-        assert_int_equal(c.n, 4);
+        assert_int_equal(parse("# all\n\nweb-1 %0 # one\n\t@1  %1\r\noperator=alice %2\nherald=h.1 %3\nautomation=bot %4", &c, &w), 0);
+        assert_int_equal(c.n, 5);
         assert_true(natsconfig_has(&c, &fleet[0]) && natsconfig_has(&c, &fleet[1]));
         assert_false(natsconfig_has(&c, &fleet[2]));
         assert_string_equal(c.v[1].name, "web-2");
         assert_string_equal(c.v[2].name, "alice");
         assert_int_equal(c.v[2].role, NATSCONFIG_OPERATOR);
         assert_int_equal(c.v[3].role, NATSCONFIG_HERALD);
+        assert_int_equal(c.v[4].role, NATSCONFIG_AUTOMATION);
 }
 
 static void what_could_mean_two_things_means_none(void **state) {
@@ -111,7 +112,7 @@ static void what_is_written_nats_server_reads(void **state) {
         size_t n;
 
         (void) state;
-        assert_int_equal(parse("web-1 %0\n@1 %1\noperator=alice %2\nherald=h %3\n", &c, &w), 0);
+        assert_int_equal(parse("web-1 %0\n@1 %1\noperator=alice %2\nherald=h %3\nautomation=bot %4\n", &c, &w), 0);
         scratch_make(&dir);
         FILE *f = fopen(scratch_path(&dir, "conf"), "we"), *m = open_memstream(&text, &n);
         assert_int_equal(natsconfig_write(&c, "my.fleet", f), 0);
