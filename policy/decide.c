@@ -45,12 +45,6 @@ static enum reason judge_fleet(struct judge *j) {
         return strcmp(j->c->fleet, j->t->fleet) == 0 ? REASON_NONE : REASON_FLEET;
 }
 
-static enum reason judge_host(struct judge *j) {
-        const struct address to = command_address(j->c);
-
-        return address_names(&to, j->f->host, j->f->attributes) ? REASON_NONE : REASON_HOST;
-}
-
 static enum reason judge_replay(struct judge *j) {
         const struct seen *s = hold_set_seen(j->f->holds, &j->c->id);
 
@@ -134,6 +128,24 @@ static enum reason judge_authority(struct judge *j) {
         j->d.have = best.have;
         j->d.need = best.need;
         return best.reason;
+}
+
+/* Is it by a part alone that it is not this host's, and may its signers order it? Asked of a copy: nothing of the
+ * answer is left in what is judged. */
+static bool is_for_another_part(const struct judge *j, struct address whole) {
+        struct judge other = *j;
+
+        whole.part = (struct place_part) {};
+        return address_names(&whole, j->f->host, j->f->attributes) && judge_authority(&other) == REASON_NONE;
+}
+
+static enum reason judge_host(struct judge *j) {
+        const struct address to = command_address(j->c);
+
+        if (address_names(&to, j->f->host, j->f->attributes))
+                return REASON_NONE;
+        j->d.for_others = is_for_another_part(j, to);
+        return REASON_HOST;
 }
 
 static enum reason judge_root(struct judge *j) {

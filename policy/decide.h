@@ -50,6 +50,7 @@ struct decision {
         enum reason reason;  /* of a refusal */
         unsigned have, need; /* for THRESHOLD: people who signed and count, people needed */
         bool allowed;        /* its signers may order it; whether it is done is another question */
+        bool for_others;     /* of HOST: its part alone leaves this host out, and its signers may order it */
         reason_set flags;    /* FLAG and NOTE reasons; of a refusal, those that were found before it */
 };
 

@@ -9,7 +9,7 @@ enum offset {
         AT_KIND = 4,
         AT_TYPE = 5,
         AT_N_SIGS = 6,
-        AT_MORE = 7,
+        AT_FLAG = 7,
         AT_NUMBER = 8,
         AT_LENGTH = 12,
 };
@@ -39,7 +39,7 @@ static bool is_legal(const struct frame *f) {
         if (f->kind == FRAME_COMMAND ? (unsigned int) f->type >= _DSSE_TYPE_MAX || f->n_sigs > DSSE_SIGS_MAX
                                      : f->type != 0 || f->n_sigs != 0)
                 return false;
-        if (f->more && f->kind != FRAME_REPLY)
+        if ((f->more && f->kind != FRAME_REPLY) || (f->carried && f->kind != FRAME_COMMAND))
                 return false;
         if (f->n_payload < kinds[f->kind].lo || f->n_payload > kinds[f->kind].hi ||
             f->n_payload % kinds[f->kind].step != 0)
@@ -51,11 +51,12 @@ int frame_unpack(const uint8_t *buf, size_t n, struct frame *ret) {
         struct frame f = {};
         size_t n_head;
 
-        if (n < FRAME_HEADER_SIZE || memcmp(buf, magic, sizeof(magic)) != 0 || buf[AT_MORE] > 1)
+        if (n < FRAME_HEADER_SIZE || memcmp(buf, magic, sizeof(magic)) != 0 || buf[AT_FLAG] > 1)
                 return -EBADMSG;
         f.kind = buf[AT_KIND];
         f.type = buf[AT_TYPE];
-        f.more = buf[AT_MORE];
+        f.carried = buf[AT_FLAG] && f.kind == FRAME_COMMAND;
+        f.more = buf[AT_FLAG] && f.kind != FRAME_COMMAND;
         f.number = be32_get(buf + AT_NUMBER);
         f.n_sigs = buf[AT_N_SIGS];
         f.n_payload = be32_get(buf + AT_LENGTH);
@@ -88,7 +89,7 @@ int frame_pack(const struct frame *f, uint8_t *buf, size_t n, size_t *ret_n) {
         buf[AT_KIND] = (uint8_t) f->kind;
         buf[AT_TYPE] = (uint8_t) f->type;
         buf[AT_N_SIGS] = (uint8_t) f->n_sigs;
-        buf[AT_MORE] = f->more;
+        buf[AT_FLAG] = f->more || f->carried;
         be32_put(buf + AT_NUMBER, f->number);
         be32_put(buf + AT_LENGTH, (uint32_t) f->n_payload);
         for (size_t i = 0; i < f->n_sigs; i++) {

@@ -9,7 +9,8 @@
  *   4  1  kind
  *   5  1  payload type (enum dsse_type) for COMMAND, else 0
  *   6  1  number of signatures, 0..8; 0 unless COMMAND
- *   7  1  more: 1 when further REPLY frames with this number follow, else 0
+ *   7  1  of REPLY, more: 1 when further ones with this number follow; of COMMAND, carried: 1 when whoever sent it
+ *         brings it for others (carried.h); else 0
  *   8  4  number, big endian: chosen by the gate, repeated in every REPLY
  *  12  4  payload length, big endian
  *  16  96 each: key id (32), signature (64)
@@ -51,7 +52,7 @@ enum frame_kind {
 struct frame {
         enum frame_kind kind;
         enum dsse_type type;
-        bool more;
+        bool more, carried;
         uint32_t number;
         struct dsse_sig sigs[DSSE_SIGS_MAX];
         size_t n_sigs;

@@ -42,7 +42,7 @@ struct config {
 };
 
 struct counters {
-        uint64_t commands, refusals, duplicates, holds, releases, lapses, reinforced, malformed;
+        uint64_t commands, refusals, for_others, duplicates, holds, releases, lapses, reinforced, malformed;
 };
 
 /* What was refused lately, so that the ledger does not fill with repetitions. */

@@ -83,7 +83,8 @@ static int on_frame(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 disconnect(c);
                 return 0;
         }
-        l->fn(l->agent, &f, &(struct answer) { .link = l, .connection = c->id, .number = f.number });
+        l->fn(l->agent, &f,
+              &(struct answer) { .link = l, .connection = c->id, .number = f.number, .carried = f.carried });
         return 0;
 }
 

@@ -21,6 +21,7 @@ struct answer {
         struct link *link;
         uint64_t connection;
         uint32_t number;
+        bool carried; /* to somebody who brought it for others */
 };
 
 typedef void (*link_fn)(struct agent *a, const struct frame *f, const struct answer *to);
@@ -37,5 +38,5 @@ int link_peer(const struct answer *to, struct ucred *ret) _warn_unused_;
 /* Sends one signed answer; more: others follow for the same request. Never blocks; a gate that does not read is
  * disconnected. */
 void link_answer(const struct answer *to, const char *envelope, bool more);
-/* The core could not sign an answer. */
+/* Without a signature: the core could not make one, or nobody would read it. */
 void link_refuse(const struct answer *to, enum reason reason);

@@ -80,6 +80,10 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
                 return r;
         if (decision.allowed && !c->plan)
                 heard_arrived(a, &c->id);
+        if (decision.for_others && to->carried) {
+                refusal_for_others(a, to);
+                return 0;
+        }
         if (decision.kind == DECISION_DUPLICATE)
                 return refusal_duplicate(a, c, verified_digest(v), to);
         if (decision.kind == DECISION_REFUSED)

@@ -83,6 +83,22 @@ int refusal_of_targets(struct agent *a, const struct authorised *authorised, con
         return answer(a, authorised_command(authorised), NULL, authorised_digest(authorised), &d, sites, to);
 }
 
+/* The waves of a rollout share one subject, so each host is brought the orders of all. Who sends one expects answers of
+ * its part only, found by the same function of salt and key (policy/place.h), and drops any other unread: in three
+ * waves of 10,000 hosts that would be 20,000 signatures, records on a disk, and messages, for nobody.
+ *
+ * It comes here with valid signatures of people who may order it, and costs what every order does up to here. Before
+ * that nobody knows for whom it is: that stands in what was signed, and only there. What a stranger changed or made up,
+ * and what its signers may not order, is never passed over; who brings it can leave out nothing that is for this host.
+ *
+ * Nor is it remembered. A head names the part of an order beside its id, so what is not for this host is not missing
+ * here, also after a restart (heard.c). A memory of ids would let whoever has one person's key and a broker hide an
+ * order that is: by another of the same id, for nobody, and without a trace. */
+void refusal_for_others(struct agent *a, const struct answer *to) {
+        a->counters.for_others++;
+        link_refuse(to, REASON_HOST);
+}
+
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) {
         _cleanup_json_ json_t *receipt = receipt_of_duplicate(a, c, digest);
         _cleanup_free_ char *envelope = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The two ways out of the pipeline in which nothing is done. */
+/* The ways out of the pipeline in which nothing is done. */
 
 #include "agent/core/agent.h"
 #include "agent/core/link.h"
@@ -17,6 +17,9 @@ int refusal_of(struct agent *a, const char *label, const uint8_t *digest, const 
 /* The same for an order of which no target can be held: the receipt says of each why, and what it could have meant. */
 int refusal_of_targets(struct agent *a, const struct authorised *authorised, const struct sites *sites,
                        const struct answer *to) _warn_unused_;
+/* Of a command that is for other hosts than this one (decide.h, for_others), to who carried it here: without signature,
+ * without a record. */
+void refusal_for_others(struct agent *a, const struct answer *to);
 /* Answers a command that was acted on before with its stored receipt. */
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest,
                       const struct answer *to) _warn_unused_;

@@ -234,8 +234,9 @@ static json_int_t rss_kb(void) {
 }
 
 static json_t *agent_json(const struct agent *a) {
-        return json_pack("{ss si sI sI}", "version", AGENT_VERSION, "pid", (int) getpid(), "uptime_ms",
-                         (json_int_t) (clock_boot_ms() - a->started_ms), "rss_kb", rss_kb());
+        /* carried: it takes what says so. The relay may be of a newer version than an agent that nobody restarted. */
+        return json_pack("{ss si sI sI sb}", "version", AGENT_VERSION, "pid", (int) getpid(), "uptime_ms",
+                         (json_int_t) (clock_boot_ms() - a->started_ms), "rss_kb", rss_kb(), "carried", true);
 }
 
 /* To whom evidence is sealed; nobody: none is taken. */
@@ -285,10 +286,11 @@ static json_t *holds_json(struct agent *a) {
 static json_t *counters_json(const struct agent *a) {
         const struct counters *c = &a->counters;
 
-        return json_pack("{sI sI sI sI sI sI sI sI}", "commands", (json_int_t) c->commands, "refusals",
-                         (json_int_t) c->refusals, "duplicates", (json_int_t) c->duplicates, "holds",
-                         (json_int_t) c->holds, "releases", (json_int_t) c->releases, "lapses", (json_int_t) c->lapses,
-                         "reinforced", (json_int_t) c->reinforced, "malformed", (json_int_t) c->malformed);
+        return json_pack("{sI sI sI sI sI sI sI sI sI}", "commands", (json_int_t) c->commands, "refusals",
+                         (json_int_t) c->refusals, "for_others", (json_int_t) c->for_others, "duplicates",
+                         (json_int_t) c->duplicates, "holds", (json_int_t) c->holds, "releases",
+                         (json_int_t) c->releases, "lapses", (json_int_t) c->lapses, "reinforced",
+                         (json_int_t) c->reinforced, "malformed", (json_int_t) c->malformed);
 }
 
 int health_answer(struct agent *a, const struct frame *f, const struct answer *to) {

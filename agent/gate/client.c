@@ -47,7 +47,7 @@ struct clients {
         size_t last_resumed; /* slot */
         struct limit limit;
         struct client slots[LIMIT_CONNECTIONS_MAX];
-        char text[DSSE_ENVELOPE_MAX];
+        char text[REQUEST_MAX];
 };
 
 static struct client *find(struct clients *cs, uint32_t number) {

@@ -52,7 +52,7 @@ static bool is_for_hosts(enum dsse_type t) {
         return t == DSSE_COMMAND || t == DSSE_ATTRIBUTES || t == DSSE_HEAD || t == DSSE_TRUST;
 }
 
-static int envelope_parse(const char *text, size_t n, struct request *ret, enum reason *ret_reason) {
+static int envelope_parse(const char *text, size_t n, bool carried, struct request *ret, enum reason *ret_reason) {
         _cleanup_(request_done) struct request r = REQUEST_NULL;
         enum reason reason;
         int e;
@@ -72,6 +72,7 @@ static int envelope_parse(const char *text, size_t n, struct request *ret, enum 
         if (reason == REASON_NONE) {
                 *ret = r;
                 ret->kind = FRAME_COMMAND;
+                ret->carried = carried;
                 r = REQUEST_NULL;
         }
         *ret_reason = reason;
@@ -79,12 +80,13 @@ static int envelope_parse(const char *text, size_t n, struct request *ret, enum 
 }
 
 int request_parse(const char *text, size_t n, struct request *ret, enum reason *ret_reason) {
+        const bool carried = carried_unwrap(&text, &n);
         _cleanup_json_ json_t *root = NULL;
 
-        if (n <= REQUEST_QUERY_MAX)
+        if (!carried && n <= REQUEST_QUERY_MAX)
                 root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
         if (!json_object_get(root, "query"))
-                return envelope_parse(text, n, ret, ret_reason);
+                return envelope_parse(text, n, carried, ret, ret_reason);
         *ret_reason = query_parse(root, ret);
         return 0;
 }
@@ -95,6 +97,7 @@ void request_to_frame(const struct request *r, uint32_t number, struct frame *re
         *ret = (struct frame) {
                 .kind = r->kind,
                 .number = number,
+                .carried = r->carried,
                 .type = is_command ? r->envelope.type : 0,
                 .n_sigs = is_command ? r->envelope.n_sigs : 0,
                 .payload = is_command ? r->envelope.payload : r->question,

@@ -4,12 +4,14 @@
 /* What a client may say: one JSON text in one message, which is a DSSE envelope of a command, or one of
  *   {"query":"status","nonce":"<32 hex>"}   {"query":"status","nonce":"<32 hex>","hold":"<32 hex>"}
  *   {"query":"health","nonce":"<32 hex>"}
- * or an envelope of attributes, of a head or of a trust root. A query is strict and short. Nothing here looks at a
- * signature or at what was signed. */
+ * or an envelope of attributes, of a head or of a trust root; any envelope also as policy/carried.h says, which is how
+ * one comes that somebody brings for others. A query is strict and short. Nothing here looks at a signature or at what
+ * was signed. */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/carried.h"
 #include "policy/cleanup.h"
 #include "policy/dsse.h"
 #include "policy/frame.h"
@@ -18,12 +20,15 @@
 /* Anything longer is taken for an envelope, so that an envelope's JSON is read once. The longest query takes 102 bytes;
  * the rest is for the blanks of a tidy writer. */
 #define REQUEST_QUERY_MAX 128U
+/* the longest message that there is any use for */
+#define REQUEST_MAX (DSSE_ENVELOPE_MAX + CARRIED_EXTRA)
 /* what a refusal takes as JSON, NUL included */
 #define REQUEST_REFUSAL_SIZE 256U
 
 struct request {
         enum frame_kind kind; /* COMMAND, STATUS or HEALTH */
         struct dsse envelope; /* for COMMAND; owned */
+        bool carried;         /* for COMMAND */
         uint8_t question[32]; /* for a query: the nonce, and behind it the hold that is asked for */
         size_t n_question;
 };

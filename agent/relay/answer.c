@@ -83,6 +83,7 @@ int answer_parse(const char *text, size_t n, struct answer *ret) {
         if (json_object_get(o, "refused")) {
                 a = (struct answer) { .kind = ANSWER_REFUSAL, .final = true };
                 a.busy = strcmp(string_of(o, "refused"), reason_id(REASON_BUSY)) == 0;
+                a.for_others = strcmp(string_of(o, "refused"), reason_id(REASON_HOST)) == 0;
         } else {
                 r = read_signed(text, n, &a);
         }
@@ -117,6 +118,7 @@ int answer_who(const struct answer *a, struct who *ret) {
         if (schema_is_name(fleet, sizeof(w.fleet)))
                 memcpy(w.fleet, fleet, strlen(fleet) + 1);
         read_groups(json_object_get(json_object_get(a->payload, "attributes"), "groups"), &w);
+        w.carried = json_is_true(json_object_get(json_object_get(a->payload, "agent"), "carried"));
         memcpy(ret, &w, sizeof(w));
         return 0;
 }

@@ -23,8 +23,9 @@ enum answer_kind {
 
 struct answer {
         enum answer_kind kind;
-        bool final; /* no other follows */
-        bool busy;  /* of a refusal: the same bytes may be sent again */
+        bool final;      /* no other follows */
+        bool busy;       /* of a refusal: the same bytes may be sent again */
+        bool for_others; /* of a refusal: it is for other hosts than this one */
         struct command_id id;
         bool attributes; /* instead of an id */
         int64_t root;    /* of a receipt for a trust root that is in force: its version; else 0 */
@@ -45,6 +46,7 @@ struct who {
         char fleet[COMMAND_FLEET_MAX + 1]; /* "": of none yet */
         char groups[WHO_GROUPS_MAX][COMMAND_FLEET_MAX + 1];
         size_t n_groups;
+        bool carried; /* its agent takes what says that it is carried (policy/carried.h) */
 };
 
 /* -EBADMSG when it is no health report. Equal facts are equal bytes. Groups beyond the last that fits are left out. */

@@ -16,6 +16,7 @@
 #include "agent/relay/tell.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
+#include "policy/carried.h"
 #include "policy/dsse.h"
 #include "policy/schema.h"
 
@@ -196,7 +197,8 @@ static void take_who(struct relay *r, const struct answer *a) {
 static enum errand_verdict take_answer(struct relay *r, enum errand what, const struct answer *a, const char *text,
                                        size_t n) {
         if (a->kind == ANSWER_REFUSAL) {
-                r->tell.counters.refused += !a->busy;
+                r->tell.counters.refused += !a->busy && !a->for_others;
+                r->tell.counters.for_others += a->for_others;
                 return a->busy ? ERRAND_AGAIN : ERRAND_DONE;
         }
         if (what == ERRAND_OWN)
@@ -268,13 +270,25 @@ static bool errand_of(const char *text, size_t n, enum errand *ret) {
         return true;
 }
 
+/* The gate is told of an envelope that it is carried: what is for other hosts is then not answered here. */
+static int hand_on(struct relay *r, enum errand what, const struct inbox_item *i) {
+        _cleanup_free_ char *text = NULL;
+        size_t n;
+        int e;
+
+        if (what == ERRAND_QUERY || !r->who.carried)
+                return errands_send(r->errands, what, i->text, i->n);
+        e = carried_wrap(i->text, i->n, &text, &n);
+        return e < 0 ? e : errands_send(r->errands, what, text, n);
+}
+
 static void carry(struct relay *r, const struct inbox_item *i) {
         enum errand what;
         const bool any = errand_of(i->text, i->n, &what), query = any && what == ERRAND_QUERY;
 
         if (!any)
                 r->tell.counters.garbage++;
-        else if (errands_send(r->errands, what, i->text, i->n) < 0)
+        else if (hand_on(r, what, i) < 0)
                 r->tell.counters.dropped++;
         else if (query)
                 r->tell.counters.queries++;

@@ -31,18 +31,19 @@ enum tell_state {
 #define TELL_CUT_OFF_US (60LL * 1000 * 1000)
 
 /* X(name): what is counted */
-#define TELL_COUNTER_TABLE(X)                                           \
-        X(connects)  /* that worked */                                  \
-        X(failures)  /* to connect */                                   \
-        X(envelopes) /* handed to the gate */                           \
-        X(queries)   /* the same */                                     \
-        X(caught_up) /* of the envelopes, those from the stream */      \
-        X(answers)   /* published */                                    \
-        X(garbage)   /* came, and is neither an envelope nor a query */ \
-        X(refused)   /* by the gate, unsigned: told to nobody */        \
-        X(dropped)   /* came, and had no room */                        \
-        X(unsaid)    /* answers that could not be published in time */  \
-        X(withheld)  /* how many are now */
+#define TELL_COUNTER_TABLE(X)                                            \
+        X(connects)   /* that worked */                                  \
+        X(failures)   /* to connect */                                   \
+        X(envelopes)  /* handed to the gate */                           \
+        X(queries)    /* the same */                                     \
+        X(caught_up)  /* of the envelopes, those from the stream */      \
+        X(answers)    /* published */                                    \
+        X(garbage)    /* came, and is neither an envelope nor a query */ \
+        X(refused)    /* by the gate, unsigned: told to nobody */        \
+        X(for_others) /* as the core says, unsigned: likewise */         \
+        X(dropped)    /* came, and had no room */                        \
+        X(unsaid)     /* answers that could not be published in time */  \
+        X(withheld)   /* how many are now */
 
 struct tell {
         const char *dir; /* where state.json is; NULL: nowhere */

@@ -92,13 +92,16 @@ static bool passes(const struct trust *t, struct request *r) {
 void fleet_core_take(struct fleet_core *c, const char *text, size_t n,
                      void (*say)(void *userdata, const char *envelope), void *userdata) {
         _cleanup_(request_done) struct request request = REQUEST_NULL;
-        const struct answer to = { 0 };
+        struct answer to = { 0 };
         enum reason reason;
         struct frame f;
 
         if (request_parse(text, n, &request, &reason) < 0 || reason != REASON_NONE || !passes(c->agent.trust, &request))
                 return;
+        /* as the relay says of all that it carries */
+        request.carried = request.kind == FRAME_COMMAND;
         request_to_frame(&request, 1, &f);
+        to.carried = f.carried;
         fleet_played_say = say;
         fleet_played_userdata = userdata;
         pipeline_frame(&c->agent, &f, &to);

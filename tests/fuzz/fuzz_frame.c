@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CHECK(f.payload + f.n_payload == data + size && size_is_right(&f));
         CHECK(f.kind == FRAME_COMMAND || (f.n_sigs == 0 && f.type == 0));
         CHECK(f.kind == FRAME_REPLY || !f.more);
+        CHECK(f.kind == FRAME_COMMAND || !f.carried);
 
         again = malloc(size);
         CHECK(again);

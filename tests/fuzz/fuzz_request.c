@@ -30,6 +30,7 @@ static void check_frame(const struct request *r) {
         CHECK(back.n_payload == f.n_payload && memcmp(back.payload, f.payload, f.n_payload) == 0);
         CHECK(back.n_sigs == r->envelope.n_sigs);
         CHECK(memcmp(back.sigs, r->envelope.sigs, back.n_sigs * sizeof(back.sigs[0])) == 0);
+        CHECK(back.carried == r->carried && (r->kind == FRAME_COMMAND || !r->carried));
         if (r->kind == FRAME_COMMAND)
                 CHECK(back.type == r->envelope.type && is_for_hosts(back.type) && back.n_payload > 0);
         else

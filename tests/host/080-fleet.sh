@@ -41,12 +41,21 @@ certify() {
 # payload_of FILE: of the box
 payload_of() { run cat "$1" | jq -r .payload | base64 -d; }
 # to TO [VERB]: an order that alice signs, with this as its "to"; ANSWER and ID
-to() {
-        local file=/tmp/to.json
+to() { to_file "$@" && order_send /tmp/to.json; }
+# to_file TO [VERB]: the same, not sent
+to_file() {
         order_file "${WHO:-alice}" /tmp/base.json "${2:-isolate}" web.service ${LEASE:+--lease "$LEASE"} ${SEVERITY:+--severity "$SEVERITY"}
-        payload_of /tmp/base.json | jq -c ".to = $1" >"$(box_dir host)/to" && box_put host "$(box_dir host)/to" $file
-        run freezectl sign $file --key "/root/${WHO:-alice}" --yes >/dev/null && order_send $file
+        payload_of /tmp/base.json | jq -c ".to = $1" >"$(box_dir host)/to" && box_put host "$(box_dir host)/to" /tmp/to.json
+        run freezectl sign /tmp/to.json --key "/root/${WHO:-alice}" --yes >/dev/null
 }
+# carried TO: as the relay brings it; SAID, and ID
+carried() {
+        to_file "$1"
+        run cat /tmp/to.json | jq -c '{carried: .}' >"$(box_dir host)/carried" && box_put host "$(box_dir host)/carried" /tmp/carried && tell /tmp/carried
+        ID=$(payload_of /tmp/to.json | jq -r .id)
+}
+# what the ledger has of ID; of the agent's start there always is something
+records() { ledger "select(.kind == \"start\" or .id == \"$ID\") | .kind" | sort -u | paste -sd ' '; }
 free() { [ -z "$ID" ] || order alice,bob release "$ID"; }
 # head N ORDERS [IAT-OFFSET [LIFE]]: signed by BY, said to the gate; SAID is the payload of the answer, or the refusal
 head_of() {
@@ -133,6 +142,18 @@ is "the one after that does not" "$ANSWER" "refused wrong-host"
 to "$(part "$place" $((place + 1)) | jq -c 'del(.group) | .all = true')"
 is "a wave of all is the same" "$ANSWER" contained
 free
+carried "$(part $((place + 1)) 4294967296)"
+is "what the relay brings for another wave is passed over, unsigned" "$(said 'keys + [.refused] | join(" ")')" "refused text wrong-host"
+PASSED=$ID
+is "and leaves no record" "$(records) $(health .counters.for_others)" "start 1"
+carried "$(part "$place" $((place + 1)))"
+is "what it brings for this one holds" "$(said .state)" contained
+free
+carried "$(part $((place + 1)) 4294967296 | jq -c '.group = "db"')"
+is "a wave of another group is answered and recorded" "$(said '"\(.state) \(.reasons | join(" "))"') $(records)" "refused wrong-host refusal start"
+WHO=robot carried "$(part $((place + 1)) 4294967296)"
+is "so is one by who may not order it" "$(said '"\(.state) \(.reasons | join(" "))"') $(records)" "refused wrong-host refusal start"
+is "neither is passed over" "$(health .counters.for_others)" 1
 WHO=robot LEASE=5m SEVERITY=P1 to '{"all":true,"max_hosts":51}'
 is "automation reaches no more than 50 hosts" "$ANSWER" "refused too-broad"
 WHO=robot LEASE=5m SEVERITY=P1 to '{"all":true,"max_hosts":50}'
@@ -177,9 +198,9 @@ is "nor for a release" "$ANSWER" released
 order alice contain nosuch.service
 refused=$ID
 check "the agent is killed once more" restart
-head_of 11 "[$(listed "$refused" '{"all":true,"max_hosts":9}')]"
+head_of 11 "[$(listed "$refused" '{"all":true,"max_hosts":9}'),$(listed "$PASSED" "$(part $((place + 1)) 4294967296)")]"
 is "with the head its number is forgotten" "$(said .taken)" true
-is "and that an order came which was refused" "$(said '.missing | join(" ")')" "$refused"
+is "and that an order came which was refused, but of one for another wave there is nothing to know" "$(said '.missing | join(" ")')" "$refused"
 order_file alice /tmp/refused.json contain nosuch.service
 refused=$ID
 order_send /tmp/refused.json

@@ -449,11 +449,51 @@ LAST=$(highest hanna)
 cp "$DESK/older.state" "$DESK/harold-herald/state.json"
 fleet_herald harold
 check "the killed one comes back, with a state that is behind, and is above the other" box_until 60 believe harold "$LAST"
+PASSED=()
+for name in "${FLEET_HOSTS[@]}"; do PASSED+=("$(fleet_relay_says "$name" .counters.for_others)"); done
 terminal 'go on: =3' 'wave 1 of 3: 1 verified=' 'wave 3 of 3: 1 verified=' -- contain "$UNIT" --to group=web --wave 1,2,100%
 like "a person who types the number sees each wave become verified" "$EXIT $SHOWN" '^0 .*VERIFIED.*3 of 3 hosts verified'
 is "and of no answer that it proves nothing" "$(grep ignored <<<"$SHOWN")" ""
-check "all are held" all_are stopped web-1 web-2 web-3
+
+# --- of the order of another wave a host says nothing, writes nothing, and misses nothing
 WAVES=$(sent | tail -n 3)
+who_answered() { cat "$DESK"/heard.[0-9] | awk -F '\t' -v id="$1" '/^frz.v1.test.rsp/ && index($1, id) { print $1 }' | sort -u; }
+answers() { for id in $WAVES; do who_answered "$id" | wc -l; done | paste -sd ' '; }
+# written NAME: how many of these orders its ledger names anywhere, and that it was read
+written() {
+        rm -rf "$DESK/ledger" && cp -r "$(box_root "$1")/var/lib/freezed/ledger" "$DESK/" && python3 tests/lib/read_ledger.py "$DESK/ledger" >"$DESK/records" || return
+        grep -oF "$WAVES" "$DESK/records" | sort -u | wc -l
+}
+# misses NAME: which of these are missing there by the last head, and whether it was read
+misses() {
+        last_head | python3 -B -c '
+import base64, json, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(60)
+s.connect(sys.argv[1])
+s.send(sys.stdin.buffer.read().strip())
+report = json.loads(base64.b64decode(json.loads(s.recv(1 << 20))["payload"]))
+print(report["type"], *(i for i in report["missing"] if i in sys.argv[2:]))' "$(box_live "$1")/run/freezed/command.sock" $WAVES
+}
+have_passed() { for i in 0 1 2; do relay_has "${FLEET_HOSTS[i]}" for_others $((PASSED[i] + 2)) || return; done; }
+check "each host was brought the orders of the two other waves" box_until 60 have_passed
+check "and carried out its own" all_are stopped web-1 web-2 web-3
+is "each order is answered by one host" "$(answers)" "1 1 1"
+is "each ledger has one of them" "$(written web-1) $(written web-2) $(written web-3)" "1 1 1"
+desk fleet head --once --nats nats://10.77.0.1:4223 --trust trust.json --key harold --state-dir . >/dev/null
+lists_all() { for id in $WAVES; do lists "$id" || return; done; }
+check "a head lists all three" lists_all
+is "has nobody miss any" "$(misses web-1) $(misses web-2) $(misses web-3)" "head head head"
+box_run web-1 systemctl stop freezed-relay
+box_run web-1 systemctl kill -s KILL freezed.service
+HOST=web-1 box_until 60 core_is_up
+is "nor one whose agent was killed" "$(misses web-1)" head
+signed last.json "$WEB" "$(ago 2 1)" alice -- isolate "$UNIT"
+publish_web last.json
+box_run web-1 systemctl start freezed-relay
+check "to which the stream brings them again, and what came after them" box_until 120 answered web-1 "refused expired"
+is "which changes nothing" "$(answers) $(written web-1) $(misses web-1)" "1 1 1 1 head"
+check "all are held" all_are stopped web-1 web-2 web-3
 for id in $WAVES $DARK; do free "$id"; done
 check "and when all is released, none is" box_until 60 all_are alive web-1 web-2 web-3
 none_left() { for name in "${FLEET_HOSTS[@]}"; do HOST=$name nothing_left || return; done; }

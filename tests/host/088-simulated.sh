@@ -35,8 +35,20 @@ is "each names itself" "$(jq -r 'select(.class) | .receipt.host' "$ANSWER" | sor
 HOLD=$(summary '.ids[0]')
 sim_order isolate web.service --to all --max-hosts 100
 is "an order to all is verified at all" "$EXIT $(counts)" "0 100 0 0 0"
+ALL=$(summary '.ids[0]')
 sim_order release "$HOLD" --to group=web --key "$SIM_DIR/bob"
 is "a release by two people is, too" "$EXIT $(counts)" "0 60 0 0 0"
+
+# --- what is for others of the same group: three orders come to each, one of them for it
+# refusals: how many records of any their ledger has, and that it was read
+refusals() { python3 tests/lib/read_ledger.py "$SIM_DIR/hosts/ledger.0" >"$SIM_DIR/records" && grep -c '"refusal"' "$SIM_DIR/records"; }
+before=$(answers)
+sim_order release "$ALL" --to group=web --wave 1,50%,100% --key "$SIM_DIR/bob"
+is "three waves are verified, each of its hosts" "$EXIT $(counts) $(summary '.ids | length')" "0 60 0 0 0 3"
+# the last one comes once more, in the place of the order that it releases: a duplicate at the 30 that it is for
+have_said() { [ $(($(answers) - before)) -ge 90 ]; }
+box_until 60 have_said
+is "to the other two each says nothing, and nothing is recorded" "$(($(answers) - before)) $(refusals)" "90 0"
 
 # --- what is not for them
 nats_listen "$SIM_DIR/carried" 1 60 "frz.v1.bench.cmd.group.web.*"

@@ -88,17 +88,21 @@ static void attributes_are_told_by_what_they_are(void **state) {
 }
 
 static void a_refusal_goes_nowhere(void **state) {
-        _cleanup_(answer_done) struct answer a = ANSWER_NULL, busy = ANSWER_NULL;
+        _cleanup_(answer_done) struct answer a = ANSWER_NULL, busy = ANSWER_NULL, others = ANSWER_NULL;
         static const char refused[] = "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}",
-                          later[] = "{\"refused\":\"busy\",\"text\":\"x\"}";
+                          later[] = "{\"refused\":\"busy\",\"text\":\"x\"}",
+                          elsewhere[] = "{\"refused\":\"wrong-host\",\"text\":\"x\"}";
 
         (void) state;
         assert_int_equal(answer_parse(refused, strlen(refused), &a), 0);
         assert_int_equal(a.kind, ANSWER_REFUSAL);
         assert_true(a.final);
-        assert_false(a.busy);
+        assert_false(a.busy || a.for_others);
         assert_int_equal(answer_parse(later, strlen(later), &busy), 0);
         assert_true(busy.busy);
+        assert_int_equal(answer_parse(elsewhere, strlen(elsewhere), &others), 0);
+        assert_int_equal(others.kind, ANSWER_REFUSAL);
+        assert_true(others.for_others && others.final && !others.busy);
 }
 
 static void what_no_host_says_is_no_answer(void **state) {
@@ -134,7 +138,7 @@ static void a_host_is_who_its_health_says(void **state) {
         (void) state;
         assert_int_equal(parse(DSSE_REPORT,
                                "{\"type\":\"health\",\"nonce\":\"" NONCE "\",\"host\":\"" HOST
-                               "\",\"trust\":{\"fleet\":\"prod\"},"
+                               "\",\"trust\":{\"fleet\":\"prod\"},\"agent\":{\"carried\":true},"
                                "\"attributes\":{\"groups\":[\"web\",\"eu\",7,\"Bad\",\"*\"]}}",
                                &a),
                          0);
@@ -142,12 +146,14 @@ static void a_host_is_who_its_health_says(void **state) {
         assert_string_equal(w.fleet, "prod");
         assert_int_equal(w.n_groups, 2);
         assert_string_equal(w.groups[1], "eu");
+        assert_true(w.carried);
         assert_int_equal(answer_who(&a, &same), 0);
         assert_memory_equal(&w, &same, sizeof(w));
         assert_int_equal(
                 parse(DSSE_REPORT, "{\"type\":\"health\",\"nonce\":\"" NONCE "\",\"host\":\"" HOST "\"}", &bare), 0);
         assert_int_equal(answer_who(&bare, &w), 0);
         assert_string_equal(w.fleet, "");
+        assert_false(w.carried);
         assert_int_equal(
                 parse(DSSE_REPORT, "{\"type\":\"status\",\"nonce\":\"" NONCE "\",\"host\":\"" HOST "\"}", &status), 0);
         assert_int_equal(answer_who(&status, &w), -EBADMSG);

@@ -62,6 +62,57 @@ static void a_wave_is_for_its_part_and_the_next_one_for_the_others(void **state)
         expect_refused(REASON_HOST);
 }
 
+/* Only the part may leave it out: of everything else that keeps it from being done here, people hear. */
+static void what_is_for_another_part_is_told_apart_from_what_is_wrong(void **state) {
+        const int64_t place = place_get((uint8_t[PLACE_SALT_SIZE]) { 1 }, w.facts.host);
+
+        (void) state;
+        w.c.part = (struct place_part) { .is_set = true, .salt = { 1 }, .from = place, .below = place + 1 };
+        expect_go(0);
+        assert_false(w.d.for_others);
+        w.c.part.from++;
+        w.c.part.below++;
+        expect_refused(REASON_HOST);
+        assert_true(w.d.for_others);
+        /* it has not come: an order of the same id may be for this host */
+        assert_false(w.d.allowed);
+        w.c.to = COMMAND_TO_ALL;
+        expect_refused(REASON_HOST);
+        assert_true(w.d.for_others);
+
+        /* another group's, too */
+        w.c.to = COMMAND_TO_GROUP;
+        strcpy(w.c.group, "db");
+        expect_refused(REASON_HOST);
+        assert_false(w.d.for_others);
+        strcpy(w.c.group, "web");
+        w.facts.attributes = NULL;
+        expect_refused(REASON_HOST);
+        assert_false(w.d.for_others);
+        w.facts.attributes = &in_force;
+        /* its signers may not */
+        w.by = BY(DAVE);
+        expect_refused(REASON_HOST);
+        assert_false(w.d.for_others);
+        w.by = BY(BOT);
+        expect_refused(REASON_HOST);
+        assert_false(w.d.for_others);
+        w.by = BY(ALICE);
+        strcpy(w.c.fleet, "other");
+        expect_refused(REASON_FLEET);
+        assert_false(w.d.for_others);
+}
+
+/* An order that names hosts has no part. */
+static void whom_an_order_does_not_name_it_is_not_for(void **state) {
+        (void) state;
+        w.c.to = COMMAND_TO_HOSTS;
+        w.c.max_hosts = 0;
+        memset(w.hosts[1], 0x77, sizeof(w.hosts[1]));
+        expect_refused(REASON_HOST);
+        assert_false(w.d.for_others);
+}
+
 /* Whoever is certified as another host is not that host. */
 static void a_certificate_does_not_change_which_host_it_is(void **state) {
         (void) state;
@@ -157,6 +208,8 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 GROUP(an_order_to_a_group_is_for_those_that_are_of_it_now),
                 GROUP(a_wave_is_for_its_part_and_the_next_one_for_the_others),
+                GROUP(what_is_for_another_part_is_told_apart_from_what_is_wrong),
+                GROUP(whom_an_order_does_not_name_it_is_not_for),
                 GROUP(a_certificate_does_not_change_which_host_it_is),
                 GROUP(an_order_reaches_no_more_hosts_than_its_rule_says),
                 GROUP(a_part_counts_as_its_signer_promised),

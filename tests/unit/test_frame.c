@@ -47,6 +47,7 @@ static void assert_frame_equal(const struct frame *a, const struct frame *b) {
         assert_int_equal(a->kind, b->kind);
         assert_int_equal(a->type, b->type);
         assert_int_equal(a->more, b->more);
+        assert_int_equal(a->carried, b->carried);
         assert_int_equal(a->number, b->number);
         assert_int_equal(a->n_sigs, b->n_sigs);
         assert_memory_equal(a->sigs, b->sigs, sizeof(a->sigs));
@@ -72,6 +73,10 @@ static void frame_layout_is_byte_for_byte_as_documented(void **state) {
         memset(want + 16 + 96, 3, 32);
         memset(want + 16 + 96 + 32, 4, 64);
         memcpy(want + 16 + 192, payload, sizeof(payload));
+        assert_int_equal(pack(&f), sizeof(want));
+        assert_memory_equal(buf, want, sizeof(want));
+        f.carried = true;
+        want[7] = 1;
         assert_int_equal(pack(&f), sizeof(want));
         assert_memory_equal(buf, want, sizeof(want));
 
@@ -100,10 +105,12 @@ static void frame_reads_back_what_was_packed(void **state) {
                 frame_of(FRAME_REPLY, 2),
                 frame_of(FRAME_REFUSAL, 1),
                 frame_of(FRAME_CUSTODY, CUSTODY_SIZE),
+                command_of(1, 78),
         };
 
         (void) state;
         frames[10].more = true;
+        frames[13].carried = true;
         frames[11].number = UINT32_MAX;
         for (size_t i = 0; i < ELEMENTSOF(frames); i++) {
                 struct frame back;
@@ -215,8 +222,8 @@ static void frame_unpack_refuses_what_the_table_does_not_name(void **state) {
                 { 5, _DSSE_TYPE_MAX },    /* type */
                 { 5, 255 },               /* type */
                 { 6, DSSE_SIGS_MAX + 1 }, /* signatures */
-                { 7, 1 },                 /* more, of a command */
-                { 7, 255 },               /* more */
+                { 7, 2 },                 /* carried */
+                { 7, 255 },               /* carried */
         };
         struct frame f = command_of(1, 1000), back;
         size_t n;
@@ -260,7 +267,8 @@ static void frame_refusal_carries_a_reason_and_nothing_else(void **state) {
 static void frame_pack_refuses_what_breaks_the_table(void **state) {
         struct frame broken[] = {
                 command_of(DSSE_SIGS_MAX + 1, 1), command_of(0, 1),         command_of(0, 1),
-                frame_of(FRAME_REPLY, 1),         frame_of(FRAME_REPLY, 1), frame_of(_FRAME_KIND_MAX, 0)
+                frame_of(FRAME_REPLY, 1),         frame_of(FRAME_REPLY, 1), frame_of(_FRAME_KIND_MAX, 0),
+                frame_of(FRAME_REPLY, 1)
         };
         size_t n = 4711;
 
@@ -269,6 +277,7 @@ static void frame_pack_refuses_what_breaks_the_table(void **state) {
         broken[2].more = true;
         broken[3].n_sigs = 1;
         broken[4].type = DSSE_RECEIPT;
+        broken[6].carried = true;
         for (size_t i = 0; i < ELEMENTSOF(broken); i++)
                 assert_int_equal(frame_pack(&broken[i], buf, sizeof(buf), &n), -EMSGSIZE);
         assert_int_equal(n, 4711);

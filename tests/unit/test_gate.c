@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "agent/gate/limit.h"
+#include "agent/gate/request.h"
 #include "lib/gate_rig.h"
 #include "lib/people.h"
 
@@ -131,6 +132,40 @@ static void gate_names_a_nameless_signature(void **state) {
         people_key(KEY_BOB, secret, &bob);
         assert_int_equal(f.n_sigs, 1);
         assert_memory_equal(f.sigs[0].keyid, bob.id, sizeof(bob.id));
+        assert_int_equal(close(client), 0);
+}
+
+/* Also the largest, which is longer by what is around it; and what the core says of it unsigned. */
+static void gate_tells_the_core_what_is_carried(void **state) {
+        _cleanup_free_ char *payload = calloc(DSSE_PAYLOAD_MAX + 1, 1), *own = NULL, *padded = NULL, *carried = NULL,
+                            *forged = rig_forged("{}", BY(ALICE)), *carried_forged = NULL;
+        int client = rig_connect(&rig, geteuid());
+        char text[REQUEST_REFUSAL_SIZE];
+        struct frame f;
+        size_t n;
+
+        (void) state;
+        memset(payload, 'x', DSSE_PAYLOAD_MAX);
+        own = rig_envelope(payload, BY(ALICE));
+        assert_true(asprintf(&padded, "%s%*s", own, (int) (DSSE_ENVELOPE_MAX - strlen(own)), "") > 0);
+        rig_send_string(client, padded);
+        f = rig_take(&rig);
+        assert_false(f.carried);
+        answer(f.number, "{}", false);
+        expect_text(client, "{}");
+
+        assert_int_equal(carried_wrap(padded, DSSE_ENVELOPE_MAX, &carried, &n), 0);
+        rig_send(client, carried, n);
+        f = rig_take(&rig);
+        assert_true(f.carried);
+        assert_int_equal(f.n_payload, DSSE_PAYLOAD_MAX);
+        rig_refuse(&rig, f.number, REASON_HOST);
+        assert_true(rig_recv(client, text, sizeof(text)));
+        assert_string_equal(rig_refusal_id(text), "wrong-host");
+
+        /* nobody is spared a look at the signatures */
+        assert_int_equal(carried_wrap(forged, strlen(forged), &carried_forged, &n), 0);
+        assert_string_equal(rig_refused(client, carried_forged, n), "bad-signature");
         assert_int_equal(close(client), 0);
 }
 
@@ -488,6 +523,7 @@ int main(void) {
                 RIGGED(gate_passes_a_signed_command_and_its_answers),
                 RIGGED(gate_passes_a_question_with_its_nonce),
                 RIGGED(gate_names_a_nameless_signature),
+                RIGGED(gate_tells_the_core_what_is_carried),
                 RIGGED(gate_refuses_each_for_its_own_reason),
                 cmocka_unit_test_setup_teardown(gate_answers_nobody_before_it_has_keys, start_without_keys, stop),
                 RIGGED(gate_says_when_there_is_no_trust_root),

@@ -52,6 +52,38 @@ static void what_the_head_lists_and_has_not_come_is_missing_and_then_withheld(vo
         assert_int_equal(missing(), 0);
 }
 
+/* Nothing is remembered of the order of another wave, which comes, is passed over, and is listed: before that, after
+ * it, and when the agent was started again. */
+static void what_is_for_another_part_is_never_missing(void **state) {
+        const uint8_t salt[PLACE_SALT_SIZE] = { 1, 2, 3 };
+        const int64_t place = place_get(salt, hostkey_public(r.a.key)->id);
+        struct herald_order orders[] = { order_to_all(1), order_to_all(2) };
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        orders[0].to.part = (struct place_part) { .is_set = true, .from = place, .below = place + 1 };
+        orders[1].to.part = (struct place_part) { .is_set = true, .from = 0, .below = place };
+        memcpy(orders[0].to.part.salt, salt, sizeof(salt));
+        memcpy(orders[1].to.part.salt, salt, sizeof(salt));
+        h.orders = orders;
+        h.n_orders = ELEMENTSOF(orders);
+        for (int again = 0; again < 2; again++) {
+                assert_string_equal(take(&h), "taken");
+                assert_int_equal(missing(), 1);
+                assert_string_equal(json_string_value(json_array_get(json_object_get(report, "missing"), 0)),
+                                    "01000000000000000000000000000000");
+                heard_done(&r.a.heard);
+                r.a.heard = (struct heard) { 0 };
+                hearing_begin(&r.a);
+        }
+        h.orders = &orders[1];
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        pass(HERALD_PATIENCE_MS);
+        assert_reasons(heard_notes(&r.a), 0);
+        assert_string_equal(state_now(), "fresh");
+}
+
 static void what_was_released_before_it_came_is_not_missing(void **state) {
         struct herald_order order = order_to_all(1);
         struct herald_head h = head_of(5);
@@ -169,6 +201,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         static const struct CMUnitTest tests[] = {
                 CASE(what_the_head_lists_and_has_not_come_is_missing_and_then_withheld),
+                CASE(what_is_for_another_part_is_never_missing),
                 CASE(what_was_released_before_it_came_is_not_missing),
                 CASE(what_is_over_is_missed_no_more),
                 CASE(more_than_there_is_room_for_is_dropped),

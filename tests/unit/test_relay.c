@@ -26,6 +26,7 @@
 #include "agent/relay/leash.h"
 #include "agent/relay/line.h"
 #include "lib/port.h"
+#include "policy/carried.h"
 #include "policy/dsse.h"
 
 #define WAIT_MS  60000
@@ -43,6 +44,7 @@ static struct {
         struct inbox *inbox;
         struct line *line;
         const char *attributes; /* that it was told of last, when it asked who it is */
+        bool old;               /* so is the agent: it knows nothing of what is carried */
 } box;
 
 static int gate_listen(void) {
@@ -94,8 +96,8 @@ static void gate_say_who(int fd, const char *attributes) {
 
         (void) snprintf(health, sizeof(health),
                         "{\"type\":\"health\",\"nonce\":\"" ID "\",\"host\":\"SHA256:" HOST
-                        "\",\"trust\":{\"fleet\":\"prod\"},\"attributes\":%s}",
-                        attributes);
+                        "\",\"trust\":{\"fleet\":\"prod\"},\"agent\":{%s},\"attributes\":%s}",
+                        box.old ? "" : "\"carried\":true", attributes);
         gate_say(fd, DSSE_REPORT, health);
         assert_int_equal(close(fd), 0);
 }
@@ -283,6 +285,15 @@ static void assert_quiet(void) {
                 fail_msg("published under %s", item->subject);
 }
 
+/* The gate is told that it is carried. */
+static void assert_carried(const char *got, const char *envelope) {
+        size_t n = strlen(got);
+
+        assert_true(carried_unwrap(&got, &n));
+        assert_int_equal(n, strlen(envelope));
+        assert_memory_equal(got, envelope, n);
+}
+
 static int take_order(const char *subject) {
         _cleanup_free_ char *order = envelope(DSSE_COMMAND, "{\"id\":\"" OTHER "\"}");
         char text[4096];
@@ -291,7 +302,7 @@ static int take_order(const char *subject) {
         publish(subject, order);
         fd = gate_take(text, sizeof(text), WAIT_MS);
         assert_true(fd >= 0);
-        assert_string_equal(text, order);
+        assert_carried(text, order);
         return fd;
 }
 
@@ -310,7 +321,7 @@ static void an_answer_goes_where_it_says_itself(void **state) {
 
 static void what_is_not_signed_is_told_to_nobody(void **state) {
         static const char *const says[] = { "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}", "x",
-                                            "{\"id\":\"" ID "\"}" };
+                                            "{\"refused\":\"wrong-host\",\"text\":\"x\"}", "{\"id\":\"" ID "\"}" };
         char text[64];
 
         (void) state;
@@ -348,7 +359,7 @@ static void what_a_head_misses_is_asked_of_the_stream(void **state) {
         while (item);
         publish("frz.v1.prod.head", head);
         fd = gate_take(text, sizeof(text), WAIT_MS);
-        assert_string_equal(text, head);
+        assert_carried(text, head);
         gate_say(fd, DSSE_REPORT, "{\"type\":\"head\",\"missing\":[\"" ID "\"]}");
         item = published(WAIT_MS, true);
         /* again about everything, when it has waited too long for an answer to that */
@@ -389,7 +400,7 @@ static void head_misses(const char *missing) {
         publish("frz.v1.prod.head", head);
         int fd = gate_take(text, sizeof(text), WAIT_MS);
 
-        assert_string_equal(text, head);
+        assert_carried(text, head);
         (void) snprintf(text, sizeof(text), "{\"type\":\"head\",\"missing\":[%s]}", missing);
         gate_say(fd, DSSE_REPORT, text);
         assert_int_equal(close(fd), 0);
@@ -415,7 +426,7 @@ static void attributes_make_it_ask_who_it_is(void **state) {
         (void) state;
         publish(MINE "attributes", attributes);
         fd = gate_take(text, sizeof(text), WAIT_MS);
-        assert_string_equal(text, attributes);
+        assert_carried(text, attributes);
         gate_say(fd, DSSE_RECEIPT, "{\"id\":\"attributes\",\"state\":\"certified\"}");
         assert_published("frz.v1.prod.rsp." HOST ".attributes");
         assert_int_equal(close(fd), 0);
@@ -425,15 +436,37 @@ static void attributes_make_it_ask_who_it_is(void **state) {
                 publish("frz.v1.prod.cmd.group.db." ID, order);
                 fd = gate_take(text, sizeof(text), QUIET_MS);
         }
-        assert_string_equal(text, order);
+        assert_carried(text, order);
         assert_int_equal(close(fd), 0);
         publish("frz.v1.prod.cmd.group.web." ID, others);
         /* the first one comes again, because the gate went away */
         while ((fd = gate_take(text, sizeof(text), 3 * QUIET_MS)) >= 0) {
-                assert_string_equal(text, order);
+                assert_carried(text, order);
                 gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\"}");
                 assert_int_equal(close(fd), 0);
         }
+}
+
+/* One that was not restarted when the relay was. */
+static void an_older_agent_gets_what_it_knows(void **state) {
+        _cleanup_free_ char *attributes = envelope(DSSE_ATTRIBUTES, "{}"), *order = envelope(DSSE_COMMAND, "{}");
+        char text[4096];
+        int fd;
+
+        (void) state;
+        publish(MINE "attributes", attributes);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"attributes\",\"state\":\"certified\"}");
+        assert_int_equal(close(fd), 0);
+        box.old = true;
+        gate_introduce("{\"groups\":[\"db\"]}");
+        fd = -1;
+        for (int i = 0; i < WAIT_MS / QUIET_MS && fd < 0; i++) {
+                publish("frz.v1.prod.cmd.group.db." ID, order);
+                fd = gate_take(text, sizeof(text), QUIET_MS);
+        }
+        assert_string_equal(text, order);
+        assert_int_equal(close(fd), 0);
 }
 
 /* --- what was missed, of a stream that is there */
@@ -472,7 +505,7 @@ static void assert_takes(const char *want, const char *answer) {
         int fd = gate_take(text, sizeof(text), WAIT_MS);
 
         assert_true(fd >= 0);
-        assert_string_equal(text, want);
+        assert_carried(text, want);
         gate_say(fd, DSSE_RECEIPT, answer);
         assert_int_equal(close(fd), 0);
 }
@@ -508,7 +541,7 @@ static void an_order_waits_until_the_gate_took_the_release_that_overtook_it(void
         settle(FLEET "cmd.group.web." OTHER, release);
         relay_comes_back();
         fd = gate_take(text, sizeof(text), WAIT_MS);
-        assert_string_equal(text, release);
+        assert_carried(text, release);
         assert_int_equal(gate_take(text, sizeof(text), QUIET_MS), -1);
         gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" OTHER "\",\"final\":false}");
         assert_takes(order, "{\"id\":\"" ID "\"}");
@@ -556,6 +589,7 @@ int main(void) {
                 CASE(what_a_head_misses_is_asked_of_the_stream),
                 CASE(what_two_heads_miss_is_withheld_by_its_id),
                 CASE(attributes_make_it_ask_who_it_is),
+                CASE(an_older_agent_gets_what_it_knows),
                 CASE(a_bystander_s_headers_do_not_move_it),
                 CASE(a_release_overtakes_its_order_whatever_each_is_addressed_to),
                 CASE(an_order_waits_until_the_gate_took_the_release_that_overtook_it),

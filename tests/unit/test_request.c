@@ -155,6 +155,40 @@ static void request_parse_takes_a_command_to_the_frame(void **state) {
         dsse_done(&d);
 }
 
+/* The same bytes to the core, and that somebody brought them for others. */
+static void request_parse_tells_what_is_carried(void **state) {
+        struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, "{\"a\":1}", 7, BY(ALICE));
+        _cleanup_free_ char *json = NULL, *carried = NULL, *twice = NULL, *query = NULL;
+        struct request own = REQUEST_NULL, r = REQUEST_NULL;
+        enum reason reason;
+        struct frame f;
+        size_t n;
+
+        (void) state;
+        assert_int_equal(dsse_to_json(&d, &json), 0);
+        assert_int_equal(request_parse(json, strlen(json), &own, &reason), 0);
+        request_to_frame(&own, 1, &f);
+        assert_false(f.carried);
+        assert_int_equal(carried_wrap(json, strlen(json), &carried, &n), 0);
+        assert_int_equal(request_parse(carried, n, &r, &reason), 0);
+        assert_int_equal(reason, REASON_NONE);
+        request_to_frame(&r, 1, &f);
+        assert_true(f.carried);
+        assert_int_equal(f.kind, FRAME_COMMAND);
+        assert_int_equal(f.n_payload, 7);
+        assert_memory_equal(f.payload, "{\"a\":1}", 7);
+        assert_memory_equal(f.sigs, own.envelope.sigs, sizeof(f.sigs[0]));
+
+        /* only once, and only an envelope */
+        assert_int_equal(carried_wrap(carried, n, &twice, &n), 0);
+        assert_int_equal(reason_of(twice, n), REASON_MALFORMED);
+        assert_int_equal(carried_wrap(HEALTH "}", strlen(HEALTH "}"), &query, &n), 0);
+        assert_int_equal(reason_of(query, n), REASON_MALFORMED);
+        request_done(&own);
+        request_done(&r);
+        dsse_done(&d);
+}
+
 static void request_parse_takes_what_hosts_are_told_and_nothing_else(void **state) {
         (void) state;
         for (int t = 0; t < _DSSE_TYPE_MAX; t++) {
@@ -171,14 +205,21 @@ static void request_parse_takes_what_hosts_are_told_and_nothing_else(void **stat
 }
 
 static void request_parse_caps_what_it_takes(void **state) {
-        _cleanup_free_ char *text = malloc(DSSE_ENVELOPE_MAX + 1);
+        _cleanup_free_ char *text = malloc(DSSE_ENVELOPE_MAX + 1), *carried = NULL, *large = NULL;
         struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, "", 0, BY(ALICE));
         _cleanup_free_ char *json = NULL;
+        size_t n;
 
         (void) state;
         memset(text, ' ', DSSE_ENVELOPE_MAX + 1);
         assert_int_equal(reason_of(text, DSSE_ENVELOPE_MAX), REASON_MALFORMED);
         assert_int_equal(reason_of(text, DSSE_ENVELOPE_MAX + 1), REASON_OVERSIZE);
+        /* what is carried may be as large */
+        assert_int_equal(carried_wrap(text, DSSE_ENVELOPE_MAX, &carried, &n), 0);
+        assert_int_equal(n, REQUEST_MAX);
+        assert_int_equal(reason_of(carried, n), REASON_MALFORMED);
+        assert_int_equal(carried_wrap(text, DSSE_ENVELOPE_MAX + 1, &large, &n), 0);
+        assert_int_equal(reason_of(large, n), REASON_OVERSIZE);
 
         assert_int_equal(dsse_to_json(&d, &json), 0);
         assert_int_equal(reason_of(json, strlen(json)), REASON_MALFORMED);
@@ -205,6 +246,7 @@ int main(void) {
                 cmocka_unit_test(request_parse_refuses_any_other_query),
                 cmocka_unit_test(request_parse_refuses_a_long_query),
                 cmocka_unit_test(request_parse_takes_a_command_to_the_frame),
+                cmocka_unit_test(request_parse_tells_what_is_carried),
                 cmocka_unit_test(request_parse_takes_what_hosts_are_told_and_nothing_else),
                 cmocka_unit_test(request_parse_caps_what_it_takes),
                 cmocka_unit_test(request_refusal_is_json_for_every_reason),
