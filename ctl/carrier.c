@@ -294,6 +294,20 @@ int carrier_settle(struct carrier *c) {
         return r < 0 ? r : wait_for(c, CARRIER_SETTLED);
 }
 
+int carrier_permitted(struct carrier *c, struct why *w) {
+        struct carrier_event *e = NULL;
+        int x = 0, r = carrier_settle(c);
+
+        if (r < 0)
+                return carrier_failed(c, r, w);
+        while (x == 0 && carrier_next(c, 0, &e) == 0 && e) {
+                if (e->kind == CARRIER_DENIED)
+                        x = why_set(w, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
+                free(e);
+        }
+        return x;
+}
+
 bool carrier_is_denied(const struct carrier *c) {
         for (const struct carrier_event *e = c->first; e; e = e->next)
                 if (e->kind == CARRIER_DENIED)

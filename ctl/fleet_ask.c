@@ -55,20 +55,6 @@ static int open_carrier(struct fleet_ask *a) {
         return carrier_open(&a->broker, &a->carrier, &a->c->why);
 }
 
-/* Is it permitted to ask, and to hear? */
-static int settle(struct fleet_ask *a) {
-        int x = 0, r = carrier_settle(a->carrier);
-
-        if (r < 0)
-                return carrier_failed(a->carrier, r, &a->c->why);
-        for (struct carrier_event *e = NULL; x == 0 && carrier_next(a->carrier, 0, &e) == 0 && e;) {
-                if (e->kind == CARRIER_DENIED)
-                        x = why_set(&a->c->why, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
-                free(e);
-        }
-        return x;
-}
-
 /* Hears before it asks. */
 static int ask(struct fleet_ask *a, const struct command_id *nonce) {
         struct subject s = { .kind = SUBJECT_ASK_ALL };
@@ -84,7 +70,7 @@ static int ask(struct fleet_ask *a, const struct command_id *nonce) {
                 r = carrier_hear(a->carrier, answers);
         if (r < 0)
                 return carrier_failed(a->carrier, r, &a->c->why);
-        int x = settle(a);
+        int x = carrier_permitted(a->carrier, &a->c->why);
         if (x != 0)
                 return x;
         muster_begin(&a->muster, hex);

@@ -20,6 +20,7 @@ void rollout_done(struct rollout *r) {
                 rollcall_done(&r->waves[i].calls);
                 free(r->waves[i].text);
                 free(r->waves[i].looks);
+                free(r->waves[i].told);
         }
         carrier_free(r->carrier);
         bundle_done(&r->bundle);

@@ -36,7 +36,8 @@ struct rollout_wave {
         struct command_id id;
         char *text; /* the envelope; owned */
         bool sent;
-        enum rollout_look *looks; /* as calls.v; owned, NULL: it was not looked */
+        enum rollout_look *looks;  /* as calls.v; owned, NULL: it was not looked */
+        enum rollcall_class *told; /* as calls.v, the last of each that was shown as progress; owned, may be NULL */
 };
 
 struct rollout {
@@ -104,6 +105,10 @@ int rollout_send(struct rollout *r, struct rollout_wave *w) _warn_unused_;
 
 /* of somebody who has not answered at all, unless --timeout says */
 #define ROLLOUT_TIMEOUT_MS 30000
+/* While answers to a wave come: on a terminal a bar of the hosts that are verified and the four classes, with --json a
+ * line for each host whose class is another. Ten times a second and no more, but for the last time, so that it takes
+ * nothing from verifying. */
+void rollout_progress(struct rollout *r, struct rollout_wave *w, bool last);
 /* CLOCK_MONOTONIC. */
 int64_t rollout_now_ms(void);
 /* Hears a subject, before anything is said that is answered there. 0, or an exit code when that is not permitted. */

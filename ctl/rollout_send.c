@@ -9,7 +9,6 @@
 
 /* evidence may take a host a minute by its default policy */
 #define FINAL_TIMEOUT_MS 90000
-#define DRAW_MS          100
 /* makes threads worth their making, and is shown soon enough */
 #define ANSWERS_MAX 128
 
@@ -60,25 +59,10 @@ int rollout_next(struct rollout *r, int64_t left_ms, struct carrier_event **ret)
         return x;
 }
 
-/* Nothing that was asked for comes before it is sent, so all there is to hear is what is denied. */
-static int heard_denial(struct rollout *r) {
-        struct carrier_event *e = NULL;
-        int x = 0;
-
-        while (x == 0 && carrier_next(r->carrier, 0, &e) == 0 && e) {
-                if (e->kind == CARRIER_DENIED)
-                        x = why_set(&r->c->why, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
-                free(e);
-        }
-        return x;
-}
-
 int rollout_hear(struct rollout *r, const char *subject) {
         int e = carrier_hear(r->carrier, subject);
 
-        if (e == 0)
-                e = carrier_settle(r->carrier);
-        return e < 0 ? carrier_failed(r->carrier, e, &r->c->why) : heard_denial(r);
+        return e < 0 ? carrier_failed(r->carrier, e, &r->c->why) : carrier_permitted(r->carrier, &r->c->why);
 }
 
 static int say(const struct rollout *r, const struct rollout_wave *w, const struct subject *s) {
@@ -185,24 +169,6 @@ static int count(struct answers *a, struct rollout_wave *w) {
         return e;
 }
 
-/* A bar of the hosts that are verified, and the four classes; ten times a second and no more, so that drawing it takes
- * nothing from verifying. */
-static void tell_progress(struct rollout *r, const struct rollout_wave *w, bool last) {
-        static const char full[] = "####################";
-        const size_t *n = w->calls.counts, width = sizeof(full) - 1;
-        const size_t done = w->calls.n > 0 ? n[ROLLCALL_VERIFIED] * width / w->calls.n : 0;
-        const int64_t now = rollout_now_ms();
-
-        if (r->c->opt.json || !isatty(STDERR_FILENO) || (!last && now < r->drawn_ms + DRAW_MS))
-                return;
-        r->drawn_ms = now;
-        fprintf(stderr, "\r  [%.*s%*s] wave %zu of %zu: %zu verified, %zu accepted, %zu refused, %zu silent%s",
-                (int) done, full, (int) (width - done), "", (size_t) (w - r->waves) + 1, r->n_waves,
-                n[ROLLCALL_VERIFIED], n[ROLLCALL_ACCEPTED], n[ROLLCALL_REFUSED], n[ROLLCALL_SILENT],
-                last ? " \n" : " ");
-        (void) fflush(stderr);
-}
-
 /* Who has answered at all gets longer for the rest of it. */
 static int64_t limit_of(const struct rollout *r, const struct rollout_wave *w) {
         const struct rollcall *c = &w->calls;
@@ -224,9 +190,9 @@ static int listen_to(struct rollout *r, struct rollout_wave *w) {
                 x = gather(r, w, start, left, &a);
                 if (count(&a, w) < 0 && x == 0)
                         x = why_errno(&r->c->why, -ENOMEM, "answers");
-                tell_progress(r, w, false);
+                rollout_progress(r, w, false);
         }
-        tell_progress(r, w, true);
+        rollout_progress(r, w, true);
         r->stopped = asked_to_stop;
         return x;
 }

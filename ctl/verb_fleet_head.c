@@ -138,22 +138,12 @@ static int sign(struct fleet_head *h, struct herald_head *head, char **ret) {
 static int publish(struct fleet_head *h, const char *text) {
         struct subject s = { .kind = SUBJECT_HEAD };
         char subject[SUBJECT_SIZE];
-        int x = 0;
 
         memcpy(s.fleet, h->trust->fleet, sizeof(s.fleet));
         int r = subject_build(&s, subject);
         if (r == 0)
                 r = carrier_say(h->carrier, subject, NULL, text, strlen(text));
-        if (r == 0)
-                r = carrier_settle(h->carrier);
-        if (r < 0)
-                return carrier_failed(h->carrier, r, &h->c->why);
-        for (struct carrier_event *e = NULL; x == 0 && carrier_next(h->carrier, 0, &e) == 0 && e;) {
-                if (e->kind == CARRIER_DENIED)
-                        x = why_set(&h->c->why, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
-                free(e);
-        }
-        return x;
+        return r < 0 ? carrier_failed(h->carrier, r, &h->c->why) : carrier_permitted(h->carrier, &h->c->why);
 }
 
 /* One head. *ret_head, when it was said, is the caller's. */
