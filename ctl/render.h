@@ -67,6 +67,8 @@ void render_health(const struct page *p, const struct receipt *r, int code);
 /* What a file orders, in plain words. trust and hosts may be NULL: then fingerprints stand for names. */
 void render_order(const struct page *p, const struct signed_file *f, const struct trust *t, const struct hosts *h,
                   int64_t now_ms);
+/* The same of an order, but for whom, and under which id. */
+void render_effect(const struct page *p, const struct command *c, int64_t now_ms);
 void render_trust(const struct page *p, const struct trust *t, int64_t now_ms);
 void render_attributes(const struct page *p, const struct attributes *a);
 void render_head(const struct page *p, const struct herald_head *h);

@@ -62,11 +62,9 @@ static void render_digest(const struct page *p, const struct dsse *d) {
         render_row(p, "SHA-256", "%s", text_hex32(digest, hex));
 }
 
-static void render_command(const struct page *p, const struct command *c, const struct hosts *h, int64_t now_ms) {
+static void render_doing(const struct page *p, const struct command *c) {
         const struct verb_info *v = verb_info(c->verb);
-        char id[33];
 
-        command_id_to_str(&c->id, id);
         render_verdict(p, TONE_PLAIN, "ORDER", "%s%s: %s%s", c->plan ? "plan " : "", v->id, v->text,
                        c->plan ? " (changes nothing)" : "");
         for (size_t i = 0; i < c->n_targets; i++) {
@@ -76,7 +74,11 @@ static void render_command(const struct page *p, const struct command *c, const 
         }
         if (c->step)
                 render_row(p, "step", "thaws only: what is isolated stays isolated until another release");
-        render_hosts(p, c, h);
+}
+
+static void render_terms(const struct page *p, const struct command *c, int64_t now_ms) {
+        const struct verb_info *v = verb_info(c->verb);
+
         render_row(p, "fleet", "%s%s", CLEAN(c->fleet), c->drill ? " (a drill)" : "");
         render_row(p, "incident", "%s (%s)%s%s", severity_id(c->severity), severity_words[c->severity],
                    *c->incident ? " " : "", CLEAN(c->incident));
@@ -87,6 +89,20 @@ static void render_command(const struct page *p, const struct command *c, const 
                 render_row(p, "evidence", "%s: %s", profile_info(c->profile)->id, profile_info(c->profile)->text);
         render_permits(p, c);
         render_when(p, "valid until", c->exp_ms, now_ms);
+}
+
+void render_effect(const struct page *p, const struct command *c, int64_t now_ms) {
+        render_doing(p, c);
+        render_terms(p, c, now_ms);
+}
+
+static void render_command(const struct page *p, const struct command *c, const struct hosts *h, int64_t now_ms) {
+        char id[33];
+
+        command_id_to_str(&c->id, id);
+        render_doing(p, c);
+        render_hosts(p, c, h);
+        render_terms(p, c, now_ms);
         render_row(p, "id", "%s", id);
 }
 

@@ -56,6 +56,10 @@ void rollcall_done(struct rollcall *r) {
         *r = ROLLCALL_NULL;
 }
 
+struct rollcall_entry *rollcall_find(const struct rollcall *r, const uint8_t host[static 32]) {
+        return r->n > 0 ? bsearch(host, r->v, r->n, sizeof(*r->v), compare_id) : NULL;
+}
+
 static enum reason refusal(const json_t *told) {
         size_t unknown;
         reason_set set = member_reasons(told, "reasons", &unknown);
@@ -130,7 +134,7 @@ static void read_one(void *arg, size_t i) {
         const struct reading *g = arg;
         const struct rollcall *r = g->calls;
         const struct rollcall_message *m = &g->v[i];
-        struct rollcall_entry *e = r->n > 0 ? bsearch(m->from, r->v, r->n, sizeof(*r->v), compare_id) : NULL;
+        struct rollcall_entry *e = rollcall_find(r, m->from);
         struct receipt got = RECEIPT_NULL;
         struct said *s = &g->said[i];
 

@@ -63,6 +63,9 @@ int rollcall_init(struct rollcall *ret, const struct inventory_host *const *host
                   const uint8_t *digest) _warn_unused_;
 void rollcall_done(struct rollcall *r);
 
+/* The entry of that host, or NULL when it is not asked. Borrowed. */
+struct rollcall_entry *rollcall_find(const struct rollcall *r, const uint8_t host[static 32]);
+
 /* An answer as it came. */
 struct rollcall_message {
         uint8_t from[32]; /* the host that it is said to be from, which only says whose key to try */

@@ -71,15 +71,14 @@ static enum rollout_look judge(const json_t *report, const char *hold) {
 static int take(struct rollout_wave *w, const struct carrier_event *e, const char *nonce, size_t *left) {
         struct receipt got = RECEIPT_NULL;
         struct subject s;
-        size_t i = 0;
 
         if (subject_parse(e->subject, strlen(e->subject), &s) < 0 || s.kind != SUBJECT_RSP)
                 return 0;
-        while (i < w->calls.n && memcmp(w->calls.v[i].host->key.id, s.host, sizeof(s.host)) != 0)
-                i++;
-        if (i == w->calls.n || w->looks[i] != ROLLOUT_LOOK_SILENT)
+        const struct rollcall_entry *entry = rollcall_find(&w->calls, s.host);
+        const size_t i = entry ? (size_t) (entry - w->calls.v) : 0;
+        if (!entry || w->looks[i] != ROLLOUT_LOOK_SILENT)
                 return 0;
-        struct host one = *w->calls.v[i].host;
+        struct host one = *entry->host;
         const struct hosts known = { &one, 1 };
         const struct receipt_want want = {
                 .type = DSSE_REPORT, .report = "status", .nonce = nonce, .hold = w->calls.id

@@ -8,6 +8,7 @@
 #include "ctl/rollout.h"
 #include "ctl/rollout_kept.h"
 #include "ctl/rollout_look.h"
+#include "ctl/rollout_plan.h"
 #include "ctl/text.h"
 
 #define LISTED_MAX 20U
@@ -61,6 +62,35 @@ void rollout_tell_ids(const struct rollout *r) {
         fputs("\n", stderr);
 }
 
+/* Whoever made the file may have given each wave words and people of its own. */
+static bool says_the_same(const struct bundle_order *a, const struct bundle_order *b) {
+        const struct command *x = a->command, *y = b->command;
+        bool same = x->severity == y->severity && x->profile == y->profile && x->drill == y->drill &&
+                    x->exp_ms == y->exp_ms && strcmp(x->incident, y->incident) == 0 &&
+                    strcmp(x->reason, y->reason) == 0 && a->env.n_sigs == b->env.n_sigs;
+
+        for (size_t i = 0; same && i < a->env.n_sigs; i++)
+                same = memcmp(a->env.sigs[i].keyid, b->env.sigs[i].keyid, sizeof(a->env.sigs[i].keyid)) == 0;
+        return same;
+}
+
+/* What is ordered, as who approves it reads it. */
+static void tell_order(const struct rollout *r, const struct page *p) {
+        const int64_t now = order_now_ms();
+
+        if (r->cmd && r->bundle.n == 0)
+                render_effect(p, r->cmd, now);
+        for (size_t i = 0; i < r->bundle.n; i++) {
+                const struct bundle_order *o = &r->bundle.v[i];
+                struct signatures s = { .by = r->trust };
+                if (i > 0 && says_the_same(&o[-1], o))
+                        continue;
+                render_effect(p, o->command, now);
+                if (tally_command(r->trust, &o->env, o->command, &s.now) >= 0)
+                        render_signatures(p, &o->env, &s);
+        }
+}
+
 void rollout_announce(const struct rollout *r) {
         const struct page p = { stderr, false };
         const struct inventory *i = &r->inventory;
@@ -68,6 +98,7 @@ void rollout_announce(const struct rollout *r) {
         tell_kept(r);
         if (r->c->opt.json && r->c->opt.yes)
                 return;
+        tell_order(r, &p);
         fprintf(stderr, "%s, to %s: %zu host%s expected",
                 r->lines  ? "attributes"
                 : r->root ? "trust root"
@@ -202,6 +233,7 @@ static void tell_page(const struct rollout *r, int code) {
         tell_class(r, &p, ROLLCALL_ACCEPTED);
         tell_class(r, &p, ROLLCALL_SILENT);
         tell_looks(r, &p);
+        rollout_plan_tell(r, &p);
         tell_slowest(r, &p);
         for (size_t i = 0; i < r->n_waves; i++)
                 if (r->waves[i].sent)
