@@ -96,7 +96,7 @@ demo-fleet: deps
 escape: deps
 	$(Q)$(MAKE) --no-print-directory all && tests/escape/run.sh $(B)
 bench:
-	$(Q)packaging/deps.sh --bench && $(MAKE) --no-print-directory all $(fleet_tools) && tests/bench/run.sh $(B) && tests/bench/fleet.sh $(B)
+	$(Q)packaging/deps.sh --bench && $(MAKE) --no-print-directory all $(fleet_tools) && tests/bench/run.sh $(B) && tests/bench/fleet.sh $(B) $(HOSTS)
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -12,7 +12,7 @@ B=${1:?usage: evidence.sh BUILD OUT} OUT=${2:?usage: evidence.sh BUILD OUT}
 # shellcheck source=tests/lib/age.sh
 . tests/lib/age.sh
 
-ROUNDS=5
+ROUNDS=${ROUNDS:-5}
 DENSE_ROWS=1300000 # a heap of 1 GB
 SPARSE_GB=8        # of which one page in a hundred is there
 ENTRIES=350000

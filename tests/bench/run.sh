@@ -7,23 +7,26 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=${1:?usage: run.sh BUILD}
-if [ "$(id -u)" -ne 0 ]; then exec sudo --preserve-env=FREEZED_CACHE "$0" "$@"; fi
+if [ "$(id -u)" -ne 0 ]; then exec sudo --preserve-env=FREEZED_CACHE,ROUNDS,IDLE_S "$0" "$@"; fi
 # shellcheck source=tests/lib/box.sh
 . tests/lib/box.sh
+# shellcheck source=tests/lib/nats.sh
+. tests/lib/nats.sh
 
-ROUNDS=100
-FLOOD_BLOCKS=4
-FLOOD_ROUNDS=50
+# One number of rounds for all, given in the environment, is enough to see whether the bench works.
+FLOOD_BLOCKS=${ROUNDS:-4}
+FLOOD_ROUNDS=${ROUNDS:-50}
 FLOOD_RATE=50000
 FLOOD_CONNECTIONS=16
-IDLE_S=60
+IDLE_S=${IDLE_S:-60}
 MANY=200
-MANY_ROUNDS=20
-FORK_ROUNDS=50
-PACKET_ROUNDS=15
+MANY_ROUNDS=${ROUNDS:-20}
+FORK_ROUNDS=${ROUNDS:-50}
+PACKET_ROUNDS=${ROUNDS:-15}
 PACKETS=200000
-REPAIR_ROUNDS=100
-PRESERVING_ROUNDS=30
+REPAIR_ROUNDS=${ROUNDS:-100}
+PRESERVING_ROUNDS=${ROUNDS:-30}
+ROUNDS=${ROUNDS:-100}
 
 say() { printf '  %-8s %s\n' BENCH "$1"; }
 fail() { echo "bench: $1" >&2; exit 1; }
@@ -176,8 +179,12 @@ repairs() {
 
 core_pid() { run systemctl show -P MainPID freezed.service; }
 gate_pid() { run systemctl show -P MainPID freezed-gate.service; }
+relay_pid() { run systemctl show -P MainPID freezed-relay.service; }
 rss() { run sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
-cpu_ms() { awk '/^usage_usec/ { printf "%d\n", $2 / 1000 }' "$(box_cgroup host)/$1/cpu.stat"; }
+# kB that are there, its share of what several have, and what is its own alone
+memory() { run awk '/^Rss:/ { r = $2 } /^Pss:/ { p = $2 } /^Private_(Clean|Dirty):/ { own += $2 } END { print r, p, own }' "/proc/$1/smaps_rollup"; }
+# milliseconds that the processes of a unit were on a processor, with what the kernel did for them
+cpu_ms() { awk '/^usage_usec/ { printf "%d\n", $2 / 1000 }' "$(box_cgroup host)$(run systemctl show -P ControlGroup "$1")/cpu.stat"; }
 # what a process and its children were put on a processor for, all threads: voluntarily and not
 switches() { run sh -c 'cat /proc/"$1"/task/*/status' sh "$1" | awk '/^voluntary/ { v += $2 } /^nonvoluntary/ { n += $2 } END { print v, n }'; }
 
@@ -212,19 +219,38 @@ flood() {
         fact gate_after "$(rss "$(gate_pid)")"
 }
 
+# A broker outside, as it is shipped: TLS, a certificate that has to be right, the host known by its nkey.
+relay_is() { [ "$(run cat /run/freezed-relay/state.json | jq -r .state)" = "$1" ]; }
+relay_up() {
+        local token
+        token=$(run ssh-keygen -lf /var/lib/freezed/host_key.pub | awk '{ print $2 }' | sed 's/^SHA256://; y/+\//-_/')
+        NATS_BOX=host NATS_PORT=4222 NATS_URL=tls://10.77.0.1:4222 NATS_AS=(--nkey "$tmp/nats/operator" --ca "$tmp/nats/ca.pem")
+        nats_certify "$tmp/nats" server 10.77.0.1 && nats_shipped "$tmp/nats" bench "$token" 10.77.0.1 >"$tmp/nats/conf" &&
+                nats_start_with "$tmp/nats/conf" && nats_say streams bench || return
+        box_put host "$tmp/nats/ca.pem" /etc/freezed/ca.pem && box_put host "$tmp/nats/host" /etc/freezed/nats.seed 0640 &&
+                run chgrp freezed-relay /etc/freezed/nats.seed || return
+        echo "{\"v\":1,\"servers\":[\"$NATS_URL\"],\"ca\":\"/etc/freezed/ca.pem\",\"nkey\":\"/etc/freezed/nats.seed\",\"spread_s\":0}" >"$tmp/relay.json"
+        box_put host "$tmp/relay.json" /etc/freezed/relay.json && run systemctl start freezed-relay && box_until 60 relay_is ready
+}
+
 # What a flood leaves behind is over before this is called: the gate looks at a limited uid until its account is full again.
 idle() {
-        local core gate probe who
-        core=$(core_pid) gate=$(gate_pid)
-        probe=$(run pgrep -P "$core" | head -n 1)
+        local who
+        local -A pid unit=([core]=freezed [gate]=freezed-gate [relay]=freezed-relay)
         say "$IDLE_S s of nothing to do"
+        relay_up || fail "no relay"
         sleep 5
-        for who in core:$core gate:$gate probe:$probe; do fact "rss_${who%:*}" "$(rss "${who#*:}")"; done
-        for who in core:$core gate:$gate probe:$probe; do fact "from_${who%:*}" "$(switches "${who#*:}")"; done
-        fact cpu_from "$(cpu_ms freezed.slice)"
+        pid=([core]=$(core_pid) [gate]=$(gate_pid) [relay]=$(relay_pid))
+        pid[probe]=$(run pgrep -P "${pid[core]}" | head -n 1)
+        for who in "${!pid[@]}"; do fact "memory_$who" "$(memory "${pid[$who]}")"; done
+        for who in "${!pid[@]}"; do fact "from_$who" "$(switches "${pid[$who]}")"; done
+        for who in "${!unit[@]}"; do fact "cpu_from_$who" "$(cpu_ms "${unit[$who]}")"; done
         sleep "$IDLE_S"
-        for who in core:$core gate:$gate probe:$probe; do fact "to_${who%:*}" "$(switches "${who#*:}")"; done
-        fact cpu_to "$(cpu_ms freezed.slice)"
+        for who in "${!pid[@]}"; do fact "to_$who" "$(switches "${pid[$who]}")"; done
+        for who in "${!unit[@]}"; do fact "cpu_to_$who" "$(cpu_ms "${unit[$who]}")"; done
+        relay_is ready || fail "the relay lost its broker"
+        run systemctl stop freezed-relay
+        nats_stop
 }
 
 tmp=$(mktemp -d)

@@ -107,13 +107,15 @@ def flood(s, facts):
 
 
 def idle(facts):
-    print("\nIdle                        RSS kB   switches a minute, voluntary and not")
-    for who in ("core", "probe", "gate"):
-        span = int(facts["idle_s"][0][0])
-        old, new = facts["from_" + who][0], facts["to_" + who][0]
-        voluntary, other = ((int(b) - int(a)) * 60 / span for a, b in zip(old, new))
-        print(f"  {who:<24} {facts['rss_' + who][0][0]:>8}   {voluntary:.0f} {other:.0f}")
-    print(f"  processor time of all: {int(facts['cpu_to'][0][0]) - int(facts['cpu_from'][0][0])} ms")
+    span = int(facts["idle_s"][0][0])
+    minute = lambda old, new: (int(new) - int(old)) * 60 / span
+    print(f"\nNothing to do, {span} s                  RSS kB   PSS kB   own kB   a minute: switches, voluntary and not; ms on a processor")
+    for who in ("core", "probe", "gate", "relay"):
+        rss, pss, own = (int(kb) for kb in facts["memory_" + who][0])
+        voluntary, other = (minute(a, b) for a, b in zip(facts["from_" + who][0], facts["to_" + who][0]))
+        # the core's unit has its probe in it
+        cpu = "" if who == "probe" else f"; {minute(facts['cpu_from_' + who][0][0], facts['cpu_to_' + who][0][0]):.0f}"
+        print(f"  {who:<33} {rss:>8} {pss:>8} {own:>8}   {voluntary:.0f} {other:.0f}{cpu}")
 
 
 def main():
