@@ -40,10 +40,9 @@ struct schema_list {
 
 /* Parses JSON strictly: UTF-8 (ENCODING), one array or object, no member twice, nothing behind it (MALFORMED). jansson
  * itself must not be called for this: it goes wrong when memory lacks. Returns 0 and a reason, *ret owned by the caller
- * and set only with NONE, or -ENOMEM. Not for two threads at once. */
+ * and set only with NONE, or -ENOMEM. */
 int schema_json(const char *bytes, size_t n, json_t **ret, enum reason *ret_reason) _warn_unused_;
-/* Writes JSON: compact, keys sorted. v is what json_object() or json_array() made. *ret is malloc'ed. -ENOMEM. Not for
- * two threads at once. */
+/* Writes JSON: compact, keys sorted. v is what json_object() or json_array() made. *ret is malloc'ed. -ENOMEM. */
 int schema_dump(const json_t *v, char **ret) _warn_unused_;
 /* Parses a payload or a policy: at most max bytes (OVERSIZE), JSON as above, an object (SCHEMA) whose member "v" is 1
  * (VERSION). The version is judged before anything else in the object, because another version may have other members.

@@ -14,7 +14,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -26,6 +25,7 @@
 #include "agent/relay/leash.h"
 #include "agent/relay/line.h"
 #include "lib/port.h"
+#include "lib/scratch.h"
 #include "policy/carried.h"
 #include "policy/dsse.h"
 
@@ -37,7 +37,8 @@
 #define MINE     "frz.v1.prod.cmd.host." HOST "."
 
 static struct {
-        char dir[32], config[64], gate_path[64], conf[64];
+        struct scratch dir;
+        char config[96], gate_path[96], conf[96];
         uint16_t port;
         pid_t server, relay;
         int gate;
@@ -173,9 +174,9 @@ static const char *program(void) {
 
 /* Waits until the relay has subscribed: its state file says so. */
 static void wait_ready(void) {
-        char path[64];
+        char path[96];
 
-        (void) snprintf(path, sizeof(path), "%s/state.json", box.dir);
+        (void) snprintf(path, sizeof(path), "%s/state.json", box.dir.path);
         for (int i = 0; i < WAIT_MS / 20; i++) {
                 _cleanup_json_ json_t *o = json_load_file(path, 0, NULL);
                 const char *state = json_string_value(json_object_get(o, "state"));
@@ -188,19 +189,19 @@ static void wait_ready(void) {
 }
 
 static void start_relay(void) {
-        const char *const args[] = { "freezed-relay", "--config", box.config, "--gate",
-                                     box.gate_path,   "--state",  box.dir,    NULL };
+        const char *const args[] = { "freezed-relay", "--config", box.config,   "--gate",
+                                     box.gate_path,   "--state",  box.dir.path, NULL };
 
         run(&box.relay, program(), args);
 }
 
 static void start_server(void) {
         const char *const args[] = { "nats-server", "-c", box.conf, NULL };
-        char conf[128];
+        char conf[160];
 
         assert_int_equal(close(port_bind(&box.port)), 0);
         (void) snprintf(conf, sizeof(conf), "listen: \"127.0.0.1:%%u\"\njetstream { store_dir: \"%s/store\" }\n",
-                        box.dir);
+                        box.dir.path);
         write_file(box.conf, conf, box.port);
         write_file(box.config, "{\"v\":1,\"servers\":[\"nats://127.0.0.1:%u\"],\"spread_s\":0}", box.port);
         run(&box.server, "nats-server", args);
@@ -215,11 +216,10 @@ static int begin(void **state) {
 
         (void) state;
         memset(&box, 0, sizeof(box));
-        (void) snprintf(box.dir, sizeof(box.dir), "/tmp/relay-XXXXXX");
-        assert_non_null(mkdtemp(box.dir));
-        (void) snprintf(box.config, sizeof(box.config), "%s/relay.json", box.dir);
-        (void) snprintf(box.conf, sizeof(box.conf), "%s/conf", box.dir);
-        (void) snprintf(box.gate_path, sizeof(box.gate_path), "%s/gate", box.dir);
+        scratch_make(&box.dir);
+        (void) snprintf(box.config, sizeof(box.config), "%s/relay.json", box.dir.path);
+        (void) snprintf(box.conf, sizeof(box.conf), "%s/conf", box.dir.path);
+        (void) snprintf(box.gate_path, sizeof(box.gate_path), "%s/gate", box.dir.path);
         start_server();
         box.gate = gate_listen();
         start_relay();
@@ -236,20 +236,14 @@ static int begin(void **state) {
         return 0;
 }
 
-static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 /* The test's own connection is left to the library: see line.h. */
 static int end(void **state) {
         (void) state;
         end_of(&box.relay);
         end_of(&box.server);
         (void) close(box.gate);
-        return nftw(box.dir, drop, 8, FTW_DEPTH | FTW_PHYS);
+        scratch_remove(&box.dir);
+        return 0;
 }
 
 static void publish(const char *subject, const char *text) {
@@ -374,9 +368,9 @@ static void what_a_head_misses_is_asked_of_the_stream(void **state) {
 
 /* What the state file says is withheld, with blanks between. */
 static void assert_withheld(const char *want) {
-        char path[64], got[256] = "";
+        char path[96], got[256] = "";
 
-        (void) snprintf(path, sizeof(path), "%s/state.json", box.dir);
+        (void) snprintf(path, sizeof(path), "%s/state.json", box.dir.path);
         for (int i = 0; i < WAIT_MS / 20; i++) {
                 _cleanup_json_ json_t *o = json_load_file(path, 0, NULL);
                 const json_t *id;
