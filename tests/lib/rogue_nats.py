@@ -62,6 +62,7 @@ class Peer(nats_wire.Reader, threading.Thread):
     def __init__(self, sock):
         super().__init__(daemon=True)
         self.sock, self.buf, self.subs, self.name, self.silent = sock, b"", {}, "", False
+        self.sending = threading.Lock()
 
     def is_victim(self):
         return self.name == VICTIM
@@ -70,7 +71,8 @@ class Peer(nats_wire.Reader, threading.Thread):
         if self.silent:
             return
         try:
-            self.sock.sendall(data)
+            with self.sending:  # several threads: what one says is not broken off by another
+                self.sock.sendall(data)
         except OSError:
             pass
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c ctl/text.c ctl/why.c ctl/times.c */
 
 /* The process that talks to brokers, with a real nats-server, and with what is none. */
 
@@ -17,7 +17,10 @@
 #include "policy/nkey.h"
 
 #define WAIT_MS 60000
-#define SMALL   (24U * 1024 * 1024)
+#define SMALL_MIB 24U
+#define SMALL     (SMALL_MIB * 1024 * 1024)
+/* what the library has beside it, as in carrier_child.c */
+#define OTHER_MIB 96U
 
 /* The next one of that kind, which has to come. */
 static struct carrier_event *next(struct carrier *c, enum carrier_kind kind) {
@@ -115,6 +118,26 @@ static void what_a_fleet_says_at_once_waits_until_it_is_taken(void **state) {
         }
 }
 
+/* MiB of its own that the child of a carrier has in memory; 0: there is none any more. */
+static unsigned long child_mib(void) {
+        _cleanup_fclose_ FILE *children = fopen("/proc/thread-self/children", "re");
+        unsigned long kib = 0;
+
+        for (int pid; children && fscanf(children, "%d", &pid) == 1;) {
+                char path[64], line[128];
+                bool is_carrier = false;
+
+                (void) snprintf(path, sizeof(path), "/proc/%d/status", pid);
+                _cleanup_fclose_ FILE *status = fopen(path, "re");
+                while (status && fgets(line, sizeof(line), status)) {
+                        is_carrier = is_carrier || strcmp(line, "Name:\tfreezectl-nats\n") == 0;
+                        if (is_carrier)
+                                (void) sscanf(line, "RssAnon: %lu kB", &kib);
+                }
+        }
+        return kib / 1024;
+}
+
 /* A broker that says for each subscription what nobody said: together that is more than the child may have. */
 static void who_says_too_much_to_who_has_little_memory_is_left(void **state) {
         _cleanup_(carrier_freep) struct carrier *c = NULL;
@@ -131,6 +154,8 @@ static void who_says_too_much_to_who_has_little_memory_is_left(void **state) {
                 (void) snprintf(subject, sizeof(subject), "shout.%u", i);
                 assert_int_equal(carrier_hear(c, subject), 0);
         }
+        const unsigned long before = child_mib();
+        unsigned long most = before;
         bool closed = false;
         for (unsigned i = 0; !closed; i++) {
                 struct carrier_event *e = NULL;
@@ -140,9 +165,12 @@ static void who_says_too_much_to_who_has_little_memory_is_left(void **state) {
                 assert_non_null(e);
                 closed = e->kind == CARRIER_CLOSED;
                 free(e);
+                most = MAX(most, child_mib());
                 /* slower than it comes */
                 (void) usleep(5000);
         }
+        /* and not the sixteen rooms that it was sent */
+        assert_true(before > 0 && most - before <= 2 * SMALL_MIB + OTHER_MIB);
         nats_server_done(&rogue);
 }
 
