@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <sodium.h>
 
@@ -15,6 +14,7 @@
 #include "ctl/carrier_child.h"
 #include "ctl/file.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
 /* above what the library gives itself for connecting, with a handshake of TLS, and for asking the broker */
 #define DEADLINE_MS 9000
@@ -37,13 +37,6 @@ struct carrier {
         uint64_t asked;
         char buf[CARRIER_FRAME_MAX];
 };
-
-static int64_t now_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 static void kill_child(struct carrier *c) {
         if (c->pid <= 0)
@@ -156,7 +149,7 @@ static struct carrier_event *take(struct carrier *c, enum carrier_kind kind, con
 
 /* What comes beside it stays in the queue. */
 static int wait_for(struct carrier *c, enum carrier_kind kind) {
-        const int64_t deadline = now_ms() + DEADLINE_MS;
+        const int64_t deadline = mono_ms() + DEADLINE_MS;
 
         for (;;) {
                 struct carrier_event *e = take(c, kind, NULL);
@@ -164,7 +157,7 @@ static int wait_for(struct carrier *c, enum carrier_kind kind) {
                         free(e);
                         return 0;
                 }
-                int64_t left = deadline - now_ms();
+                int64_t left = deadline - mono_ms();
                 int r = left > 0 ? fill(c, (int) left) : -ETIMEDOUT;
                 if (r == -ETIMEDOUT) {
                         int x = end_with(c, "the broker does not answer");
@@ -259,12 +252,12 @@ int carrier_open_small(const struct broker *b, size_t room, struct carrier **ret
 static int send_wish(struct carrier *c, enum carrier_wish wish, const char *subject, const char *reply,
                      const char *text, size_t n) {
         const struct carrier_frame f = { .kind = wish };
-        const int64_t deadline = now_ms() + DEADLINE_MS;
+        const int64_t deadline = mono_ms() + DEADLINE_MS;
 
         /* The child may wait for room to say something while there is none to tell it something. */
         for (;;) {
                 struct pollfd p = { .fd = c->fd, .events = POLLIN | POLLOUT };
-                int64_t left = deadline - now_ms();
+                int64_t left = deadline - mono_ms();
 
                 if (c->fd < 0)
                         return -EPIPE;
@@ -353,7 +346,7 @@ static int hear_inbox(struct carrier *c) {
 
 int carrier_ask(struct carrier *c, const char *subject, const char *text, size_t n, struct carrier_event **ret,
                 struct why *w) {
-        const int64_t deadline = now_ms() + ANSWER_MS;
+        const int64_t deadline = mono_ms() + ANSWER_MS;
         char reply[CARRIER_SUBJECT_SIZE];
         int r = hear_inbox(c);
 
@@ -363,7 +356,7 @@ int carrier_ask(struct carrier *c, const char *subject, const char *text, size_t
         while (r >= 0) {
                 struct carrier_event *e = take(c, CARRIER_MESSAGE, reply),
                                      *denied = e ? NULL : take(c, CARRIER_DENIED, NULL);
-                const int64_t left = deadline - now_ms();
+                const int64_t left = deadline - mono_ms();
                 if (e)
                         *ret = e;
                 else if (denied)

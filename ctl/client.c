@@ -4,22 +4,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "ctl/client.h"
-
-static int64_t now_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
+#include "ctl/times.h"
 
 int client_connect(const char *path, int64_t timeout_ms, struct client *ret) {
         struct sockaddr_un sa = { .sun_family = AF_UNIX };
         /* also bounds connect(2), which waits while the gate's queue is full */
         struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
-        int64_t deadline = now_ms() + timeout_ms;
+        int64_t deadline = mono_ms() + timeout_ms;
 
         if (strlen(path) >= sizeof(sa.sun_path))
                 return -ENAMETOOLONG;
@@ -34,7 +27,7 @@ int client_connect(const char *path, int64_t timeout_ms, struct client *ret) {
 }
 
 void client_rearm(struct client *c, int64_t timeout_ms) {
-        c->deadline_ms = now_ms() + timeout_ms;
+        c->deadline_ms = mono_ms() + timeout_ms;
 }
 
 void client_done(struct client *c) {
@@ -45,7 +38,7 @@ void client_done(struct client *c) {
 static int wait_for(const struct client *c, short events) {
         for (;;) {
                 struct pollfd p = { .fd = c->fd, .events = events };
-                int64_t left = MAX(c->deadline_ms - now_ms(), 0);
+                int64_t left = MAX(c->deadline_ms - mono_ms(), 0);
                 int r = poll(&p, 1, (int) MIN(left, INT32_MAX));
                 if (r > 0)
                         return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <string.h>
-#include <time.h>
 
 #include "ctl/brokerfile.h"
 #include "ctl/courier.h"
@@ -12,6 +11,7 @@
 #include "ctl/order.h"
 #include "ctl/rollcall.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 #include "ctl/trustfile.h"
 
 /* orders whose answers are awaited at the same time; the others wait in the state */
@@ -20,8 +20,6 @@
 #define AGAIN_MS 30000
 /* when more was given than the socket takes, or answers were lost */
 #define SOON_MS 1000
-/* evidence may take a host that long, also after the order has expired */
-#define FINAL_TIMEOUT_MS 90000
 /* then it is looked for events of other kinds */
 #define TURN_MAX   64U
 #define LISTED_MAX 20U
@@ -49,13 +47,6 @@ struct escalate_fleet {
         struct away v[AWAY_MAX];
         size_t n;
 };
-
-static int64_t mono_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 static int compare_names(const void *x, const void *y) {
         const struct host *a = x, *b = y;

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <string.h>
-#include <time.h>
 
 #include "ctl/escalate.h"
 #include "ctl/deliver.h"
 #include "ctl/escalate_tell.h"
 #include "ctl/order.h"
+#include "ctl/times.h"
 
 /* so often an order is sent again that nobody has answered: once it is there, more of it is a duplicate */
 #define AGAIN_MS 5000
-/* evidence may take a host that long */
-#define FINAL_TIMEOUT_MS 90000
-
-static int64_t mono_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 static void end(struct escalate *x, struct escalate_flight *f) {
         client_done(&f->client);

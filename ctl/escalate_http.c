@@ -14,6 +14,7 @@
 #include "ctl/escalate_listen.h"
 #include "ctl/file.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
 #define TOKEN_FILE_MAX 4096U
 #define TOKEN_MIN      16U
@@ -62,13 +63,6 @@ unsigned escalate_http_reject_status(enum escalate_http_reject why) {
 
 const char *escalate_http_reject_text(enum escalate_http_reject why) {
         return rejects[why].text;
-}
-
-static int64_t mono_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
 static void wake(struct escalate_http *h) {

@@ -9,8 +9,7 @@
 #include "ctl/file.h"
 #include "ctl/order.h"
 #include "ctl/order_sign.h"
-
-#define EXPIRES_MS (10LL * 60 * 1000)
+#include "ctl/times.h"
 
 const uint8_t *escalate_order_host(const struct escalate *x, const struct escalate_draft *d) {
         static const uint8_t nobody[32];
@@ -81,7 +80,7 @@ static int fill(const struct escalate *x, const struct escalate_draft *d, const 
         cmd->lease_ms = d->rule->lease_ms;
         cmd->profile = d->rule->profile;
         cmd->iat_ms = order_now_ms();
-        cmd->exp_ms = cmd->iat_ms + (x->c->opt.expires_ms ? x->c->opt.expires_ms : EXPIRES_MS);
+        cmd->exp_ms = cmd->iat_ms + (x->c->opt.expires_ms ? x->c->opt.expires_ms : ORDER_LIFE_MS);
         cmd->root_version = x->trust ? x->trust->version : 0;
         return 0;
 }

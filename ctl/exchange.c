@@ -7,11 +7,10 @@
 #include "ctl/client.h"
 #include "ctl/exchange.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 #include "policy/command.h"
 
 #define TIMEOUT_MS 30000
-/* evidence may take a host a minute by its default policy */
-#define FINAL_TIMEOUT_MS 90000
 
 static const char *const standings[] = { "verified", "accepted", "refused", "unverified", "silent" };
 

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <string.h>
-#include <time.h>
 
 #include <sodium.h>
 
 #include "ctl/brokerfile.h"
 #include "ctl/fleet_ask.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 #include "ctl/trustfile.h"
 #include "policy/subject.h"
 
 /* Each round hears under a subject of its own; the broker forgets them with the connection. */
 #define ROUNDS_MAX 60U
-
-int64_t fleet_ask_now_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 int fleet_ask_open(struct ctl *c, struct fleet_ask *ret) {
         struct fleet_ask *a = ret;
@@ -74,7 +67,7 @@ static int ask(struct fleet_ask *a, const struct command_id *nonce) {
         if (x != 0)
                 return x;
         muster_begin(&a->muster, hex);
-        a->asked_ms = fleet_ask_now_ms();
+        a->asked_ms = boot_ms();
         r = carrier_say(a->carrier, subject, NULL, query, strlen(query));
         return r < 0 ? carrier_failed(a->carrier, r, &a->c->why) : 0;
 }
@@ -96,20 +89,22 @@ static int take(struct fleet_ask *a, const struct carrier_event *e, const struct
         return r < 0 ? why_errno(&a->c->why, r, "answers") : 0;
 }
 
+/* Who has answered in time is not silent because there was no time to look: see rollout_send.c. */
 static int hear(struct fleet_ask *a, const struct command_id *nonce, int64_t timeout_ms) {
         int x = 0;
 
         while (x == 0 && !muster_is_over(&a->muster)) {
                 struct carrier_event *e = NULL;
-                const int64_t left = timeout_ms - (fleet_ask_now_ms() - a->asked_ms);
-                if (left <= 0)
-                        break;
-                int r = carrier_next(a->carrier, (int) MIN(left, 1000), &e);
+                const int64_t left = timeout_ms - (boot_ms() - a->asked_ms);
+                int r = carrier_next(a->carrier, (int) MIN(MAX(left, INT64_C(0)), INT64_C(1000)), &e);
                 if (r < 0)
                         x = carrier_failed(a->carrier, r, &a->c->why);
                 else if (e)
-                        x = take(a, e, nonce, fleet_ask_now_ms());
+                        x = take(a, e, nonce, boot_ms());
+                const bool came = e != NULL;
                 free(e);
+                if (left <= -timeout_ms || (left <= 0 && !came))
+                        break;
         }
         return x;
 }

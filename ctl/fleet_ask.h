@@ -18,7 +18,7 @@ struct fleet_ask {
         struct broker broker;
         struct carrier *carrier; /* NULL: not connected */
         unsigned rounds;         /* of this connection */
-        int64_t asked_ms;        /* when the last round began; fleet_ask_now_ms */
+        int64_t asked_ms;        /* when the last round began; boot_ms */
         struct muster muster;
 };
 
@@ -30,7 +30,6 @@ void fleet_ask_done(struct fleet_ask *a);
 /* One round: asks, and hears until all have answered or the time is over. 0, or an exit code when nobody could be
  * asked, or not all could be heard. */
 int fleet_ask_round(struct fleet_ask *a, int64_t timeout_ms) _warn_unused_;
-int64_t fleet_ask_now_ms(void);
 
 /* The verdict, a row for each host, those first that somebody has to look at, and what else came; at most so many rows
  * of hosts. ages: how old is what each said, instead of how long it took to answer. */

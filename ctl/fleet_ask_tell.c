@@ -6,6 +6,7 @@
 #include "ctl/fleet_ask.h"
 #include "ctl/member.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
 #define LISTED_MAX 20U
 #define CELL_SIZE  40U
@@ -67,7 +68,7 @@ static void row(const struct fleet_ask *a, const struct page *p, const struct mu
                 (void) snprintf(trust, sizeof(trust), "%" PRId64,
                                 member_int(json_object_get(e->report, "trust"), "version", 0));
         }
-        const int64_t ms = ages ? fleet_ask_now_ms() - e->at_ms : e->at_ms - a->asked_ms;
+        const int64_t ms = ages ? boot_ms() - e->at_ms : e->at_ms - a->asked_ms;
         const char *on = !p->colour                            ? ""
                          : muster_state_exit(s) == CTL_OK      ? "\033[32m"
                          : muster_state_exit(s) == CTL_PARTIAL ? "\033[33m"

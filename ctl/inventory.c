@@ -48,41 +48,31 @@ struct line {
         int r;
 };
 
-struct lines {
+/* As many lines as are verified at a time: a file that is large, or full of nothing, takes no more memory for that. */
+struct block {
         const struct trust *trust;
         const char *text;
-        struct line *v; /* owned, and the groups of its hosts */
+        size_t at, line; /* how far it was read */
         size_t n;
+        struct line v[1024];
 };
 
-static void lines_done(struct lines *l) {
-        for (size_t i = 0; i < l->n; i++)
-                free(l->v[i].h.groups);
-        free(l->v);
-}
-
-static int lines_split(struct lines *l, size_t n) {
-        const char *text = l->text, *eol;
-        size_t number = 0;
-
-        for (const char *p = text, *end = text + n; p < end; p = eol + 1) {
-                eol = memchr(p, '\n', (size_t) (end - p));
-                if (!eol)
-                        eol = end;
-                number++;
-                while (p < eol && strchr(" \t\r", *p) && *p != '\0')
-                        p++;
-                if (p == eol)
-                        continue;
-                struct line *v = grow(l->v, l->n, sizeof(*v));
-                if (!v)
-                        return -ENOMEM;
-                l->v = v;
-                l->v[l->n++] = (struct line) {
-                        .h = { .line = number, .from = (size_t) (p - text), .size = (size_t) (eol - p) }
-                };
+/* The next lines that have something in them. */
+static void block_fill(struct block *b, size_t size) {
+        b->n = 0;
+        while (b->at < size && b->n < ELEMENTSOF(b->v)) {
+                const char *from = b->text + b->at, *end = memchr(from, '\n', size - b->at);
+                if (!end)
+                        end = b->text + size;
+                b->at = (size_t) (end - b->text) + 1;
+                b->line++;
+                while (from < end && strchr(" \t\r", *from) && *from != '\0')
+                        from++;
+                if (from < end)
+                        b->v[b->n++] = (struct line) { .h = { .line = b->line,
+                                                              .from = (size_t) (from - b->text),
+                                                              .size = (size_t) (end - from) } };
         }
-        return 0;
 }
 
 /* Attributes have room for the most groups there can be; a hundred thousand hosts should not. */
@@ -106,34 +96,41 @@ static int take_attributes(struct inventory_host *h, const struct attributes *a)
 /* One of several at a time. */
 static void verify_line(void *arg, size_t i) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
-        const struct lines *all = arg;
-        struct line *l = &all->v[i];
+        struct block *b = arg;
+        struct line *l = &b->v[i];
         struct attributes a;
 
-        l->r = dsse_parse(all->text + l->h.from, l->h.size, &d, &l->reason);
+        l->r = dsse_parse(b->text + l->h.from, l->h.size, &d, &l->reason);
         if (l->r == 0 && l->reason == REASON_NONE)
-                l->r = attributes_verify(all->trust, &d, &a, &l->reason);
+                l->r = attributes_verify(b->trust, &d, &a, &l->reason);
         if (l->r < 0 || l->reason != REASON_NONE)
                 return;
         (void) crypto_hash_sha256(l->h.digest, d.payload, d.n_payload);
         l->r = take_attributes(&l->h, &a);
 }
 
-/* The hosts that count go over to i, in the order of their lines; what is bad is named. */
-static int take_lines(struct lines *l, struct inventory *i) {
+static int add_host(struct inventory *i, struct inventory_host *h) {
+        struct inventory_host *v = grow(i->v, i->n, sizeof(*v));
+
+        if (!v)
+                return -ENOMEM;
+        i->v = v;
+        i->v[i->n++] = *h;
+        h->groups = NULL;
+        return 0;
+}
+
+/* The hosts that count, in the order of their lines; what is bad is named. */
+static int block_take(struct block *b, struct inventory *i) {
         int r = 0;
 
-        i->v = calloc(MAX(l->n, (size_t) 1), sizeof(*i->v));
-        if (!i->v)
-                return -ENOMEM;
-        for (size_t k = 0; r == 0 && k < l->n; k++) {
-                r = l->v[k].r;
-                if (r == 0 && l->v[k].reason != REASON_NONE)
-                        r = add_bad(i, l->v[k].h.line, l->v[k].reason);
-                else if (r == 0) {
-                        i->v[i->n++] = l->v[k].h;
-                        l->v[k].h.groups = NULL;
-                }
+        for (size_t k = 0; k < b->n; k++) {
+                struct line *l = &b->v[k];
+                if (r == 0)
+                        r = l->r;
+                if (r == 0)
+                        r = l->reason == REASON_NONE ? add_host(i, &l->h) : add_bad(i, l->h.line, l->reason);
+                free(l->h.groups);
         }
         return r;
 }
@@ -180,13 +177,18 @@ static int settle(struct inventory *i) {
 }
 
 int inventory_parse(const struct trust *t, const char *text, size_t n, struct inventory *ret) {
-        _cleanup_(lines_done) struct lines l = { .trust = t, .text = text };
+        _cleanup_free_ struct block *b = calloc(1, sizeof(*b));
         struct inventory i = INVENTORY_NULL;
-        int r = lines_split(&l, n);
+        int r = 0;
 
-        if (r == 0) {
-                parallel_for(l.n, verify_line, &l);
-                r = take_lines(&l, &i);
+        if (!b)
+                return -ENOMEM;
+        b->trust = t;
+        b->text = text;
+        while (r == 0 && b->at < n) {
+                block_fill(b, n);
+                parallel_for(b->n, verify_line, b);
+                r = block_take(b, &i);
         }
         if (r == 0)
                 r = settle(&i);

@@ -2,22 +2,12 @@
 
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl/brokerfile.h"
 #include "ctl/courier.h"
 #include "ctl/openc2_fleet.h"
+#include "ctl/times.h"
 #include "ctl/trustfile.h"
-
-/* evidence may take a host that long */
-#define FINAL_TIMEOUT_MS 90000
-
-static int64_t mono_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
 
 int openc2_fleet_start(struct ctl *c, const struct trust *t, struct openc2_fleet *ret) {
         int code = t ? brokerfile_load(c->opt.nats, &ret->broker, &c->why)

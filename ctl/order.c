@@ -12,8 +12,8 @@
 #include "ctl/rollout.h"
 #include "ctl/sign.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
-#define EXPIRES_MS (10LL * 60 * 1000)
 /* the schema wants a reason, but nobody should have to think of one while the exploit runs */
 #define NO_REASON "no reason given"
 
@@ -151,7 +151,7 @@ static int fill(struct command *cmd, const struct options *o, const struct host 
         cmd->step = o->step;
         cmd->profile = o->profile;
         cmd->iat_ms = order_now_ms();
-        cmd->exp_ms = cmd->iat_ms + (o->expires_ms ? o->expires_ms : EXPIRES_MS);
+        cmd->exp_ms = cmd->iat_ms + (o->expires_ms ? o->expires_ms : ORDER_LIFE_MS);
         cmd->root_version = t ? t->version : 0;
         return 0;
 }

@@ -56,7 +56,7 @@ struct rollout {
         char to_text[128];   /* whom it is for, in words */
         char kept[PATH_MAX]; /* where the signed orders are; "" nowhere */
         bool stopped;        /* by the person in front of it */
-        int64_t drawn_ms;    /* when progress was shown last; rollout_now_ms */
+        int64_t drawn_ms;    /* when progress was shown last; mono_ms */
 };
 
 /* The whole way for an order that has all but its id and its address. t may be NULL. Returns an exit code; everything
@@ -109,8 +109,6 @@ int rollout_send(struct rollout *r, struct rollout_wave *w) _warn_unused_;
  * line for each host whose class is another. Ten times a second and no more, but for the last time, so that it takes
  * nothing from verifying. */
 void rollout_progress(struct rollout *r, struct rollout_wave *w, bool last);
-/* CLOCK_MONOTONIC. */
-int64_t rollout_now_ms(void);
 /* Hears a subject, before anything is said that is answered there. 0, or an exit code when that is not permitted. */
 int rollout_hear(struct rollout *r, const char *subject) _warn_unused_;
 /* The next message, free() it, or NULL: it waits no longer than a second, so that a person can end it. An exit code

@@ -6,6 +6,7 @@
 
 #include "ctl/member.h"
 #include "ctl/rollout_look.h"
+#include "ctl/times.h"
 
 const char *rollout_look_str(enum rollout_look l) {
         static const char *const words[_ROLLOUT_LOOK_MAX] = {
@@ -26,10 +27,10 @@ bool rollout_look_is_good(const struct rollout_wave *w) {
 
 /* What comes late of the wave itself is not waited for any more. */
 static int wait(struct rollout *r) {
-        const int64_t end = rollout_now_ms() + r->c->opt.wait_wave_ms;
+        const int64_t end = mono_ms() + r->c->opt.wait_wave_ms;
         int x = 0;
 
-        for (int64_t left; x == 0 && !rollout_is_stopped() && (left = end - rollout_now_ms()) > 0;) {
+        for (int64_t left; x == 0 && !rollout_is_stopped() && (left = end - mono_ms()) > 0;) {
                 struct carrier_event *e = NULL;
                 x = rollout_next(r, left, &e);
                 free(e);
@@ -93,11 +94,11 @@ static int take(struct rollout_wave *w, const struct carrier_event *e, const cha
 }
 
 static int listen_to(struct rollout *r, struct rollout_wave *w, const char *nonce) {
-        const int64_t end = rollout_now_ms() + (r->c->opt.timeout_ms ? r->c->opt.timeout_ms : ROLLOUT_TIMEOUT_MS);
+        const int64_t end = mono_ms() + (r->c->opt.timeout_ms ? r->c->opt.timeout_ms : ROLLOUT_TIMEOUT_MS);
         size_t silent = w->calls.n;
         int x = 0;
 
-        for (int64_t left; x == 0 && silent > 0 && !rollout_is_stopped() && (left = end - rollout_now_ms()) > 0;) {
+        for (int64_t left; x == 0 && silent > 0 && !rollout_is_stopped() && (left = end - mono_ms()) > 0;) {
                 struct carrier_event *e = NULL;
                 x = rollout_next(r, left, &e);
                 if (e && take(w, e, nonce, &silent) < 0)

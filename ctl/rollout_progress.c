@@ -2,6 +2,7 @@
 
 #include "ctl/exchange.h"
 #include "ctl/rollout.h"
+#include "ctl/times.h"
 
 #define DRAW_MS 100
 
@@ -44,7 +45,7 @@ static void print(const struct rollout *r, struct rollout_wave *w) {
 }
 
 void rollout_progress(struct rollout *r, struct rollout_wave *w, bool last) {
-        const int64_t now = rollout_now_ms();
+        const int64_t now = mono_ms();
 
         if (!last && now < r->drawn_ms + DRAW_MS)
                 return;

@@ -2,13 +2,11 @@
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl/rollout.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
-/* evidence may take a host a minute by its default policy */
-#define FINAL_TIMEOUT_MS 90000
 /* makes threads worth their making, and is shown soon enough */
 #define ANSWERS_MAX 128
 
@@ -34,13 +32,6 @@ void rollout_catch(void) {
 
 bool rollout_is_stopped(void) {
         return asked_to_stop;
-}
-
-int64_t rollout_now_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
 int rollout_next(struct rollout *r, int64_t left_ms, struct carrier_event **ret) {
@@ -125,6 +116,7 @@ static int publish(const struct rollout *r, const struct rollout_wave *w) {
 
 /* Answers that were there together: they are verified on all processors. */
 struct answers {
+        size_t came; /* of any kind, the last time */
         size_t n;
         struct carrier_event *events[ANSWERS_MAX]; /* owned */
         struct rollcall_message v[ANSWERS_MAX];
@@ -134,7 +126,7 @@ struct answers {
 static void put(struct answers *a, const struct rollout_wave *w, struct carrier_event *e, int64_t at_ms) {
         struct subject s;
 
-        /* Every host of the group hears each wave's order; that one of another wave refuses it is as it has to be. */
+        /* All hosts of the group hear each wave's order: one of another wave that refuses it is as it has to be. */
         if (subject_parse(e->subject, strlen(e->subject), &s) < 0 || s.kind != SUBJECT_RSP ||
             !place_is_in(&w->part.part, s.host)) {
                 free(e);
@@ -145,18 +137,17 @@ static void put(struct answers *a, const struct rollout_wave *w, struct carrier_
         memcpy(a->v[a->n++].from, s.host, sizeof(a->v->from));
 }
 
-/* Waits for one, and takes what there is beside it. */
+/* Waits for one, and takes what there is beside it; so many at most, whatever they are. */
 static int gather(struct rollout *r, const struct rollout_wave *w, int64_t start, int64_t left, struct answers *a) {
-        struct carrier_event *e;
-        int x;
+        int x = 0;
 
-        do {
-                e = NULL;
-                x = rollout_next(r, left, &e);
-                if (e)
-                        put(a, w, e, rollout_now_ms() - start);
-                left = 0;
-        } while (e && x == 0 && a->n < ANSWERS_MAX);
+        for (a->came = 0; x == 0 && a->came < ANSWERS_MAX; a->came++) {
+                struct carrier_event *e = NULL;
+                x = rollout_next(r, a->came == 0 ? left : 0, &e);
+                if (!e)
+                        break;
+                put(a, w, e, mono_ms() - start);
+        }
         return x;
 }
 
@@ -178,19 +169,21 @@ static int64_t limit_of(const struct rollout *r, const struct rollout_wave *w) {
         return c->n - c->counts[ROLLCALL_SILENT] > c->finals ? FINAL_TIMEOUT_MS : ROLLOUT_TIMEOUT_MS;
 }
 
+/* Who has answered in time is not silent because there was no time to look: what came until the end is still counted,
+ * for as long again, which is for a broker that never stops. */
 static int listen_to(struct rollout *r, struct rollout_wave *w) {
-        const int64_t start = rollout_now_ms();
+        const int64_t start = mono_ms();
         struct answers a = { .n = 0 };
         int x = 0;
 
         while (x == 0 && !asked_to_stop && !rollcall_is_over(&w->calls)) {
-                int64_t left = limit_of(r, w) - (rollout_now_ms() - start);
-                if (left <= 0)
-                        break;
-                x = gather(r, w, start, left, &a);
+                const int64_t limit = limit_of(r, w), left = limit - (mono_ms() - start);
+                x = gather(r, w, start, MAX(left, INT64_C(0)), &a);
                 if (count(&a, w) < 0 && x == 0)
                         x = why_errno(&r->c->why, -ENOMEM, "answers");
                 rollout_progress(r, w, false);
+                if (left <= -limit || (left <= 0 && a.came == 0))
+                        break;
         }
         rollout_progress(r, w, true);
         r->stopped = asked_to_stop;

@@ -13,6 +13,7 @@
 #include "ctl/fleet_head.h"
 #include "ctl/order.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 #include "ctl/trustfile.h"
 
 /* after a broker that is away */
@@ -33,13 +34,6 @@ static void done(struct fleet_head *h) {
         carrier_free(h->carrier);
         trust_freep(&h->trust);
         closep(&h->lock);
-}
-
-static int64_t passed_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
 static bool is_synced(void) {
@@ -258,9 +252,9 @@ static void tell_once(struct fleet_head *h, const struct herald_head *head) {
 
 /* Until it is time, or the broker is gone. */
 static void wait_ms(struct fleet_head *h, int64_t ms) {
-        const int64_t until = passed_ms() + ms;
+        const int64_t until = boot_ms() + ms;
 
-        for (int64_t left = ms; left > 0; left = until - passed_ms()) {
+        for (int64_t left = ms; left > 0; left = until - boot_ms()) {
                 struct carrier_event *e = NULL;
                 if (!h->carrier)
                         (void) poll(NULL, 0, (int) left);
@@ -293,7 +287,7 @@ static int run(struct fleet_head *h) {
 
         for (bool first = true;; first = false) {
                 _cleanup_herald_ struct herald_head *head = NULL;
-                const int64_t start = passed_ms();
+                const int64_t start = boot_ms();
                 int x = say(h, &head);
                 if (first && (x == CTL_USAGE || x == CTL_REFUSED))
                         return x;
@@ -306,7 +300,7 @@ static int run(struct fleet_head *h) {
                 if (x != 0)
                         disconnect(h);
                 h->c->why.text[0] = '\0';
-                wait_ms(h, x != 0 ? AGAIN_MS : FLEET_HEAD_EVERY_MS - (passed_ms() - start));
+                wait_ms(h, x != 0 ? AGAIN_MS : FLEET_HEAD_EVERY_MS - (boot_ms() - start));
         }
 }
 

@@ -12,6 +12,7 @@
 #include "ctl/member.h"
 #include "ctl/order.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
 #define EVERY_MS 5000
 /* so that a silent host does not keep the picture from being drawn in time */
@@ -127,7 +128,7 @@ static int watch(struct fleet_ask *a) {
         if (in_place)
                 fputs("\033[2J", c->out);
         for (;;) {
-                const int64_t start = fleet_ask_now_ms();
+                const int64_t start = boot_ms();
                 c->why.text[0] = '\0';
                 int x = fleet_ask_round(a, limit);
                 if (in_place)
@@ -139,7 +140,7 @@ static int watch(struct fleet_ask *a) {
                 }
                 if (fflush(c->out) != 0 || ferror(c->out))
                         return CTL_MACHINE;
-                const int64_t left = EVERY_MS - (fleet_ask_now_ms() - start);
+                const int64_t left = EVERY_MS - (boot_ms() - start);
                 if (left > 0)
                         (void) poll(NULL, 0, (int) left);
         }

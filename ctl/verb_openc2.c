@@ -12,11 +12,9 @@
 #include "ctl/order.h"
 #include "ctl/order_sign.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
 #define INPUT_SIZE 65536U
-#define EXPIRES_MS (10LL * 60 * 1000)
-/* evidence may take a host that long */
-#define FINAL_TIMEOUT_MS 90000
 /* until the first answer of a host elsewhere */
 #define ANSWER_TIMEOUT_MS 30000
 #define NO_REASON         "ordered by OpenC2"
@@ -93,7 +91,7 @@ static int fill(const struct adapter *a, const struct openc2_command *q, const s
         cmd->profile = q->profile;
         cmd->lease_ms = q->lease_ms ? q->lease_ms : verb_info(q->verb)->cls == VERB_CLASS_STOP ? o->lease_ms : 0;
         cmd->iat_ms = order_now_ms();
-        cmd->exp_ms = cmd->iat_ms + (o->expires_ms ? o->expires_ms : EXPIRES_MS);
+        cmd->exp_ms = cmd->iat_ms + (o->expires_ms ? o->expires_ms : ORDER_LIFE_MS);
         cmd->root_version = a->trust ? a->trust->version : 0;
         return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "ctl/fleet_ask.h"
 #include "ctl/member.h"
+#include "ctl/times.h"
 #include "policy/schema.h"
 
 #define CHECK(x)                          \
@@ -30,7 +31,7 @@ static struct trust trust = { .fleet = "prod" };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int64_t fleet_ask_now_ms(void) {
+int64_t boot_ms(void) {
         return 1000;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/relaystate.c ctl/exchange.c ctl/client.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
-/* LINK: ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_tried.c ctl/render_repaired.c ctl/render_thawed.c ctl/render_fleet.c ctl/render_report.c */
+/* LINK: ctl/relaystate.c ctl/exchange.c ctl/client.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c */
+/* LINK: ctl/why.c ctl/times.c */
+/* LINK: ctl/render.c ctl/render_receipt.c ctl/render_target.c ctl/render_tried.c ctl/render_repaired.c */
+/* LINK: ctl/render_thawed.c ctl/render_fleet.c ctl/render_report.c */
 
 /* The relay's state file, as whoever has taken over the relay writes it and root reads it: what it says is shown as
  * unsigned, on lines of its own, and moves no cursor; in JSON it stays below its own member. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/catchup.c ctl/streams.c ctl/member.c ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/catchup.c ctl/streams.c ctl/member.c ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c */
+/* LINK: ctl/text.c ctl/why.c ctl/times.c */
 
 /* What a real stream keeps, message by message. */
 

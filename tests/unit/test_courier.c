@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/courier.c ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/times.c */
 
 /* The process that keeps a connection to brokers, with a real nats-server that comes and goes. */
 

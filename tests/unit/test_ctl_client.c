@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/client.c */
+/* LINK: ctl/client.c ctl/times.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

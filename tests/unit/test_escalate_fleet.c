@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/escalate_fleet.c ctl/escalate_state.c ctl/escalate_outcome.c ctl/escalate_template.c ctl/escalate_mend.c ctl/escalate_path.c */
-/* LINK: ctl/brokerfile.c ctl/inventory.c ctl/parallel.c ctl/rollcall.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c */
+/* LINK: ctl/escalate_fleet.c ctl/escalate_state.c ctl/escalate_outcome.c ctl/escalate_template.c ctl/escalate_mend.c */
+/* LINK: ctl/escalate_path.c ctl/times.c */
+/* LINK: ctl/brokerfile.c ctl/inventory.c ctl/parallel.c ctl/rollcall.c ctl/receipt.c ctl/hosts.c ctl/file.c */
+/* LINK: ctl/member.c */
 /* LINK: ctl/text.c ctl/why.c */
 
 /* What becomes of an order to hosts elsewhere, by clocks and a courier of the test's own. */

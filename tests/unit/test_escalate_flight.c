@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/escalate_flight.c ctl/escalate_state.c ctl/escalate_outcome.c ctl/escalate_template.c ctl/escalate_mend.c ctl/escalate_path.c */
+/* LINK: ctl/escalate_flight.c ctl/escalate_state.c ctl/escalate_outcome.c ctl/escalate_template.c */
+/* LINK: ctl/escalate_mend.c ctl/escalate_path.c ctl/times.c */
 /* LINK: ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 
 /* What becomes of an order that nobody answers, over a restart, too. The agent is away all the time. */

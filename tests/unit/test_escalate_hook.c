@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: ctl/escalate_hook.c ctl/escalate_outcome.c ctl/exchange.c ctl/client.c ctl/receipt.c ctl/hosts.c ctl/file.c */
+/* LINK: ctl/times.c */
 /* LINK: ctl/member.c ctl/text.c ctl/why.c */
 
 /* What a webhook does not take: it is told, in whole lines. The other end is the test's own, and no time passes. */

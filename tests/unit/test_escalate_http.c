@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/escalate_http.c ctl/escalate_listen.c ctl/escalate_guests.c ctl/escalate_event.c ctl/escalate_path.c ctl/escalate_mend.c */
+/* LINK: ctl/escalate_http.c ctl/escalate_listen.c ctl/escalate_guests.c ctl/escalate_event.c ctl/escalate_path.c */
+/* LINK: ctl/escalate_mend.c ctl/times.c */
 /* LINK: ctl/member.c ctl/file.c ctl/text.c ctl/why.c */
 
 /* The listener for webhooks while there is no descriptor for a client. */

@@ -62,7 +62,10 @@ static void who_is_there_is_found_by_name_and_by_fingerprint(void **state) {
         struct why w;
 
         (void) state;
-        assert_int_equal(parse("# all\n\nweb-1 %0 # one\n\t@1  %1\r\noperator=alice %2\nherald=h.1 %3\nautomation=bot %4", &c, &w), 0);
+        assert_int_equal(
+                parse("# all\n\nweb-1 %0 # one\n\t@1  %1\r\noperator=alice %2\nherald=h.1 %3\nautomation=bot %4", &c,
+                      &w),
+                0);
         assert_int_equal(c.n, 5);
         assert_true(natsconfig_has(&c, &fleet[0]) && natsconfig_has(&c, &fleet[1]));
         assert_false(natsconfig_has(&c, &fleet[2]));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/openc2_fleet.c ctl/brokerfile.c ctl/inventory.c ctl/parallel.c ctl/receipt.c ctl/hosts.c ctl/file.c ctl/member.c */
+/* LINK: ctl/openc2_fleet.c ctl/brokerfile.c ctl/inventory.c ctl/parallel.c ctl/receipt.c ctl/hosts.c ctl/file.c */
+/* LINK: ctl/member.c ctl/times.c */
 /* LINK: ctl/text.c ctl/why.c */
 
 /* How long an answer from elsewhere is waited for, by a clock and a courier of the test's own. */

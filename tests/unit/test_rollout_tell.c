@@ -20,6 +20,7 @@
 #include "ctl/order.h"
 #include "ctl/rollout.h"
 #include "ctl/rollout_look.h"
+#include "ctl/times.h"
 
 #define ID    "0123456789abcdef0123456789abcdef"
 #define HOSTS 30U
@@ -46,7 +47,7 @@ int64_t order_now_ms(void) {
         return now_ms;
 }
 
-int64_t rollout_now_ms(void) {
+int64_t mono_ms(void) {
         return now_ms;
 }
 

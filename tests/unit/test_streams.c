@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/streams.c ctl/member.c ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/streams.c ctl/member.c ctl/carrier.c ctl/carrier_child.c ctl/carrier_frame.c ctl/file.c ctl/text.c */
+/* LINK: ctl/why.c ctl/times.c */
 
 /* The streams of a fleet, made by a real nats-server from what they have to be, and compared with what it says. */
 
