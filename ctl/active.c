@@ -23,8 +23,8 @@ void active_done(struct active *a) {
                 for (size_t i = 0; i < a->by[by].n; i++)
                         done(&a->by[by].v[i]);
                 free(a->by[by].v);
+                seenset_done(&a->by[by].known);
         }
-        seenset_done(&a->known);
         *a = ACTIVE_NULL;
 }
 
@@ -110,27 +110,74 @@ static int read_lifted(const struct command *c, struct active_order *o) {
         return 0;
 }
 
+/* Makes room for it, and knows it from now on. */
+static int expect(struct active_share *s, const uint8_t digest[static 32]) {
+        struct active_order *v = s->v;
+
+        if ((s->n & (s->n - 1)) == 0)
+                v = reallocarray(s->v, s->n ? 2 * s->n : 1, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        s->v = v;
+        return seenset_add(&s->known, digest, sizeof(v->digest)) < 0 ? -ENOMEM : 0;
+}
+
 static int append(struct active *a, enum active_by by, const struct command *c, const uint8_t digest[static 32]) {
         const struct address to = command_address(c);
         struct active_share *s = &a->by[by];
-        struct active_order o = { .id = c->id, .iat_ms = c->iat_ms, .exp_ms = c->exp_ms }, *v = s->v;
+        struct active_order o = { .id = c->id, .iat_ms = c->iat_ms, .exp_ms = c->exp_ms };
         int r = copy_address(&to, &o.to);
 
         memcpy(o.digest, digest, sizeof(o.digest));
         /* with step it leaves the hold as one */
         if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_RELEASE && !c->step)
                 r = read_lifted(c, &o);
-        if (r == 0 && (s->n & (s->n - 1)) == 0)
-                v = reallocarray(s->v, s->n ? 2 * s->n : 1, sizeof(*v));
-        if (v)
-                s->v = v;
-        if (r < 0 || !v || seenset_add(&a->known, digest, sizeof(o.digest)) < 0) {
+        if (r == 0)
+                r = expect(s, digest);
+        if (r < 0) {
                 done(&o);
-                return -ENOMEM;
+                return r;
         }
         settle(a, &o);
         s->v[s->n++] = o;
         return 0;
+}
+
+static bool knows(const struct active *a, enum active_by by, const uint8_t digest[static 32]) {
+        return seenset_has(&a->by[by].known, digest, sizeof(((struct active_order *) NULL)->digest));
+}
+
+/* Automation's copy of what people ordered came first: it is theirs. */
+static int give_to_people(struct active *a, const uint8_t digest[static 32]) {
+        struct active_share *from = &a->by[ACTIVE_BY_AUTOMATION], *to = &a->by[ACTIVE_BY_PEOPLE];
+        size_t i = 0;
+
+        while (i < from->n && memcmp(from->v[i].digest, digest, sizeof(from->v[i].digest)) != 0)
+                i++;
+        int r = i < from->n ? expect(to, digest) : 0;
+        if (r < 0 || i == from->n)
+                return r;
+        to->v[to->n++] = from->v[i];
+        from->n--;
+        memmove(&from->v[i], &from->v[i + 1], (from->n - i) * sizeof(*from->v));
+        from->next = from->n > 0 ? (from->next - (i < from->next)) % from->n : 0;
+        return 0;
+}
+
+/* Whose signatures are on it, if they are: what automation signed is heard again and again, and is not verified for
+ * that. */
+static bool claims_people(const struct trust *t, const struct dsse *d) {
+        uint64_t people = 0;
+        bool does = false;
+
+        for (size_t i = 0; i < t->n_rules; i++)
+                if (!trust_rule_is_automation(&t->rules[i]))
+                        people |= t->roles[t->rules[i].role].people;
+        for (size_t i = 0; i < d->n_sigs; i++)
+                for (size_t k = 0; k < t->n_keys; k++)
+                        does |= (people & UINT64_C(1) << t->keys[k].person) &&
+                                memcmp(d->sigs[i].keyid, t->keys[k].key.id, sizeof(d->sigs[i].keyid)) == 0;
+        return does;
 }
 
 /* As a host judges it that has this trust root: who may not give it gives nothing. */
@@ -186,11 +233,14 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
         if (r < 0 || *ret_reason != REASON_NONE)
                 return r;
         (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
-        if (seenset_has(&a->known, digest, sizeof(digest)))
+        const bool is_there = knows(a, ACTIVE_BY_AUTOMATION, digest);
+        if (knows(a, ACTIVE_BY_PEOPLE, digest) || (is_there && !claims_people(t, &d)))
                 return 0;
         r = judge(t, &d, &c, &by, ret_reason);
         if (r < 0 || *ret_reason != REASON_NONE)
                 return r;
+        if (is_there)
+                return by == ACTIVE_BY_PEOPLE ? give_to_people(a, digest) : 0;
         const enum verb_class cls = verb_info(c->verb)->cls;
         const struct active_order probe = { .iat_ms = c->iat_ms,
                                             .exp_ms = c->exp_ms,
@@ -199,9 +249,9 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
                 *ret_reason = REASON_TYPE;
         else if (is_over(&probe, now_ms))
                 *ret_reason = REASON_EXPIRED;
-        else if (is_full(a, by))
-                *ret_reason = REASON_LIMIT;
-        return *ret_reason == REASON_NONE ? append(a, by, c, digest) : 0;
+        if (*ret_reason != REASON_NONE)
+                return 0;
+        return is_full(a, by) ? -ENOSPC : append(a, by, c, digest);
 }
 
 static void forget(struct active_share *s, int64_t now_ms) {
@@ -219,18 +269,26 @@ static void forget(struct active_share *s, int64_t now_ms) {
         s->next = kept > 0 ? next % kept : 0;
 }
 
+static int know_again(struct active_share *s) {
+        int r = 0;
+
+        if (s->n == s->known.n)
+                return 0;
+        seenset_done(&s->known);
+        for (size_t i = 0; r >= 0 && i < s->n; i++)
+                r = seenset_add(&s->known, s->v[i].digest, sizeof(s->v[i].digest));
+        return r < 0 ? r : 0;
+}
+
 int active_forget(struct active *a, int64_t now_ms) {
         int r = 0;
 
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++) {
                 forget(&a->by[by], now_ms);
-        if (a->by[ACTIVE_BY_PEOPLE].n + a->by[ACTIVE_BY_AUTOMATION].n == a->known.n)
-                return 0;
-        seenset_done(&a->known);
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
-                for (size_t i = 0; r >= 0 && i < a->by[by].n; i++)
-                        r = seenset_add(&a->known, a->by[by].v[i].digest, sizeof(a->by[by].v[i].digest));
-        return r < 0 ? r : 0;
+                if (know_again(&a->by[by]) < 0)
+                        r = -ENOMEM;
+        }
+        return r;
 }
 
 size_t active_count(const struct active *a, int64_t now_ms) {
@@ -264,13 +322,15 @@ struct room {
         size_t used, bytes, orders;
 };
 
-/* 1: it is in; 0: there is no room for it. */
+/* 1: it is in; 0: there is no room for it. The first one may take it all: some are that large, and would never be in a
+ * head. */
 static int put(const struct active_order *o, struct room *room, struct herald_head *h) {
+        const size_t bytes = h->n_orders > 0 ? room->bytes : DSSE_PAYLOAD_MAX;
         struct herald_order *to = &h->orders[h->n_orders];
         size_t size = 0;
         int r = size_of(o, &size);
 
-        if (r < 0 || h->n_orders >= room->orders || room->used + size > room->bytes)
+        if (r < 0 || h->n_orders >= room->orders || room->used + size > bytes)
                 return r;
         r = copy_address(&o->to, &to->to);
         if (r < 0)

@@ -42,20 +42,21 @@ enum active_by {
 struct active_share {
         struct active_order *v; /* owned */
         size_t n;
-        size_t next; /* with which its part of the next head begins */
+        size_t next;          /* with which its part of the next head begins */
+        struct seenset known; /* digests of all of them */
 };
 
 struct active {
         struct active_share by[_ACTIVE_BY_MAX];
-        struct seenset known; /* digests of all of them */
 };
 
-#define ACTIVE_NULL ((struct active) { .known = SEENSET_NULL })
+#define ACTIVE_NULL ((struct active) { 0 })
 
 void active_done(struct active *a);
 
 /* Takes one envelope. *ret_reason: NONE when it is among them, also if it was before; what is neither a stop order nor
- * a release is TYPE, what can act no more EXPIRED, and LIMIT when there are too many. 0 or -ENOMEM. */
+ * a release is TYPE, and what can act no more EXPIRED. What people signed is theirs, whoever brought it first with the
+ * signature of automation alone. 0, -ENOSPC when there are too many, or -ENOMEM. */
 int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
                enum reason *ret_reason) _warn_unused_;
 /* Forgets what can act no more. -ENOMEM: it is done, and what is left may be taken in a second time. */

@@ -79,7 +79,12 @@ int fleet_head_save_state(const struct fleet_head *h, int64_t n) {
 void fleet_head_again(struct fleet_head *h) {
         h->from = 1;
         h->rounds = 0;
-        h->strays = h->crowded = 0;
+        h->in_stream = (struct fleet_head_unlisted) { 0 };
+}
+
+struct fleet_head_unlisted fleet_head_unlisted(const struct fleet_head *h) {
+        return (struct fleet_head_unlisted) { h->in_stream.strays + h->in_files.strays,
+                                              h->in_stream.crowded + h->in_files.crowded };
 }
 
 void fleet_head_forget(struct fleet_head *h) {

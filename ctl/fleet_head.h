@@ -24,6 +24,12 @@
 /* how far ahead of the clock a number may be that is still counted on from */
 #define FLEET_HEAD_AHEAD_MS (24LL * 3600 * 1000)
 
+/* What is in no head. */
+struct fleet_head_unlisted {
+        size_t strays;  /* messages that nobody signed who may */
+        size_t crowded; /* orders that there was no room for */
+};
+
 struct fleet_head {
         struct ctl *c;
         struct trust *trust;
@@ -33,12 +39,12 @@ struct fleet_head {
         struct carrier *carrier; /* NULL: not connected */
         struct signers signers;  /* of who is connected */
         struct active active;
-        int64_t from;    /* the number in the stream that comes next */
-        unsigned rounds; /* since the stream was read from its beginning */
-        int64_t said;    /* the number of the last head by this one */
-        int64_t seen;    /* and of the last one by another herald, 0: none */
-        size_t strays;   /* messages under orders' subjects that nobody signed who may */
-        size_t crowded;  /* orders that there was no room for */
+        int64_t from;                         /* the number in the stream that comes next */
+        unsigned rounds;                      /* since the stream was read from its beginning */
+        int64_t said;                         /* the number of the last head by this one */
+        int64_t seen;                         /* and of the last one by another herald, 0: none */
+        struct fleet_head_unlisted in_stream; /* since it was read from its beginning */
+        struct fleet_head_unlisted in_files;  /* when they were read last */
         char state_path[PATH_MAX];
         int lock;
 };
@@ -59,5 +65,7 @@ int fleet_head_hear(struct fleet_head *h, int64_t now_ms) _warn_unused_;
 /* Reads the stream from its beginning again, as after another connection. What was heard is not forgotten: what a
  * broker lost, or lets others displace, is still ordered. */
 void fleet_head_again(struct fleet_head *h);
+/* Of both, each once. */
+struct fleet_head_unlisted fleet_head_unlisted(const struct fleet_head *h);
 /* Begins anew, by another trust root. */
 void fleet_head_forget(struct fleet_head *h);

@@ -19,16 +19,16 @@
 #define FILES_MAX      4096U
 
 /* What nobody signed who may is counted, and what there is no room for; what is no order, or over, is neither. */
-static int take(struct fleet_head *h, const char *text, size_t n, int64_t now_ms) {
+static int take(struct fleet_head *h, struct fleet_head_unlisted *u, const char *text, size_t n, int64_t now_ms) {
         enum reason reason;
         int r = active_add(&h->active, h->trust, text, n, now_ms, &reason);
 
-        if (r < 0)
+        if (r == -ENOSPC)
+                u->crowded++;
+        else if (r < 0)
                 return why_errno(&h->c->why, r, "orders");
-        if (reason == REASON_LIMIT)
-                h->crowded++;
         else
-                h->strays += reason != REASON_NONE && reason != REASON_TYPE && reason != REASON_EXPIRED;
+                u->strays += reason != REASON_NONE && reason != REASON_TYPE && reason != REASON_EXPIRED;
         return 0;
 }
 
@@ -51,7 +51,7 @@ static int hear_orders(struct fleet_head *h, const char *orders, int64_t now_ms)
                 x = catchup_next(h->carrier, h->trust->fleet, orders, &h->from, &e, &h->c->why);
                 if (x != 0 || !e)
                         break;
-                x = take(h, e->text, e->n, now_ms);
+                x = take(h, &h->in_stream, e->text, e->n, now_ms);
                 free(e);
         }
         return x;
@@ -89,7 +89,7 @@ static int take_file(struct fleet_head *h, const char *path, int64_t now_ms) {
                 if (!eol)
                         eol = end;
                 if (eol > p)
-                        x = take(h, p, (size_t) (eol - p), now_ms);
+                        x = take(h, &h->in_files, p, (size_t) (eol - p), now_ms);
         }
         return x;
 }
@@ -115,6 +115,8 @@ static int hear_files(struct fleet_head *h, int64_t now_ms) {
         const char *path = h->c->opt.orders;
         DIR *dir = path ? opendir(path) : NULL;
 
+        /* they are read from their beginning each time */
+        h->in_files = (struct fleet_head_unlisted) { 0 };
         if (!path)
                 return 0;
         if (!dir)

@@ -177,10 +177,11 @@ static int say(struct fleet_head *h, struct herald_head **ret_head) {
 }
 
 static void tell_json(struct fleet_head *h, const struct herald_head *head, int x) {
+        const struct fleet_head_unlisted u = fleet_head_unlisted(h);
         _cleanup_json_ json_t *o =
                 json_pack("{s:s,s:I,s:I,s:I,s:b}", "fleet", h->trust ? h->trust->fleet : "", "active",
-                          (json_int_t) active_count(&h->active, order_now_ms()), "strays", (json_int_t) h->strays,
-                          "crowded", (json_int_t) h->crowded, "synced", is_synced());
+                          (json_int_t) active_count(&h->active, order_now_ms()), "strays", (json_int_t) u.strays,
+                          "crowded", (json_int_t) u.crowded, "synced", is_synced());
         json_t *ids = json_array();
 
         for (size_t i = 0; head && i < head->n_orders; i++) {
@@ -205,9 +206,10 @@ static void tell_json(struct fleet_head *h, const struct herald_head *head, int 
 
 /* For a log: one line when something is another than it was. */
 static void tell_line(struct fleet_head *h, const struct herald_head *head, int x, struct told *t) {
+        const struct fleet_head_unlisted u = fleet_head_unlisted(h);
         struct told now = { .active = active_count(&h->active, order_now_ms()),
-                            .strays = h->strays,
-                            .crowded = h->crowded,
+                            .strays = u.strays,
+                            .crowded = u.crowded,
                             .unsynced = !is_synced() };
         FILE *f = h->c->out;
 
@@ -235,6 +237,7 @@ static void tell_line(struct fleet_head *h, const struct herald_head *head, int 
 }
 
 static void tell_once(struct fleet_head *h, const struct herald_head *head) {
+        const struct fleet_head_unlisted u = fleet_head_unlisted(h);
         const struct page p = exchange_page(h->c);
         const size_t active = active_count(&h->active, order_now_ms());
 
@@ -242,10 +245,10 @@ static void tell_once(struct fleet_head *h, const struct herald_head *head) {
         render_head(&p, head);
         if (active > head->n_orders)
                 render_row(&p, "beside", "%zu more are active and come in the next heads", active - head->n_orders);
-        if (h->strays > 0)
-                render_row(&p, "not listed", "%zu messages by nobody who may order that", h->strays);
-        if (h->crowded > 0)
-                render_row(&p, "no room", "for %zu orders more; who signs so many?", h->crowded);
+        if (u.strays > 0)
+                render_row(&p, "not listed", "%zu messages by nobody who may order that", u.strays);
+        if (u.crowded > 0)
+                render_row(&p, "no room", "for %zu orders more; who signs so many?", u.crowded);
         if (!is_synced())
                 render_row(&p, "clock", "not synchronised here: hosts may not believe it");
 }

@@ -65,6 +65,16 @@ static enum reason add_at(struct active *a, const struct command *c, unsigned by
         return reason;
 }
 
+static bool has_room(struct active *a, const struct command *c, unsigned by) {
+        _cleanup_free_ char *text = signed_by(c, by);
+        enum reason reason;
+        int r = active_add(a, &trust, text, strlen(text), NOW, &reason);
+
+        assert_int_equal(reason, REASON_NONE);
+        assert_true(r == 0 || r == -ENOSPC);
+        return r == 0;
+}
+
 static enum reason add(struct active *a, const struct command *c, unsigned by) {
         return add_at(a, c, by, NOW);
 }
@@ -276,7 +286,7 @@ static void flood(struct active *a, enum active_by by, uint8_t first, uint32_t n
                                              .exp_ms = NOW + HOUR };
                 memcpy(o->id.b + 4, &s->n, sizeof(s->n));
                 memcpy(o->digest, &o->id, sizeof(o->id));
-                assert_int_equal(seenset_add(&a->known, o->digest, sizeof(o->digest)), 1);
+                assert_int_equal(seenset_add(&s->known, o->digest, sizeof(o->digest)), 1);
         }
 }
 
@@ -295,7 +305,7 @@ static void what_automation_floods_is_beside_the_orders_of_people(void **state) 
         one.lease_ms = more.lease_ms = MINUTE;
         flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 1);
         assert_int_equal(add(&a, &one, BY(BOT)), REASON_NONE);
-        assert_int_equal(add(&a, &more, BY(BOT)), REASON_LIMIT);
+        assert_false(has_room(&a, &more, BY(BOT)));
         assert_int_equal(add(&a, &one, BY(BOT)), REASON_NONE);
         assert_int_equal(add(&a, &person, BY(ALICE)), REASON_NONE);
         /* what automation may order too counts as a person's when one signed it */
@@ -309,7 +319,70 @@ static void what_automation_floods_is_beside_the_orders_of_people(void **state) 
         }
         assert_int_equal(active_forget(&a, NOW + 30 * MINUTE), 0);
         assert_int_equal(n_of(&a), ACTIVE_AUTOMATION_MAX - 1);
-        assert_int_equal(a.known.n, n_of(&a));
+        assert_int_equal(a.by[ACTIVE_BY_AUTOMATION].known.n, n_of(&a));
+        assert_int_equal(a.by[ACTIVE_BY_PEOPLE].known.n, 0);
+}
+
+/* As many hosts as an order may name take more than people's part of a head; it is listed in the head that it begins,
+ * and what else there is in the others. */
+static void an_order_that_names_all_hosts_that_it_may_is_listed_beside_a_flood(void **state) {
+        static uint8_t many[ADDRESS_HOSTS_MAX][32];
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command large = order(1, VERB_CONTAIN), other = large, person = order(3, VERB_CONTAIN);
+        unsigned n_large = 0, n_other = 0, n_person = 0;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(many); i++) {
+                many[i][0] = (uint8_t) (i >> 8);
+                many[i][1] = (uint8_t) i;
+        }
+        large.to = COMMAND_TO_HOSTS;
+        large.max_hosts = 0;
+        large.hosts = many;
+        large.n_hosts = ELEMENTSOF(many);
+        other = large;
+        other.id.b[0] = 2;
+        flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX);
+        assert_int_equal(add(&a, &large, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &person, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &other, BY(ALICE)), REASON_NONE);
+        for (int i = 0; i < 6; i++) {
+                struct herald_head *h = list(&a, NOW);
+                n_large += is_in(h, &large.id);
+                n_other += is_in(h, &other.id);
+                n_person += is_in(h, &person.id);
+                herald_free(h);
+        }
+        assert_true(n_large >= 2 && n_other >= 2 && n_person >= 2);
+}
+
+/* Whoever carries it may take the signatures of people from it and be the first to bring it. */
+static void what_people_signed_is_theirs_whoever_brought_it_first(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN), d = order(2, VERB_CONTAIN);
+
+        (void) state;
+        c.lease_ms = d.lease_ms = MINUTE;
+        flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 2);
+        assert_true(has_room(&a, &c, BY(BOT)));
+        assert_true(has_room(&a, &d, BY(BOT)));
+        assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 0);
+        assert_int_equal(add(&a, &c, BY(BOT) | BY(STRANGER)), REASON_NONE);
+        assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 0);
+        assert_int_equal(add(&a, &c, BY(BOT) | BY(ALICE)), REASON_NONE);
+        assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 1);
+        assert_int_equal(a.by[ACTIVE_BY_AUTOMATION].n, ACTIVE_AUTOMATION_MAX - 1);
+        for (int i = 0; i < 3; i++) {
+                struct herald_head *h = list(&a, NOW);
+                assert_true(is_in(h, &c.id));
+                herald_free(h);
+        }
+        /* and stays so */
+        assert_int_equal(active_forget(&a, NOW), 0);
+        assert_int_equal(add(&a, &c, BY(BOT)), REASON_NONE);
+        assert_int_equal(add(&a, &d, BY(BOT)), REASON_NONE);
+        assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 1);
+        assert_int_equal(n_of(&a), ACTIVE_AUTOMATION_MAX);
 }
 
 /* So many of people that a head has no room for all: those of automation are listed all the same. */
@@ -367,6 +440,8 @@ int main(void) {
                 cmocka_unit_test(two_orders_of_one_id_are_listed_in_turns),
                 cmocka_unit_test(what_does_not_fit_is_in_the_next_head),
                 cmocka_unit_test(what_automation_floods_is_beside_the_orders_of_people),
+                cmocka_unit_test(an_order_that_names_all_hosts_that_it_may_is_listed_beside_a_flood),
+                cmocka_unit_test(what_people_signed_is_theirs_whoever_brought_it_first),
                 cmocka_unit_test(orders_of_people_leave_room_for_those_of_automation),
                 cmocka_unit_test(what_is_known_costs_the_same_in_a_full_list),
         };

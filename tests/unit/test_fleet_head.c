@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/fleet_head.c ctl/active.c ctl/seenset.c ctl/trustfile.c ctl/member.c ctl/file.c ctl/text.c ctl/why.c */
+/* LINK: ctl/fleet_head.c ctl/fleet_head_hear.c ctl/active.c ctl/seenset.c ctl/trustfile.c ctl/member.c ctl/file.c ctl/text.c ctl/why.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,9 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
+#include "ctl/catchup.h"
 #include "ctl/fleet_head.h"
+#include "lib/people.h"
 #include "lib/scratch.h"
 #include "policy/schema.h"
 
@@ -76,7 +78,7 @@ static void what_was_said_is_known_after_a_restart(void **state) {
 }
 
 static void what_a_broker_lost_is_still_ordered(void **state) {
-        struct fleet_head h = { .from = 9, .rounds = 9, .strays = 9 };
+        struct fleet_head h = { .from = 9, .rounds = 9, .in_stream = { 9, 9 } };
 
         (void) state;
         struct active_share *s = &h.active.by[ACTIVE_BY_PEOPLE];
@@ -85,10 +87,82 @@ static void what_a_broker_lost_is_still_ordered(void **state) {
         s->n = 1;
         fleet_head_again(&h);
         assert_int_equal(h.from, 1);
-        assert_int_equal(h.rounds + h.strays, 0);
+        assert_int_equal(h.rounds + fleet_head_unlisted(&h).strays + fleet_head_unlisted(&h).crowded, 0);
         assert_int_equal(active_count(&h.active, NOW), 1);
         fleet_head_forget(&h);
         assert_int_equal(active_count(&h.active, NOW), 0);
+}
+
+/* The stream has nothing. */
+int catchup_ask(struct carrier *c, const char *fleet, const char *last, const char *body, struct carrier_event **ret,
+                struct why *w) {
+        (void) c, (void) fleet, (void) last, (void) body, (void) w;
+        *ret = NULL;
+        return 0;
+}
+
+int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int64_t *from, struct carrier_event **ret,
+                 struct why *w) {
+        return catchup_ask(c, fleet, pattern, from ? "" : NULL, ret, w);
+}
+
+/* A line of a file that people have sent. */
+static void write_order(const char *path) {
+        struct target unit;
+        const struct command c = { .fleet = "prod",
+                                   .id = { { 1 } },
+                                   .verb = VERB_CONTAIN,
+                                   .to = COMMAND_TO_ALL,
+                                   .max_hosts = 9,
+                                   .targets = &unit,
+                                   .n_targets = 1,
+                                   .iat_ms = NOW,
+                                   .exp_ms = NOW + 600000,
+                                   .severity = SEVERITY_P1,
+                                   .reason = "test" };
+        _cleanup_free_ char *json = NULL, *text = NULL;
+
+        assert_int_equal(target_from_str("unit:a.service", &unit), 0);
+        assert_int_equal(command_to_json(&c, &json), 0);
+        struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), BY(ALICE));
+        assert_int_equal(dsse_to_json(&d, &text), 0);
+        dsse_done(&d);
+        FILE *f = fopen(path, "we");
+        assert_non_null(f);
+        assert_true(fprintf(f, "%s\nwhat is none\n", text) > 0);
+        assert_int_equal(fclose(f), 0);
+}
+
+static void what_there_is_no_room_for_is_counted_once_however_often_it_is_heard(void **state) {
+        struct ctl c = { .opt = OPTIONS_NULL };
+        struct fleet_head h = { .c = &c, .from = 1, .trust = calloc(1, sizeof(*h.trust)) };
+        struct active_share *s = &h.active.by[ACTIVE_BY_PEOPLE];
+        struct scratch dir;
+        char path[PATH_MAX];
+
+        (void) state;
+        scratch_make(&dir);
+        (void) snprintf(path, sizeof(path), "%s/orders", dir.path);
+        c.opt.orders = path;
+        assert_non_null(h.trust);
+        people_trust(NOW - DAY, h.trust);
+        write_order(path);
+        s->v = calloc(ACTIVE_MAX, sizeof(*s->v));
+        assert_non_null(s->v);
+        for (; s->n < ACTIVE_MAX; s->n++)
+                s->v[s->n].exp_ms = NOW + DAY;
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(fleet_head_hear(&h, NOW), 0);
+                assert_int_equal(fleet_head_unlisted(&h).crowded, 1);
+                assert_int_equal(fleet_head_unlisted(&h).strays, 1);
+        }
+        s->n = 0;
+        assert_int_equal(fleet_head_hear(&h, NOW), 0);
+        assert_int_equal(fleet_head_unlisted(&h).crowded, 0);
+        assert_int_equal(active_count(&h.active, NOW), 1);
+        active_done(&h.active);
+        trust_freep(&h.trust);
+        scratch_remove(&dir);
 }
 
 int main(void) {
@@ -98,7 +172,8 @@ int main(void) {
                 cmocka_unit_test(nobody_is_followed_to_the_last_number),
                 cmocka_unit_test(what_was_said_is_known_after_a_restart),
                 cmocka_unit_test(what_a_broker_lost_is_still_ordered),
+                cmocka_unit_test(what_there_is_no_room_for_is_counted_once_however_often_it_is_heard),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
