@@ -288,12 +288,13 @@ int carrier_settle(struct carrier *c) {
 }
 
 int carrier_permitted(struct carrier *c, struct why *w) {
-        struct carrier_event *e = NULL;
         int x = 0, r = carrier_settle(c);
 
         if (r < 0)
                 return carrier_failed(c, r, w);
-        while (x == 0 && carrier_next(c, 0, &e) == 0 && e) {
+        /* what comes now is not waited for: a broker may never stop, and its end is for who asks for what is next */
+        while (c->first) {
+                struct carrier_event *e = take_at(c, &c->first);
                 if (e->kind == CARRIER_DENIED)
                         x = why_set(w, CTL_MACHINE, "the broker does not permit it: %s", CLEAN(e->text));
                 free(e);

@@ -57,8 +57,8 @@ int carrier_say(struct carrier *c, const char *subject, const char *reply, const
 /* Waits until the broker has seen all of that: what it denied is among the events then. -EPIPE, or -ETIMEDOUT when the
  * child was killed because it did not do it in time. Blocks for some seconds. */
 int carrier_settle(struct carrier *c) _warn_unused_;
-/* The same before anything is said that is answered: what has come is dropped, and what the broker does not permit is
- * an exit code, told in w. Returns 0 or that. */
+/* The same before anything is said that is answered: what has come until then is dropped, and what the broker does not
+ * permit is an exit code, told in w. Returns 0 or that. */
 int carrier_permitted(struct carrier *c, struct why *w) _warn_unused_;
 /* Is something among the events that the broker denied? */
 bool carrier_is_denied(const struct carrier *c);

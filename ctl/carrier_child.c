@@ -80,6 +80,7 @@ struct child {
         pthread_cond_t is_told;
         char denied[DENIED_SIZE]; /* what the last denial that was told is about */
         bool again;               /* that was asked for once more, and the same is to be told of it */
+        bool over;                /* it was waited for in vain: what was denied then is permitted now */
 };
 
 /* A parent that is gone is no reason to go on. */
@@ -136,7 +137,7 @@ static void tell_denied(struct child *c, const char *text) {
         tell(c->fd, CARRIER_DENIED, text);
         (void) pthread_mutex_lock(&c->lock);
         (void) snprintf(c->denied, sizeof(c->denied), "%s", text);
-        c->again = false;
+        c->again = c->over = false;
         (void) pthread_cond_signal(&c->is_told);
         (void) pthread_mutex_unlock(&c->lock);
 }
@@ -161,24 +162,31 @@ static void remember(struct child *c, bool hear, const char *subject) {
 
         (void) snprintf(quoted, sizeof(quoted), "\"%s\"", subject);
         (void) pthread_mutex_lock(&c->lock);
-        c->again |= strstr(c->denied, hear ? "Subscription" : "Publish") && strstr(c->denied, quoted);
+        c->again |= !c->over && strstr(c->denied, hear ? "Subscription" : "Publish") && strstr(c->denied, quoted);
         (void) pthread_mutex_unlock(&c->lock);
 }
 
 /* The server's denials come before its answer to the flush, and the library knows them then; but they are told by
- * another thread than this one, which may be later. The last one is the one that is waited for. */
+ * another thread than this one, which may be later. The last one is the one that is waited for. The library gives no
+ * copy of it, and may write another one there. */
 static void await_denials(struct child *c) {
-        const char *last = NULL;
+        const char *text = NULL;
+        char last[DENIED_SIZE];
         struct timespec until;
         int r = 0;
 
-        if (nats.natsConnection_GetLastError(c->connection, &last) != NATS_NOT_PERMITTED)
+        if (nats.natsConnection_GetLastError(c->connection, &text) != NATS_NOT_PERMITTED)
                 return;
+        (void) snprintf(last, sizeof(last), "%s", text ? text : "");
         (void) clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += CALL_MS / 1000;
         (void) pthread_mutex_lock(&c->lock);
-        while (r == 0 && (c->again || strncmp(c->denied, last, sizeof(c->denied) - 1) != 0))
+        while (r == 0 && (c->again || strcmp(c->denied, last) != 0))
                 r = pthread_cond_clockwait(&c->is_told, &c->lock, CLOCK_MONOTONIC, &until);
+        if (r != 0) {
+                c->over = true;
+                memcpy(c->denied, last, sizeof(c->denied));
+        }
         c->again = false;
         (void) pthread_mutex_unlock(&c->lock);
 }

@@ -12,11 +12,12 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "ctl/times.h"
 #include "lib/nats_fixture.h"
 #include "policy/dsse.h"
 #include "policy/nkey.h"
 
-#define WAIT_MS 60000
+#define WAIT_MS   60000
 #define SMALL_MIB 24U
 #define SMALL     (SMALL_MIB * 1024 * 1024)
 /* what the library has beside it, as in carrier_child.c */
@@ -403,6 +404,35 @@ static void what_is_denied_is_told_before_it_is_settled(void **state) {
         nats_server_done(&strict);
 }
 
+/* The broker lets it hear what it denied before. */
+static void what_is_no_longer_denied_is_waited_for_once(void **state) {
+        _cleanup_(carrier_freep) struct carrier *c = NULL;
+        struct nats_server rogue;
+
+        (void) state;
+        nats_rogue_start(&rogue, "deny", "freezectl");
+        c = nats_carrier_at(rogue.port);
+        assert_int_equal(carrier_hear(c, "x"), 0);
+        assert_int_equal(carrier_settle(c), 0);
+        assert_true(carrier_is_denied(c));
+        scratch_write(scratch_path(&rogue.dir, "mode"), "honest", strlen("honest"));
+        assert_int_equal(carrier_hear(c, "x"), 0);
+        assert_int_equal(carrier_settle(c), 0);
+        for (int i = 0; i < 4; i++) {
+                const int64_t start = mono_ms();
+                assert_int_equal(carrier_hear(c, "x"), 0);
+                assert_int_equal(carrier_settle(c), 0);
+                assert_in_range(mono_ms() - start, 0, 2900);
+        }
+        /* and told when it is denied again */
+        free(next(c, CARRIER_DENIED));
+        scratch_write(scratch_path(&rogue.dir, "mode"), "deny", strlen("deny"));
+        assert_int_equal(carrier_hear(c, "y"), 0);
+        assert_int_equal(carrier_settle(c), 0);
+        assert_true(carrier_is_denied(c));
+        nats_server_done(&rogue);
+}
+
 /* Two authorities, and a certificate for 127.0.0.1 by the first. */
 static void make_certificates(const struct scratch *dir) {
         static const char script[] =
@@ -470,6 +500,7 @@ int main(void) {
                 cmocka_unit_test(a_broker_that_only_greets_is_left_for_the_next),
                 cmocka_unit_test(who_may_not_hear_learns_it_when_it_is_settled),
                 cmocka_unit_test(what_is_denied_is_told_before_it_is_settled),
+                cmocka_unit_test(what_is_no_longer_denied_is_waited_for_once),
                 cmocka_unit_test(a_broker_has_to_be_the_one_that_its_certificate_is_for),
         };
 
