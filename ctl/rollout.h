@@ -56,6 +56,7 @@ struct rollout {
         char to_text[128];   /* whom it is for, in words */
         char kept[PATH_MAX]; /* where the signed orders are; "" nowhere */
         bool stopped;        /* by the person in front of it */
+        size_t lost;         /* how often answers came faster than they were taken */
         int64_t drawn_ms;    /* when progress was shown last; mono_ms */
 };
 
@@ -90,9 +91,12 @@ int rollout_confirm(const struct rollout *r) _warn_unused_;
 /* Whom wave w waits for; its part and id are set. 0 or an exit code. */
 int rollout_expect(struct rollout *r, struct rollout_wave *w, const uint8_t digest[static 32]) _warn_unused_;
 /* Of a release, before anything is sent: an order that it names and that the stream has under another address outlives
- * it there, which is said. What the stream does not answer is said, and in nobody's way. 0, or an exit code when there
- * is no broker. */
+ * it there, which is said. What the stream does not answer, in some seconds, is said, and in nobody's way. 0, or an
+ * exit code when there is no broker. */
 int rollout_apart(struct rollout *r) _warn_unused_;
+/* Is nobody left out whom the release is addressed to, when its last wave has gone? Only then is it said in the places
+ * of the orders that it names. */
+bool rollout_takes_places(const struct rollout *r);
 /* Sends wave by wave, and tells. Returns the exit code. */
 int rollout_go(struct rollout *r) _warn_unused_;
 void rollout_done(struct rollout *r);

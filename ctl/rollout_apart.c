@@ -6,10 +6,21 @@
 #include "ctl/order.h"
 #include "ctl/quorum.h"
 #include "ctl/rollout.h"
+#include "ctl/seenset.h"
 #include "ctl/text.h"
+#include "ctl/times.h"
 
-/* more than one group, or a host and a group, under one id: somebody published it there */
-#define COPIES_MAX 16
+/* an order to hosts has one for each of them; of more, somebody published it there */
+#define COPIES_MAX (2 * ADDRESS_HOSTS_MAX)
+/* somebody waits to type a number */
+#define LOOK_MS 10000
+
+struct look {
+        const struct rollout *r;
+        struct carrier *c;
+        int64_t end_ms;      /* of all of it; mono_ms */
+        struct seenset said; /* what was, to say it once */
+};
 
 /* The two patterns that all subjects of orders with that id are under. */
 static int patterns_of(const struct rollout *r, const struct command_id *id, char ret[static 2][SUBJECT_SIZE]) {
@@ -25,9 +36,17 @@ static int patterns_of(const struct rollout *r, const struct command_id *id, cha
         return 0;
 }
 
+bool rollout_takes_places(const struct rollout *r) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < r->n_waves; i++)
+                n += r->waves[i].part.hosts;
+        return n == r->to.n;
+}
+
 static bool takes_its_place(const struct rollout *r, const struct command *order) {
         const struct address *to = &r->to.to;
-        bool all = order->to == to->to && strcmp(order->group, to->group) == 0;
+        bool all = rollout_takes_places(r) && order->to == to->to && strcmp(order->group, to->group) == 0;
 
         for (size_t i = 0; all && i < order->n_hosts; i++) {
                 all = false;
@@ -37,11 +56,12 @@ static bool takes_its_place(const struct rollout *r, const struct command *order
         return all;
 }
 
-static void warn(const struct command *order, int64_t until_ms) {
-        char id[33];
+static void warn(struct look *l, const struct command *order, int64_t until_ms) {
+        char id[33], text[1024];
 
         command_id_to_str(&order->id, id);
-        fprintf(stderr,
+        (void) snprintf(
+                text, sizeof(text),
                 "The order %s is addressed to %s%s and stays in the stream, for whom the release is not for. A host "
                 "that comes back after the release is over (%s) and before the order is (%s) carries it out. A release "
                 "with the order's address takes its place there.\n",
@@ -50,19 +70,31 @@ static void warn(const struct command *order, int64_t until_ms) {
                 : order->to == COMMAND_TO_GROUP ? "group="
                                                 : "other hosts",
                 order->to == COMMAND_TO_GROUP ? order->group : "", TIME(until_ms), TIME(order->exp_ms));
+        if (seenset_add(&l->said, text, strlen(text)) != 0)
+                fputs(text, stderr);
+}
+
+/* The next that is there, as long as there is time for it. */
+static int next(struct look *l, const char *pattern, int64_t *from, struct carrier_event **ret) {
+        struct why *w = &l->r->c->why;
+
+        if (mono_ms() < l->end_ms)
+                return catchup_next(l->c, l->r->trust->fleet, pattern, from, ret, w);
+        return why_set(w, CTL_MACHINE, "the broker takes too long");
 }
 
 /* What is there and is an order that somebody may give; what else a broker shows is nobody's. */
-static int look(const struct rollout *r, struct carrier *c, const char *pattern, const struct command_id *id) {
+static int look(struct look *l, const char *pattern, const struct command_id *id) {
+        const struct rollout *r = l->r;
         const int64_t now = order_now_ms(), life = r->cmd->exp_ms - r->cmd->iat_ms;
         const int64_t until = r->bundle.n > 0 ? r->cmd->exp_ms : now + life;
-        int64_t next = 1;
+        int64_t from = 1;
 
-        for (int i = 0; i < COPIES_MAX; i++) {
+        for (unsigned i = 0; i < COPIES_MAX; i++) {
                 struct quorum q = QUORUM_NULL;
                 struct carrier_event *e;
                 enum reason reason;
-                int x = catchup_next(c, r->trust->fleet, pattern, &next, &e, &r->c->why);
+                int x = next(l, pattern, &from, &e);
                 if (x != 0 || !e)
                         return x;
                 int k = quorum_read(r->trust, id, e->text, e->n, now, &q, &reason);
@@ -70,13 +102,17 @@ static int look(const struct rollout *r, struct carrier *c, const char *pattern,
                 if (k < 0)
                         return why_errno(&r->c->why, k, "orders");
                 if (reason == REASON_NONE && q.file.command->exp_ms > until && !takes_its_place(r, q.file.command))
-                        warn(q.file.command, until);
+                        warn(l, q.file.command, until);
                 quorum_done(&q);
         }
+        fprintf(stderr,
+                "The stream has more under %s than an order leaves there: what else is there cannot be known.\n",
+                pattern);
         return 0;
 }
 
-static int look_for_each(const struct rollout *r, struct carrier *c) {
+static int look_for_each(struct look *l) {
+        const struct rollout *r = l->r;
         char patterns[2][SUBJECT_SIZE];
         struct command_id id;
         int x = 0;
@@ -85,7 +121,7 @@ static int look_for_each(const struct rollout *r, struct carrier *c) {
                 if (command_id_from_str(r->cmd->targets[i].name, &id) < 0 || patterns_of(r, &id, patterns) < 0)
                         continue;
                 for (size_t k = 0; x == 0 && k < ELEMENTSOF(patterns); k++)
-                        x = look(r, c, patterns[k], &id);
+                        x = look(l, patterns[k], &id);
         }
         return x;
 }
@@ -99,7 +135,9 @@ int rollout_apart(struct rollout *r) {
         int x = r->carrier ? 0 : carrier_open(&r->broker, &own, w);
         if (x != 0)
                 return x;
-        x = look_for_each(r, r->carrier ? r->carrier : own);
+        struct look l = { .r = r, .c = own ? own : r->carrier, .end_ms = mono_ms() + LOOK_MS, .said = SEENSET_NULL };
+        x = look_for_each(&l);
+        seenset_done(&l.said);
         carrier_free(own);
         if (x != 0) {
                 fprintf(stderr, "Where the orders are in the stream cannot be known (%s).\n", w->text);

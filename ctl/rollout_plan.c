@@ -6,6 +6,7 @@
 #include "ctl/member.h"
 #include "ctl/rollout_plan.h"
 #include "ctl/text.h"
+#include "policy/schema.h"
 
 #define ROWS_MAX  12U
 #define NAMED_MAX 20U
@@ -17,8 +18,16 @@ enum figure { PROCESSES, CONNECTIONS, UNITS, _FIGURE_MAX };
 
 struct answer {
         const struct rollcall_entry *entry;
-        char *text; /* owned */
+        char *text;    /* owned */
+        json_t *lacks; /* layers that are not there; owned */
         int64_t figures[_FIGURE_MAX];
+};
+
+/* What was computed. */
+struct answers {
+        struct answer *v; /* owned */
+        size_t n;
+        json_t *lacking; /* of each layer, how many lack it; owned */
 };
 
 /* Answers with the same text, one behind the other. */
@@ -46,15 +55,48 @@ static void add_target(FILE *f, const json_t *t) {
         add_list(f, " gap ", json_object_get(t, "gaps"));
 }
 
-static void add_figures(struct answer *a, const json_t *t) {
-        a->figures[PROCESSES] += member_int(t, "processes_total", 0);
-        a->figures[CONNECTIONS] += member_int(json_object_get(t, "sockets"), "connections", 0);
-        a->figures[UNITS] += (int64_t) json_array_size(json_object_get(t, "units"));
+/* A hostile host says any number. */
+static void add_figure(struct answer *a, enum figure k, int64_t n) {
+        a->figures[k] = MIN(a->figures[k] + MIN(MAX(n, INT64_C(0)), SCHEMA_INT_MAX), SCHEMA_INT_MAX);
 }
 
-static int read_answer(const struct rollcall_entry *e, struct answer *ret) {
+static void add_figures(struct answer *a, const json_t *t) {
+        add_figure(a, PROCESSES, member_int(t, "processes_total", 0));
+        add_figure(a, CONNECTIONS, member_int(json_object_get(t, "sockets"), "connections", 0));
+        add_figure(a, UNITS, (int64_t) json_array_size(json_object_get(t, "units")));
+}
+
+/* What is wrong with the host itself. */
+static void add_flags(FILE *f, const json_t *told) {
+        enum reason r;
+        size_t i;
+        json_t *v;
+
+        json_array_foreach(json_object_get(told, "flags"), i,
+                           v) if (reason_from_id(json_string_value(v) ?: "", &r) && reason_kind(r) == REASON_KIND_FLAG)
+                fprintf(f, " %s", reason_id(r));
+}
+
+/* Each once, so that nobody says of it for another. */
+static void count_lacks(struct answers *a, struct answer *one, const json_t *told) {
+        _cleanup_json_ json_t *seen = json_object();
+        size_t i;
+        json_t *l;
+
+        json_array_foreach(json_object_get(told, "layers"), i, l) {
+                const char *id = member_str(l, "id");
+                if (strcmp(member_str(l, "state"), "yes") == 0 || json_object_get(seen, id))
+                        continue;
+                (void) json_object_set_new(seen, id, json_true());
+                (void) json_array_append_new(one->lacks, json_string(id));
+                (void) json_object_set_new(a->lacking, id, json_integer(member_int(a->lacking, id, 0) + 1));
+        }
+}
+
+static int read_answer(struct answers *a, const struct rollcall_entry *e) {
         _cleanup_json_ json_t *payload = json_loads(e->payload, 0, NULL);
         const json_t *told = receipt_told(payload), *targets = json_object_get(told, "targets");
+        struct answer *ret = &a->v[a->n];
         size_t i, n;
         json_t *t;
 
@@ -62,14 +104,36 @@ static int read_answer(const struct rollcall_entry *e, struct answer *ret) {
         FILE *f = open_memstream(&ret->text, &n);
         if (!f)
                 return -ENOMEM;
+        a->n++;
+        ret->lacks = json_array();
+        count_lacks(a, ret, told);
         fputs(receipt_verdict(receipt_state(told)), f);
         if (*member_str(told, "role"))
                 fprintf(f, " as %s", CLEAN(member_str(told, "role")));
+        add_flags(f, told);
         json_array_foreach(targets, i, t) {
                 fputs(i == 0 ? ": " : "; ", f);
                 add_target(f, t);
                 add_figures(ret, t);
         }
+        return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
+/* Of what only some lack, which. */
+static int add_lacks(const struct answers *a, struct answer *one) {
+        _cleanup_free_ char *plain = one->text;
+        size_t i, n, k = 0;
+        json_t *id;
+
+        one->text = NULL;
+        FILE *f = open_memstream(&one->text, &n);
+        if (!f) {
+                one->text = TAKE_PTR(plain);
+                return -ENOMEM;
+        }
+        fputs(plain, f);
+        json_array_foreach(one->lacks, i, id) if (member_int(a->lacking, json_string_value(id), 0) < (int64_t) a->n)
+                fprintf(f, "%s%s", k++ == 0 ? "; without " : ", ", CLEAN(json_string_value(id)));
         return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 
@@ -104,6 +168,18 @@ static void print_figures(const struct row *row, FILE *f) {
         }
 }
 
+/* Whose answers they are. */
+static void tell_names(const struct page *p, const struct row *rows, size_t n_rows) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < n_rows; i++)
+                for (size_t k = 0; k < rows[i].n; k++)
+                        if (n++ < NAMED_MAX)
+                                render_row(p, NULL, "  %s", CLEAN(rows[i].v[k].entry->host->name));
+        if (n > NAMED_MAX)
+                render_row(p, NULL, "  and %zu more, which --json names", n - NAMED_MAX);
+}
+
 static void tell_row(const struct page *p, const struct row *row, bool first, bool named) {
         _cleanup_free_ char *figures = NULL;
         size_t n;
@@ -116,14 +192,12 @@ static void tell_row(const struct page *p, const struct row *row, bool first, bo
                 return;
         render_row(p, first ? "computed" : NULL, "%zu host%s: %s%s", row->n, row->n == 1 ? "" : "s", row->v->text,
                    figures);
-        for (size_t i = 0; named && i < MIN(row->n, (size_t) NAMED_MAX); i++)
-                render_row(p, NULL, "  %s", CLEAN(row->v[i].entry->host->name));
-        if (named && row->n > NAMED_MAX)
-                render_row(p, NULL, "  and %zu more", row->n - NAMED_MAX);
+        if (named)
+                tell_names(p, row, 1);
 }
 
 static void tell_rows(const struct page *p, struct answer *v, size_t n) {
-        _cleanup_free_ struct row *rows = calloc(MAX(n, (size_t) 1), sizeof(*rows));
+        _cleanup_free_ struct row *rows = calloc(n, sizeof(*rows));
         size_t n_rows = 0;
 
         if (!rows)
@@ -137,8 +211,22 @@ static void tell_rows(const struct page *p, struct answer *v, size_t n) {
         qsort(rows, n_rows, sizeof(*rows), by_number);
         for (size_t i = 0; i < MIN(n_rows, (size_t) ROWS_MAX); i++)
                 tell_row(p, &rows[i], i == 0, n_rows > 1 && (i > 0 || rows[i].n <= FEW));
-        if (n_rows > ROWS_MAX)
-                render_row(p, NULL, "and %zu other answers", n_rows - ROWS_MAX);
+        if (n_rows > ROWS_MAX) {
+                render_row(p, NULL, "%zu other answers:", n_rows - ROWS_MAX);
+                tell_names(p, &rows[ROWS_MAX], n_rows - ROWS_MAX);
+        }
+}
+
+static void tell_lacking(const struct page *p, const struct answers *a) {
+        const char *id, *label = "all without";
+        json_t *n;
+
+        json_object_foreach(a->lacking, id, n) {
+                if (json_integer_value(n) < (json_int_t) a->n)
+                        continue;
+                render_row(p, label, "%s", CLEAN(id));
+                label = NULL;
+        }
 }
 
 /* Of a refusal the page has said whose it is, and why. */
@@ -146,19 +234,30 @@ static bool has_computed(const struct rollcall_entry *e) {
         return e->payload && e->class != ROLLCALL_REFUSED;
 }
 
+static void done(struct answers *a) {
+        for (size_t i = 0; i < a->n; i++) {
+                free(a->v[i].text);
+                json_decref(a->v[i].lacks);
+        }
+        free(a->v);
+        json_decref(a->lacking);
+}
+
 void rollout_plan_tell(const struct rollout *r, const struct page *p) {
-        _cleanup_free_ struct answer *v = NULL;
-        size_t n = 0;
+        _cleanup_(done) struct answers a = { .n = 0 };
 
         if (!r->cmd || !r->cmd->plan)
                 return;
-        v = calloc(r->to.n, sizeof(*v));
-        for (size_t i = 0; v && i < r->n_waves; i++)
+        a.v = calloc(MAX(r->to.n, (size_t) 1), sizeof(*a.v));
+        a.lacking = json_object();
+        for (size_t i = 0; a.v && i < r->n_waves; i++)
                 for (size_t k = 0; k < r->waves[i].calls.n; k++)
-                        if (has_computed(&r->waves[i].calls.v[k]) && read_answer(&r->waves[i].calls.v[k], &v[n]) == 0)
-                                n++;
-        if (n > 0)
-                tell_rows(p, v, n);
-        for (size_t i = 0; i < n; i++)
-                free(v[i].text);
+                        if (has_computed(&r->waves[i].calls.v[k]))
+                                (void) read_answer(&a, &r->waves[i].calls.v[k]);
+        for (size_t i = 0; i < a.n; i++)
+                (void) add_lacks(&a, &a.v[i]);
+        if (a.n == 0)
+                return;
+        tell_rows(p, a.v, a.n);
+        tell_lacking(p, &a);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What many hosts computed of a plan: alike answers are one row, with how many gave it, whom it would hit in words, and
- * from how many to how many processes, connections and units that are; who answered otherwise is named. */
+/* What many hosts computed of a plan: alike answers are one row, with how many gave it, whom it would hit in words,
+ * what is wrong with the host, which layer of containment it lacks and others have, and from how many to how many
+ * processes, connections and units that are; who answered otherwise is named. What all lack is said once. */
 
 #include "ctl/render.h"
 #include "ctl/rollout.h"

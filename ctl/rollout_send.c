@@ -38,6 +38,12 @@ int rollout_next(struct rollout *r, int64_t left_ms, struct carrier_event **ret)
         struct carrier_event *e = NULL;
         struct why *w = &r->c->why;
         int k = carrier_next(r->carrier, (int) MIN(left_ms, INT64_C(1000)), &e);
+
+        while (e && e->kind == CARRIER_LOST) {
+                r->lost++;
+                free(e);
+                k = carrier_next(r->carrier, 0, &e);
+        }
         int x = k < 0 ? carrier_failed(r->carrier, k, w) : 0;
 
         if (e && e->kind == CARRIER_CLOSED)
@@ -61,15 +67,6 @@ static int say(const struct rollout *r, const struct rollout_wave *w, const stru
         int e = subject_build(s, subject);
 
         return e < 0 ? e : carrier_say(r->carrier, subject, NULL, w->text, strlen(w->text));
-}
-
-/* Nobody whom the address names is left out when this wave is sent. */
-static bool is_whole(const struct rollout *r, const struct rollout_wave *w) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < r->n_waves; i++)
-                n += r->waves[i].calls.n;
-        return w == &r->waves[r->n_waves - 1] && n == r->to.n;
 }
 
 /* What the stream keeps of the orders that a release names is the release from now on: it has one message a subject. A
@@ -108,7 +105,8 @@ static int publish(const struct rollout *r, const struct rollout_wave *w) {
                 if (r->to.to.to == COMMAND_TO_HOSTS)
                         memcpy(s.host, r->to.to.hosts[i], sizeof(s.host));
                 e = say(r, w, &s);
-                if (e == 0 && r->cmd->verb == VERB_RELEASE && !r->cmd->step && is_whole(r, w))
+                if (e == 0 && r->cmd->verb == VERB_RELEASE && !r->cmd->step && w == &r->waves[r->n_waves - 1] &&
+                    rollout_takes_places(r))
                         e = say_instead(r, w, &s);
         }
         return e;

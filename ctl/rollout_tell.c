@@ -218,6 +218,17 @@ static void tell_slowest(const struct rollout *r, const struct page *p) {
                            receipt_verdict(v[k]->state), SPAN(v[k]->at_ms));
 }
 
+/* The same order is good for as long as it was signed for. */
+static void tell_may_pass(const struct rollout *r, const struct page *p) {
+        const size_t n = count_may_pass(r);
+
+        if (n > 0 && r->cmd && r->cmd->exp_ms <= order_now_ms())
+                render_row(p, "next", "%zu refused it for what may pass: mend that, and give a new one", n);
+        else if (n > 0)
+                render_row(p, "next", "%zu refused it for what may pass: mend that, and send the same again%s%s", n,
+                           r->cmd ? " before " : "", r->cmd ? TIME(r->cmd->exp_ms) : "");
+}
+
 static void tell_page(const struct rollout *r, int code) {
         const struct page p = exchange_page(r->c);
         const size_t verified = count(r, ROLLCALL_VERIFIED);
@@ -243,6 +254,8 @@ static void tell_page(const struct rollout *r, int code) {
                         render_row(&p, "not sent", "wave %zu, for %zu hosts", i + 1, r->waves[i].calls.n);
         if (strays(r) > 0)
                 render_row(&p, "ignored", "%zu answers that prove nothing", strays(r));
+        if (r->lost > 0)
+                render_row(&p, "lost", "answers came faster than they were taken: send the same again");
         if (*r->c->why.text)
                 render_row(&p, "trouble", "%s", r->c->why.text);
         if (count(r, ROLLCALL_SILENT) > 0 && !r->cmd)
@@ -250,9 +263,7 @@ static void tell_page(const struct rollout *r, int code) {
         else if (count(r, ROLLCALL_SILENT) > 0)
                 render_row(&p, "next", "a silent host that comes back within %s carries it out, if the stream kept it",
                            SPAN(r->cmd->exp_ms - r->cmd->iat_ms));
-        if (count_may_pass(r) > 0)
-                render_row(&p, "next", "%zu refused it for what may pass: mend that, and send the same again",
-                           count_may_pass(r));
+        tell_may_pass(r, &p);
         if (r->kept[0]) {
                 fputs("To go on with it:  ", p.f);
                 print_resume(p.f, r, &r->waves[0].id);
@@ -296,6 +307,8 @@ static void tell_json(const struct rollout *r, int code) {
                 (void) json_object_set_new(s, rollcall_class_str(k), json_integer((json_int_t) count(r, k)));
         (void) json_object_set_new(s, "not_sent", json_integer((json_int_t) not_sent(r)));
         (void) json_object_set_new(s, "ignored", json_integer((json_int_t) strays(r)));
+        if (r->lost > 0)
+                (void) json_object_set_new(s, "lost", json_true());
         (void) json_object_set(s, "ids", ids);
         (void) json_object_set(s, "bad_lines", bad);
         if (r->kept[0])

@@ -20,6 +20,7 @@
 #include "ctl/order.h"
 #include "ctl/rollout.h"
 #include "ctl/rollout_look.h"
+#include "ctl/text.h"
 #include "ctl/times.h"
 
 #define ID    "0123456789abcdef0123456789abcdef"
@@ -210,6 +211,95 @@ static void alike_answers_to_a_plan_are_one_row_and_who_differs_is_named(void **
         end();
 }
 
+#define LAYERED(lacks, more)                                                                             \
+        "{\"state\":\"planned\",\"role\":\"responder\",\"targets\":[{\"target\":\"unit:a.service\"" more \
+        "}],\"layers\":["                                                                                \
+        "{\"id\":\"tcx\",\"state\":\"yes\"},{\"id\":\"vsock\",\"state\":\"no\"}" lacks "],"              \
+        "\"flags\":[\"clock-unsynchronised\"]}"
+
+static void who_lacks_a_layer_that_others_have_is_not_alike(void **state) {
+        (void) state;
+        begin(6);
+        command.plan = true;
+        for (size_t i = 0; i < 5; i++)
+                answer(i, ROLLCALL_VERIFIED, RECEIPT_STATE_PLANNED, 20,
+                       i == 4 ? LAYERED(",{\"id\":\"freezer\",\"state\":\"no\"},{\"id\":\"freezer\",\"state\":\"no\"}",
+                                        "")
+                              : LAYERED("", ""));
+        answer(5, ROLLCALL_VERIFIED, RECEIPT_STATE_PLANNED, 20,
+               "{\"state\":\"planned\",\"role\":\"responder\",\"flags\":[\"clock-untrusted\"],\"targets\":[{\"target\":"
+               "\"unit:a.service\"}],\"layers\":[{\"id\":\"vsock\",\"state\":\"no\"}]}");
+        const char *page = told();
+        assert_says(page, "  computed     4 hosts: PLAN as responder: unit:a.service\n");
+        assert_says(page, " 1 host: PLAN as responder: unit:a.service; without freezer\n");
+        assert_says(page, "   web-04\n");
+        assert_says(page, " 1 host: PLAN as responder clock-untrusted: unit:a.service\n");
+        assert_says(page, "   web-05\n");
+        assert_says(page, "  all without  vsock\n");
+        end();
+}
+
+static void rare_answers_are_named_too(void **state) {
+        char text[256], name[16];
+
+        (void) state;
+        begin(HOSTS);
+        command.plan = true;
+        for (size_t i = 0; i < HOSTS; i++) {
+                (void) snprintf(text, sizeof(text),
+                                "{\"state\":\"planned\",\"targets\":[{\"target\":\"unit:%zu.service\"}]}", i);
+                answer(i, ROLLCALL_VERIFIED, RECEIPT_STATE_PLANNED, 20, text);
+        }
+        const char *page = told();
+        for (size_t i = 0; i < HOSTS; i++) {
+                (void) snprintf(name, sizeof(name), "   web-%02zu\n", i);
+                assert_says(page, name);
+        }
+        assert_says(page, " 18 other answers:\n");
+        end();
+}
+
+static void no_number_of_a_hostile_host_is_too_large(void **state) {
+        (void) state;
+        begin(1);
+        command.plan = true;
+        answer(0, ROLLCALL_VERIFIED, RECEIPT_STATE_PLANNED, 20,
+               "{\"state\":\"planned\",\"targets\":[{\"target\":\"unit:a\",\"processes_total\":9223372036854775807},{"
+               "\"target\":\"unit:b\",\"processes_total\":9223372036854775807,\"sockets\":{\"connections\":-"
+               "9223372036854775807}},"
+               "{\"target\":\"unit:c\",\"sockets\":{\"connections\":-9223372036854775807}}]}");
+        assert_says(told(), "unit:c, 9007199254740991 processes\n");
+        end();
+}
+
+static void what_was_lost_is_told(void **state) {
+        (void) state;
+        begin(2);
+        assert_says_not(told(), "  lost ");
+        r->lost = 3;
+        assert_says(told(), "  lost         answers came faster than they were taken: send the same again\n");
+        ctl.opt.json = true;
+        assert_says(told(), "\"lost\":true");
+        end();
+}
+
+static void what_may_pass_is_sent_again_for_as_long_as_it_is_good(void **state) {
+        (void) state;
+        begin(2);
+        answer(0, ROLLCALL_REFUSED, RECEIPT_STATE_REFUSED, 20, "{}");
+        r->waves[0].calls.v[0].reason = REASON_BUSY;
+        assert_says(told(), "mend that, and send the same again before ");
+        assert_says(out, TIME(command.exp_ms));
+        end();
+        begin(2);
+        answer(0, ROLLCALL_REFUSED, RECEIPT_STATE_REFUSED, 20, "{}");
+        r->waves[0].calls.v[0].reason = REASON_BUSY;
+        now_ms = command.exp_ms;
+        assert_says(told(), "mend that, and give a new one\n");
+        assert_says_not(out, "the same again");
+        end();
+}
+
 /* What goes to stderr, which is path meanwhile. */
 static int stderr_to(int fd) {
         int saved = dup(STDERR_FILENO);
@@ -322,6 +412,11 @@ int main(void) {
                 cmocka_unit_test(of_many_hosts_twenty_are_named_and_the_rest_counted),
                 cmocka_unit_test(the_three_slowest_are_named_the_slowest_first),
                 cmocka_unit_test(alike_answers_to_a_plan_are_one_row_and_who_differs_is_named),
+                cmocka_unit_test(who_lacks_a_layer_that_others_have_is_not_alike),
+                cmocka_unit_test(rare_answers_are_named_too),
+                cmocka_unit_test(no_number_of_a_hostile_host_is_too_large),
+                cmocka_unit_test(what_was_lost_is_told),
+                cmocka_unit_test(what_may_pass_is_sent_again_for_as_long_as_it_is_good),
                 cmocka_unit_test(what_it_orders_is_shown_before_anything_is_sent),
                 cmocka_unit_test(a_terminal_has_a_bar_of_the_classes),
                 cmocka_unit_test(with_json_a_host_is_a_line_when_its_class_changes),

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: ctl/rollout_apart.c ctl/quorum.c ctl/trustfile.c ctl/seenset.c ctl/file.c ctl/text.c ctl/why.c */
+
+/* Before a release is given: which orders that it names outlive it in the stream. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ctl/catchup.h"
+#include "ctl/order.h"
+#include "ctl/rollout.h"
+#include "ctl/times.h"
+#include "lib/people.h"
+
+#define NOW    1795000000000LL
+#define MINUTE 60000LL
+#define HOLD   "01000000000000000000000000000000"
+
+static struct trust trust;
+static struct ctl ctl;
+static struct rollout *r;
+static struct command release;
+static struct target hold;
+static int64_t clock_ms, takes_ms;
+/* what the stream has, but for what is nobody's before it */
+static char *order;
+static unsigned junk, copies, asked;
+
+int64_t mono_ms(void) {
+        return clock_ms;
+}
+
+int64_t order_now_ms(void) {
+        return NOW;
+}
+
+int carrier_open(const struct broker *b, struct carrier **ret, struct why *w) {
+        (void) b, (void) ret, (void) w;
+        return 0;
+}
+
+void carrier_free(struct carrier *c) {
+        (void) c;
+}
+
+int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int64_t *from, struct carrier_event **ret,
+                 struct why *w) {
+        const int64_t at = (*from)++;
+        const char *text = at <= junk ? "nobody's" : order;
+
+        (void) c, (void) fleet, (void) w;
+        *ret = NULL;
+        asked++;
+        clock_ms += takes_ms;
+        if (!strstr(pattern, ".cmd.all.") || at > junk + copies)
+                return 0;
+        *ret = calloc(1, sizeof(**ret) + strlen(text) + 1);
+        assert_non_null(*ret);
+        (*ret)->n = strlen(text);
+        memcpy((*ret)->text, text, (*ret)->n);
+        return 0;
+}
+
+/* An order to all that is good for longer than the release. */
+static char *make_order(void) {
+        static struct target unit;
+        struct command c = { .fleet = "prod",
+                             .id = { { 1 } },
+                             .verb = VERB_CONTAIN,
+                             .to = COMMAND_TO_ALL,
+                             .max_hosts = 9,
+                             .targets = &unit,
+                             .n_targets = 1,
+                             .iat_ms = NOW,
+                             .exp_ms = NOW + 60 * MINUTE,
+                             .severity = SEVERITY_P1,
+                             .reason = "test" };
+        _cleanup_free_ char *json = NULL;
+        char *text = NULL;
+
+        assert_int_equal(target_from_str("unit:a.service", &unit), 0);
+        assert_int_equal(command_to_json(&c, &json), 0);
+        struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), BY(ALICE));
+        assert_int_equal(dsse_to_json(&d, &text), 0);
+        dsse_done(&d);
+        return text;
+}
+
+static int begin(void **state) {
+        (void) state;
+        people_trust(NOW - MINUTE, &trust);
+        order = make_order();
+        r = calloc(1, sizeof(*r));
+        return r ? 0 : -1;
+}
+
+static int end(void **state) {
+        (void) state;
+        free(order);
+        free(r);
+        return 0;
+}
+
+/* A release to all of nine hosts, and what is said before it. ret holds 4 KiB. */
+static void say(size_t hosts, char *ret) {
+        _cleanup_fclose_ FILE *f = tmpfile();
+        int saved = dup(STDERR_FILENO);
+
+        assert_int_equal(target_from_str("hold:" HOLD, &hold), 0);
+        release = (struct command) {
+                .verb = VERB_RELEASE, .targets = &hold, .n_targets = 1, .iat_ms = NOW, .exp_ms = NOW + 10 * MINUTE
+        };
+        ctl = (struct ctl) { .opt = OPTIONS_NULL };
+        *r = (struct rollout) { .c = &ctl, .trust = &trust, .cmd = &release, .n_waves = 1 };
+        r->to.to.to = COMMAND_TO_ALL;
+        r->to.n = 9;
+        r->waves[0].part.hosts = hosts;
+        clock_ms = 0;
+        asked = 0;
+        assert_non_null(f);
+        assert_true(saved >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
+        int x = rollout_apart(r);
+        assert_true(dup2(saved, STDERR_FILENO) >= 0);
+        assert_int_equal(close(saved), 0);
+        assert_int_equal(x, 0);
+        rewind(f);
+        ret[fread(ret, 1, 4095, f)] = '\0';
+}
+
+static unsigned times(const char *text, const char *what) {
+        unsigned n = 0;
+
+        for (; (text = strstr(text, what)); text++)
+                n++;
+        return n;
+}
+
+/* In its place is said only what all hear whom the order was for. */
+static void a_release_for_some_leaves_the_order_where_it_is(void **state) {
+        char text[4096];
+
+        (void) state;
+        junk = 0;
+        copies = 1;
+        takes_ms = 1;
+        say(9, text);
+        assert_string_equal(text, "");
+        say(8, text);
+        assert_int_equal(times(text, "stays in the stream"), 1);
+        assert_int_equal(times(text, "addressed to all "), 1);
+}
+
+static void what_was_put_before_it_hides_nothing_and_it_is_said_once(void **state) {
+        char text[4096];
+
+        (void) state;
+        junk = 100;
+        copies = 512;
+        takes_ms = 1;
+        say(8, text);
+        assert_int_equal(times(text, "stays in the stream"), 1);
+        junk = 1000000;
+        say(8, text);
+        assert_int_equal(times(text, "stays in the stream"), 0);
+        assert_int_equal(times(text, "cannot be known"), 1);
+        assert_in_range(asked, 1, 2000);
+}
+
+/* Each answer is in time, and there is no end of them. */
+static void a_broker_that_takes_its_time_keeps_nobody(void **state) {
+        char text[4096];
+
+        (void) state;
+        junk = 1000000;
+        takes_ms = 4000;
+        say(8, text);
+        assert_int_equal(times(text, "cannot be known (the broker takes too long)"), 1);
+        assert_in_range(clock_ms, 1, 15000);
+        assert_string_equal(ctl.why.text, "");
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_release_for_some_leaves_the_order_where_it_is),
+                cmocka_unit_test(what_was_put_before_it_hides_nothing_and_it_is_said_once),
+                cmocka_unit_test(a_broker_that_takes_its_time_keeps_nobody),
+        };
+
+        return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, end);
+}
