@@ -93,6 +93,11 @@ static int load_state(struct escalate *x) {
         if (code != 0)
                 return code;
         int r = file_read_plain(x->state_path, ESCALATE_STATE_FILE_MAX, &text, &n);
+        if (r == -ENOENT && rehearses)
+                return why_set(&x->c->why, CTL_USAGE,
+                               "%s: nothing is there to begin with. Give --state-dir as the program has it that is at "
+                               "work; without it a rehearsal begins with no orders",
+                               CLEAN(x->state_path));
         if (r == -ENOENT)
                 return 0;
         if (r >= 0)

@@ -114,6 +114,8 @@ is "the same alert again" "$(post alertmanager "$PAYLOADS/alertmanager-firing.js
 comes "is a duplicate" '.outcome == "duplicate"'
 is "which a rehearsal says, too, that is told where what was ordered is kept" \
         "$(in_box 'freezectl escalate --rules /root/rules.json --stdin alertmanager --dry-run --state-dir /var/lib/freezed </root/firing.json' | jq -rs '.[-1].outcome')" duplicate
+is "and that is told a place where nothing is says so, and does not begin with nothing" \
+        "$(in_box 'freezectl escalate --rules /root/rules.json --stdin alertmanager --dry-run --state-dir /var/lib/freezed-escalate </root/firing.json 2>&1 | grep -c "freezed-escalate-escalate/state.json: nothing is there"')" 1
 is "one that is resolved" "$(post alertmanager "$PAYLOADS/alertmanager-resolved.json" "$sign_in")" 200
 comes "says that it releases nothing" '.outcome == "resolved"'
 looks "and releases nothing" beacon contained
