@@ -96,7 +96,7 @@ static int hear(struct fleet_ask *a, const struct command_id *nonce, int64_t tim
         while (x == 0 && !muster_is_over(&a->muster)) {
                 struct carrier_event *e = NULL;
                 const int64_t left = timeout_ms - (boot_ms() - a->asked_ms);
-                int r = carrier_next(a->carrier, (int) MIN(MAX(left, INT64_C(0)), INT64_C(1000)), &e);
+                int r = carrier_next(a->carrier, (int) MIN(MAX(left, (int64_t) HANDOVER_MS), INT64_C(1000)), &e);
                 if (r < 0)
                         x = carrier_failed(a->carrier, r, &a->c->why);
                 else if (e)

@@ -176,7 +176,7 @@ static int listen_to(struct rollout *r, struct rollout_wave *w) {
 
         while (x == 0 && !asked_to_stop && !rollcall_is_over(&w->calls)) {
                 const int64_t limit = limit_of(r, w), left = limit - (mono_ms() - start);
-                x = gather(r, w, start, MAX(left, INT64_C(0)), &a);
+                x = gather(r, w, start, MAX(left, (int64_t) HANDOVER_MS), &a);
                 if (count(&a, w) < 0 && x == 0)
                         x = why_errno(&r->c->why, -ENOMEM, "answers");
                 rollout_progress(r, w, false);

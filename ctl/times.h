@@ -7,6 +7,8 @@
 
 /* until the last word of a host that has answered: evidence may take it a minute by its default policy */
 #define FINAL_TIMEOUT_MS 90000
+/* after the time, for the process that talks to the brokers to hand over what it has (carrier.h) */
+#define HANDOVER_MS 100
 /* what an order lives unless it is said */
 #define ORDER_LIFE_MS (INT64_C(10) * 60 * 1000)
 

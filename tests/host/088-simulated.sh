@@ -39,6 +39,23 @@ ALL=$(summary '.ids[0]')
 sim_order release "$HOLD" --to group=web --key "$SIM_DIR/bob"
 is "a release by two people is, too" "$EXIT $(counts)" "0 60 0 0 0"
 
+# --- who answered in time is not silent because freezectl had no time to look
+before=$(answers)
+nats_listen "$SIM_DIR/carried" 1 60 "frz.v1.bench.cmd.all.*"
+kill -STOP "${SIM_PID[hosts]}"
+(sim_order contain late.service --to all --max-hosts 100 --timeout 5s; echo "$EXIT $(counts)" >"$SIM_DIR/late") &
+LATE=$!
+nats_heard
+LATE_CTL=$(pgrep -P "$LATE")
+kill -STOP "$LATE_CTL"
+kill -CONT "${SIM_PID[hosts]}"
+have_answered() { [ $(($(answers) - before)) -ge 200 ]; }
+check "while freezectl stands still two hundred answers are given" box_until 60 have_answered
+sleep 5
+kill -CONT "$LATE_CTL"
+wait "$LATE"
+is "and count when it goes on, after the time" "$(cat "$SIM_DIR/late")" "0 100 0 0 0"
+
 # --- what is for others of the same group: three orders come to each, one of them for it
 # refusals: how many records of any their ledger has, and that it was read
 refusals() { python3 tests/lib/read_ledger.py "$SIM_DIR/hosts/ledger.0" >"$SIM_DIR/records" && grep -c '"refusal"' "$SIM_DIR/records"; }

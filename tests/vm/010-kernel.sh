@@ -91,6 +91,7 @@ is "what it works with can" "$(writes "$core" /var/lib/freezed/x /run/freezed/x 
 exposure=$(vm_run host systemd-analyze security --no-pager freezed.service freezed-gate.service </dev/null |
         sed -n 's/.*exposure level for \(.*\): \([0-9.]*\) .*/\1 \2/p')
 echo "# systemd-analyze security: ${exposure//$'\n'/, }"
+# a tenth of it is ProtectClock=, which would keep the core from asking whether the clock is synchronised; it cannot set one, says 020
 is "systemd's own audit of the units finds no more open than is known" \
-        "$(awk '$2 > ($1 == "freezed.service" ? 5 : 1) || n++ > 1; END { if (n != 2) print n }' <<<"$exposure")" ""
+        "$(awk '$2 > ($1 == "freezed.service" ? 5.1 : 1) || n++ > 1; END { if (n != 2) print n }' <<<"$exposure")" ""
 done_testing
