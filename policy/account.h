@@ -27,8 +27,8 @@
 
 /* Who is charged, and when by the floor. */
 struct account_charge {
-        uint8_t key[32]; /* fingerprint; zeros in ledgers that did not name it */
-        int64_t floor_ms;
+        uint8_t key[32];  /* fingerprint; zeros in ledgers that did not name it */
+        int64_t floor_ms; /* from 0 */
 };
 
 struct account;

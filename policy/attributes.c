@@ -36,7 +36,7 @@ static enum reason read_groups(const json_t *v, const struct schema_field *f, vo
         if (!json_is_array(v))
                 return REASON_SCHEMA;
         if (json_array_size(v) > ATTRIBUTES_GROUPS_MAX)
-                return REASON_LIMIT;
+                return REASON_SCHEMA;
         for (size_t i = 0; i < json_array_size(v); i++) {
                 const char *s = json_string_value(json_array_get(v, i));
 

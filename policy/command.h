@@ -90,8 +90,7 @@ void command_free(struct command *c);
 void command_freep(struct command **c);
 
 /* Parses and checks. Only verified bytes may come here. Returns 0 with *ret_reason REASON_NONE and *ret owned by the
- * caller, 0 with a reason (OVERSIZE, ENCODING, MALFORMED, VERSION, FIELD, SCHEMA, LIMIT) and *ret untouched, or
- * -ENOMEM. */
+ * caller, 0 with a reason (OVERSIZE, ENCODING, MALFORMED, VERSION, FIELD, SCHEMA) and *ret untouched, or -ENOMEM. */
 int command_parse(const uint8_t *payload, size_t n, struct command **ret, enum reason *ret_reason) _warn_unused_;
 
 /* Serialises for signing: compact, keys sorted, integers only; command_parse reads the same back. *ret is malloc'ed.

@@ -56,7 +56,7 @@ static enum reason read_orders(const json_t *v, const struct schema_field *f, vo
         if (!json_is_array(v))
                 return REASON_SCHEMA;
         if (n > HERALD_ORDERS_MAX)
-                return REASON_LIMIT;
+                return REASON_SCHEMA;
         h->orders = calloc(n + 1, sizeof(*h->orders));
         if (!h->orders)
                 return REASON_INTERNAL;

@@ -6,6 +6,10 @@
 
 #include "policy/schema.h"
 
+#define DAY_DEFAULT_MS (8LL * 3600 * 1000)
+/* below what a file can say */
+#define DAY_ABSENT (-1)
+
 #define PATTERN_CHARS "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-_.\\@*?"
 
 /* Without these the host, the way to it, or its agent dies. Patterns as in the policy; the slices are ancestors of all
@@ -73,7 +77,7 @@ void local_defaults(struct local *ret) {
                 .n_patterns = ELEMENTSOF(default_patterns),
                 .n_management = ELEMENTSOF(default_management),
                 .automation_budget_ms = 4LL * 3600 * 1000,
-                .automation_day_ms = 8LL * 3600 * 1000,
+                .automation_day_ms = DAY_DEFAULT_MS,
                 .evidence_quota_bytes = 64LL << 30,
                 .evidence_free_bytes = 64LL << 20,
                 .n_logs = ELEMENTSOF(default_logs),
@@ -250,10 +254,15 @@ int local_parse(const uint8_t *json, size_t n, struct local *ret, enum reason *r
         int r;
 
         local_defaults(&l);
+        l.automation_day_ms = DAY_ABSENT;
         r = schema_read(json, n, LOCAL_FILE_MAX, fields, ELEMENTSOF(fields), &l, ret_reason);
-        if (r == 0 && *ret_reason == REASON_NONE)
-                *ret = l;
-        return r;
+        if (r < 0 || *ret_reason != REASON_NONE)
+                return r;
+        /* a file that allows one incident more than a day by default means it */
+        if (l.automation_day_ms == DAY_ABSENT)
+                l.automation_day_ms = MAX(DAY_DEFAULT_MS, l.automation_budget_ms);
+        *ret = l;
+        return 0;
 }
 
 bool local_protects(const struct local *l, const char *unit) {

@@ -16,7 +16,7 @@
  *                         freezed-relay.service, and nobody else, may connect to while the whole host is isolated
  *   permitted*            at most COMMAND_PERMITS_MAX entries as permit.h reads them
  *   automation_budget_ms* from 0
- *   automation_day_ms*    from 0
+ *   automation_day_ms*    from 0; absent, it is at least automation_budget_ms
  *   evidence*             {"window_ms"*, "deadline_ms"*, "max_bytes"*, "profiles"*, "logs"*, "quota_bytes"*,
  *                         "free_bytes"*}
  *     window_ms ...       of the profile `default`: from 0, from LOCAL_DEADLINE_MIN_MS to LOCAL_DEADLINE_MAX_MS, from 0

@@ -27,8 +27,8 @@ int permit_net_from_str(const char *s, struct permit *ret) _warn_unused_;
 /* The reverse, always with a prefix; n of at least PERMIT_STR_SIZE always fits. IPv4 is written as IPv4. */
 void permit_net_to_str(const struct permit *p, char *ret, size_t n);
 /* [{"net":"10.0.0.5/32","port":443,"proto":"tcp"}]: port (1 to 65535) and proto ("tcp", "udp") may be absent, which
- * means any. Returns NONE and the array, owned by the caller and NULL when it is empty; or SCHEMA, FIELD, LIMIT, and
- * INTERNAL when out of memory. A NULL array stands for none. *ret untouched unless NONE. */
+ * means any. Returns NONE and the array, owned by the caller and NULL when it is empty; or SCHEMA, FIELD, and INTERNAL
+ * when out of memory. A NULL array stands for none. *ret untouched unless NONE. */
 enum reason permits_from_json(const json_t *array, size_t max, struct permit **ret, size_t *ret_n);
 /* A new reference, or NULL when out of memory. Every permit must be in range. */
 json_t *permits_to_json(const struct permit *p, size_t n);

@@ -38,9 +38,9 @@
           "The signers' role may not order this verb for this kind of target")                                         \
         X(LEASE_REQUIRED, "lease-required", REFUSE, 3, "The signers' role may hold only with a lease")                 \
         X(LEASE_LONG, "lease-too-long", REFUSE, 3, "The lease is longer than the signers' role may ask for")           \
-        X(BUDGET, "budget", REFUSE, 3,                                                                                 \
+        X(BUDGET, "budget", WAIT, 3,                                                                                   \
           "Automation has used up what it may hold on this host for this incident, or in a day")                       \
-        X(NOT_OWNER, "not-owner", REFUSE, 3, "Automation may extend only a hold that it made")                         \
+        X(NOT_OWNER, "not-owner", REFUSE, 3, "Automation may extend only holds of automation")                         \
         X(NO_TRUST, "no-trust-root", WAIT, 3, "This host has no trust root yet")                                       \
         X(TRUST_CHAIN, "trust-chain", REFUSE, 3, "The trust root is not signed by the thresholds it needs")            \
         X(ROOT_STALE, "root-stale", WAIT, 3, "The signer knows a newer trust root than this host")                     \
@@ -61,7 +61,7 @@
         X(NO_RECIPIENT, "no-recipient", REFUSE, 3, "The trust root names nobody to whom evidence could be sealed")     \
         X(NO_SUCH_EVIDENCE, "no-such-evidence", REFUSE, 3, "This host has no such evidence, or is deleting it")        \
         X(LEGAL_HOLD, "legal-hold", REFUSE, 3, "The evidence is under a legal hold, which has to be lifted first")     \
-        X(STILL_HELD, "still-held", REFUSE, 3, "What the evidence is of is still held, or still being preserved")      \
+        X(STILL_HELD, "still-held", WAIT, 3, "What the evidence is of is still held, or still being preserved")        \
         /* the host is not in order */                                                                                 \
         X(CLOCK, "clock-untrusted", FLAG, 3, "The host's clock is provably wrong")                                     \
         X(ROOT_EXPIRED, "root-expired", FLAG, 3, "The trust root has expired")                                         \

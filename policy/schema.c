@@ -136,7 +136,7 @@ enum reason schema_array(const json_t *v, const struct schema_list *l, void **re
         if (!json_is_array(v) || n < l->min)
                 return REASON_SCHEMA;
         if (n > l->max)
-                return REASON_LIMIT;
+                return REASON_SCHEMA;
         if (n > 0) {
                 items = calloc(n, l->size);
                 if (!items)

@@ -5,8 +5,9 @@
  * is refused, so that a newer member can never be ignored by an older host. Used for commands, trust roots and the
  * host's policy.
  *
- * Readers answer with a reason: NONE; SCHEMA (wrong type or out of range); FIELD (a member that the table does not
- * name); LIMIT (more entries than a host accounts for); INTERNAL, which here means out of memory and nothing else. */
+ * Readers answer with a reason: NONE; SCHEMA (wrong type or out of range, or more entries than a host accounts for:
+ * that can never pass, unlike LIMIT); FIELD (a member that the table does not name); INTERNAL, which here means out of
+ * memory and nothing else. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,8 +56,8 @@ enum reason schema_object(const json_t *v, const struct schema_field *fields, si
  * -ENOMEM. */
 int schema_read(const uint8_t *bytes, size_t n, size_t max, const struct schema_field *fields, size_t n_fields,
                 void *ret, enum reason *ret_reason) _warn_unused_;
-/* Reads an array into one zeroed allocation, owned by the caller; NULL when it is empty. More than max is LIMIT, fewer
- * than min SCHEMA. */
+/* Reads an array into one zeroed allocation, owned by the caller; NULL when it is empty. More than max is SCHEMA, and
+ * fewer than min. */
 enum reason schema_array(const json_t *v, const struct schema_list *l, void **ret, size_t *ret_n);
 
 /* Readers for tables. Integers fit members of 1, 2, 4 and 8 bytes; text and names go to char arrays. */

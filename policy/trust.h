@@ -106,7 +106,7 @@ struct trust {
 void trust_freep(struct trust **t);
 #define _cleanup_trust_ _cleanup_(trust_freep)
 
-/* Parses the payload of a trust root. Anything beside the table above is SCHEMA, FIELD or LIMIT. Returns 0 and a reason
+/* Parses the payload of a trust root. Anything beside the table above is SCHEMA or FIELD. Returns 0 and a reason
  * as command_parse does. *ret is malloc'ed. */
 int trust_parse(const uint8_t *payload, size_t n, struct trust **ret, enum reason *ret_reason) _warn_unused_;
 

@@ -30,7 +30,7 @@ static enum reason names_sorted(const json_t *object, size_t max, const char **r
         if (!json_is_object(object))
                 return REASON_SCHEMA;
         if (json_object_size(object) > max)
-                return REASON_LIMIT;
+                return REASON_SCHEMA;
         json_object_foreach((json_t *) object, name, value) {
                 if (!schema_is_name(name, TRUST_NAME_MAX + 1))
                         return REASON_SCHEMA;
@@ -53,7 +53,7 @@ static enum reason read_keys(const json_t *v, const struct schema_field *f, void
                 struct trust_key *key = &t->keys[t->n_keys];
 
                 if (t->n_keys == TRUST_KEYS_MAX)
-                        return REASON_LIMIT;
+                        return REASON_SCHEMA;
                 if (!line || sshkey_from_line(line, &key->key) < 0)
                         return REASON_SCHEMA;
                 key->person = (uint8_t) (t->n_people - 1);
@@ -226,7 +226,7 @@ static enum reason read_recipients(const json_t *v, const struct schema_field *f
         if (json_array_size(v) == 0)
                 return REASON_SCHEMA;
         if (json_array_size(v) > AGE_RECIPIENTS_MAX)
-                return REASON_LIMIT;
+                return REASON_SCHEMA;
         for (size_t i = 0; i < json_array_size(v); i++) {
                 const char *s = json_string_value(json_array_get(v, i));
 
@@ -243,7 +243,7 @@ static enum reason read_witnesses(const json_t *v, const struct schema_field *f,
         if (json_array_size(v) == 0)
                 return REASON_SCHEMA;
         if (json_array_size(v) > TRUST_WITNESSES_MAX)
-                return REASON_LIMIT;
+                return REASON_SCHEMA;
         for (size_t i = 0; i < json_array_size(v); i++) {
                 const char *s = json_string_value(json_array_get(v, i));
                 struct note_key *k = &t->witnesses[t->n_witnesses++];

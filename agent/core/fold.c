@@ -7,6 +7,15 @@
 #include "agent/core/epochkey.h"
 #include "agent/util/clock.h"
 #include "policy/decide.h"
+#include "policy/schema.h"
+
+/* Later than any time that is recorded: a trust root may be dated at SCHEMA_INT_MAX, and the floor goes on from there
+ * for as long as hosts run. Times up to here can be added and taken from each other. */
+#define TIME_MAX (2 * SCHEMA_INT_MAX)
+
+static bool is_time(json_int_t ms) {
+        return ms >= 0 && ms <= TIME_MAX;
+}
 
 static int fold_end(struct agent *a, const struct command_id *hold, const struct command *c) {
         const struct hold *h = hold_set_find(a->holds, hold);
@@ -232,7 +241,7 @@ static int replay_evidence(struct agent *a, const json_t *body, int64_t floor_ms
         struct shelf_item item = { .sealed_ms = floor_ms };
 
         if (json_unpack((json_t *) body, "{ss sI sI}", "id", &text, "keep_ms", &keep_ms, "sealed", &sealed) < 0 ||
-            command_id_from_str(text, &item.id) < 0 || keep_ms < 0 || sealed < 0)
+            command_id_from_str(text, &item.id) < 0 || !is_time(keep_ms) || sealed < 0)
                 return -EBADMSG;
         item.keep_ms = keep_ms;
         item.bytes = (uint64_t) sealed;
@@ -297,7 +306,7 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         if (json_unpack((json_t *) body, "{ss ss sI sI sI}", "kind", &kind, "boot", &boot_text, "t_boot", &boot_ms,
                         "t_wall", &wall_ms, "floor", &floor_ms) < 0 ||
             sodium_hex2bin(boot, sizeof(boot), boot_text, strlen(boot_text), NULL, &size, NULL) != 0 ||
-            size != sizeof(boot))
+            size != sizeof(boot) || !is_time(boot_ms) || !is_time(floor_ms))
                 return -EBADMSG;
         a->same_boot = memcmp(boot, a->boot_id, sizeof(boot)) == 0;
         hold_set_advance(a->holds, boot, boot_ms);

@@ -114,12 +114,13 @@ static int on_connect(sd_event_source *s, int fd, uint32_t events, void *userdat
 
         (void) s;
         (void) events;
-        if (peer < 0) {
-                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                        rest(l, errno);
+        if (peer < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+                rest(l, errno);
                 return 0;
         }
         l->rests = false;
+        if (peer < 0)
+                return 0;
         for (size_t i = 0; i < CONNECTIONS_MAX && !c; i++)
                 if (l->connections[i].fd < 0)
                         c = &l->connections[i];

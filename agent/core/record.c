@@ -41,16 +41,28 @@ void phases_stamp(struct phases *p, enum phase which) {
         p->mark = now;
 }
 
+/* When something is recorded. Writing it takes a while, and its consequences now have to be the ones that they are when
+ * it is read again. */
+struct moment {
+        int64_t boot_ms, wall_ms, floor_ms;
+};
+
+static struct moment moment_now(const struct agent *a) {
+        return (struct moment) { .boot_ms = clock_boot_ms(),
+                                 .wall_ms = clock_wall_ms(),
+                                 .floor_ms = floor_now(&a->floor) };
+}
+
 /* Adds what every record carries and appends it. Steals the body, NULL included. */
-static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret_n) {
+static int append_at(struct agent *a, const struct moment *at, const char *kind, json_t *body, uint64_t *ret_n) {
         char boot[33];
 
         (void) sodium_bin2hex(boot, sizeof(boot), a->boot_id, sizeof(a->boot_id));
         if (!body || json_object_set_new(body, "kind", json_string(kind)) < 0 ||
             json_object_set_new(body, "boot", json_string(boot)) < 0 ||
-            json_object_set_new(body, "t_boot", json_integer(clock_boot_ms())) < 0 ||
-            json_object_set_new(body, "t_wall", json_integer(clock_wall_ms())) < 0 ||
-            json_object_set_new(body, "floor", json_integer(floor_now(&a->floor))) < 0) {
+            json_object_set_new(body, "t_boot", json_integer(at->boot_ms)) < 0 ||
+            json_object_set_new(body, "t_wall", json_integer(at->wall_ms)) < 0 ||
+            json_object_set_new(body, "floor", json_integer(at->floor_ms)) < 0) {
                 json_decref(body);
                 return -ENOMEM;
         }
@@ -59,6 +71,12 @@ static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret
                 return -ENODEV;
         }
         return ledger_append(a->ledger, body, ret_n);
+}
+
+static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret_n) {
+        const struct moment now = moment_now(a);
+
+        return append_at(a, &now, kind, body, ret_n);
 }
 
 static json_t *people_to_json(const struct trust *t, uint64_t people) {
@@ -70,7 +88,7 @@ static json_t *people_to_json(const struct trust *t, uint64_t people) {
         return array;
 }
 
-static int append_order(struct agent *agent, const struct authorised *a, const struct dsse *d,
+static int append_order(struct agent *agent, const struct moment *at, const struct authorised *a, const struct dsse *d,
                         const struct sites *sites, uint64_t *ret_n) {
         _cleanup_free_ char *envelope = NULL;
         char id[33], key[SSHKEY_ID_SIZE];
@@ -80,8 +98,8 @@ static int append_order(struct agent *agent, const struct authorised *a, const s
                 return r;
         command_id_to_str(&authorised_command(a)->id, id);
         sshkey_id_to_str(authorised_key(a), key);
-        return append(
-                agent, "order",
+        return append_at(
+                agent, at, "order",
                 json_pack("{ss ss ss so sb ss* so so ss}", "id", id, "verb", verb_info(authorised_command(a)->verb)->id,
                           "role", authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)),
                           "automation", authorised_automation(a), "key", authorised_automation(a) ? key : NULL, "flags",
@@ -93,7 +111,8 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                  const struct phases *phases, struct recorded **ret) {
         _cleanup_(recorded_freep) struct recorded *rec = calloc(1, sizeof(*rec));
         const struct command *c = authorised_command(a);
-        struct account_charge charge;
+        const struct moment now = moment_now(agent);
+        struct account_charge charge = { .floor_ms = now.floor_ms };
         uint64_t n = 0;
         int r;
 
@@ -106,7 +125,7 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                 .authorised = a, .id = c->id, .verb = c->verb, .flags = authorised_flags(a), .phases = *phases
         };
         memcpy(rec->digest, authorised_digest(a), sizeof(rec->digest));
-        r = append_order(agent, a, d, sites, &n);
+        r = append_order(agent, &now, a, d, sites, &n);
         if (r < 0) {
                 /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down.
                  * FAIL-CLOSED: nothing is let go. */
@@ -116,9 +135,8 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                 }
                 rec->flags |= reason_bit(REASON_LEDGER);
         }
-        charge.floor_ms = floor_now(&agent->floor);
         memcpy(charge.key, authorised_key(a), sizeof(charge.key));
-        r = fold_order(agent, c, rec->digest, authorised_automation(a) ? &charge : NULL, clock_wall_ms(), n, sites);
+        r = fold_order(agent, c, rec->digest, authorised_automation(a) ? &charge : NULL, now.wall_ms, n, sites);
         if (r < 0)
                 return r;
         phases_stamp(&rec->phases, PHASE_RECORD);
@@ -201,6 +219,7 @@ static json_t *ids_to_json(const struct command_id *ids, size_t n) {
 }
 
 int record_outcome(struct agent *agent, const struct outcome *o) {
+        const struct moment now = moment_now(agent);
         char id[33];
         uint64_t n = 0;
         json_t *body;
@@ -211,10 +230,10 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
                          ids_to_json(o->ended, o->n_ended), "state", o->settle ? hold_state_id(o->state) : NULL);
         if (body)
                 (void) json_object_set_new(body, "receipt", json_string(o->receipt));
-        r = append(agent, "outcome", body, &n);
+        r = append_at(agent, &now, "outcome", body, &n);
         if (r < 0)
                 n = 0;
-        folded = fold_outcome(agent, o, n, floor_now(&agent->floor));
+        folded = fold_outcome(agent, o, n, now.floor_ms);
         return r < 0 ? r : folded;
 }
 
@@ -324,10 +343,9 @@ static json_t *evidence_to_json(const struct command_id *id, const struct preser
 }
 
 int record_evidence(struct agent *agent, const struct command_id *id, const struct preserved *p, int64_t keep_ms) {
-        const struct shelf_item item = {
-                .id = *id, .sealed_ms = floor_now(&agent->floor), .keep_ms = keep_ms, .bytes = p->sealed
-        };
-        int r = append(agent, "evidence", evidence_to_json(id, p, keep_ms), NULL);
+        const struct moment now = moment_now(agent);
+        const struct shelf_item item = { .id = *id, .sealed_ms = now.floor_ms, .keep_ms = keep_ms, .bytes = p->sealed };
+        int r = append_at(agent, &now, "evidence", evidence_to_json(id, p, keep_ms), NULL);
         /* what the ledger does not tell of is kept until an order, as at the next start */
         int folded = shelf_put(&agent->shelf, r < 0 ? &(struct shelf_item) { .id = *id, .bytes = p->sealed } : &item);
 

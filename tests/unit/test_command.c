@@ -468,9 +468,9 @@ static void command_lists_end_at_their_limit(void **state) {
                 _cleanup_free_ char *permits = array_of(COMMAND_PERMITS_MAX + more, "{\"net\":\"10.0.0.%u\"},");
                 _cleanup_free_ char *permits_json = twin_with(contain, "args.permitted", permits);
 
-                assert_reason(hosts_json, more ? REASON_LIMIT : REASON_NONE);
-                assert_reason(targets_json, more ? REASON_LIMIT : REASON_NONE);
-                assert_reason(permits_json, more ? REASON_LIMIT : REASON_NONE);
+                assert_reason(hosts_json, more ? REASON_SCHEMA : REASON_NONE);
+                assert_reason(targets_json, more ? REASON_SCHEMA : REASON_NONE);
+                assert_reason(permits_json, more ? REASON_SCHEMA : REASON_NONE);
         }
 }
 

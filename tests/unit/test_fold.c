@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* WRAP: clock_boot_ms */
+/* WRAP: clock_wall_ms */
 /* LINK: agent/core/preserved.c */
 /* LINK: agent/core/paths.c */
 /* LINK: agent/core/epochkey.c agent/core/hostkey.c */
@@ -19,6 +21,24 @@
 #include <cmocka.h>
 
 #include "lib/fold_box.h"
+
+/* Between two looks at a clock there may be a disk that takes its time. */
+static int64_t tick_ms, ticked_ms;
+
+int64_t __real_clock_boot_ms(void);
+int64_t __wrap_clock_boot_ms(void);
+int64_t __real_clock_wall_ms(void);
+int64_t __wrap_clock_wall_ms(void);
+
+int64_t __wrap_clock_boot_ms(void) {
+        ticked_ms += tick_ms;
+        return __real_clock_boot_ms() + ticked_ms;
+}
+
+int64_t __wrap_clock_wall_ms(void) {
+        ticked_ms += tick_ms;
+        return __real_clock_wall_ms() + ticked_ms;
+}
 
 static void every_step_is_told_by_the_ledger(void **state) {
         const struct command_id id4 = id_of(4), id3 = id_of(3);
@@ -292,6 +312,78 @@ static void a_release_raises_the_floor_by_little_and_a_stop_not_at_all(void **st
         check_replay();
 }
 
+static void same_times(const struct command_id *hold, const struct command_id *evidence) {
+        struct agent again = { .trust = &w.trust };
+        struct account_charge of = charge_of(KEY_BOT);
+        bool torn;
+
+        again.holds = hold_set_new();
+        ledger_free(TAKE_PTR(agent.ledger));
+        assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &again, &torn, &agent.ledger), 0);
+        assert_int_equal(hold_set_find(again.holds, hold)->made_ms, hold_set_find(agent.holds, hold)->made_ms);
+        assert_int_equal(shelf_find(&again.shelf, evidence)->sealed_ms, shelf_find(&agent.shelf, evidence)->sealed_ms);
+        assert_int_equal(account_day_used(hold_set_accounts(agent.holds), &of), BOT_LEASE_MS);
+        for (int i = 0; i < 2 * ACCOUNT_SLOTS; i++, of.floor_ms += HOUR)
+                assert_int_equal(account_day_used(hold_set_accounts(agent.holds), &of),
+                                 account_day_used(hold_set_accounts(again.holds), &of));
+        assert_int_equal(account_day_used(hold_set_accounts(agent.holds), &of), 0);
+        held_list_done(&again.held);
+        shelf_done(&again.shelf);
+        hold_set_free(again.holds);
+}
+
+/* However long it takes to write it: else a start would give another decision. */
+static void what_is_recorded_is_of_the_time_that_its_record_says(void **state) {
+        const struct command_id hold = id_of(3), evidence = id_of(4);
+
+        (void) state;
+        floor_raise(&agent.floor, NOW);
+        w.facts.floor_ms = NOW;
+        tick_ms = HOUR;
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        stop(4, VERB_CONTAIN, BOT_LEASE_MS, BY(BOT));
+        assert_int_equal(record_evidence(&agent, &evidence, &(struct preserved) { .sealed = 3 }, DAY), 0);
+        tick_ms = 0;
+        same_times(&hold, &evidence);
+        tick_ms = HOUR;
+        let_go(6, 4, false);
+        ended(6, 4);
+        tick_ms = 0;
+        same_times(&hold, &evidence);
+}
+
+/* With them nothing that is counted by the floor could be counted. */
+static void a_time_that_cannot_be_is_refused(void **state) {
+        static const struct {
+                int64_t ms;
+                int r;
+        } rows[] = {
+                { 0, 0 },
+                { 2 * SCHEMA_INT_MAX, 0 },
+                { -1, -EBADMSG },
+                { INT64_MIN, -EBADMSG },
+                { 2 * SCHEMA_INT_MAX + 1, -EBADMSG },
+                { INT64_MAX, -EBADMSG },
+        };
+        static const uint8_t other_boot[16] = { 1 };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_json_ json_t *of_floor = body_of("start", agent.boot_id, 1, rows[i].ms, "{}"),
+                                      *of_boot = body_of("start", agent.boot_id, rows[i].ms, 1, "{}"),
+                                      *other = body_of("start", other_boot, rows[i].ms, 1, "{}"),
+                                      *keep = body_of("evidence", other_boot, 1, 2 * SCHEMA_INT_MAX,
+                                                      "{\"id\":\"00112233445566778899aabbccddeeff\",\"sealed\":1}");
+
+                assert_int_equal(json_object_set_new(keep, "keep_ms", json_integer(rows[i].ms)), 0);
+                assert_int_equal(fold_replay(of_floor, 1, &agent), rows[i].r);
+                assert_int_equal(fold_replay(of_boot, 1, &agent), rows[i].r);
+                assert_int_equal(fold_replay(other, 1, &agent), rows[i].r);
+                assert_int_equal(fold_replay(keep, 1, &agent), rows[i].r);
+        }
+        assert_true(shelf_expiry(&agent.shelf.items[0]) > 0);
+}
+
 static void what_no_version_wrote_is_refused(void **state) {
         static const struct {
                 const char *kind, *more;
@@ -363,6 +455,8 @@ int main(void) {
                 CASE(a_release_without_a_record_does_nothing),
                 CASE(the_floor_goes_on_within_a_boot_and_never_falls),
                 CASE(a_release_raises_the_floor_by_little_and_a_stop_not_at_all),
+                CASE(what_is_recorded_is_of_the_time_that_its_record_says),
+                CASE(a_time_that_cannot_be_is_refused),
                 CASE(what_no_version_wrote_is_refused),
                 CASE(a_ledger_with_such_a_record_is_not_read_on),
         };

@@ -83,10 +83,37 @@ static void a_record_without_a_key_charges_nobodys(void **state) {
         hold_set_free(again.holds);
 }
 
+/* A time before all time is of no hour that there is a place for. */
+static void a_record_of_no_time_charges_nobody(void **state) {
+        static const int64_t floors[] = { -HOUR, -ACCOUNT_SLOTS * HOUR, -1, INT64_MIN, INT64_MAX };
+        const struct command_id id = id_of(3);
+        _cleanup_json_ json_t *body = NULL;
+        struct agent again = { .trust = &w.trust };
+        struct account_charge of = charge_of(KEY_BOT);
+
+        (void) state;
+        floor_raise(&agent.floor, NOW);
+        stop(3, VERB_CONTAIN, BOT_LEASE_MS, BY(BOT));
+        body = record_order_of(&agent, &id);
+        assert_non_null(body);
+        again.holds = hold_set_new();
+        for (size_t i = 0; i < ELEMENTSOF(floors); i++) {
+                assert_int_equal(json_object_set_new(body, "floor", json_integer(floors[i])), 0);
+                assert_int_equal(fold_replay(body, 1, &again), -EBADMSG);
+        }
+        assert_int_equal(account_day_used(hold_set_accounts(again.holds), &of), 0);
+        assert_int_equal(json_object_set_new(body, "floor", json_integer(NOW)), 0);
+        assert_int_equal(fold_replay(body, 1, &again), 0);
+        assert_int_equal(account_day_used(hold_set_accounts(again.holds), &of), BOT_LEASE_MS);
+        held_list_done(&again.held);
+        hold_set_free(again.holds);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_automation_has_used_up_is_told_by_the_ledger),
                 CASE(a_record_without_a_key_charges_nobodys),
+                CASE(a_record_of_no_time_charges_nobody),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);

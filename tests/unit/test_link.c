@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* WRAP: accept4 */
+/* WRAP: log_event */
 /* LINK: agent/core/link.c agent/util/clock.c agent/util/log.c */
 
 /* The core's socket while there is no descriptor for another gate. */
@@ -18,6 +20,7 @@
 #include "agent/core/agent.h"
 #include "agent/core/link.h"
 #include "agent/util/clock.h"
+#include "agent/util/log.h"
 
 #define WAIT_MS 30000
 #define LONG_US (1000 * 1000)
@@ -25,7 +28,27 @@
 static char path[] = "/tmp/test_link.XXXXXX/socket";
 static struct agent agent;
 static struct link *link_;
-static unsigned n_frames;
+static unsigned n_frames, n_accepts, n_lines;
+static int accept_error; /* 0: as it is */
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *n, int flags);
+void __wrap_log_event(int priority, const char *message_id, const struct log_fields *fields, const char *fmt, ...)
+        _printf_(4, 5);
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *n, int flags) {
+        n_accepts++;
+        errno = accept_error;
+        return accept_error ? -1 : __real_accept4(fd, address, n, flags);
+}
+
+void __wrap_log_event(int priority, const char *message_id, const struct log_fields *fields, const char *fmt, ...) {
+        (void) priority;
+        (void) message_id;
+        (void) fields;
+        (void) fmt;
+        n_lines++;
+}
 
 static void on_frame(struct agent *a, const struct frame *f, const struct answer *to) {
         (void) a;
@@ -130,9 +153,44 @@ static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **
         (void) close(second);
 }
 
+static void accept_fails(int error, unsigned times) {
+        const int64_t until = clock_mono_us() + WAIT_MS * 1000;
+
+        accept_error = error;
+        n_accepts = 0;
+        while (n_accepts < times) {
+                assert_true(clock_mono_us() < until);
+                assert_true(sd_event_run(agent.event, LONG_US / 10) >= 0);
+        }
+}
+
+static void each_rest_is_said_once(void **state) {
+        int fd = gate();
+        bool in = false;
+
+        (void) state;
+        n_lines = 0;
+        accept_fails(EMFILE, 3);
+        assert_int_equal(n_lines, 1);
+        /* who waited is gone, and nothing is wrong any more */
+        accept_fails(EAGAIN, 1);
+        assert_int_equal(n_lines, 1);
+        accept_fails(ENFILE, 3);
+        assert_int_equal(n_lines, 2);
+        accept_error = 0;
+        for (int i = 0; !in && i < WAIT_MS / 100; i++) {
+                run_for(LONG_US / 10);
+                in = is_in(fd);
+        }
+        assert_true(in);
+        assert_int_equal(n_lines, 2);
+        (void) close(fd);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(without_a_descriptor_the_core_rests_serves_and_lets_in_later),
+                cmocka_unit_test(each_rest_is_said_once),
         };
 
         return cmocka_run_group_tests(tests, begin, end);

@@ -236,7 +236,7 @@ static void permits_refuse_each_wrong_entry(void **state) {
                 { "[{\"net\":\"10.0.0.5\",\"proto\":6}]", REASON_SCHEMA },
                 { "[{\"net\":\"10.0.0.5\",\"ports\":443}]", REASON_FIELD },
                 { "[{\"net\":\"10.0.0.5\",\"Net\":\"10.0.0.5\"}]", REASON_FIELD },
-                { "[{\"net\":\"10.0.0.5\"},{\"net\":\"10.0.0.6\"},{\"net\":\"10.0.0.7\"}]", REASON_LIMIT },
+                { "[{\"net\":\"10.0.0.5\"},{\"net\":\"10.0.0.6\"},{\"net\":\"10.0.0.7\"}]", REASON_SCHEMA },
         };
         struct permit *p = (struct permit *) 1;
         size_t n = 7;

@@ -92,9 +92,9 @@ static void reason_outside_the_table_is_a_refusal(void **state) {
 }
 
 static void reason_may_pass_where_the_host_is_what_is_wrong(void **state) {
-        static const enum reason pass[] = { REASON_BUSY,         REASON_NO_TRUST, REASON_ROOT_STALE,
-                                            REASON_NOT_YET,      REASON_LIMIT,    REASON_CLOCK,
-                                            REASON_ROOT_EXPIRED, REASON_LEDGER,   REASON_INTERNAL };
+        static const enum reason pass[] = { REASON_BUSY,   REASON_NO_TRUST,     REASON_ROOT_STALE, REASON_NOT_YET,
+                                            REASON_LIMIT,  REASON_BUDGET,       REASON_STILL_HELD, REASON_CLOCK,
+                                            REASON_LEDGER, REASON_ROOT_EXPIRED, REASON_INTERNAL };
         size_t n = 0;
 
         (void) state;

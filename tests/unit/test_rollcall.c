@@ -324,6 +324,9 @@ static void what_may_pass_is_over_and_does_not_stand(void **state) {
                 { "{\"state\":\"refused\",\"reasons\":[\"ledger-failed\"]}", false },
                 { "{\"state\":\"refused\",\"reasons\":[\"busy\"]}", false },
                 { "{\"state\":\"refused\",\"reasons\":[\"limit\"]}", false },
+                { "{\"state\":\"refused\",\"reasons\":[\"budget\"]}", false },
+                { "{\"state\":\"refused\",\"reasons\":[\"still-held\"]}", false },
+                { "{\"state\":\"refused\",\"reasons\":[\"bad-field\"]}", true },
                 { "{\"state\":\"refused\",\"reasons\":[\"from-the-future\"]}", false },
         };
 

@@ -252,11 +252,11 @@ static void trust_lists_end_at_their_limit(void **state) {
                 enum reason reason;
         } rows[] = {
                 { TRUST_PEOPLE_MAX, 1, 0, 1, 1, REASON_NONE },
-                { TRUST_PEOPLE_MAX + 1, 1, 0, 1, 1, REASON_LIMIT },
+                { TRUST_PEOPLE_MAX + 1, 1, 0, 1, 1, REASON_SCHEMA },
                 { 1, TRUST_ROLES_MAX, 0, 1, 1, REASON_NONE },
-                { 1, TRUST_ROLES_MAX + 1, 0, 1, 1, REASON_LIMIT },
+                { 1, TRUST_ROLES_MAX + 1, 0, 1, 1, REASON_SCHEMA },
                 { 1, 1, TRUST_RULES_MAX, 1, 1, REASON_NONE },
-                { 1, 1, TRUST_RULES_MAX + 1, 1, 1, REASON_LIMIT },
+                { 1, 1, TRUST_RULES_MAX + 1, 1, 1, REASON_SCHEMA },
                 /* no envelope has room for more signatures */
                 { 20, 1, 1, DSSE_SIGS_MAX, DSSE_SIGS_MAX, REASON_NONE },
                 { 20, 1, 1, DSSE_SIGS_MAX + 1, 1, REASON_SCHEMA },
@@ -275,9 +275,14 @@ static void trust_lists_end_at_their_limit(void **state) {
 static void trust_keys_end_at_their_limit(void **state) {
         _cleanup_free_ char *full = crowd(TRUST_PEOPLE_MAX, 1, 0, 1, 1);
         _cleanup_free_ char *value = fill("[\"#a\",\"#b\"]"), *more = twin_with(full, "people.p0.keys", value);
+        _cleanup_free_ char *first = fill("[\"#a\"]"), *last = fill("[\"#b\"]");
+        _cleanup_free_ char *one = twin_with(full, "people.p0.keys", first),
+                            *other = twin_with(full, "people.p0.keys", last);
 
         (void) state;
-        assert_reason(more, REASON_LIMIT);
+        assert_reason(one, REASON_NONE);
+        assert_reason(other, REASON_NONE);
+        assert_reason(more, REASON_SCHEMA);
 }
 
 static void trust_of_the_last_person_and_key_is_read_back(void **state) {
