@@ -22,6 +22,8 @@ struct inbox_item {
         char subject[SUBJECT_SIZE]; /* that it came under */
         int status;                 /* of an answer by JetStream: 0, or 404 and the like */
         int64_t sequence;           /* of a message of a stream, else 0 */
+        struct command_id id;       /* of an order that waits aside: what it says that it is of (aside.h) */
+        int64_t since_us;           /* since when it does */
         size_t n;
         char text[]; /* n bytes and a NUL */
 };

@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "agent/relay/aside.h"
 #include "agent/relay/inbox.h"
 #include "agent/relay/leash.h"
 #include "agent/relay/line.h"
@@ -75,7 +76,7 @@ static int seed(void) {
         return 0;
 }
 
-static int loop(const struct broker *b, const char *gate, const char *dir) {
+static int loop(const struct broker *b, const char *gate, const char *dir, int64_t patience_us) {
         _cleanup_(inbox_freep) struct inbox *inbox = NULL;
         sd_event *event = NULL;
         struct relay *relay;
@@ -90,7 +91,7 @@ static int loop(const struct broker *b, const char *gate, const char *dir) {
         r = line_new(b, b->nkey[0] ? &login : NULL, inbox, &line);
         if (r < 0)
                 return failed(r, "The client library does not take the certificates");
-        r = relay_new(event, b, inbox, line, gate, dir, &relay);
+        r = relay_new(event, b, inbox, line, gate, dir, patience_us, &relay);
         if (r < 0)
                 return failed(r, "Cannot start");
         (void) sd_event_set_watchdog(event, true);
@@ -101,7 +102,7 @@ static int loop(const struct broker *b, const char *gate, const char *dir) {
         _exit(EXIT_FAILURE);
 }
 
-static int run(const char *config, const char *gate, const char *dir) {
+static int run(const char *config, const char *gate, const char *dir, int64_t patience_us) {
         static struct broker broker;
         int r;
 
@@ -117,7 +118,18 @@ static int run(const char *config, const char *gate, const char *dir) {
         r = leash_open();
         if (r == 0)
                 r = sandbox_enter(dir);
-        return r < 0 ? failed(r, "Cannot confine itself") : loop(&broker, gate, dir);
+        return r < 0 ? failed(r, "Cannot confine itself") : loop(&broker, gate, dir, patience_us);
+}
+
+/* An order waits for no longer than it does without the option. */
+static bool set_patience(const char *ms, int64_t *ret_us) {
+        char *end;
+        const long n = strtol(ms, &end, 10);
+
+        if (*end || end == ms || n < 0 || n > ASIDE_WAIT_US / 1000)
+                return false;
+        *ret_us = n * 1000;
+        return true;
 }
 
 int main(int argc, char **argv) {
@@ -125,9 +137,11 @@ int main(int argc, char **argv) {
                 { "config", required_argument, NULL, 'c' },
                 { "gate", required_argument, NULL, 'g' },
                 { "state", required_argument, NULL, 's' },
+                { "patience", required_argument, NULL, 'p' },
                 {},
         };
         const char *config = CONFIG_FILE, *gate = GATE_SOCKET, *dir = getenv("RUNTIME_DIRECTORY");
+        int64_t patience_us = ASIDE_WAIT_US;
         int option;
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -137,12 +151,15 @@ int main(int argc, char **argv) {
                         gate = optarg;
                 else if (option == 's')
                         dir = optarg;
+                else if (option == 'p' && set_patience(optarg, &patience_us))
+                        continue;
                 else
                         return EXIT_USAGE;
         if (optind != argc) {
-                (void) fprintf(stderr, "Usage: %s [--config FILE] [--gate SOCKET] [--state DIRECTORY]\n",
+                (void) fprintf(stderr,
+                               "Usage: %s [--config FILE] [--gate SOCKET] [--state DIRECTORY] [--patience MS]\n",
                                program_invocation_short_name);
                 return EXIT_USAGE;
         }
-        return run(config, gate, dir);
+        return run(config, gate, dir, patience_us);
 }

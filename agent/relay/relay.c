@@ -34,7 +34,7 @@
 /* a tidy query and its blanks, as the gate takes it */
 #define QUERY_MAX 128U
 
-enum { TIMER_CONNECT, TIMER_ASK, TIMER_FETCH, TIMER_ALL, TIMER_TELL, _TIMER_MAX };
+enum { TIMER_CONNECT, TIMER_ASK, TIMER_FETCH, TIMER_ALL, TIMER_ASIDE, TIMER_TELL, _TIMER_MAX };
 
 struct relay {
         sd_event *event;
@@ -55,7 +55,7 @@ struct relay {
         unsigned failures;                            /* to connect, since there was one */
         char reply[SUBJECT_SIZE];                     /* of the question that is under way */
         int64_t root;                                 /* the highest version that the host said it took */
-        bool renewed;                                 /* it took one: what came before is asked for once more */
+        bool anew;                                    /* all is asked for from the beginning, and was not yet */
         struct command_id pulled[ANSWER_MISSING_MAX]; /* named by the last head, and asked for */
         size_t n_pulled;
 };
@@ -114,12 +114,22 @@ static void ask_stream(struct relay *r) {
         arm(r, TIMER_FETCH, line_say(r->line, subject, r->reply, body, strlen(body)) < 0 ? RETRY_US : FETCH_WAIT_US);
 }
 
+/* Of what is asked now something may be missing, or judged by a trust root that is none any more: no order goes on for
+ * having come last of it. */
+static void begin_anew(struct relay *r) {
+        fetch_clear(r->fetch);
+        r->anew = true;
+}
+
 static int on_all_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         struct relay *r = userdata;
 
         (void) source;
         (void) usec;
-        r->renewed = false;
+        /* what is under way has gone past some of it */
+        if (r->anew)
+                fetch_clear(r->fetch);
+        r->anew = false;
         if (r->known && fetch_all(r->fetch, &r->who) == 0)
                 ask_stream(r);
         return 0;
@@ -142,11 +152,12 @@ static bool was_pulled(const struct relay *r, const struct command_id *id) {
         return false;
 }
 
-/* What two heads in a row name and the stream did not have is being withheld from this host. */
+/* What two heads in a row name and the stream did not have is being withheld from this host. What waits aside may be a
+ * stranger's, of that name: it is asked for all the same. */
 static void pull(struct relay *r, const struct answer *a) {
         r->tell.n_withheld = 0;
         for (size_t i = 0; i < a->n_missing; i++) {
-                if (was_pulled(r, &a->missing[i]))
+                if (was_pulled(r, &a->missing[i]) && !aside_has(&r->aside, &a->missing[i]))
                         r->tell.withheld[r->tell.n_withheld++] = a->missing[i];
                 fetch_order(r->fetch, &r->who, &a->missing[i]);
         }
@@ -178,15 +189,23 @@ static int on_ask_timer(sd_event_source *source, uint64_t usec, void *userdata) 
 
 static void settle(struct relay *r);
 
+static bool is_same_host(const struct who *a, const struct who *b) {
+        return memcmp(a->host, b->host, sizeof(a->host)) == 0 && strcmp(a->fleet, b->fleet) == 0;
+}
+
 static void take_who(struct relay *r, const struct answer *a) {
         struct who now;
 
         if (answer_who(a, &now) < 0 || (r->known && memcmp(&now, &r->who, sizeof(now)) == 0))
                 return;
+        /* An order in hand was for the groups that it was of: that is the gate's to judge. */
+        if (!is_same_host(&now, &r->who)) {
+                aside_clear(&r->aside);
+                r->root = 0;
+        }
         memcpy(&r->who, &now, sizeof(now));
         r->known = now.fleet[0] != '\0';
-        fetch_clear(r->fetch);
-        aside_clear(&r->aside);
+        begin_anew(r);
         if (line_is_open(r->line))
                 settle(r);
         else
@@ -212,7 +231,7 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, const 
         /* its successor, or what was signed by people who are new in it, may have come before it */
         if (a->root > r->root) {
                 r->root = a->root;
-                r->renewed = true;
+                r->anew = true;
                 arm(r, TIMER_ALL, ASK_FIRST_US);
         }
         return a->final ? ERRAND_DONE : ERRAND_MORE;
@@ -243,20 +262,23 @@ static bool is_envelope(const struct dsse *d) {
 }
 
 /* A head is neither: it neither stops nor says what may. */
-static bool is_order(const struct dsse *d) {
+static bool is_order(const struct dsse *d, struct command_id *ret) {
         _cleanup_json_ json_t *o = NULL;
         enum reason reason;
         enum verb verb;
 
         if (d->type != DSSE_COMMAND || schema_json((const char *) d->payload, d->n_payload, &o, &reason) < 0)
                 return d->type == DSSE_HEAD;
-        const char *id = json_string_value(json_object_get(o, "verb"));
-        return !id || !verb_from_id(id, &verb) || !verb_class_lets_go(verb_info(verb)->cls);
+        const char *what = json_string_value(json_object_get(o, "verb")),
+                   *id = json_string_value(json_object_get(o, "id"));
+        if (!id || command_id_from_str(id, ret) < 0)
+                *ret = (struct command_id) { .b = { 0 } };
+        return !what || !verb_from_id(what, &verb) || !verb_class_lets_go(verb_info(verb)->cls);
 }
 
-/* The kind of errand it is; false: none. Nothing is believed of it but in which order things go: that of one is the
- * host's to judge. */
-static bool errand_of(const char *text, size_t n, enum errand *ret) {
+/* The kind of errand it is, and the id of an order; false: none. Nothing is believed of it but in which order things
+ * go: that of one is the host's to judge. */
+static bool errand_of(const char *text, size_t n, enum errand *ret, struct command_id *ret_id) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         enum reason reason;
 
@@ -266,7 +288,7 @@ static bool errand_of(const char *text, size_t n, enum errand *ret) {
         }
         if (dsse_parse(text, n, &d, &reason) < 0 || reason != REASON_NONE || !is_envelope(&d))
                 return false;
-        *ret = is_order(&d) ? ERRAND_ENVELOPE : ERRAND_FIRST;
+        *ret = is_order(&d, ret_id) ? ERRAND_ENVELOPE : ERRAND_FIRST;
         return true;
 }
 
@@ -282,43 +304,57 @@ static int hand_on(struct relay *r, enum errand what, const struct inbox_item *i
         return e < 0 ? e : errands_send(r->errands, what, text, n);
 }
 
-static void carry(struct relay *r, const struct inbox_item *i) {
-        enum errand what;
-        const bool any = errand_of(i->text, i->n, &what), query = any && what == ERRAND_QUERY;
-
-        if (!any)
-                r->tell.counters.garbage++;
-        else if (hand_on(r, what, i) < 0)
+static void carry(struct relay *r, enum errand what, const struct inbox_item *i) {
+        if (hand_on(r, what, i) < 0)
                 r->tell.counters.dropped++;
-        else if (query)
+        else if (what == ERRAND_QUERY)
                 r->tell.counters.queries++;
         else
                 r->tell.counters.envelopes++;
 }
 
-/* An order from the stream waits for the rest of it, where the release of it may be.
- * FAIL-OPEN: one that there is no room for goes at once, as a host that does not stop is worse than one that holds what
- * was let go until it has the release. */
-static void catch_up(struct relay *r, struct inbox_item **i) {
+/* An order from the stream waits for the rest of it, where the release of it may be. Nothing of the stream waits for
+ * what comes live: anybody's junk may say that it lets go. */
+static void sort(struct relay *r, struct inbox_item **i, bool from_stream) {
+        struct command_id id;
         enum errand what;
 
-        r->tell.counters.caught_up++;
-        if (errand_of((*i)->text, (*i)->n, &what) && what == ERRAND_ENVELOPE && aside_put(&r->aside, *i))
-                *i = NULL;
+        if (!errand_of((*i)->text, (*i)->n, &what, &id)) {
+                r->tell.counters.garbage++;
+                return;
+        }
+        r->tell.counters.caught_up += from_stream && what != ERRAND_QUERY;
+        if (from_stream && what == ERRAND_ENVELOPE)
+                aside_put(&r->aside, TAKE_PTR(*i), &id, clock_mono_us());
         else
-                carry(r, *i);
+                carry(r, !from_stream && what == ERRAND_FIRST ? ERRAND_ENVELOPE : what, *i);
 }
 
-/* The gate has to have answered what goes first: each errand has a connection of its own there, and they overtake. */
-static void carry_aside(struct relay *r) {
-        struct inbox_item *i;
+/* All that was asked for came, and the gate has answered what goes first: each errand has a connection of its own
+ * there, and they overtake. */
+static bool may_follow(const struct relay *r) {
+        return fetch_is_over(r->fetch) && !r->anew && errands_are_answered(r->errands, ERRAND_FIRST);
+}
 
-        if (!fetch_is_over(r->fetch) || r->renewed || !errands_are_answered(r->errands, ERRAND_FIRST))
-                return;
-        while (errands_has_room(r->errands) && (i = aside_take(&r->aside))) {
-                carry(r, i);
-                free(i);
+static void carry_aside(struct relay *r) {
+        const bool all = may_follow(r);
+        int64_t in;
+
+        while ((in = aside_due_us(&r->aside, clock_mono_us())) >= 0 && (all || in == 0) &&
+               errands_has_room(r->errands)) {
+                _cleanup_free_ struct inbox_item *i = aside_take(&r->aside);
+
+                carry(r, ERRAND_ENVELOPE, i);
         }
+        if (in > 0)
+                arm(r, TIMER_ASIDE, in);
+}
+
+static int on_aside_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        carry_aside(userdata);
+        return 0;
 }
 
 /* Only the answer to the question that is under way moves it on. */
@@ -326,26 +362,28 @@ static void take(struct relay *r, struct inbox_item **i) {
         const bool from_stream = strncmp((*i)->subject, "_INBOX.", strlen("_INBOX.")) == 0;
 
         if (!from_stream) {
-                carry(r, *i);
+                sort(r, i, false);
                 return;
         }
         if (!fetch_is_waiting(r->fetch) || strcmp((*i)->subject, r->reply) != 0)
                 return;
         fetch_came(r->fetch, (*i)->status, (*i)->sequence);
         if ((*i)->status == 0)
-                catch_up(r, i);
+                sort(r, i, true);
         ask_stream(r);
 }
 
 static void drain(struct relay *r) {
         struct inbox_item *i;
 
+        /* before what comes live, which may be a flood, and before the next is put there */
+        carry_aside(r);
         while (errands_has_room(r->errands) && (i = inbox_take(r->inbox))) {
                 take(r, &i);
                 free(i);
+                carry_aside(r);
         }
         ask_stream(r);
-        carry_aside(r);
 }
 
 static void on_room(void *userdata) {
@@ -379,8 +417,7 @@ static void take_closed(struct relay *r) {
         line_drop(r->line);
         r->settled = false;
         r->down_us = clock_mono_us();
-        fetch_clear(r->fetch);
-        aside_clear(&r->aside);
+        begin_anew(r);
         set_down(r, "the connection ended");
 }
 
@@ -429,6 +466,7 @@ static void settle(struct relay *r) {
         r->tell.counters.connects++;
         tell(r, TELL_READY, "");
         flush(r);
+        begin_anew(r);
         arm(r, TIMER_ALL, ears_catch_up_us(r->broker));
 }
 
@@ -473,8 +511,8 @@ static int on_tell_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int add_sources(struct relay *r) {
         static const sd_event_time_handler_t handlers[] = {
-                [TIMER_CONNECT] = on_connect_timer, [TIMER_ASK] = on_ask_timer,   [TIMER_FETCH] = on_fetch_timer,
-                [TIMER_ALL] = on_all_timer,         [TIMER_TELL] = on_tell_timer,
+                [TIMER_CONNECT] = on_connect_timer, [TIMER_ASK] = on_ask_timer,     [TIMER_FETCH] = on_fetch_timer,
+                [TIMER_ALL] = on_all_timer,         [TIMER_ASIDE] = on_aside_timer, [TIMER_TELL] = on_tell_timer,
         };
         int e = sd_event_add_io(r->event, &r->in, inbox_fd(r->inbox), EPOLLIN, on_inbox, r);
 
@@ -487,7 +525,7 @@ static int add_sources(struct relay *r) {
 }
 
 int relay_new(sd_event *event, const struct broker *b, struct inbox *inbox, struct line *line, const char *gate,
-              const char *dir, struct relay **ret) {
+              const char *dir, int64_t patience_us, struct relay **ret) {
         _cleanup_(relay_freep) struct relay *r = calloc(1, sizeof(*r));
         int e;
 
@@ -498,6 +536,7 @@ int relay_new(sd_event *event, const struct broker *b, struct inbox *inbox, stru
         r->inbox = inbox;
         r->line = line;
         r->tell.dir = dir;
+        r->aside.wait_us = patience_us;
         r->down_us = clock_mono_us();
         r->server = randombytes_uniform((uint32_t) b->n_servers);
         e = fetch_new(&r->fetch);

@@ -18,8 +18,9 @@
 
 struct relay;
 
-/* Takes nothing over. dir: where the state file is, or NULL. -errno. */
+/* Takes nothing over. dir: where the state file is, or NULL. patience_us: how long an order may wait for what goes
+ * before it (aside.h). -errno. */
 int relay_new(sd_event *event, const struct broker *b, struct inbox *inbox, struct line *line, const char *gate,
-              const char *dir, struct relay **ret) _warn_unused_;
+              const char *dir, int64_t patience_us, struct relay **ret) _warn_unused_;
 void relay_free(struct relay *r);
 void relay_freep(struct relay **r);
