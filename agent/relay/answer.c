@@ -83,6 +83,7 @@ int answer_parse(const char *text, size_t n, struct answer *ret) {
         if (json_object_get(o, "refused")) {
                 a = (struct answer) { .kind = ANSWER_REFUSAL, .final = true };
                 a.busy = strcmp(string_of(o, "refused"), reason_id(REASON_BUSY)) == 0;
+                a.malformed = strcmp(string_of(o, "refused"), reason_id(REASON_MALFORMED)) == 0;
                 a.for_others = strcmp(string_of(o, "refused"), reason_id(REASON_HOST)) == 0;
         } else {
                 r = read_signed(text, n, &a);

@@ -25,6 +25,7 @@ struct answer {
         enum answer_kind kind;
         bool final;      /* no other follows */
         bool busy;       /* of a refusal: the same bytes may be sent again */
+        bool malformed;  /* of a refusal: that is how the gate of an older agent takes what is carried */
         bool for_others; /* of a refusal: it is for other hosts than this one */
         struct command_id id;
         bool attributes; /* instead of an id */

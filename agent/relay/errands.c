@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "agent/util/clock.h"
+#include "policy/carried.h"
 #include "policy/dsse.h"
 
 #define AGAIN_US (1000 * 1000LL)
@@ -102,6 +103,17 @@ static void again(struct item *i, int64_t in_us) {
         changed(e);
 }
 
+static void bare(struct item *i) {
+        const char *text = i->text;
+
+        if (!carried_unwrap(&text, &i->n)) {
+                finish(i);
+                return;
+        }
+        memmove(i->text, text, i->n);
+        again(i, 0);
+}
+
 static void heard(struct item *i) {
         const bool first = !i->answered;
 
@@ -127,6 +139,8 @@ static void receive(struct item *i, int fd) {
                 finish(i);
         else if (v == ERRAND_AGAIN)
                 again(i, AGAIN_US);
+        else if (v == ERRAND_BARE)
+                bare(i);
         else
                 heard(i);
 }

@@ -31,6 +31,7 @@ enum errand_verdict {
         ERRAND_DONE,
         ERRAND_MORE,  /* another answer follows */
         ERRAND_AGAIN, /* was not taken: the same bytes once more, later */
+        ERRAND_BARE,  /* was not read: once more without what it is carried in; done when it is in nothing */
 };
 
 struct errands;

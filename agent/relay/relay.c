@@ -218,7 +218,7 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, const 
         if (a->kind == ANSWER_REFUSAL) {
                 r->tell.counters.refused += !a->busy && !a->for_others;
                 r->tell.counters.for_others += a->for_others;
-                return a->busy ? ERRAND_AGAIN : ERRAND_DONE;
+                return a->busy ? ERRAND_AGAIN : a->malformed ? ERRAND_BARE : ERRAND_DONE;
         }
         if (what == ERRAND_OWN)
                 take_who(r, a);

@@ -88,8 +88,10 @@ static void attributes_are_told_by_what_they_are(void **state) {
 }
 
 static void a_refusal_goes_nowhere(void **state) {
-        _cleanup_(answer_done) struct answer a = ANSWER_NULL, busy = ANSWER_NULL, others = ANSWER_NULL;
+        _cleanup_(answer_done) struct answer a = ANSWER_NULL, busy = ANSWER_NULL, others = ANSWER_NULL,
+                                             bad = ANSWER_NULL;
         static const char refused[] = "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}",
+                          unread[] = "{\"refused\":\"malformed\",\"text\":\"x\"}",
                           later[] = "{\"refused\":\"busy\",\"text\":\"x\"}",
                           elsewhere[] = "{\"refused\":\"wrong-host\",\"text\":\"x\"}";
 
@@ -97,7 +99,9 @@ static void a_refusal_goes_nowhere(void **state) {
         assert_int_equal(answer_parse(refused, strlen(refused), &a), 0);
         assert_int_equal(a.kind, ANSWER_REFUSAL);
         assert_true(a.final);
-        assert_false(a.busy || a.for_others);
+        assert_false(a.busy || a.malformed || a.for_others);
+        assert_int_equal(answer_parse(unread, strlen(unread), &bad), 0);
+        assert_true(bad.malformed && bad.final && !bad.busy && !bad.for_others);
         assert_int_equal(answer_parse(later, strlen(later), &busy), 0);
         assert_true(busy.busy);
         assert_int_equal(answer_parse(elsewhere, strlen(elsewhere), &others), 0);

@@ -205,6 +205,29 @@ static void the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away(void
         assert_int_equal(errands_lost(box.errands), 0);
 }
 
+static void what_the_gate_cannot_read_goes_once_more_without_what_it_is_carried_in(void **state) {
+        char text[64];
+        int fd;
+
+        (void) state;
+        box.verdict = ERRAND_BARE;
+        send_errand(ERRAND_ENVELOPE, "{\"carried\":order}");
+        fd = accept_one(text);
+        assert_string_equal(text, "{\"carried\":order}");
+        say(fd, "malformed");
+        assert_true(is_closed(fd));
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(box.n_room, 0);
+        fd = accept_later(text);
+        assert_true(fd >= 0);
+        assert_string_equal(text, "order");
+        say(fd, "malformed");
+        assert_true(is_closed(fd));
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(box.n_room, 1);
+        assert_int_equal(accept_one(text), -1);
+}
+
 static void questions_go_one_at_a_time_and_few_wait(void **state) {
         char text[64];
         int fd;
@@ -267,6 +290,7 @@ int main(void) {
                 CASE(an_answer_that_is_not_the_last_is_followed_by_another),
                 CASE(what_others_wait_for_is_answered_when_the_gate_took_it),
                 CASE(the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away),
+                CASE(what_the_gate_cannot_read_goes_once_more_without_what_it_is_carried_in),
                 CASE(questions_go_one_at_a_time_and_few_wait),
                 CASE(orders_that_wait_for_evidence_make_room_for_new_ones),
                 CASE(it_is_bounded),

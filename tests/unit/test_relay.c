@@ -167,6 +167,24 @@ static void attributes_make_it_ask_who_it_is(void **state) {
         }
 }
 
+/* One that went back to before it, and whose relay was not asked to. */
+static void an_agent_that_went_back_gets_what_it_knows(void **state) {
+        static const char says[] = "{\"refused\":\"malformed\",\"text\":\"x\"}";
+        _cleanup_free_ char *order = envelope(DSSE_COMMAND, "{\"id\":\"" OTHER "\"}");
+        int fd = take_order(MINE OTHER);
+        char text[4096];
+
+        (void) state;
+        assert_true(send(fd, says, strlen(says), MSG_NOSIGNAL) > 0);
+        assert_int_equal(close(fd), 0);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_true(fd >= 0);
+        assert_string_equal(text, order);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" OTHER "\"}");
+        assert_published("frz.v1.prod.rsp." HOST "." OTHER);
+        assert_int_equal(close(fd), 0);
+}
+
 /* One that was not restarted when the relay was. */
 static void an_older_agent_gets_what_it_knows(void **state) {
         _cleanup_free_ char *attributes = envelope(DSSE_ATTRIBUTES, "{}"), *order = envelope(DSSE_COMMAND, "{}");
@@ -269,6 +287,7 @@ int main(void) {
                 CASE(what_two_heads_miss_is_withheld_by_its_id),
                 CASE(attributes_make_it_ask_who_it_is),
                 CASE(an_older_agent_gets_what_it_knows),
+                CASE(an_agent_that_went_back_gets_what_it_knows),
                 CASE(a_bystander_s_headers_do_not_move_it),
                 CASE(a_release_overtakes_its_order_whatever_each_is_addressed_to),
                 CASE(an_order_waits_until_the_gate_took_the_release_that_overtook_it),
