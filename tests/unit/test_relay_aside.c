@@ -217,6 +217,40 @@ static void a_new_trust_root_begins_again_what_is_under_way(void **state) {
         assert_true(again && released);
 }
 
+/* The numbers of two fleets' roots have nothing to do with each other. */
+static void in_another_fleet_each_trust_root_is_a_new_one(void **state) {
+        _cleanup_free_ char *root = envelope(DSSE_TRUST, "{}"), *attributes = envelope(DSSE_ATTRIBUTES, "{}");
+        char text[4096];
+        int fd = -1;
+
+        (void) state;
+        settle("$JS.API.STREAM.CREATE.FRZ_CMD_test",
+               "{\"name\":\"FRZ_CMD_test\",\"subjects\":[\"frz.v1.test.cmd.>\"],\"storage\":\"memory\","
+               "\"allow_direct\":true}");
+        comes_back_within(NULL);
+        wait_ready();
+        publish(FLEET "head", root);
+        assert_takes(root, "{\"id\":\"" ID "\",\"state\":\"trusted\",\"trust\":{\"version\":5}}");
+        box.fleet = "test";
+        publish(FLEET "head", attributes);
+        assert_takes(attributes, "{\"id\":\"attributes\",\"state\":\"certified\"}");
+        gate_introduce("{}");
+        for (int i = 0; i < WAIT_MS / QUIET_MS && fd < 0; i++) {
+                publish("frz.v1.test.head", root);
+                fd = gate_take(text, sizeof(text), QUIET_MS);
+        }
+        assert_carried(text, root);
+        for (struct inbox_item *item; (item = published(QUIET_MS, true));)
+                free(item);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"trusted\",\"trust\":{\"version\":2}}");
+        struct inbox_item *item = published(WAIT_MS, true);
+
+        assert_non_null(item);
+        assert_string_equal(item->subject, "$JS.API.DIRECT.GET.FRZ_CMD_test");
+        free(item);
+        assert_int_equal(close(fd), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin_away, end_away)
 
 int main(void) {
@@ -228,6 +262,7 @@ int main(void) {
                 CASE(a_flood_does_not_keep_back_what_is_due),
                 CASE(what_a_head_names_waits_for_the_rest_too),
                 CASE(of_more_than_there_is_room_for_the_oldest_goes_at_once),
+                CASE(in_another_fleet_each_trust_root_is_a_new_one),
                 CASE(a_new_trust_root_begins_again_what_is_under_way),
         };
 
