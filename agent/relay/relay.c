@@ -261,7 +261,7 @@ static bool is_envelope(const struct dsse *d) {
         return d->n_sigs > 0 && d->type != DSSE_RECEIPT && d->type != DSSE_REPORT && d->type != DSSE_EVIDENCE;
 }
 
-/* A head is neither: it neither stops nor says what may. */
+/* Does it wait for what lets go? So does a head: it neither stops nor says what may. ret: set of a command. */
 static bool is_order(const struct dsse *d, struct command_id *ret) {
         _cleanup_json_ json_t *o = NULL;
         enum reason reason;
@@ -276,12 +276,13 @@ static bool is_order(const struct dsse *d, struct command_id *ret) {
         return !what || !verb_from_id(what, &verb) || !verb_class_lets_go(verb_info(verb)->cls);
 }
 
-/* The kind of errand it is, and the id of an order; false: none. Nothing is believed of it but in which order things
- * go: that of one is the host's to judge. */
+/* The kind of errand it is, and the id of an order, zeros where it has none; false: none. Nothing is believed of it but
+ * in which order things go: that of one is the host's to judge. */
 static bool errand_of(const char *text, size_t n, enum errand *ret, struct command_id *ret_id) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         enum reason reason;
 
+        *ret_id = (struct command_id) { .b = { 0 } };
         if (is_query(text, n)) {
                 *ret = ERRAND_QUERY;
                 return true;

@@ -14,7 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -23,6 +22,7 @@
 #include <sodium.h>
 
 #include "ctl/escalate_http.h"
+#include "lib/descriptors.h"
 
 #define WAIT_MS 30000
 
@@ -80,22 +80,9 @@ static int64_t cpu_ms(void) {
         return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
-/* None is left. What was before, for later. */
-static struct rlimit take_descriptors(void) {
-        struct rlimit before, none;
-        int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-
-        assert_true(next >= 0);
-        assert_int_equal(close(next), 0);
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-        none = (struct rlimit) { .rlim_cur = (rlim_t) next, .rlim_max = before.rlim_max };
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-        return before;
-}
-
 static void without_a_descriptor_it_rests_says_so_once_and_serves_later(void **state) {
         int fd = new_client();
-        const struct rlimit before = take_descriptors();
+        const struct rlimit before = descriptors_take();
         const int64_t used = cpu_ms();
 
         (void) state;
@@ -103,7 +90,7 @@ static void without_a_descriptor_it_rests_says_so_once_and_serves_later(void **s
         assert_false(is_answered(fd, 1000));
         assert_in_range(cpu_ms() - used, 0, 200);
         assert_int_equal(escalate_http_rejected(http, ESCALATE_HTTP_STARVED), 1);
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        descriptors_give(&before);
         assert_true(is_answered(fd, WAIT_MS));
         assert_int_equal(escalate_http_rejected(http, ESCALATE_HTTP_STARVED), 0);
         (void) close(fd);

@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
@@ -21,6 +20,7 @@
 #include "agent/core/link.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
+#include "lib/descriptors.h"
 
 #define WAIT_MS 30000
 #define LONG_US (1000 * 1000)
@@ -112,19 +112,6 @@ static void ask(int fd) {
         assert_int_equal(send(fd, bytes, n, 0), n);
 }
 
-/* No descriptor is left. What was before, for later. */
-static struct rlimit take_descriptors(void) {
-        struct rlimit before, none;
-        int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-
-        assert_true(next >= 0);
-        assert_int_equal(close(next), 0);
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-        none = (struct rlimit) { .rlim_cur = (rlim_t) next, .rlim_max = before.rlim_max };
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-        return before;
-}
-
 static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **state) {
         int first = gate(), second;
         bool in = false;
@@ -133,7 +120,7 @@ static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **
         run_for(1);
         assert_true(is_in(first));
         second = gate();
-        const struct rlimit before = take_descriptors();
+        const struct rlimit before = descriptors_take();
 
         const int64_t used = clock_cpu_us();
         run_for(LONG_US);
@@ -143,7 +130,7 @@ static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **
         assert_int_equal(n_frames, 1);
         assert_false(is_in(second));
 
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        descriptors_give(&before);
         for (int i = 0; !in && i < WAIT_MS / 100; i++) {
                 run_for(LONG_US / 10);
                 in = is_in(second);
