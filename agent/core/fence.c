@@ -95,11 +95,10 @@ static bool is_spared(const char *unit) {
 /* The unit to fence for a site, or NULL. Borrowed. One that does not run is kept from starting; what is missing for
  * another reason, being protected for one, is none of ours. */
 static const char *unit_of_site(const struct site *s) {
-        const bool held = s->missing == REASON_NONE, named = s->missing == REASON_NOT_RUNNING;
-        const char *unit = s->target.cls == TARGET_CGROUP ? NULL
-                           : held                         ? unit_of_path(s->path)
-                           : named                        ? unit_of_name(s->target.name)
-                                                          : NULL;
+        const bool ours = s->missing == REASON_NONE || s->missing == REASON_NOT_RUNNING;
+        const char *unit = s->target.cls == TARGET_CGROUP || !ours ? NULL
+                           : s->path                               ? unit_of_path(s->path)
+                                                                   : unit_of_name(s->target.name);
 
         return unit && !is_spared(unit) ? unit : NULL;
 }

@@ -14,6 +14,7 @@ struct merit {
         int owner;
         bool begins;
         int depth;
+        size_t owned; /* the part of the path that leads to the outermost owner but the host */
 };
 
 enum {
@@ -23,9 +24,9 @@ enum {
 };
 
 struct search {
-        const char *root, *wanted;
+        const char *root, *wanted, *was;
         find_fn fits;
-        struct merit best;
+        struct merit before, best;
         struct paths *found;
 };
 
@@ -46,21 +47,31 @@ static bool is_user_manager(const char *name) {
 
 /* Looks at what the path leads through, not at its end. */
 static void judge_place(const char *path, struct merit *m) {
+        const char *p = path;
         char name[NAME_MAX + 1];
         size_t n;
 
         m->owner = OWNER_HOST;
+        m->owned = 0;
         for (m->depth = 0;; m->depth++) {
-                path += strspn(path, "/");
-                n = strcspn(path, "/");
-                if (path[n] == 0 || n >= sizeof(name))
+                p += strspn(p, "/");
+                n = strcspn(p, "/");
+                if (p[n] == 0 || n >= sizeof(name))
                         return;
-                memcpy(name, path, n);
+                memcpy(name, p, n);
                 name[n] = 0;
-                path += n;
-                if (gives_names(name))
-                        m->owner = m->owner == OWNER_HOST && is_user_manager(name) ? OWNER_USER : OWNER_OTHER;
+                p += n;
+                if (!gives_names(name))
+                        continue;
+                m->owned = m->owned ? m->owned : (size_t) (p - path);
+                m->owner = m->owner == OWNER_HOST && is_user_manager(name) ? OWNER_USER : OWNER_OTHER;
         }
+}
+
+/* Below the same outermost owner, and not where fewer rights are enough to make it. */
+static bool may_be_the_same(const struct search *s, const char *path, const struct merit *m) {
+        return !s->was || (m->owner <= s->before.owner && m->owned == s->before.owned &&
+                           strncmp(path, s->was, m->owned) == 0);
 }
 
 static bool is_empty(const char *root, const char *path) {
@@ -94,8 +105,10 @@ static int visit(const char *path, void *userdata) {
 
         if (fit == FIND_NOT)
                 return 0;
-        m.empty = is_empty(s->root, path);
         judge_place(path, &m);
+        if (!may_be_the_same(s, path, &m))
+                return 0;
+        m.empty = is_empty(s->root, path);
         order = s->found->n == 0 ? -1 : compare(&m, &s->best);
         if (order > 0)
                 return 0;
@@ -106,14 +119,17 @@ static int visit(const char *path, void *userdata) {
         return paths_add(s->found, path);
 }
 
-int find_cgroup(const char *root, find_fn fits, const char *wanted, char **ret, struct paths *ret_several) {
+int find_cgroup(const char *root, find_fn fits, const char *wanted, const char *was, char **ret,
+                struct paths *ret_several) {
         _cleanup_close_ int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(paths_done) struct paths found = { 0 };
-        struct search s = { .root = root, .wanted = wanted, .fits = fits, .found = &found };
+        struct search s = { .root = root, .wanted = wanted, .was = was, .fits = fits, .found = &found };
         int r;
 
         if (dir < 0)
                 return -errno;
+        if (was)
+                judge_place(was, &s.before);
         r = cgroup_each_path(dir, visit, &s);
         if (r < 0)
                 return r;

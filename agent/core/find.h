@@ -20,7 +20,12 @@ typedef enum find_fit (*find_fn)(const char *name, const char *wanted);
 
 /* Of all that fit, those that have processes come first; of these, those that no unit and no container has made, then
  * those of a user's own manager, then the rest; of these, those that fit exactly; and where anybody could have made it,
- * the ones nearest to the root. *ret is malloc'ed. -ENOENT; -ENOTUNIQ when several are left, which *ret_several, the
- * caller's and empty, then names. Walks the tree. */
-int find_cgroup(const char *root, find_fn fits, const char *wanted, char **ret,
+ * the ones nearest to the root.
+ *
+ * was: where it was when it was found before, NULL at first. What is found again was named by whom it was named by then:
+ * while it is gone, nobody else can make himself what is looked for.
+ *
+ * *ret is malloc'ed. -ENOENT; -ENOTUNIQ when several are left, which *ret_several, the caller's and empty, then names.
+ * Walks the tree. */
+int find_cgroup(const char *root, find_fn fits, const char *wanted, const char *was, char **ret,
                 struct paths *ret_several) _warn_unused_;

@@ -318,8 +318,8 @@ static void seek(struct watch *w, int64_t now) {
 
                 if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_gone(s))
                         continue;
-                found.target = sites->v[s->index].target;
-                if (resolve_again(&resolver, &found, &notes) == 0 && found.missing == REASON_NONE)
+                if (site_copy(&sites->v[s->index], &found) == 0 && resolve_again(&resolver, &found, &notes) == 0 &&
+                    found.missing == REASON_NONE && found.fd >= 0)
                         take(w, s, TAKE_FD(found.fd), found.cgroup_id, found.path, s->good_us);
                 site_done(&found);
                 alive();

@@ -91,19 +91,25 @@ bool resolve_spares(const struct resolver *r, const char *path) {
                holds_process(path, 1) || holds_process(path, getpid()) || boot_waits_for(r, name);
 }
 
+struct lookup {
+        const struct resolver *resolver;
+        const char *was; /* where it was found before; NULL: nowhere yet */
+        reason_set *notes;
+};
+
 /* Each tells the unified path that a target of one class means. Returns a reason, or negative when the machine failed.
  */
-typedef int (*path_fn)(const struct resolver *r, struct site *s, reason_set *notes);
+typedef int (*path_fn)(const struct lookup *l, struct site *s);
 
-static int path_of_cgroup(const struct resolver *r, struct site *s, reason_set *notes) {
-        (void) r;
-        (void) notes;
+static int path_of_cgroup(const struct lookup *l, struct site *s) {
+        (void) l;
         s->path = strdup(s->target.name);
         return s->path ? REASON_NONE : -ENOMEM;
 }
 
-static int look_for(const struct resolver *r, struct site *s, find_fn fits) {
-        const int e = find_cgroup(r->cgroup_root, fits, s->target.name, &s->path, &s->several);
+static int look_for(const struct lookup *l, struct site *s, find_fn fits) {
+        const int e =
+                find_cgroup(l->resolver->cgroup_root, fits, s->target.name, l->was, &s->path, &s->several);
 
         return e == -ENOMEM ? e : e == -ENOTUNIQ ? REASON_AMBIGUOUS : e < 0 ? REASON_NO_TARGET : REASON_NONE;
 }
@@ -112,7 +118,8 @@ static enum find_fit is_name(const char *name, const char *wanted) {
         return strcmp(name, wanted) == 0 ? FIND_IS : FIND_NOT;
 }
 
-static int path_of_unit(const struct resolver *r, struct site *s, reason_set *notes) {
+static int path_of_unit(const struct lookup *l, struct site *s) {
+        const struct resolver *r = l->resolver;
         _cleanup_free_ char *cgroup = NULL;
         int e;
 
@@ -124,8 +131,8 @@ static int path_of_unit(const struct resolver *r, struct site *s, reason_set *no
         if (e < 0) {
                 const bool silent = e != -EOPNOTSUPP;
 
-                *notes |= reason_bit(REASON_NO_SYSTEMD);
-                e = look_for(r, s, is_name);
+                *l->notes |= reason_bit(REASON_NO_SYSTEMD);
+                e = look_for(l, s, is_name);
                 /* a manager that does not answer may know the unit: all that is known is that nobody is there */
                 return silent && e == REASON_NO_TARGET ? REASON_NOT_RUNNING : e;
         }
@@ -135,26 +142,23 @@ static int path_of_unit(const struct resolver *r, struct site *s, reason_set *no
         return REASON_NONE;
 }
 
-static int path_of_container(const struct resolver *r, struct site *s, reason_set *notes) {
-        (void) notes;
-        return look_for(r, s, container_fits);
+static int path_of_container(const struct lookup *l, struct site *s) {
+        return look_for(l, s, container_fits);
 }
 
-static int path_of_user(const struct resolver *r, struct site *s, reason_set *notes) {
+static int path_of_user(const struct lookup *l, struct site *s) {
         uint32_t uid;
 
-        (void) notes;
         if (user_uid(PASSWD, &s->target, &uid) < 0)
                 return REASON_NO_TARGET;
         if (user_cgroup(uid, &s->path) < 0)
                 return -ENOMEM;
         /* also while he has no session: he may have one when he is needed */
-        return resolve_is_protected_path(r->local, s->path) ? REASON_PROTECTED : REASON_NONE;
+        return resolve_is_protected_path(l->resolver->local, s->path) ? REASON_PROTECTED : REASON_NONE;
 }
 
-static int path_of_host(const struct resolver *r, struct site *s, reason_set *notes) {
-        (void) r;
-        (void) notes;
+static int path_of_host(const struct lookup *l, struct site *s) {
+        (void) l;
         s->path = strdup("/");
         return s->path ? REASON_NONE : -ENOMEM;
 }
@@ -171,7 +175,8 @@ static const struct {
         [TARGET_USER] = { path_of_user, REASON_NOT_RUNNING },
 };
 
-static int find_site(const struct resolver *r, struct site *s, reason_set *notes) {
+static int find_site(const struct lookup *l, struct site *s) {
+        const struct resolver *r = l->resolver;
         struct cgroup_freezer state;
         int e;
 
@@ -181,7 +186,7 @@ static int find_site(const struct resolver *r, struct site *s, reason_set *notes
                 return resolve_pid(r, s);
         if (!classes[s->target.cls].path)
                 return REASON_NO_TARGET;
-        e = classes[s->target.cls].path(r, s, notes);
+        e = classes[s->target.cls].path(l, s);
         if (e != REASON_NONE)
                 return e;
         if (cgroup_open(r->cgroup_root, s->path, &s->fd, &s->cgroup_id) < 0)
@@ -206,7 +211,7 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
         found.was_frozen = s->was_frozen;
         if (s->path && branch_path_is(s->path) && !(found.path = strdup(s->path)))
                 return -ENOMEM;
-        e = find_site(r, &found, ret_notes);
+        e = find_site(&(struct lookup) { .resolver = r, .was = s->path, .notes = ret_notes }, &found);
         if (e < 0) {
                 site_done(&found);
                 return e;
@@ -214,7 +219,7 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
         found.missing = (enum reason) e;
         if (found.missing != REASON_NONE) {
                 free(found.path);
-                found.path = NULL;
+                found.path = TAKE_PTR(s->path);
                 closep(&found.fd);
                 found.fd = -EBADF;
         }

@@ -29,5 +29,6 @@ bool resolve_is_protected(const struct local *l, const char *path, int fd);
 /* True when what is at that path must go on running while the rest of the host is frozen: it is protected, is the way
  * in, or holds PID 1 or us; or, for now, the host comes up and waits for it. */
 bool resolve_spares(const struct resolver *r, const char *path);
-/* Finds the cgroup that one site's target means now. Updates the site; its reason when there is none. -ENOMEM. */
+/* Finds the cgroup that one site's target means now; what it was found as before can have gone elsewhere, but nobody can
+ * take its place who could not have made it (find.h). Updates the site; its reason when there is none. -ENOMEM. */
 int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) _warn_unused_;

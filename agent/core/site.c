@@ -14,6 +14,18 @@ void site_done(struct site *s) {
         *s = SITE_NULL;
 }
 
+int site_copy(const struct site *s, struct site *ret) {
+        char *path = s->path ? strdup(s->path) : NULL;
+
+        if (s->path && !path)
+                return -ENOMEM;
+        *ret = *s;
+        ret->path = path;
+        ret->fd = -EBADF;
+        ret->several = (struct paths) { 0 };
+        return 0;
+}
+
 void sites_done(struct sites *s) {
         for (size_t i = 0; i < s->n; i++)
                 site_done(&s->v[i]);
@@ -126,7 +138,8 @@ json_t *sites_to_json(const struct sites *s) {
 
                 target_to_str(&t->target, name, sizeof(name));
                 if (t->missing != REASON_NONE)
-                        one = json_pack("{ss ss}", "target", name, "missing", reason_id(t->missing));
+                        one = json_pack("{ss ss ss*}", "target", name, "missing", reason_id(t->missing), "cgroup",
+                                        t->path);
                 else
                         one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id",
                                         (json_int_t) t->cgroup_id, "was_frozen", t->was_frozen);

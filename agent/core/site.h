@@ -22,7 +22,7 @@ struct site {
         struct target target;
         enum reason missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, AMBIGUOUS, NOT_RUNNING, PROTECTED,
                                 NO_CGROUP2 */
-        char *path;          /* unified path, owned; NULL when missing */
+        char *path;          /* unified path, owned; of one that is missing, where it was; NULL: nowhere yet */
         uint64_t cgroup_id;
         int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
         struct birth born;    /* of a PID that can be held; else zero */
@@ -40,6 +40,8 @@ struct sites {
 };
 
 void site_done(struct site *s);
+/* What is known of it without its directory being open. -ENOMEM. */
+int site_copy(const struct site *s, struct site *ret) _warn_unused_;
 void sites_done(struct sites *s);
 /* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken
  * its place, -ENOENT. */
@@ -54,8 +56,6 @@ const char *site_unit(const struct site *s);
  * those may be held by others. */
 const char *site_freezable_unit(const struct site *s);
 
-/* {"target","cgroup","cgroup_id","was_frozen"}, of a PID with "born" and "boot" too, or {"target","missing"}; new
- * reference, NULL when out of memory. */
 /* The whole host, whose cgroup is the root: it is isolated as no other is, and never frozen by itself. */
 bool site_is_host(const struct site *s);
 /* What the verb does to this site. */
@@ -66,7 +66,8 @@ bool site_freezes(const struct site *s, enum verb verb);
  * none. -ENOMEM. */
 int sites_take_only_frozen(struct sites *s, struct sites *ret) _warn_unused_;
 
-/* {"target","cgroup","cgroup_id","was_frozen"} or {"target","missing"}; new reference, NULL when out of memory. */
+/* {"target","cgroup","cgroup_id","was_frozen"}, of a PID with "born" and "boot" too, or {"target","missing"}, with
+ * "cgroup" when it was somewhere; new reference, NULL when out of memory. */
 json_t *sites_to_json(const struct sites *s);
 /* The reverse, without opening anything. -EBADMSG, -ENOMEM. */
 int sites_from_json(const json_t *array, struct sites *ret) _warn_unused_;

@@ -33,6 +33,11 @@ sink_for() {
         box_listen host /usr/bin/python3 "$BOX_LIB/sink.py" 10.77.0.1 "$2" "$(box_dir host)/sink.$1"
 }
 
+# the hold's last receipt tells that there is no cgroup
+holds_nobody() {
+        box_run host freezectl status --json | jq -se '.[0].report.holds[0].receipt.targets[0] | has("cgroup") | not' >/dev/null
+}
+
 # container 'RUNTIME OPTION...' NAME PORT [NETNS]: a beacon in a container of a runtime that is used alone
 container() {
         local runtime=$1 name=$2 port=$3 netns=${4:-}
@@ -126,7 +131,8 @@ EOF
         box_sh host 'echo 1 >/sys/fs/cgroup/more.slice/web-2/cgroup.kill'
         order alice contain container:web-2
         is "the one that is left is held by its name" "$ANSWER" contained
-        box_sh host 'crun delete --force web-2; sleep 0.2' >/dev/null 2>&1
+        box_sh host 'crun delete --force web-2' >/dev/null 2>&1
+        check "while it is gone nobody else is taken for it" box_until 60 holds_nobody
         # crun waits for a child that is frozen as soon as it is there, and may go on only when it is released
         container_again crun web-2 7102 &
         crun=$!

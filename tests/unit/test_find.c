@@ -56,7 +56,16 @@ static struct cage populate(const char *path) {
 
 static int find(const char *wanted) {
         forget();
-        return find_cgroup(cage_top()->dir, container_fits, wanted, &found, &several);
+        return find_cgroup(cage_top()->dir, container_fits, wanted, NULL, &found, &several);
+}
+
+/* One that had been found at this path below top. */
+static int find_again(const char *wanted, const char *was) {
+        char path[512];
+
+        forget();
+        (void) snprintf(path, sizeof(path), "/%s", was);
+        return find_cgroup(cage_top()->dir, container_fits, wanted, path, &found, &several);
 }
 
 /* The container that is found is the one at this path below top. */
@@ -196,6 +205,45 @@ static void a_dead_one_does_not_count_beside_a_living_one(void **state) {
         finds("aaaaaa", "system.slice/docker-" ID_B ".scope");
 }
 
+#define USER(uid) "user.slice/user-" uid ".slice/user@" uid ".service/user.slice/"
+
+static void while_it_is_gone_nobody_else_takes_its_place(void **state) {
+        static const struct {
+                const char *was, *now;
+                bool is_it;
+        } cases[] = {
+                { "web", "web", true },
+                { "web", "system.slice/crun-web.scope", true },
+                { "system.slice/crun-web.scope", "crun/web", true },
+                { "web", "system.slice/evil.service/web", false },
+                { "web", USER("1000") "crun-web.scope", false },
+                { "web", "docker/" ID_B "/web", false },
+                { "system.slice/a.service/web", "system.slice/a.service/b/web", true },
+                { "system.slice/a.service/web", "system.slice/evil.service/web", false },
+                { "system.slice/a.service/web", "system.slice/a.servic.service/web", false },
+                { "system.slice/a.service/web", "web", false },
+                { USER("1000") "crun-web.scope", USER("1000") "more/crun-web.scope", true },
+                { USER("1000") "crun-web.scope", USER("1001") "crun-web.scope", false },
+                { USER("1000") "crun-web.scope", USER("1000") "evil.service/web", false },
+                { USER("1000") "a.scope/web", USER("1000") "b.scope/web", true },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct cage c = populate(cases[i].now);
+
+                finds("web", cases[i].now);
+                assert_int_equal(find_again("web", cases[i].was), cases[i].is_it ? 0 : -ENOENT);
+                cage_remove(&c);
+        }
+        /* nor does it stand in the way of it */
+        (void) populate("system.slice/evil.service/web");
+        (void) populate("system.slice/evil.service/sub/web");
+        (void) grow("web");
+        assert_int_equal(find_again("web", "web"), 0);
+        assert_string_equal(found, "/web");
+}
+
 static void many_are_not_all_named(void **state) {
         _cleanup_json_ json_t *json = NULL;
         char path[96];
@@ -218,7 +266,7 @@ static void nothing_is_found_where_there_is_nothing(void **state) {
 
         (void) state;
         assert_int_equal(find(ID_A), -ENOENT);
-        assert_int_equal(find_cgroup("/nowhere", container_fits, ID_A, &found, &several), -ENOENT);
+        assert_int_equal(find_cgroup("/nowhere", container_fits, ID_A, NULL, &found, &several), -ENOENT);
         assert_int_equal(wire_open_fds(), fds);
 }
 
@@ -232,6 +280,7 @@ int main(void) {
                 CASE(what_a_container_plants_in_itself_is_further_down),
                 CASE(a_prefix_is_not_diverted_by_a_full_name_inside),
                 CASE(a_dead_one_does_not_count_beside_a_living_one),
+                CASE(while_it_is_gone_nobody_else_takes_its_place),
                 CASE(many_are_not_all_named),
                 CASE(nothing_is_found_where_there_is_nothing),
         };

@@ -53,8 +53,9 @@ static struct target target_of(enum target_class cls, const char *name) {
         return t;
 }
 
-/* What becomes of one target; the site itself is in `site`. */
+/* What becomes of one target that was not looked for before; the site itself is in `site`. */
 static enum reason resolve(struct target t) {
+        site_done(&site);
         site.target = t;
         notes = 0;
         assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
@@ -158,6 +159,34 @@ static void a_container_is_its_cgroup_and_two_are_named(void **state) {
         assert_int_equal(site.several.n, 0);
         check_site(&two, false);
         assert_null(site_unit(&site));
+}
+
+static void what_is_gone_stays_where_it_was_until_it_is_found(void **state) {
+        struct cage one = cage_make("docker-" ID ".scope"), evil = cage_make("evil.service"),
+                    decoy = cage_make("evil.service/" ID), two;
+        char path[700];
+
+        (void) state;
+        (void) evil;
+        (void) snprintf(path, sizeof(path), "%s", one.path);
+        (void) cage_spawn(&one, NULL, NULL);
+        (void) cage_spawn(&decoy, NULL, NULL);
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, ID)), REASON_NONE);
+        check_site(&one, false);
+        cage_remove(&one);
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+                assert_int_equal(site.missing, REASON_NO_TARGET);
+                assert_int_equal(site.fd, -EBADF);
+                assert_string_equal(site.path, path);
+        }
+        two = cage_make(ID);
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NOT_RUNNING);
+        (void) cage_spawn(&two, NULL, NULL);
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NONE);
+        check_site(&two, false);
 }
 
 static void a_user_without_a_session_has_nothing_to_hold(void **state) {
@@ -371,6 +400,7 @@ int main(void) {
                 CASE(what_is_not_there_or_empty_is_said_to_be),
                 CASE(a_unit_is_found_by_its_name_where_nobody_can_be_asked),
                 CASE(a_container_is_its_cgroup_and_two_are_named),
+                CASE(what_is_gone_stays_where_it_was_until_it_is_found),
                 CASE(a_user_without_a_session_has_nothing_to_hold),
                 CASE(an_escaped_name_protects_as_much),
                 CASE(a_cgroup_made_anew_is_found_anew),

@@ -37,7 +37,7 @@ static struct sites sites_of(size_t n, const struct site *v) {
 static void what_is_written_is_read_back(void **state) {
         struct site v[] = { site_of("unit:nginx.service", "/system.slice/nginx.service", 77),
                             site_of("cgroup:/a/b", "/a/b", INT64_MAX), site_of("slice:app.slice", NULL, 0),
-                            site_of("unit:x@1.service", NULL, 0) };
+                            site_of("unit:x@1.service", NULL, 0), site_of("container:web", "/web", 0) };
         _cleanup_(sites_done) struct sites before = { 0 }, after = { 0 };
         _cleanup_json_ json_t *array = NULL;
 
@@ -45,6 +45,7 @@ static void what_is_written_is_read_back(void **state) {
         v[1].was_frozen = true;
         v[2].missing = REASON_NOT_RUNNING;
         v[3].missing = REASON_PROTECTED;
+        v[4].missing = REASON_NOT_RUNNING;
         before = sites_of(ELEMENTSOF(v), v);
         array = sites_to_json(&before);
         assert_non_null(array);
