@@ -39,7 +39,7 @@
         X(natsConnection_Publish)                 \
         X(natsConnection_PublishRequest)          \
         X(natsConnection_Subscribe)               \
-        X(natsMsgHeader_Get)                      \
+        X(natsMsgHeader_Values)                   \
         X(natsMsg_Destroy)                        \
         X(natsMsg_GetData)                        \
         X(natsMsg_GetDataLength)                  \
@@ -101,25 +101,37 @@ static _Noreturn void give_up(int fd, natsStatus s) {
         _exit(0);
 }
 
-static int64_t number(natsMsg *msg, const char *header) {
-        const char *value = NULL;
+/* The last value: a stream puts its own behind those that a message came with, which are by whoever published it.
+ * NATS_NOT_FOUND, or another error when no header of that message can be read. */
+static natsStatus number(natsMsg *msg, const char *header, int64_t *ret) {
+        const char **values = NULL;
+        int n = 0;
+        natsStatus s = nats.natsMsgHeader_Values(msg, header, &values, &n);
 
-        return nats.natsMsgHeader_Get(msg, header, &value) == NATS_OK && value ? strtoll(value, NULL, 10) : 0;
+        if (s == NATS_OK && n > 0)
+                *ret = strtoll(values[n - 1], NULL, 10);
+        free(values);
+        return s;
 }
 
-/* On a thread of the library. What is too long for an answer is none. */
+/* On a thread of the library. What a stream keeps has no status but what its publisher wrote there. What is too long
+ * for an answer comes empty: it is none, and who asked is not to wait for it. */
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure) {
         const struct child *c = closure;
-        const struct carrier_frame f = { .kind = CARRIER_MESSAGE,
-                                         .status = (int32_t) number(msg, "Status"),
-                                         .sequence = number(msg, "Nats-Sequence") };
-        const char *data = nats.natsMsg_GetData(msg);
+        struct carrier_frame f = { .kind = CARRIER_MESSAGE };
+        const char *data = nats.natsMsg_GetData(msg), *subject = nats.natsMsg_GetSubject(msg);
+        int64_t status = 0;
         int r;
 
         (void) connection;
         (void) subscription;
-        r = carrier_frame_send(c->fd, &f, nats.natsMsg_GetSubject(msg), "", data ? data : "",
+        if (number(msg, "Nats-Sequence", &f.sequence) == NATS_NOT_FOUND)
+                (void) number(msg, "Status", &status);
+        f.status = (int32_t) status;
+        r = carrier_frame_send(c->fd, &f, subject, "", data ? data : "",
                                data ? (size_t) MAX(nats.natsMsg_GetDataLength(msg), 0) : 0);
+        if (r == -EMSGSIZE)
+                r = carrier_frame_send(c->fd, &f, subject, "", "", 0);
         nats.natsMsg_Destroy(msg);
         if (r < 0 && r != -EMSGSIZE)
                 _exit(0);

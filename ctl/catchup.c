@@ -45,11 +45,11 @@ int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int6
         int x = catchup_ask(c, fleet, NULL, body, &e, w);
         if (x != 0 || !e)
                 return x;
-        if (e->sequence < *from || e->sequence > SCHEMA_INT_MAX) {
+        if (e->sequence > SCHEMA_INT_MAX) {
                 free(e);
                 return 0;
         }
-        *from = e->sequence + 1;
+        *from = MAX(e->sequence, *from) + 1;
         *ret = e;
         return 0;
 }

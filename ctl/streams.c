@@ -4,10 +4,10 @@
 
 #include "ctl/member.h"
 #include "ctl/streams.h"
+#include "policy/dsse.h"
 
-#define SECOND_NS   INT64_C(1000000000)
-#define DAY_NS      (24 * 3600 * SECOND_NS)
-#define MESSAGE_MAX (256 * 1024)
+#define SECOND_NS INT64_C(1000000000)
+#define DAY_NS    (24 * 3600 * SECOND_NS)
 
 /* of JetStream's errors: not enabled for the server, for the account */
 #define ERR_OFF         10076
@@ -16,12 +16,12 @@
 static const struct {
         const char *what;
         const char *subjects[4];
-        int64_t days, per_subject;
+        int64_t days, per_subject, largest;
         bool direct;
 } kinds[_STREAMS_MAX] = {
         /* the longest that anything in it is valid is a trust root; orders are for a day */
-        [STREAMS_CMD] = { "CMD", { "cmd.>", "head", "trust.>", "sign.>" }, 7, 1, true },
-        [STREAMS_RSP] = { "RSP", { "rsp.>" }, 1, 4, false },
+        [STREAMS_CMD] = { "CMD", { "cmd.>", "head", "trust.>", "sign.>" }, 7, 1, DSSE_ENVELOPE_MAX, true },
+        [STREAMS_RSP] = { "RSP", { "rsp.>" }, 1, 4, DSSE_HOST_ENVELOPE_MAX, false },
 };
 
 int streams_name(enum streams_which which, const char *fleet, char ret[static SUBJECT_SIZE]) {
@@ -61,9 +61,9 @@ json_t *streams_wanted(enum streams_which which, const char *fleet) {
                 json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:I,s:i,s:i,s:b,s:b,s:b,s:n,s:n,s:n,s:n}", "name", name, "subjects",
                           subjects_of(which, prefix), "retention", "limits", "discard", "old", "max_age",
                           (json_int_t) (kinds[which].days * DAY_NS), "max_msgs_per_subject",
-                          (json_int_t) kinds[which].per_subject, "max_msg_size", (json_int_t) MESSAGE_MAX, "max_msgs",
-                          -1, "max_bytes", -1, "no_ack", 0, "sealed", 0, "allow_rollup_hdrs", 0, "mirror", "sources",
-                          "republish", "subject_transform");
+                          (json_int_t) kinds[which].per_subject, "max_msg_size", (json_int_t) kinds[which].largest,
+                          "max_msgs", -1, "max_bytes", -1, "no_ack", 0, "sealed", 0, "allow_rollup_hdrs", 0, "mirror",
+                          "sources", "republish", "subject_transform");
         int r = o ? 0 : -1;
         if (kinds[which].direct) {
                 r |= json_object_set_new(o, "allow_direct", json_true());
