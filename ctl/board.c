@@ -134,6 +134,14 @@ static int publish(struct carrier *c, const struct trust *t, const struct quorum
         return x;
 }
 
+/* Another order under that id, from somebody who may give such orders, is one that this one takes the place of: who has
+ * signed this one has been shown this one. */
+static bool is_same(const struct quorum *a, const struct quorum *b) {
+        const struct dsse *x = &a->file.env, *y = &b->file.env;
+
+        return x->n_payload == y->n_payload && memcmp(x->payload, y->payload, x->n_payload) == 0;
+}
+
 int board_put(struct carrier *c, const struct trust *t, struct quorum *q, int64_t now_ms, struct why *w) {
         for (unsigned i = 0; i < PUTS_MAX; i++) {
                 _cleanup_(quorum_done) struct quorum there = QUORUM_NULL;
@@ -143,8 +151,9 @@ int board_put(struct carrier *c, const struct trust *t, struct quorum *q, int64_
 
                 if (x != 0)
                         return x;
-                int r = reason == REASON_NONE ? quorum_merge(q, t, &there, &more) : 0;
-                if (r == 0 && reason == REASON_NONE)
+                const bool is_there = reason == REASON_NONE && is_same(q, &there);
+                int r = is_there ? quorum_merge(q, t, &there, &more) : 0;
+                if (r == 0 && is_there)
                         r = quorum_merge(&there, t, q, &more_there);
                 if (r < 0)
                         return why_errno(w, r, "what lacks signatures");

@@ -26,6 +26,6 @@ void board_freep(struct board **b);
 /* One of it. Nothing of that id that counts: CTL_REFUSED. */
 int board_find(struct carrier *c, const struct trust *t, const struct command_id *id, int64_t now_ms,
                struct quorum *ret, struct why *w) _warn_unused_;
-/* Hangs it up, with all signatures that are on q or hang there already; they are on q then. Returns 0 or an exit code.
- */
+/* Hangs it up, with all signatures that are on q or hang there already; they are on q then. 0: it was there when it was
+ * looked for after that, and no other order under its id; else an exit code. */
 int board_put(struct carrier *c, const struct trust *t, struct quorum *q, int64_t now_ms, struct why *w) _warn_unused_;

@@ -25,15 +25,33 @@ static struct trust trust;
 /* so many that nobody signed, then so many that have expired, then so many that wait */
 static int64_t n_forged, n_expired, n_waiting;
 
-static char *message(int64_t n) {
+static char *order(unsigned id, int exp_ms, unsigned by) {
         char json[1024], *text = NULL;
 
-        if (n <= n_forged)
-                return strdup("{}");
-        (void) snprintf(json, sizeof(json), PAYLOAD, (unsigned) n, n <= n_forged + n_expired ? NOW_MS : 60000);
-        _cleanup_(dsse_done) struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), BY(ALICE));
+        (void) snprintf(json, sizeof(json), PAYLOAD, id, exp_ms);
+        _cleanup_(dsse_done) struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), by);
         assert_int_equal(dsse_to_json(&d, &text), 0);
         return text;
+}
+
+static char *message(int64_t n) {
+        return n <= n_forged ? strdup("{}")
+                             : order((unsigned) n, n <= n_forged + n_expired ? NOW_MS : 60000, BY(ALICE));
+}
+
+/* what hangs under the one id that is put there; "": nothing. Owned */
+static char *hangs;
+static unsigned said;
+/* whose order comes back whatever is said */
+static const char *sticky;
+
+static struct carrier_event *event(const char *text) {
+        struct carrier_event *e = calloc(1, sizeof(*e) + strlen(text) + 1);
+
+        assert_non_null(e);
+        e->n = strlen(text);
+        strcpy(e->text, text);
+        return e;
 }
 
 int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int64_t *from, struct carrier_event **ret,
@@ -46,34 +64,26 @@ int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int6
         if (*from > n_forged + n_expired + n_waiting)
                 return 0;
         _cleanup_free_ char *text = message((*from)++);
-        struct carrier_event *e = calloc(1, sizeof(*e) + strlen(text) + 1);
-        assert_non_null(e);
-        e->n = strlen(text);
-        strcpy(e->text, text);
-        *ret = e;
+        *ret = event(text);
         return 0;
 }
 
 int catchup_ask(struct carrier *c, const char *fleet, const char *last, const char *body, struct carrier_event **ret,
                 struct why *w) {
-        (void) c;
-        (void) fleet;
-        (void) last;
-        (void) body;
-        (void) ret;
-        (void) w;
-        return -1;
+        (void) c, (void) fleet, (void) last, (void) body, (void) w;
+        *ret = *hangs ? event(hangs) : NULL;
+        return 0;
 }
 
 int carrier_ask(struct carrier *c, const char *subject, const char *text, size_t n, struct carrier_event **ret,
                 struct why *w) {
-        (void) c;
-        (void) subject;
-        (void) text;
-        (void) n;
-        (void) ret;
-        (void) w;
-        return -1;
+        (void) c, (void) subject, (void) w;
+        assert_int_equal(strlen(text), n);
+        free(hangs);
+        hangs = strdup(sticky ? sticky : text);
+        said++;
+        *ret = event("{}");
+        return 0;
 }
 
 static void check(int64_t forged, int64_t expired, int64_t waiting, size_t shown, bool more) {
@@ -104,10 +114,56 @@ static void more_than_is_shown_is_told(void **state) {
         check(0, 0, BOARD_MAX + 9, BOARD_MAX, true);
 }
 
+/* Puts it there; what board_put says. */
+static int put(const char *text, struct quorum *q) {
+        enum reason reason;
+        struct why w;
+
+        people_trust(1000, &trust);
+        said = 0;
+        assert_int_equal(quorum_read(&trust, NULL, text, strlen(text), NOW_MS, q, &reason), 0);
+        assert_int_equal(reason, REASON_NONE);
+        return board_put(NULL, &trust, q, NOW_MS, &w);
+}
+
+static void signatures_that_hang_there_are_added_to(void **state) {
+        _cleanup_free_ char *alice = order(1, 60000, BY(ALICE)), *bob = order(1, 60000, BY(BOB));
+        _cleanup_(quorum_done) struct quorum q = QUORUM_NULL, again = QUORUM_NULL;
+
+        (void) state;
+        hangs = strdup(bob);
+        assert_int_equal(put(alice, &q), 0);
+        assert_int_equal(q.file.env.n_sigs, 2);
+        assert_int_equal(said, 1);
+        assert_int_equal(put(alice, &again), 0);
+        assert_int_equal(again.file.env.n_sigs, 2);
+        assert_int_equal(said, 0);
+        free(hangs);
+}
+
+/* By somebody who may give such orders, under the id of this one. */
+static void another_order_under_its_id_is_not_taken_for_it(void **state) {
+        _cleanup_free_ char *alice = order(1, 60000, BY(ALICE)), *bob = order(1, 50000, BY(BOB));
+        _cleanup_(quorum_done) struct quorum q = QUORUM_NULL, again = QUORUM_NULL;
+
+        (void) state;
+        hangs = strdup(bob);
+        assert_int_equal(put(alice, &q), 0);
+        assert_string_equal(hangs, alice);
+        sticky = bob;
+        free(hangs);
+        hangs = strdup(bob);
+        assert_int_equal(put(alice, &again), CTL_MACHINE);
+        sticky = NULL;
+        free(hangs);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_is_none_hides_nothing_that_waits),
                 cmocka_unit_test(more_than_is_shown_is_told),
+                cmocka_unit_test(signatures_that_hang_there_are_added_to),
+                cmocka_unit_test(another_order_under_its_id_is_not_taken_for_it),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
