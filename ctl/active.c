@@ -242,13 +242,12 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
         if (is_there)
                 return by == ACTIVE_BY_PEOPLE ? give_to_people(a, digest) : 0;
         const enum verb_class cls = verb_info(c->verb)->cls;
-        const struct active_order probe = { .iat_ms = c->iat_ms,
-                                            .exp_ms = c->exp_ms,
-                                            .n_lifted = cls == VERB_CLASS_RELEASE };
         if (c->plan || (cls != VERB_CLASS_STOP && cls != VERB_CLASS_RELEASE))
                 *ret_reason = REASON_TYPE;
-        else if (is_over(&probe, now_ms))
+        else if (now_ms >= c->exp_ms) /* a release as well: whoever has one that nobody sent could bring it now */
                 *ret_reason = REASON_EXPIRED;
+        else if (cls == VERB_CLASS_RELEASE && now_ms >= t->expires_ms)
+                *ret_reason = REASON_ROOT_EXPIRED;
         if (*ret_reason != REASON_NONE)
                 return 0;
         return is_full(a, by) ? -ENOSPC : append(a, by, c, digest);
@@ -309,9 +308,9 @@ static int size_of(const struct active_order *o, size_t *ret) {
         return 0;
 }
 
-/* A head has no id twice. */
-static bool has(const struct herald_head *h, const struct command_id *id) {
-        for (size_t i = 0; i < h->n_orders; i++)
+/* Among those from that one on. */
+static bool has(const struct herald_head *h, size_t from, const struct command_id *id) {
+        for (size_t i = from; i < h->n_orders; i++)
                 if (command_id_equal(&h->orders[i].id, id))
                         return true;
         return false;
@@ -342,15 +341,20 @@ static int put(const struct active_order *o, struct room *room, struct herald_he
         return 1;
 }
 
-static int list(struct active_share *s, int64_t now_ms, struct room *room, struct herald_head *h) {
+/* A head has no id twice, and what has a twin there comes first in the next one. But automation would never come to it:
+ * what people ordered under the id is there before, and may be in every head. */
+static int list(struct active *a, enum active_by by, int64_t now_ms, struct room *room, struct herald_head *h) {
+        const size_t from = by == ACTIVE_BY_AUTOMATION ? h->n_orders : 0;
+        struct active_share *s = &a->by[by];
         size_t i, twin = s->n;
 
         for (i = 0; i < s->n && h->n_orders < room->orders; i++) {
                 const struct active_order *o = &s->v[(s->next + i) % s->n];
                 if (!is_listed(o, now_ms))
                         continue;
-                if (has(h, &o->id)) {
-                        twin = MIN(twin, i);
+                if (has(h, 0, &o->id)) {
+                        if (has(h, from, &o->id))
+                                twin = MIN(twin, i);
                         continue;
                 }
                 int r = put(o, room, h);
@@ -379,7 +383,7 @@ int active_list(struct active *a, int64_t now_ms, struct herald_head *h) {
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(turns); i++) {
                 room.bytes = DSSE_PAYLOAD_MAX / 4 * turns[i].quarters;
                 room.orders = HERALD_ORDERS_MAX / 4 * turns[i].quarters;
-                r = list(&a->by[turns[i].by], now_ms, &room, h);
+                r = list(a, turns[i].by, now_ms, &room, h);
         }
         return r;
 }

@@ -55,7 +55,8 @@ struct active {
 void active_done(struct active *a);
 
 /* Takes one envelope. *ret_reason: NONE when it is among them, also if it was before; what is neither a stop order nor
- * a release is TYPE, and what can act no more EXPIRED. What people signed is theirs, whoever brought it first with the
+ * a release is TYPE, what is over when it is heard of first EXPIRED, and a release ROOT_EXPIRED when the trust root is
+ * over: no host may have taken it, and then the order that it names is still one. What people signed is theirs, whoever brought it first with the
  * signature of automation alone. 0, -ENOSPC when there are too many, or -ENOMEM. */
 int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
                enum reason *ret_reason) _warn_unused_;

@@ -148,13 +148,48 @@ static void a_release_that_is_over_has_released(void **state) {
 
         (void) state;
         c.exp_ms = NOW + 20 * HOUR;
-        assert_int_equal(add_at(&a, &r, BY(ALICE) | BY(BOB), NOW + 2 * HOUR), REASON_NONE);
+        assert_int_equal(add(&a, &r, BY(ALICE) | BY(BOB)), REASON_NONE);
         assert_int_equal(active_forget(&a, NOW + 3 * HOUR), 0);
         assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + 3 * HOUR), REASON_NONE);
         assert_int_equal(active_count(&a, NOW + 3 * HOUR), 0);
         assert_int_equal(active_forget(&a, NOW + 25 * HOUR), 0);
         assert_int_equal(n_of(&a), 0);
         assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + 25 * HOUR), REASON_EXPIRED);
+}
+
+/* Two people signed it and nobody sent it: no host has had it, and none takes it now. */
+static void a_release_that_comes_when_it_is_over_releases_nothing(void **state) {
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE);
+
+        (void) state;
+        c.exp_ms = NOW + 20 * HOUR;
+        for (int first = 0; first < 2; first++) {
+                _cleanup_(active_done) struct active a = ACTIVE_NULL;
+                if (!first)
+                        assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+                assert_int_equal(add_at(&a, &r, BY(ALICE) | BY(BOB), r.exp_ms), REASON_EXPIRED);
+                if (first)
+                        assert_int_equal(add_at(&a, &c, BY(ALICE), r.exp_ms), REASON_NONE);
+                assert_int_equal(active_count(&a, r.exp_ms), 1);
+        }
+}
+
+/* Which every host refuses. Stop orders act all the same. */
+static void by_a_root_that_is_over_nothing_is_released(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE);
+        const int64_t expires_ms = trust.expires_ms;
+
+        (void) state;
+        trust.expires_ms = NOW;
+        assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &r, BY(ALICE) | BY(BOB)), REASON_ROOT_EXPIRED);
+        assert_int_equal(active_count(&a, NOW), 1);
+        trust.expires_ms = NOW + 1;
+        assert_int_equal(add(&a, &r, BY(ALICE) | BY(BOB)), REASON_NONE);
+        assert_int_equal(active_count(&a, NOW), 1);
+        assert_true(a.by[ACTIVE_BY_PEOPLE].v[0].released);
+        trust.expires_ms = expires_ms;
 }
 
 static void a_release_of_fewer_releases_for_fewer(void **state) {
@@ -403,6 +438,32 @@ static void orders_of_people_leave_room_for_those_of_automation(void **state) {
         assert_true(people > 3 * (people + bots) / 4);
 }
 
+/* An order with the id of one that people gave, which is in each head. */
+static void what_automation_ordered_under_an_id_of_people_hides_none_behind_it(void **state) {
+        static unsigned seen[1000];
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command person = order(9, VERB_CONTAIN);
+        unsigned least = 1;
+
+        (void) state;
+        assert_int_equal(add(&a, &person, BY(ALICE)), REASON_NONE);
+        flood(&a, ACTIVE_BY_AUTOMATION, 1, ELEMENTSOF(seen));
+        a.by[ACTIVE_BY_AUTOMATION].v[300].id = person.id;
+        for (unsigned heads = 0; heads < 10; heads++) {
+                struct herald_head *h = list(&a, NOW);
+                assert_true(is_in(h, &person.id));
+                for (size_t i = 0; i < h->n_orders; i++) {
+                        uint32_t k;
+                        memcpy(&k, h->orders[i].id.b + 4, sizeof(k));
+                        seen[h->orders[i].id.b[0] == 1 ? k : 300]++;
+                }
+                herald_free(h);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(seen); i++)
+                least = MIN(least, seen[i]);
+        assert_true(least > 0);
+}
+
 static clock_t cost_of_known(struct active *a, const char *text) {
         const clock_t start = clock();
         enum reason reason;
@@ -435,6 +496,8 @@ int main(void) {
                 cmocka_unit_test(only_who_may_give_an_order_has_it_listed),
                 cmocka_unit_test(what_was_released_is_not_listed_whichever_came_first),
                 cmocka_unit_test(a_release_that_is_over_has_released),
+                cmocka_unit_test(a_release_that_comes_when_it_is_over_releases_nothing),
+                cmocka_unit_test(by_a_root_that_is_over_nothing_is_released),
                 cmocka_unit_test(a_release_of_fewer_releases_for_fewer),
                 cmocka_unit_test(a_step_leaves_the_hold_as_one),
                 cmocka_unit_test(two_orders_of_one_id_are_listed_in_turns),
@@ -443,6 +506,7 @@ int main(void) {
                 cmocka_unit_test(an_order_that_names_all_hosts_that_it_may_is_listed_beside_a_flood),
                 cmocka_unit_test(what_people_signed_is_theirs_whoever_brought_it_first),
                 cmocka_unit_test(orders_of_people_leave_room_for_those_of_automation),
+                cmocka_unit_test(what_automation_ordered_under_an_id_of_people_hides_none_behind_it),
                 cmocka_unit_test(what_is_known_costs_the_same_in_a_full_list),
         };
 
