@@ -21,7 +21,9 @@
 
 /* orders whose answers are awaited at the same time, a connection each: a gate gives one user 16. The others wait in
  * the state. */
-#define ESCALATE_FLIGHTS_MAX 8U
+#define ESCALATE_FLIGHTS_MAX 12U
+/* of these, those that nobody has answered at all; the others wait for their evidence */
+#define ESCALATE_UNANSWERED_MAX 8U
 
 struct escalate_flight {
         struct command_id id;

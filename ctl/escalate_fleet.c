@@ -224,13 +224,15 @@ static void settle(struct escalate *x, struct away *a, struct escalate_record *r
 
 static void expire(struct escalate *x, struct away *a, struct escalate_record *r) {
         const struct command_id id = a->id;
-        const bool never = !a->given, answered = a->calls.counts[ROLLCALL_SILENT] < a->calls.n;
+        const bool refused = a->calls.counts[ROLLCALL_REFUSED] == a->calls.n;
+        const bool answered = a->calls.counts[ROLLCALL_SILENT] < a->calls.n, untaken = !a->given || refused;
 
         settle(x, a, r, answered ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
-               answered ? "it expired before each host had answered to the end"
-               : never  ? "no broker could be reached before it expired"
-                        : "nobody answered before it expired; it may have been carried out");
-        if (never) {
+               rollcall_is_over(&a->calls) ? "it expired while a host refused it for what might have passed"
+               : answered                  ? "it expired before each host had answered to the end"
+               : !a->given                 ? "no broker could be reached before it expired"
+                                           : "nobody answered before it expired; it may have been carried out");
+        if (untaken) {
                 escalate_state_drop(&x->state, &id);
                 escalate_order_keep(x);
         }
@@ -260,7 +262,7 @@ static void step(struct escalate *x, struct away *a) {
 
         if (!r || !r->envelope)
                 end(x->fleet, a);
-        else if (rollcall_is_over(c))
+        else if (rollcall_stands(c))
                 settle(x, a, r, ESCALATE_OUTCOME_DONE, "");
         else if (r->exp_ms + (unfinished ? FINAL_TIMEOUT_MS : 0) <= wall)
                 expire(x, a, r);
@@ -325,6 +327,8 @@ static void hear_answer(struct escalate *x, const struct courier_event *e) {
         memcpy(m.from, e->subject.host, sizeof(m.from));
         if (rollcall_add(&a->calls, &m, 1, &changed) < 0)
                 a->at_ms = mono_ms() + SOON_MS;
+        if (changed && rollcall_may_pass(changed))
+                trouble(x, a, r, "a host refused it for what may pass; it is given again until it expires");
         if (changed)
                 tell_answer(x, a, r, changed, e);
         else if (strays == 0 && a->calls.strays > 0)

@@ -10,6 +10,8 @@
 
 /* so often an order is sent again that nobody has answered: once it is there, more of it is a duplicate */
 #define AGAIN_MS 5000
+/* and one that was refused for what may pass, which is told each time */
+#define LATER_MS 30000
 
 static void end(struct escalate *x, struct escalate_flight *f) {
         client_done(&f->client);
@@ -24,7 +26,7 @@ static int begin(struct escalate *x, const struct escalate_record *r) {
 
         if (n < 0)
                 return n;
-        *f = (struct escalate_flight) { .id = r->id, .client = CLIENT_NULL, .sent = r->loaded };
+        *f = (struct escalate_flight) { .id = r->id, .client = CLIENT_NULL, .sent = r->loaded, .troubled = r->refused };
         command_id_to_str(&r->id, f->name);
         memcpy(f->digest, digest, sizeof(f->digest));
         if (cmd->to == COMMAND_TO_HOSTS) {
@@ -49,6 +51,16 @@ static void settle(struct escalate *x, struct escalate_flight *f, struct escalat
         x->worst = MAX(x->worst, code);
         end(x, f);
         escalate_order_keep(x);
+}
+
+/* Others are sent meanwhile. */
+static void later(struct escalate *x, struct escalate_flight *f, struct escalate_record *r) {
+        if (!r->refused)
+                escalate_tell_order(x, r, ESCALATE_OUTCOME_WAITING,
+                                    "the agent refused it for what may pass; it is sent again until it expires", NULL);
+        r->refused = true;
+        r->again_ms = mono_ms() + LATER_MS;
+        end(x, f);
 }
 
 static void again(struct escalate *x, struct escalate_flight *f, const struct escalate_record *r, const char *why) {
@@ -85,19 +97,24 @@ static void send_one(struct escalate *x, struct escalate_flight *f, const struct
                 again(x, f, r, trouble(n));
         else
                 f->sent = true;
+        /* an agent that takes nothing costs each try its time, and who waits for brokers waits too */
+        for (size_t i = 0; n == -ETIMEDOUT && i < x->n_flights; i++)
+                if (x->flights[i].client.fd < 0)
+                        x->flights[i].at_ms = f->at_ms;
 }
 
-/* An order that nobody ever had has not been given: the event may order it again. */
+/* An order that nobody ever took has not been given: the event may order it again. */
 static void expire(struct escalate *x, struct escalate_flight *f, struct escalate_record *r) {
         const struct command_id id = f->id;
 
-        escalate_tell_order(x, r, f->answered ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
-                            f->answered ? "the final receipt did not come"
-                            : f->sent   ? "nobody answered before it expired; it may have been carried out"
-                                        : "nobody could be reached before it expired",
+        escalate_tell_order(x, r, f->answered || r->refused ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
+                            r->refused    ? "it expired while the agent refused it for what might have passed"
+                            : f->answered ? "the final receipt did not come"
+                            : f->sent     ? "nobody answered before it expired; it may have been carried out"
+                                          : "nobody could be reached before it expired",
                             NULL);
-        const bool never = !f->sent;
-        settle(x, f, r, f->answered ? CTL_PARTIAL : CTL_SILENT);
+        const bool never = r->refused || !f->sent;
+        settle(x, f, r, r->refused ? CTL_REFUSED : f->answered ? CTL_PARTIAL : CTL_SILENT);
         if (never) {
                 escalate_state_drop(&x->state, &id);
                 escalate_order_keep(x);
@@ -118,16 +135,25 @@ static void step(struct escalate *x, struct escalate_flight *f) {
                 again(x, f, r, trouble(-ETIMEDOUT));
 }
 
-/* Forwards over the array would miss what takes the place of one that ended. */
-void escalate_flight_all(struct escalate *x) {
-        if (x->c->opt.dry_run)
-                return;
-        for (size_t i = x->n_flights; i-- > 0;)
-                step(x, &x->flights[i]);
-        for (size_t i = 0; i < x->state.n && x->n_flights < ESCALATE_FLIGHTS_MAX; i++) {
+static bool has_room(const struct escalate *x) {
+        size_t unanswered = 0;
+
+        for (size_t i = 0; i < x->n_flights; i++)
+                unanswered += !x->flights[i].answered;
+        return x->n_flights < ESCALATE_FLIGHTS_MAX && unanswered < ESCALATE_UNANSWERED_MAX;
+}
+
+static bool is_due(const struct escalate_record *r) {
+        return r->again_ms <= mono_ms() || r->exp_ms <= order_now_ms();
+}
+
+/* refused: those that were, for what may pass, which may be many and stay so. */
+static void begin_all(struct escalate *x, bool refused) {
+        for (size_t i = 0; i < x->state.n && has_room(x); i++) {
                 struct escalate_record *r = &x->state.v[i];
 
-                if (!r->envelope || escalate_fleet_has(x, r->host) || is_in_flight(x, &r->id))
+                if (!r->envelope || r->refused != refused || !is_due(r) || escalate_fleet_has(x, r->host) ||
+                    is_in_flight(x, &r->id))
                         continue;
                 if (begin(x, r) < 0) {
                         escalate_tell_order(x, r, ESCALATE_OUTCOME_LOST,
@@ -140,16 +166,42 @@ void escalate_flight_all(struct escalate *x) {
         }
 }
 
+/* Forwards over the array would miss what takes the place of one that ended. */
+void escalate_flight_all(struct escalate *x) {
+        if (x->c->opt.dry_run)
+                return;
+        for (size_t i = x->n_flights; i-- > 0;)
+                step(x, &x->flights[i]);
+        begin_all(x, false);
+        begin_all(x, true);
+}
+
 /* Returns 0 when more is to come. */
+static int judge_signed(struct escalate *x, struct escalate_flight *f, struct escalate_record *r,
+                        const struct receipt *a) {
+        if (reason_may_pass(receipt_refusal(receipt_told(a->payload)))) {
+                later(x, f, r);
+                return 0;
+        }
+        f->answered = true;
+        r->refused = false;
+        if (receipt_is_final(a))
+                return 1;
+        if (receipt_state(a->payload) != RECEIPT_STATE_DUPLICATE) {
+                client_rearm(&f->client, x->c->opt.timeout_ms ? x->c->opt.timeout_ms : FINAL_TIMEOUT_MS);
+                return 0;
+        }
+        /* what follows goes to who sent it first */
+        client_done(&f->client);
+        f->at_ms = mono_ms() + AGAIN_MS;
+        return 0;
+}
+
 static int judge(struct escalate *x, struct escalate_flight *f, struct escalate_record *r, const struct receipt *a,
                  const char *msg, size_t n) {
         if (a->kind == RECEIPT_SIGNED) {
                 escalate_tell_receipt(x, r, a, msg, n);
-                f->answered = true;
-                if (receipt_is_final(a))
-                        return 1;
-                client_rearm(&f->client, x->c->opt.timeout_ms ? x->c->opt.timeout_ms : FINAL_TIMEOUT_MS);
-                return 0;
+                return judge_signed(x, f, r, a);
         }
         if (a->kind == RECEIPT_GATE && a->reason == REASON_BUSY) {
                 again(x, f, r, "the gate is limiting this client; it is sent again");
@@ -194,6 +246,10 @@ int escalate_flight_wait(const struct escalate *x) {
 
                 next = MIN(next, f->client.fd >= 0 ? f->client.deadline_ms : f->at_ms);
         }
+        /* without room it is the flights that end first */
+        for (size_t i = 0; i < x->state.n && has_room(x); i++)
+                if (x->state.v[i].envelope && x->state.v[i].refused && !is_in_flight(x, &x->state.v[i].id))
+                        next = MIN(next, x->state.v[i].again_ms);
         return next == INT64_MAX ? -1 : (int) MIN(MAX(next - mono_ms(), 0), 60000);
 }
 

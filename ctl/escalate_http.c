@@ -51,6 +51,7 @@ struct escalate_http {
         bool wants_token, wants_certificate;
         pthread_mutex_t lock;
         struct visit *first, **last;
+        bool ends;    /* nobody takes what is handed on any more */
         size_t bytes; /* of all bodies; of the thread alone */
         bool starved; /* and it is counted; of the thread alone */
         struct escalate_guests guests;
@@ -246,12 +247,17 @@ static enum MHD_Result take(struct escalate_http *h, struct visit *x, const char
 static enum MHD_Result hand_on(struct escalate_http *h, struct visit *x) {
         if (x->reject != _ESCALATE_HTTP_REJECT_MAX)
                 return reject(h, x, x->reject);
-        h->lib.suspend_connection(x->connection);
         (void) pthread_mutex_lock(&h->lock);
-        x->queued = true;
-        *h->last = x;
-        h->last = &x->next;
+        const bool taken = !h->ends;
+        if (taken) {
+                h->lib.suspend_connection(x->connection);
+                x->queued = true;
+                *h->last = x;
+                h->last = &x->next;
+        }
         (void) pthread_mutex_unlock(&h->lock);
+        if (!taken)
+                return reject(h, x, ESCALATE_HTTP_BUSY);
         wake(h);
         return MHD_YES;
 }
@@ -386,6 +392,10 @@ void escalate_http_stopp(struct escalate_http **hp) {
                 return;
         if (h->daemon) {
                 _cleanup_close_ int socket = h->lib.quiesce_daemon(h->daemon);
+                /* the library does not end with a connection that is suspended */
+                (void) pthread_mutex_lock(&h->lock);
+                h->ends = true;
+                (void) pthread_mutex_unlock(&h->lock);
                 while ((q = escalate_http_take(h)))
                         escalate_http_answer(h, q, rejects[ESCALATE_HTTP_BUSY].status, "{}\n");
                 h->lib.stop_daemon(h->daemon);

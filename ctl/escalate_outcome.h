@@ -26,8 +26,8 @@
         X(FAILED, "failed", "it could not be signed, or there was no memory for it")                                   \
         X(RECEIPT, "receipt", "the host's signed answer to an order; `final` says whether more is to come")            \
         X(WAITING, "waiting",                                                                                          \
-          "no agent was there, or no broker; it is sent when there is one, until it expires (`--expires`, 10 "         \
-          "minutes)")                                                                                                  \
+          "no agent was there, or no broker, or a host refused it for what may pass; it is sent again until it "       \
+          "expires (`--expires`, 10 minutes)")                                                                         \
         X(SENT, "sent", "a broker has the order, which is for so many `hosts`; a `receipt` for each of them follows")  \
         X(DONE, "done", "each of them answered to the end: how many are `verified`, `accepted`, `refused`, `silent`")  \
         X(SILENT, "silent", "it expired, and nobody answered; of a fleet with the same numbers, and up to 20 names")   \

@@ -27,8 +27,10 @@ struct escalate_record {
         int64_t n_hosts;                /* how many it may reach */
         int64_t at_ms, cool_ms, exp_ms; /* ordered; the cool-down ends; the order ends to be valid */
         char event[ESCALATE_EVENT_TEXT_MAX + 1];
-        char *envelope; /* owned; NULL: answered, or given up */
-        bool loaded;    /* from the disk: who wrote it there may have sent it */
+        char *envelope;   /* owned; NULL: answered, or given up */
+        bool loaded;      /* from the disk: who wrote it there may have sent it */
+        bool refused;     /* by the agent here, for what may pass; not kept */
+        int64_t again_ms; /* CLOCK_MONOTONIC: then it is sent again; not kept */
 };
 
 struct escalate_state {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -11,6 +12,8 @@
 #include "policy/command.h"
 
 #define TIMEOUT_MS 30000
+/* so often it is asked for what becomes of an order that somebody has sent already */
+#define AGAIN_MS 1000
 
 static const char *const standings[] = { "verified", "accepted", "refused", "unverified", "silent" };
 
@@ -76,12 +79,34 @@ static void tell_progress(const struct ctl *c, const struct receipt *r) {
         fputs("  the final receipt is still to come ...\n", stderr);
 }
 
+static int give(const struct ctl *c, const struct exchange *x, int64_t timeout_ms, struct client *ret) {
+        int r = client_connect(socket_of(c), timeout_ms, ret);
+
+        return r >= 0 ? client_send(ret, x->message, x->n) : r;
+}
+
+/* What follows a receipt that is not the last comes by itself, and what follows a duplicate to who sent the first. */
+static int go_on(const struct ctl *c, const struct exchange *x, const struct receipt *last, int64_t end_ms,
+                 struct client *client) {
+        const int64_t left_ms = end_ms - mono_ms();
+
+        if (receipt_state(last->payload) != RECEIPT_STATE_DUPLICATE) {
+                client_rearm(client, c->opt.timeout_ms ? c->opt.timeout_ms : FINAL_TIMEOUT_MS);
+                return 0;
+        }
+        client_done(client);
+        if (left_ms <= AGAIN_MS)
+                return -ETIMEDOUT;
+        (void) usleep(AGAIN_MS * 1000);
+        return give(c, x, left_ms - AGAIN_MS, client);
+}
+
 int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
         _cleanup_(client_done) struct client client = CLIENT_NULL;
+        const int64_t end_ms = mono_ms() + (c->opt.timeout_ms ? c->opt.timeout_ms : FINAL_TIMEOUT_MS);
+        bool told = false;
 
-        int r = client_connect(socket_of(c), timeout_of(c), &client);
-        if (r >= 0)
-                r = client_send(&client, x->message, x->n);
+        int r = give(c, x, timeout_of(c), &client);
         x->sent = r >= 0;
         while (r >= 0) {
                 _cleanup_free_ char *msg = NULL;
@@ -97,8 +122,10 @@ int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
                 *ret = next;
                 if (receipt_is_final(ret))
                         return 0;
-                tell_progress(c, ret);
-                client_rearm(&client, c->opt.timeout_ms ? c->opt.timeout_ms : FINAL_TIMEOUT_MS);
+                if (!told)
+                        tell_progress(c, ret);
+                told = true;
+                r = go_on(c, x, ret, end_ms, &client);
         }
         int code = trouble(c, r);
         return ret->kind == RECEIPT_SIGNED ? CTL_PARTIAL : code;

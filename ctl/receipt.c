@@ -187,7 +187,11 @@ int receipt_read(const char *msg, size_t n, const struct hosts *known, const str
 }
 
 bool receipt_is_final(const struct receipt *r) {
-        return r->kind != RECEIPT_SIGNED || !member_is_false(r->payload, "final");
+        if (r->kind != RECEIPT_SIGNED)
+                return true;
+        const json_t *told = receipt_told(r->payload);
+        return receipt_state(told) != RECEIPT_STATE_DUPLICATE && !member_is_false(r->payload, "final") &&
+               !member_is_false(told, "final");
 }
 
 enum receipt_state receipt_state(const json_t *payload) {
@@ -201,6 +205,18 @@ enum receipt_state receipt_state(const json_t *payload) {
 
 const char *receipt_verdict(enum receipt_state s) {
         return s < _RECEIPT_STATE_MAX ? states[s].verdict : "NOT UNDERSTOOD";
+}
+
+enum reason receipt_refusal(const json_t *payload) {
+        size_t unknown;
+        const reason_set set = member_reasons(payload, "reasons", &unknown);
+
+        if (receipt_state(payload) != RECEIPT_STATE_REFUSED)
+                return REASON_NONE;
+        for (enum reason r = 0; unknown == 0 && r < _REASON_MAX; r++)
+                if (set & reason_bit(r))
+                        return r;
+        return _REASON_MAX;
 }
 
 const json_t *receipt_told(const json_t *payload) {
@@ -278,8 +294,8 @@ int receipt_exit(const struct receipt *r) {
                 return states[s].code;
         if (s == RECEIPT_STATE_PLANNED)
                 return plan_exit(told);
-        /* a hold that was made once and is over now holds nothing */
-        if (s == RECEIPT_STATE_CONTAINED && strcmp(member_str(r->payload, "hold"), "ended") == 0)
+        /* a hold that was made once and is over now holds nothing, however it ended */
+        if (strcmp(member_str(r->payload, "hold"), "ended") == 0)
                 return reason_exit(REASON_NO_HOLD);
         return receipt_contradicts_itself(told) ? CTL_PARTIAL : by_reason;
 }

@@ -79,7 +79,8 @@ struct receipt_want {
 int receipt_read(const char *msg, size_t n, const struct hosts *known, const struct receipt_want *want,
                  struct receipt *ret) _warn_unused_;
 void receipt_done(struct receipt *r);
-/* True when nothing follows it. */
+/* True when nothing follows it. A duplicate is as final as the receipt that it carries; while the order is being
+ * carried out it is not, and asks to be asked again: what follows goes to whoever sent the order first. */
 bool receipt_is_final(const struct receipt *r);
 
 /* The state of a payload. */
@@ -87,6 +88,9 @@ enum receipt_state receipt_state(const json_t *payload);
 const char *receipt_verdict(enum receipt_state s);
 /* The payload that tells what happened: of a duplicate the stored one that it carries, else itself. Borrowed. */
 const json_t *receipt_told(const json_t *payload);
+/* Why a payload is a refusal: the first of its reasons, NONE when it is none, _REASON_MAX when this version does not
+ * know one of them. */
+enum reason receipt_refusal(const json_t *payload);
 /* True when a payload that says `contained` has figures that say otherwise: something not frozen, a gap, a leak. */
 bool receipt_contradicts_itself(const json_t *payload);
 /* What to exit with: by state, reasons and contradictions of the payload, by kind for the rest. CTL_OK only for a

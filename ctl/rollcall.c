@@ -60,33 +60,21 @@ struct rollcall_entry *rollcall_find(const struct rollcall *r, const uint8_t hos
         return r->n > 0 ? bsearch(host, r->v, r->n, sizeof(*r->v), compare_id) : NULL;
 }
 
-static enum reason refusal(const json_t *told) {
-        size_t unknown;
-        reason_set set = member_reasons(told, "reasons", &unknown);
-
-        for (enum reason r = 0; unknown == 0 && r < _REASON_MAX; r++)
-                if (set & reason_bit(r))
-                        return r;
-        return _REASON_MAX;
-}
-
 /* What a believed receipt makes of its host. */
 static struct rollcall_entry judge(const struct receipt *r, const struct rollcall_entry *old, int64_t at_ms) {
         const json_t *told = receipt_told(r->payload);
-        /* a duplicate without the receipt of the first is of an order that is still being carried out */
-        const bool under_way = receipt_state(told) == RECEIPT_STATE_DUPLICATE;
         struct rollcall_entry e = { .host = old->host,
                                     .digest = old->digest,
                                     .class = ROLLCALL_ACCEPTED,
                                     .state = receipt_state(told),
                                     .code = receipt_exit(r),
-                                    .final = receipt_is_final(r) && !under_way,
+                                    .final = receipt_is_final(r),
                                     .ledger = member_int(json_object_get(r->payload, "ledger"), "n", -1),
                                     .at_ms = at_ms };
 
         if (e.state == RECEIPT_STATE_REFUSED) {
                 e.class = ROLLCALL_REFUSED;
-                e.reason = refusal(told);
+                e.reason = receipt_refusal(told);
         } else if (!e.final)
                 e.code = e.code == CTL_OK ? CTL_PARTIAL : e.code;
         else if (e.code == CTL_OK)
@@ -94,10 +82,15 @@ static struct rollcall_entry judge(const struct receipt *r, const struct rollcal
         return e;
 }
 
+/* Who was refused for what may pass can be asked again, and what is said then takes its time, too. */
+static bool ends(const struct rollcall_entry *e) {
+        return e->final && !rollcall_may_pass(e);
+}
+
 static bool counts_before(const struct rollcall_entry *new, const struct rollcall_entry *old) {
         if (old->class == ROLLCALL_SILENT)
                 return true;
-        return new->final != old->final ? new->final : new->ledger > old->ledger;
+        return ends(new) != ends(old) ? ends(new) : new->ledger > old->ledger;
 }
 
 static void replace(struct rollcall *r, struct rollcall_entry *old, struct rollcall_entry *new) {

@@ -102,10 +102,12 @@ void refusal_for_others(struct agent *a, const struct answer *to) {
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) {
         _cleanup_json_ json_t *receipt = receipt_of_duplicate(a, c, digest);
         _cleanup_free_ char *envelope = NULL;
+        const json_t *stored;
         int r;
 
         a->counters.duplicates++;
-        r = receipt_seal(a, receipt, true, &envelope);
+        stored = json_object_get(receipt, "receipt");
+        r = receipt_seal(a, receipt, stored && !json_is_false(json_object_get(stored, "final")), &envelope);
         if (r == 0)
                 link_answer(to, envelope, false);
         return r;

@@ -133,6 +133,14 @@ box_until 60 in_force let.service
 wait $!
 sleep 6
 refute 'a release while evidence is collected is one' in_force let.service
+# Whoever sends an order once more while it is being carried out.
+starts twice.service
+run freezectl contain twice.service --severity P0 --reason test --yes --key /root/alice --out /root/twice.json >/dev/null
+run freezectl send /root/twice.json >/dev/null 2>&1 &
+box_until 60 in_force twice.service
+ask send /root/twice.json --timeout 20s
+is 'who sends an order again while evidence is collected hears how it ends' "$(said '.receipt | "\(.state) \(.final) \(.receipt.state) \(.receipt.evidence.state)"')" 'duplicate true contained failed'
+wait $!
 # The clients go away, and what they asked for goes on.
 run sh -c 'touch /run/slow
         for n in $(seq 16); do

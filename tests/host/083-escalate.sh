@@ -195,6 +195,9 @@ comes "and the order is given all the same" '.outcome == "ordered" and .event ==
 is "the sender sends again" "$(post alertmanager "$D/alert.json" "$sign_in")" 200
 comes "and that is a duplicate" '.outcome == "duplicate" and .event == "00000000000000aa"'
 turns "what it was about is contained" worker contained
+run rm /var/lib/freezed-escalate/fill
+is "with room again an alert is taken" "$(send_alert cache.service 00000000000000ab)" 200
+comes "and it is told that the state is kept" '.outcome == "state-kept"'
 run systemctl stop escalate.service
 run umount /var/lib/freezed-escalate
 
@@ -378,6 +381,10 @@ turns "and the kernel says so again" worker isolated
 is "the event ordered once" "$(lines '.outcome == "ordered" and .event == "f6"')" 1
 there worker.service web f6 953 >/dev/null
 comes "and is known when it comes again" '.outcome == "duplicate" and .event == "f6"'
+# shellcheck disable=SC2016
+in_box 'main=$(systemctl show -P MainPID escalate.service) && for p in $(cat /sys/fs/cgroup/system.slice/escalate.service/cgroup.procs); do [ "$p" = "$main" ] || kill -KILL "$p"; done'
+comes "without the process that talks to brokers it ends, and says so" '.outcome == "ended"'
+fleet
 
 # --- OpenC2 about a device elsewhere
 # away COMMAND TIMEOUT [WHO]

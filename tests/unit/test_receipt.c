@@ -335,8 +335,12 @@ static void a_duplicate_tells_what_the_first_one_did(void **state) {
                 { "{\"state\":\"duplicate\",\"hold\":\"ended\",\"receipt\":{\"state\":\"contained\",\"id\":\"" ID
                   "\",\"digest\":\"" DIGEST "\"}}",
                   3 },
+                /* a stop order that holds nothing any more, however that came */
                 { "{\"state\":\"duplicate\",\"hold\":\"ended\",\"receipt\":{\"state\":\"lapsed\",\"id\":\"" ID "\"}}",
-                  0 },
+                  3 },
+                { "{\"state\":\"duplicate\",\"hold\":\"ended\",\"receipt\":{\"state\":\"released\",\"id\":\"" ID "\"}}",
+                  3 },
+                { "{\"state\":\"duplicate\",\"receipt\":{\"state\":\"released\",\"id\":\"" ID "\"}}", 0 },
                 { "{\"state\":\"duplicate\"}", 4 },
                 /* the stored receipt of another order proves nothing about this one */
                 { "{\"state\":\"duplicate\",\"receipt\":{\"state\":\"contained\",\"id\":\"" ID "\",\"digest\":\"02\"}}",
@@ -417,15 +421,45 @@ static void a_report_without_the_nonce_of_the_question_is_an_old_one(void **stat
         assert_int_equal(report_kind("\"type\":\"status\",\"wall_ms\":0,\"nonce\":\"" NONCE "\""), RECEIPT_SIGNED);
 }
 
-static void a_preliminary_receipt_is_not_the_last(void **state) {
+static bool is_final(const char *changes) {
         struct receipt_want w = want();
-        char *payload = payload_but("{\"final\":false}");
+        char *payload = payload_but(changes);
         struct receipt r = read_payload(payload, 0, &w);
+        const bool final = receipt_is_final(&r);
 
-        (void) state;
-        assert_false(receipt_is_final(&r));
+        assert_int_equal(r.kind, RECEIPT_SIGNED);
         receipt_done(&r);
         free(payload);
+        return final;
+}
+
+static void a_preliminary_receipt_is_not_the_last(void **state) {
+        (void) state;
+        assert_true(is_final("{}"));
+        assert_true(is_final("{\"final\":true}"));
+        assert_false(is_final("{\"final\":false}"));
+}
+
+/* A broker can bring an order twice, and the answer to the second alone. */
+static void a_duplicate_is_as_final_as_what_it_tells(void **state) {
+        static const struct {
+                const char *members;
+                bool final;
+        } cases[] = {
+                { "\"final\":true,\"receipt\":{\"state\":\"contained\",\"final\":true,\"id\":\"" ID "\"}", true },
+                { "\"final\":true,\"receipt\":{\"state\":\"contained\",\"final\":false,\"id\":\"" ID "\"}", false },
+                { "\"final\":false,\"receipt\":{\"state\":\"contained\",\"final\":true,\"id\":\"" ID "\"}", false },
+                { "\"final\":true,\"receipt\":{\"state\":\"contained\",\"id\":\"" ID "\"}", true },
+                { "\"final\":true", false },
+        };
+        char changes[256];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                (void) snprintf(changes, sizeof(changes), "{\"state\":\"duplicate\",\"hold\":\"active\",%s}",
+                                cases[i].members);
+                assert_int_equal(is_final(changes), cases[i].final);
+        }
 }
 
 int main(void) {
@@ -445,6 +479,7 @@ int main(void) {
                 cmocka_unit_test(a_report_is_about_what_was_asked),
                 cmocka_unit_test(a_report_without_the_nonce_of_the_question_is_an_old_one),
                 cmocka_unit_test(a_preliminary_receipt_is_not_the_last),
+                cmocka_unit_test(a_duplicate_is_as_final_as_what_it_tells),
         };
 
         return sodium_init() < 0 ? EXIT_FAILURE : cmocka_run_group_tests(tests, set_up, tear_down);

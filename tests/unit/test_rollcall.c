@@ -116,6 +116,21 @@ static void who_is_told_that_it_goes_on_waits_for_the_end(void **state) {
         counts_are(1, 0, 0, 4);
 }
 
+static void who_was_refused_for_what_may_pass_can_begin_anew(void **state) {
+        static const char stale[] = "{\"state\":\"refused\",\"reasons\":[\"root-stale\"],\"ledger\":{\"n\":19}}";
+
+        (void) state;
+        assert_non_null(add(0, stale));
+        assert_false(rollcall_stands(&calls));
+        assert_non_null(add(0, "{\"final\":false,\"ledger\":{\"n\":20}}"));
+        counts_are(0, 1, 0, 4);
+        assert_int_equal(calls.finals, 0);
+        /* and an old refusal takes nothing back */
+        assert_null(add(0, stale));
+        assert_non_null(add(0, "{\"ledger\":{\"n\":21}}"));
+        counts_are(1, 0, 0, 4);
+}
+
 static void each_answer_is_of_one_class(void **state) {
         static const struct {
                 const char *changes;
@@ -139,8 +154,13 @@ static void each_answer_is_of_one_class(void **state) {
                 { "{\"state\":\"duplicate\"}", ROLLCALL_ACCEPTED, CTL_PARTIAL },
                 { "{\"state\":\"duplicate\",\"receipt\":{\"state\":\"contained\",\"id\":\"" ID "\"}}",
                   ROLLCALL_VERIFIED, CTL_OK },
+                { "{\"state\":\"duplicate\",\"final\":true,\"receipt\":{\"state\":\"contained\",\"final\":false,"
+                  "\"id\":\"" ID "\"}}",
+                  ROLLCALL_ACCEPTED, CTL_PARTIAL },
                 { "{\"state\":\"duplicate\",\"hold\":\"ended\",\"receipt\":{\"state\":\"contained\",\"id\":\"" ID
                   "\"}}",
+                  ROLLCALL_ACCEPTED, CTL_REFUSED },
+                { "{\"state\":\"duplicate\",\"hold\":\"ended\",\"receipt\":{\"state\":\"lapsed\",\"id\":\"" ID "\"}}",
                   ROLLCALL_ACCEPTED, CTL_REFUSED },
         };
 
@@ -382,6 +402,7 @@ static void the_exit_code_is_what_all_have_in_common(void **state) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(who_is_told_that_it_goes_on_waits_for_the_end, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(who_was_refused_for_what_may_pass_can_begin_anew, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(each_answer_is_of_one_class, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_refusal_says_why, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(what_is_forged_changes_nothing, set_up, tear_down),
