@@ -10,6 +10,8 @@
 struct want {
         char subject[SUBJECT_SIZE];
         int64_t sequence; /* of a pattern: from here on */
+        int64_t ahead;    /* while nobody can tell which number it is that is there: so much further on it is asked */
+        int64_t clear;    /* so far on it is something else; 0: not known yet */
         unsigned n;       /* that came of it */
 };
 
@@ -20,6 +22,7 @@ struct fetch {
         struct want patterns[3 + WHO_GROUPS_MAX];
         size_t n_patterns;
         enum { NOTHING, AN_ORDER, A_PATTERN } waiting;
+        bool rests; /* nobody could say; it is asked again after a while */
 };
 
 int fetch_new(struct fetch **ret) {
@@ -37,7 +40,7 @@ void fetch_freep(struct fetch **f) {
 
 void fetch_clear(struct fetch *f) {
         f->n_orders = f->n_patterns = 0;
-        f->waiting = NOTHING;
+        fetch_again(f);
 }
 
 /* Where the n-th kind of order for this host is: its own, all hosts', its groups'. False past the last. */
@@ -83,6 +86,7 @@ int fetch_all(struct fetch *f, const struct who *w) {
 void fetch_order(struct fetch *f, const struct who *w, const struct command_id *id) {
         struct subject s;
 
+        f->rests = false;
         for (size_t i = 0; address(w, i, &s) && f->n_orders < FETCH_ORDERS_MAX; i++) {
                 struct want want = {};
 
@@ -97,13 +101,13 @@ bool fetch_next(struct fetch *f, const struct who *w, char ret_subject[static FE
         const struct want *order = f->n_orders > 0 ? f->orders : NULL;
         char stream[SUBJECT_SIZE];
 
-        if (f->waiting != NOTHING || fetch_is_over(f) || subject_stream("CMD", w->fleet, stream) < 0)
+        if (f->waiting != NOTHING || f->rests || fetch_is_over(f) || subject_stream("CMD", w->fleet, stream) < 0)
                 return false;
         ret_body[0] = '\0';
         /* no name of a fleet or a group holds what JSON would have to escape */
         if (!order)
                 (void) snprintf(ret_body, FETCH_BODY_SIZE, "{\"seq\":%" PRId64 ",\"next_by_subj\":\"%s\"}",
-                                f->patterns[0].sequence, f->patterns[0].subject);
+                                f->patterns[0].sequence + f->patterns[0].ahead, f->patterns[0].subject);
         (void) snprintf(ret_subject, FETCH_SUBJECT_SIZE, "$JS.API.DIRECT.GET.%s%s%s", stream, order ? "." : "",
                         order ? order->subject : "");
         f->waiting = order ? AN_ORDER : A_PATTERN;
@@ -115,22 +119,59 @@ static void done_with_first(struct want *wants, size_t *n) {
         memmove(wants, wants + 1, *n * sizeof(wants[0]));
 }
 
-void fetch_came(struct fetch *f, int status, int64_t sequence) {
-        struct want *p = f->patterns;
+/* What is at p->sequence has no number that can be: nobody reads its headers, or it lies. Where it is, and so where to
+ * go on, is found by asking further and further on until something else comes, and then between the two. False when
+ * there is no further. */
+static bool grope(struct want *p) {
+        p->sequence += p->ahead;
+        p->clear -= MIN(p->clear, p->ahead);
+        p->ahead = p->clear > 0 ? MAX(p->clear / 2, 1) : MAX(2 * p->ahead, 1);
+        return p->ahead < (INT64_MAX - p->sequence) / 2;
+}
 
-        if (f->waiting == AN_ORDER)
-                done_with_first(f->orders, &f->n_orders);
-        /* A stream goes forward: a broker that sends it round in a circle is not followed. */
-        else if (f->waiting == A_PATTERN &&
-                 (status != 0 || sequence < p->sequence || sequence == INT64_MAX || ++p->n == PATTERN_MESSAGES_MAX))
-                done_with_first(p, &f->n_patterns);
-        else if (f->waiting == A_PATTERN)
-                p->sequence = sequence + 1;
+/* From there on is something else, or nothing. True when it is right behind what has no number. */
+static bool close_in(struct want *p) {
+        p->clear = p->ahead;
+        p->ahead /= 2;
+        return p->ahead == 0;
+}
+
+/* False when that was all of the pattern. */
+static bool went_on(struct want *p, bool found, int64_t sequence, bool *ret_new) {
+        if (++p->n == PATTERN_MESSAGES_MAX || sequence == INT64_MAX)
+                return false;
+        if (found && sequence < p->sequence + p->ahead)
+                return grope(p);
+        /* it comes again, behind what else may be between the two */
+        if (!close_in(p)) {
+                *ret_new = false;
+                return true;
+        }
+        p->clear = 0;
+        p->sequence = sequence + 1;
+        return found;
+}
+
+bool fetch_came(struct fetch *f, int status, int64_t sequence) {
+        const bool an_order = f->waiting == AN_ORDER;
+        bool new = status == 0;
+
+        if (f->waiting == NOTHING)
+                return false;
         f->waiting = NOTHING;
+        f->rests = status != 0 && status != FETCH_NONE && status != FETCH_DENIED;
+        if (f->rests)
+                return false;
+        if (an_order)
+                done_with_first(f->orders, &f->n_orders);
+        else if (status == FETCH_DENIED || !went_on(f->patterns, status == 0, sequence, &new))
+                done_with_first(f->patterns, &f->n_patterns);
+        return new;
 }
 
 void fetch_again(struct fetch *f) {
         f->waiting = NOTHING;
+        f->rests = false;
 }
 
 bool fetch_is_waiting(const struct fetch *f) {

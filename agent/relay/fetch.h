@@ -21,6 +21,10 @@
 #define FETCH_SUBJECT_SIZE (2U * SUBJECT_SIZE + 32U)
 #define FETCH_BODY_SIZE    (SUBJECT_SIZE + 64U)
 
+/* of what came: no such message; or nobody was asked, since the broker forbids it */
+#define FETCH_NONE   404
+#define FETCH_DENIED (-1)
+
 struct fetch;
 
 int fetch_new(struct fetch **ret) _warn_unused_;
@@ -38,9 +42,11 @@ void fetch_order(struct fetch *f, const struct who *w, const struct command_id *
 /* The question to send now: to this subject, with this body. False when nothing is to be asked, or one is under way. */
 bool fetch_next(struct fetch *f, const struct who *w, char ret_subject[static FETCH_SUBJECT_SIZE],
                 char ret_body[static FETCH_BODY_SIZE]);
-/* What came: a message with its number in the stream (status 0), or none (404, or any other). Nobody asked: ignored. */
-void fetch_came(struct fetch *f, int status, int64_t sequence);
-/* Nothing came in time: the same is asked again. */
+/* What came: a message (status 0) with its number in the stream, or none. Any other status says that nobody could
+ * answer, and nothing is asked until fetch_again() or a head. Where a message has no number that can be, it is gone
+ * past; a broker that goes round in a circle is left. True: it is to be handed on. Nobody asked: ignored. */
+bool fetch_came(struct fetch *f, int status, int64_t sequence);
+/* Nothing came in time, or nobody could answer: the same is asked again. */
 void fetch_again(struct fetch *f);
 bool fetch_is_waiting(const struct fetch *f);
 /* Nothing is left to ask. */

@@ -54,7 +54,7 @@ static void wake(const struct inbox *i) {
 }
 
 static struct inbox_item *copy(const char *subject, int status, int64_t sequence, const char *text, size_t n) {
-        struct inbox_item *item = n > DSSE_ENVELOPE_MAX ? NULL : malloc(sizeof(*item) + n + 1);
+        struct inbox_item *item = malloc(sizeof(*item) + n + 1);
 
         if (!item)
                 return NULL;
@@ -66,12 +66,24 @@ static struct inbox_item *copy(const char *subject, int status, int64_t sequence
         return item;
 }
 
+/* For this host alone: no flood of what all hear costs it a stop, or the stream's answer. */
+static bool is_own(const char *subject) {
+        return strncmp(subject, "_INBOX.", strlen("_INBOX.")) == 0 || strstr(subject, ".cmd.host.");
+}
+
+static bool has_room(const struct inbox *i, bool own, size_t n) {
+        return i->n_items < INBOX_ITEMS_MAX + (own ? INBOX_OWN_ITEMS : 0) &&
+               i->n_bytes + n <= INBOX_BYTES_MAX + (own ? INBOX_OWN_BYTES : 0);
+}
+
 void inbox_put(struct inbox *i, const char *subject, int status, int64_t sequence, const char *text, size_t n) {
-        struct inbox_item *item = copy(subject, status, sequence, text, n);
+        struct inbox_item *item;
         bool taken;
 
+        n = n > DSSE_ENVELOPE_MAX ? 0 : n;
+        item = copy(subject, status, sequence, text, n);
         (void) pthread_mutex_lock(&i->lock);
-        taken = item && i->n_items < INBOX_ITEMS_MAX && i->n_bytes + n <= INBOX_BYTES_MAX;
+        taken = item && has_room(i, is_own(subject), n);
         if (taken) {
                 *i->last = item;
                 i->last = &item->next;

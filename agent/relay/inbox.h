@@ -14,6 +14,9 @@
 
 #define INBOX_ITEMS_MAX 512U
 #define INBOX_BYTES_MAX (4U * 1024 * 1024)
+/* beyond that, for what is for this host alone */
+#define INBOX_OWN_ITEMS 64U
+#define INBOX_OWN_BYTES (512U * 1024)
 /* refused subjects that are remembered between two looks */
 #define INBOX_DENIED_MAX 8U
 
@@ -41,7 +44,7 @@ int inbox_new(struct inbox **ret) _warn_unused_;
 void inbox_free(struct inbox *i);
 void inbox_freep(struct inbox **i);
 
-/* From any thread. text may be of any length: what is longer than an envelope is dropped. */
+/* From any thread. text may be of any length: of what is longer than an envelope there is nothing but that it came. */
 void inbox_put(struct inbox *i, const char *subject, int status, int64_t sequence, const char *text, size_t n);
 /* One was lost before it got here. */
 void inbox_missed(struct inbox *i);

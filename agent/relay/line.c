@@ -29,18 +29,33 @@ struct line {
         char why[160];
 };
 
-static int64_t number(natsMsg *msg, const char *header) {
-        const char *value = NULL;
+/* Direct get writes its headers behind those that the stored message has, and leaves a status in its first line:
+ * whoever stored it chose all but the last number. So what has a number is a message, whatever else it says. One whose
+ * headers the library does not read has neither; it is not asked a second time, as it has written into them by then. */
+static void place(natsMsg *msg, int *ret_status, int64_t *ret_sequence) {
+        const char **numbers = NULL, *status = NULL;
+        int n = 0;
+        natsStatus s = natsMsgHeader_Values(msg, "Nats-Sequence", &numbers, &n);
 
-        return natsMsgHeader_Get(msg, header, &value) == NATS_OK && value ? strtoll(value, NULL, 10) : 0;
+        *ret_status = 0;
+        *ret_sequence = 0;
+        if (s == NATS_OK && n > 0)
+                *ret_sequence = strtoll(numbers[n - 1], NULL, 10);
+        else if (s == NATS_NOT_FOUND && natsMsgHeader_Get(msg, "Status", &status) == NATS_OK)
+                *ret_status = (int) strtol(status, NULL, 10);
+        free((void *) numbers);
 }
 
 /* On a thread of the library. What headers say counts only of an answer to the relay's own question. */
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure) {
+        int64_t sequence;
+        int status;
+
         (void) connection;
         (void) subscription;
-        inbox_put(closure, natsMsg_GetSubject(msg), (int) number(msg, "Status"), number(msg, "Nats-Sequence"),
-                  natsMsg_GetData(msg), (size_t) MAX(natsMsg_GetDataLength(msg), 0));
+        place(msg, &status, &sequence);
+        inbox_put(closure, natsMsg_GetSubject(msg), status, sequence, natsMsg_GetData(msg),
+                  (size_t) MAX(natsMsg_GetDataLength(msg), 0));
         natsMsg_Destroy(msg);
 }
 

@@ -27,10 +27,11 @@
 #define ASK_NOBODY_US (10 * SECOND_US)
 #define ASK_AGAIN_US  (300 * SECOND_US)
 /* how long a server that took the connection may not answer */
-#define SETTLE_US     (30 * SECOND_US)
-#define RETRY_US      (1 * SECOND_US)
-#define FETCH_WAIT_US (10 * SECOND_US)
-#define TELL_US       (5 * SECOND_US)
+#define SETTLE_US (30 * SECOND_US)
+#define RETRY_US  (1 * SECOND_US)
+/* how often the stream is asked again while an order waits for what it has */
+#define FETCH_TRIES 3
+#define TELL_US     (5 * SECOND_US)
 /* a tidy query and its blanks, as the gate takes it */
 #define QUERY_MAX 128U
 
@@ -53,6 +54,7 @@ struct relay {
         bool settled;                                 /* the server answered after it had seen the subscriptions */
         int64_t down_us;                              /* since when there is none */
         unsigned failures;                            /* to connect, since there was one */
+        int64_t wait_us;                              /* for an answer of the stream */
         char reply[SUBJECT_SIZE];                     /* of the question that is under way */
         int64_t root;                                 /* the highest version that the host said it took */
         bool anew;                                    /* all is asked for from the beginning, and was not yet */
@@ -63,6 +65,17 @@ struct relay {
 static void arm(struct relay *r, int timer, int64_t in_us) {
         (void) sd_event_source_set_time(r->timers[timer], (uint64_t) (clock_mono_us() + in_us));
         (void) sd_event_source_set_enabled(r->timers[timer], SD_EVENT_ONESHOT);
+}
+
+/* What comes again and again puts nothing off. */
+static void arm_within(struct relay *r, int timer, int64_t in_us) {
+        uint64_t at = UINT64_MAX;
+        int on = SD_EVENT_OFF;
+
+        (void) sd_event_source_get_time(r->timers[timer], &at);
+        (void) sd_event_source_get_enabled(r->timers[timer], &on);
+        if (on == SD_EVENT_OFF || at > (uint64_t) (clock_mono_us() + in_us))
+                arm(r, timer, in_us);
 }
 
 static void tell(struct relay *r, enum tell_state state, const char *subject) {
@@ -111,7 +124,7 @@ static void ask_stream(struct relay *r) {
         subject_inbox(r->who.host, r->reply);
         (void) snprintf(r->reply + strlen(r->reply) - 1, 20, "%" PRIx64, token);
         /* said or not: what is not answered is asked again */
-        arm(r, TIMER_FETCH, line_say(r->line, subject, r->reply, body, strlen(body)) < 0 ? RETRY_US : FETCH_WAIT_US);
+        arm(r, TIMER_FETCH, line_say(r->line, subject, r->reply, body, strlen(body)) < 0 ? RETRY_US : r->wait_us);
 }
 
 /* Of what is asked now something may be missing, or judged by a trust root that is none any more: no order goes on for
@@ -227,12 +240,12 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, const 
         else
                 publish(r, a, text, n);
         if (a->attributes)
-                arm(r, TIMER_ASK, ASK_FIRST_US);
+                arm_within(r, TIMER_ASK, ASK_FIRST_US);
         /* its successor, or what was signed by people who are new in it, may have come before it */
         if (a->root > r->root) {
                 r->root = a->root;
                 r->anew = true;
-                arm(r, TIMER_ALL, ASK_FIRST_US);
+                arm_within(r, TIMER_ALL, ASK_FIRST_US);
         }
         return a->final ? ERRAND_DONE : ERRAND_MORE;
 }
@@ -368,8 +381,7 @@ static void take(struct relay *r, struct inbox_item **i) {
         }
         if (!fetch_is_waiting(r->fetch) || strcmp((*i)->subject, r->reply) != 0)
                 return;
-        fetch_came(r->fetch, (*i)->status, (*i)->sequence);
-        if ((*i)->status == 0)
+        if (fetch_came(r->fetch, (*i)->status, (*i)->sequence))
                 sort(r, i, true);
         ask_stream(r);
 }
@@ -399,7 +411,7 @@ static void take_denied(struct relay *r, const char *said) {
 
         if (strncmp(subject, "$JS.", 4) == 0) {
                 /* the stream is not for this host: heads and live messages are what there is */
-                fetch_came(r->fetch, -1, 0);
+                (void) fetch_came(r->fetch, FETCH_DENIED, 0);
                 drain(r);
         } else {
                 tell(r, state, subject);
@@ -436,7 +448,7 @@ static int on_inbox(sd_event_source *source, int fd, uint32_t revents, void *use
         if (news.closed)
                 take_closed(r);
         if (news.lost > 0)
-                arm(r, TIMER_ALL, FETCH_WAIT_US);
+                arm_within(r, TIMER_ALL, r->wait_us);
         r->tell.counters.dropped += (int64_t) news.lost;
         drain(r);
         return 0;
@@ -538,6 +550,7 @@ int relay_new(sd_event *event, const struct broker *b, struct inbox *inbox, stru
         r->line = line;
         r->tell.dir = dir;
         r->aside.wait_us = patience_us;
+        r->wait_us = MAX(patience_us / FETCH_TRIES, RETRY_US);
         r->down_us = clock_mono_us();
         r->server = randombytes_uniform((uint32_t) b->n_servers);
         e = fetch_new(&r->fetch);
