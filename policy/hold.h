@@ -24,10 +24,16 @@
 #include "policy/seen.h"
 
 #define HOLD_ACTIVE_MAX 256U
-/* Of these, and of the ids that can be remembered, the last ones are kept for the stop orders of people: a stolen
- * automation key must not be able to use up what they need. */
+/* Of these the last ones are kept for the stop orders of people: a stolen automation key must not be able to use up what
+ * they need. */
 #define HOLD_AUTOMATION_MAX 192U
-#define HOLD_SEEN_RESERVE   4096U
+/* So are the last ids that can be remembered, for stop orders of people and releases. No one key may use up all of those
+ * either: the last are for stop orders of two people and releases, the very last for releases. And what is dated ahead,
+ * whose id is forgotten late or never, leaves a quarter, so that a host is not full for ever. */
+#define HOLD_SEEN_AHEAD   (SEEN_MAX / 4)
+#define HOLD_SEEN_RESERVE 4096U
+#define HOLD_SEEN_JOINT   2048U
+#define HOLD_SEEN_RELEASE 1024U
 
 /* X(NAME, "id", states that may follow) */
 #define HOLD_STATE_TABLE(X)                                                            \

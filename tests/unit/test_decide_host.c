@@ -215,10 +215,51 @@ static void automation_cannot_take_the_last_ids(void **state) {
         expect_refused(REASON_LIMIT);
         order(VERB_CONTAIN);
         expect_go(0);
-        make_room_for(1);
+}
+
+/* Of one key, with leases that end at once. */
+static void one_person_cannot_take_the_last_ids(void **state) {
+        (void) state;
+        make_room_for(HOLD_SEEN_JOINT + 1);
         expect_go(0);
-        make_room_for(0);
+        make_room_for(HOLD_SEEN_JOINT);
         expect_refused(REASON_LIMIT);
+        /* nor is a second key, of somebody who may not order it or of the same person */
+        w.by = BY(ALICE) | BY(BOT);
+        expect_refused(REASON_LIMIT);
+        w.by = BY(ALICE) | BY(ALICE_2);
+        expect_refused(REASON_LIMIT);
+        w.by = BY(ALICE) | BY(BOB);
+        expect_go(0);
+        make_room_for(HOLD_SEEN_RELEASE + 1);
+        expect_go(0);
+        make_room_for(HOLD_SEEN_RELEASE);
+        expect_refused(REASON_LIMIT);
+        order(VERB_RELEASE);
+        TARGET_HOLDS(100);
+        w.by = BY(ALICE) | BY(BOB);
+        expect_go(reason_bit(REASON_UNKNOWN_HOLD));
+}
+
+/* Or a host would be full for ever: their ids are not forgotten. */
+static void what_is_dated_ahead_leaves_room_for_what_is_not(void **state) {
+        (void) state;
+        w.c.iat_ms = NOW + 100 * DAY;
+        w.c.exp_ms = w.c.iat_ms + HOUR;
+        make_room_for(HOLD_SEEN_AHEAD + 1);
+        expect_go(reason_bit(REASON_CLOCK_SKEW));
+        make_room_for(HOLD_SEEN_AHEAD);
+        expect_refused(REASON_LIMIT);
+        w.by = BY(BOT);
+        w.c.lease_ms = BOT_LEASE_MS;
+        expect_refused(REASON_LIMIT);
+        /* it may be the host's clock that is wrong */
+        w.by = BY(ALICE) | BY(BOB);
+        expect_go(reason_bit(REASON_CLOCK_SKEW));
+        w.by = BY(ALICE);
+        w.c.iat_ms = NOW;
+        w.c.exp_ms = NOW + HOUR;
+        expect_go(0);
 }
 
 static void a_release_needs_room_for_its_tombstones(void **state) {
@@ -369,6 +410,8 @@ int main(void) {
                 CASE(the_number_of_holds_is_limited),
                 BOT(automation_cannot_take_the_last_holds),
                 BOT(automation_cannot_take_the_last_ids),
+                CASE(one_person_cannot_take_the_last_ids),
+                CASE(what_is_dated_ahead_leaves_room_for_what_is_not),
                 RELEASE(a_release_needs_room_for_its_tombstones),
                 CASE(protected_units_are_not_held),
                 CASE(the_longest_names_are_judged_too),
