@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/core/anew.h"
 #include "agent/core/keep.h"
 #include "agent/core/fence.h"
 #include "agent/core/receipt.h"
@@ -207,8 +208,9 @@ static void on_fenced(int r, void *userdata) {
         struct fencing *f = userdata;
         const struct command_id id = *recorded_id(proven_recorded(f->proven));
 
-        if (answer_fenced(f, &id, r == 0) < 0)
-                link_refuse(&f->to, REASON_INTERNAL);
+        r = answer_fenced(f, &id, r == 0);
+        if (r < 0)
+                anew_or_refuse(f->agent, r, &id, &f->to);
         fencing_free(f);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/core/agent.h"
+#include "agent/core/anew.h"
 #include "agent/core/certified.h"
 #include "agent/core/custody.h"
 #include "agent/core/hearing.h"
@@ -64,6 +65,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         _cleanup_command_ struct command *c = NULL;
         struct decision decision = { .kind = DECISION_REFUSED, .reason = REASON_NO_TRUST };
         struct facts facts;
+        uint64_t mark;
         int r = 0;
 
         if (a->trust)
@@ -90,7 +92,10 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
                 return refusal_answer(a, c, verified_digest(v), &decision, to);
         if (c->plan)
                 return plan_answer(a, authorised, to);
+        mark = anew_mark(a);
         r = carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
+        if (anew_if_due(a, r, &c->id, mark))
+                return 0;
         /* FAIL-CLOSED: an id that is not remembered was not recorded, so nothing was undone either. The ledger's disk
          * may be full, which is noticed only by trying; that is a refusal like that of a ledger known to be broken. */
         if (r < 0 && r != -ENOMEM && verb_class_lets_go(verb_info(c->verb)->cls) && !hold_set_seen(a->holds, &c->id)) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/core/anew.h"
 #include "agent/core/ending.h"
 #include "agent/core/keep.h"
 #include "agent/core/lease.h"
@@ -85,9 +86,10 @@ static int answer_release(struct agent *a, struct undone *u, const char *done, s
 
 static void on_released(struct agent *a, struct undone *u, void *userdata) {
         struct releasing *x = userdata;
+        int r = answer_release(a, u, recorded_command(x->recorded)->step ? "thawed" : "released", x->recorded, &x->to);
 
-        if (answer_release(a, u, recorded_command(x->recorded)->step ? "thawed" : "released", x->recorded, &x->to) < 0)
-                link_refuse(&x->to, REASON_INTERNAL);
+        if (r < 0)
+                anew_or_refuse(a, r, recorded_id(x->recorded), &x->to);
         lease_arm(a);
         releasing_free(x);
 }

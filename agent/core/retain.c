@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/core/anew.h"
 #include "agent/core/folder.h"
 #include "agent/core/keeping.h"
 #include "agent/core/receipt.h"
@@ -162,8 +163,10 @@ static bool say(const struct retain *r, struct waiting *w, int state) {
                                    .items = w->items,
                                    .n = w->n };
 
-        if (conclude(r->agent, &v, &w->to) < 0)
-                link_refuse(&w->to, REASON_INTERNAL);
+        const int e = conclude(r->agent, &v, &w->to);
+
+        if (e < 0)
+                anew_or_refuse(r->agent, e, &w->order, &w->to);
         w->to = (struct answer) { .link = NULL };
         w->told = true;
         return state == 0;
