@@ -242,7 +242,7 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
         if (is_there)
                 return by == ACTIVE_BY_PEOPLE ? give_to_people(a, digest) : 0;
         const enum verb_class cls = verb_info(c->verb)->cls;
-        if (c->plan || (cls != VERB_CLASS_STOP && cls != VERB_CLASS_RELEASE))
+        if (c->plan || !herald_lists(cls))
                 *ret_reason = REASON_TYPE;
         else if (now_ms >= c->exp_ms) /* a release as well: whoever has one that nobody sent could bring it now */
                 *ret_reason = REASON_EXPIRED;

@@ -9,6 +9,10 @@
 #include "policy/trust.h"
 #include "policy/verify.h"
 
+bool herald_lists(enum verb_class cls) {
+        return cls == VERB_CLASS_STOP || cls == VERB_CLASS_RELEASE;
+}
+
 void herald_free(struct herald_head *h) {
         if (!h)
                 return;

@@ -41,6 +41,9 @@ struct herald_head {
         size_t n_orders;
 };
 
+/* Orders of this class are listed, and no others. */
+bool herald_lists(enum verb_class cls);
+
 void herald_free(struct herald_head *h);
 void herald_freep(struct herald_head **h);
 #define _cleanup_herald_ _cleanup_(herald_freep)

@@ -24,12 +24,12 @@
 #include "policy/seen.h"
 
 #define HOLD_ACTIVE_MAX 256U
-/* Of these the last ones are kept for the stop orders of people: a stolen automation key must not be able to use up what
- * they need. */
+/* Of these the last ones are kept for the stop orders of people: a stolen automation key must not be able to use up
+ * what they need. */
 #define HOLD_AUTOMATION_MAX 192U
-/* So are the last ids that can be remembered, for stop orders of people and releases. No one key may use up all of those
- * either: the last are for stop orders of two people and releases, the very last for releases. And what is dated ahead,
- * whose id is forgotten late or never, leaves a quarter, so that a host is not full for ever. */
+/* So are the last ids that can be remembered, for stop orders of people and releases. No one key may use up all of
+ * those either: the last are for stop orders of two people and releases, the very last for releases. And what is dated
+ * ahead, whose id is forgotten late or never, leaves a quarter, so that a host is not full for ever. */
 #define HOLD_SEEN_AHEAD   (SEEN_MAX / 4)
 #define HOLD_SEEN_RESERVE 4096U
 #define HOLD_SEEN_JOINT   2048U
@@ -119,6 +119,8 @@ int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t 
                  int64_t exp_ms) _warn_unused_;
 /* The order is record n of the ledger. -ENOENT. */
 int hold_set_order(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
+/* The command is one that no head lists (herald.h): what a head lists by this id is another. -ENOENT. */
+int hold_set_unlist(struct hold_set *s, const struct command_id *id) _warn_unused_;
 /* Its receipt is record n of the ledger. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
 /* Forgets ids as seen.h says, but for those that an active hold needs. */

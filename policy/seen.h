@@ -19,10 +19,11 @@
 
 struct seen {
         struct command_id id;
-        uint8_t digest[32]; /* of the signed payload; all zero for a tombstone whose order never came */
-        int64_t exp_ms;     /* no command with this id is valid longer */
-        uint64_t receipt;   /* ledger record number of the last receipt for it; 0: none yet */
-        uint64_t order;     /* ledger record number of the order; 0: none */
+        uint8_t digest[32];    /* of the signed payload; all zero for a tombstone whose order never came */
+        int64_t exp_ms;        /* no command with this id is valid longer */
+        uint64_t receipt;      /* ledger record number of the last receipt for it; 0: none yet */
+        uint64_t order : 63;   /* ledger record number of the order; 0: none */
+        uint64_t unlisted : 1; /* of a verb that no head lists (herald.h) */
 };
 
 /* Zeroed, it is empty. order is a permutation of the slots of all: the first n are in use and sorted by id, the others

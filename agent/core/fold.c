@@ -7,6 +7,7 @@
 #include "agent/core/epochkey.h"
 #include "agent/util/clock.h"
 #include "policy/decide.h"
+#include "policy/herald.h"
 #include "policy/schema.h"
 
 /* Later than any time that is recorded: a trust root may be dated at SCHEMA_INT_MAX, and the floor goes on from there
@@ -95,6 +96,8 @@ int fold_order(struct agent *a, const struct command *c, const uint8_t digest[st
 
         if (r == 0)
                 r = hold_set_order(a->holds, &c->id, n);
+        if (r == 0 && !herald_lists(verb_info(c->verb)->cls))
+                r = hold_set_unlist(a->holds, &c->id);
         if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_STOP) {
                 r = hold_set_begin(a->holds, c, automation, wall_ms);
                 if (r == 0)
@@ -339,8 +342,9 @@ int fold_replay(const json_t *body, uint64_t n, void *userdata) {
         else if (strcmp(kind, "expiry") == 0 || strcmp(kind, "deleted") == 0)
                 r = replay_end_of_evidence(a, body, kind[0] == 'd');
         else
-                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 || strcmp(kind, "custody") == 0 ? 0
-                                                                                                               : -EBADMSG;
+                r = strcmp(kind, "start") == 0 || strcmp(kind, "refusal") == 0 || strcmp(kind, "custody") == 0
+                            ? 0
+                            : -EBADMSG;
         /* A hold that was made while the ledger could take no order has an outcome and no beginning. */
         return r == -ENOENT || r == -EPROTO || r == -EEXIST ? 0 : r;
 }

@@ -78,8 +78,11 @@ static bool is_over(const struct agent *a, int64_t exp_ms) {
         return now >= exp_ms || exp_ms <= hold_set_forgotten(a->holds);
 }
 
+/* Whoever may order anything could else hide an order of others with an extension of nothing that has its id. */
 static bool has_come(const struct agent *a, const struct command_id *id) {
-        return hold_set_seen(a->holds, id) || was_refused(&a->heard, id);
+        const struct seen *s = hold_set_seen(a->holds, id);
+
+        return (s && !s->unlisted) || was_refused(&a->heard, id);
 }
 
 static void drop_settled(struct agent *a) {

@@ -33,7 +33,7 @@ enum heard_state {
 #define HEARD_MISSING_MAX 256U
 /* What no head has named for so long is missing no more: a herald has named all there is several times by then. When
  * there is no room left, HERALD_LIFE_MS is enough. */
-#define HEARD_UNNAMED_MS (60LL * 60 * 1000)
+#define HEARD_UNNAMED_MS  (60LL * 60 * 1000)
 #define HEARD_REFUSED_MAX 256U
 
 /* All zero: nothing was heard. Times are CLOCK_BOOTTIME, in ms. */
@@ -77,7 +77,7 @@ json_t *heard_missing_to_json(struct agent *a);
 
 /* The orders of a head that was taken: those for this host that have not come are missing from now on. */
 void heard_list(struct agent *a, const struct herald_head *h);
-/* An order that its signers may give has come, whatever became of it. */
+/* An order of a class that heads list, and that its signers may give, has come, whatever became of it. */
 void heard_arrived(struct agent *a, const struct command_id *id);
 /* What is missing was for what this host is no more; the next head tells anew. */
 void heard_forget_missing(struct agent *a);

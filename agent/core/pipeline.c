@@ -80,7 +80,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         phases_stamp(p, PHASE_AUTHORISE);
         if (r < 0)
                 return r;
-        if (decision.allowed && !c->plan)
+        if (decision.allowed && !c->plan && herald_lists(verb_info(c->verb)->cls))
                 heard_arrived(a, &c->id);
         if (decision.for_others && to->carried) {
                 refusal_for_others(a, to);

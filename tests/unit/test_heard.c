@@ -96,6 +96,24 @@ static void what_was_released_before_it_came_is_not_missing(void **state) {
         assert_int_equal(missing(), 0);
 }
 
+/* Carried out, and with an id that somebody had from the head. */
+static void a_command_that_no_head_lists_is_not_what_the_head_lists(void **state) {
+        const uint8_t digest[32] = { 5 };
+        struct herald_order order = order_to_all(1);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        h.orders = &order;
+        h.n_orders = 1;
+        assert_int_equal(hold_set_unlist(r.a.holds, &order.id), -ENOENT);
+        assert_int_equal(hold_set_see(r.a.holds, &order.id, digest, order.exp_ms), 0);
+        assert_int_equal(hold_set_unlist(r.a.holds, &order.id), 0);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
+        pass(HERALD_PATIENCE_MS);
+        assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD));
+}
+
 static void what_is_over_is_missed_no_more(void **state) {
         struct herald_order order = order_to_all(1);
         struct herald_head h = head_of(5);
@@ -203,6 +221,7 @@ int main(void) {
                 CASE(what_the_head_lists_and_has_not_come_is_missing_and_then_withheld),
                 CASE(what_is_for_another_part_is_never_missing),
                 CASE(what_was_released_before_it_came_is_not_missing),
+                CASE(a_command_that_no_head_lists_is_not_what_the_head_lists),
                 CASE(what_is_over_is_missed_no_more),
                 CASE(more_than_there_is_room_for_is_dropped),
                 CASE(what_a_thief_listed_is_in_nobodys_way_for_long),

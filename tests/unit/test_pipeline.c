@@ -324,12 +324,44 @@ static void no_order_is_lost_when_memory_runs_out(void **state) {
         assert_true(refused > 0 && anew > 1);
 }
 
+/* A head lists what stops and what releases: nothing else can be what it names, refused or not. */
+static void only_what_heads_list_arrives(void **state) {
+        static const struct {
+                enum verb verb;
+                bool listed;
+        } cases[] = {
+                { VERB_CONTAIN, true },  { VERB_FREEZE, true },           { VERB_RELEASE, true },
+                { VERB_EXTEND, false },  { VERB_SNAPSHOT, false },        { VERB_EVIDENCE_HOLD, false },
+                { VERB_CONTAIN, false }, { VERB_EVIDENCE_DELETE, false },
+        };
+
+        (void) state;
+        for (uint32_t i = 0; i < ELEMENTSOF(cases); i++) {
+                order(cases[i].verb);
+                w.c.id = id_of(1000 + i);
+                if (cases[i].verb == VERB_EXTEND || cases[i].verb == VERB_RELEASE)
+                        TARGET_HOLDS(7);
+                w.c.lease_ms = cases[i].verb == VERB_EXTEND ? MINUTE : 0;
+                if (cases[i].verb == VERB_RELEASE)
+                        w.by = BY(ALICE) | BY(BOB);
+                else if (i == 6) /* may not order it */
+                        w.by = BY(DAVE);
+                told.arrived = 0;
+                assert_true(order_and_fail(SIZE_MAX));
+                assert_int_equal(told.arrived, cases[i].listed);
+
+                const struct seen *seen = hold_set_seen(agent.holds, &w.c.id);
+                assert_true(!seen || seen->unlisted == !cases[i].listed);
+        }
+}
+
 #undef CASE
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(no_order_is_lost_when_memory_runs_out),
+                CASE(only_what_heads_list_arrives),
         };
 
         if (sodium_init() < 0)
