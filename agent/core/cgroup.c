@@ -98,7 +98,8 @@ static int walk_at(int dir, const char *path, const char *name, int depth, struc
                 _cleanup_close_ int sub = -EBADF;
                 _cleanup_free_ char *below = NULL;
 
-                if (e->d_type != DT_DIR || e->d_name[0] == '.')
+                /* one may be called .x */
+                if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
                 sub = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
                 if (sub < 0) { /* removed meanwhile: nobody is in it */

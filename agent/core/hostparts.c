@@ -94,7 +94,7 @@ static int visit_children(struct walk *w, const char *path, int depth, bool *ret
         while (r == 0 && (e = readdir(d))) {
                 _cleanup_free_ char *child = NULL;
 
-                if (e->d_name[0] == '.' || e->d_type != DT_DIR)
+                if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
                 if (asprintf(&child, "%s/%s", strcmp(path, "/") == 0 ? "" : path, e->d_name) < 0)
                         r = -ENOMEM;

@@ -121,6 +121,33 @@ static void processes_of_cgroups_below_are_listed(void **state) {
         (void) b;
 }
 
+static int note_path(const char *path, void *userdata) {
+        (void) snprintf(userdata, 64, "%s", path);
+        return 0;
+}
+
+/* The kernel lets whoever may make cgroups call them so. */
+static void what_begins_with_a_dot_is_there_too(void **state) {
+        struct cage a = cage_make("a"), hidden = cage_make("a/.x"), more = cage_make("a/.x/...");
+        const pid_t pid = cage_spawn(&more, NULL, NULL);
+        _cleanup_close_ int found = -EBADF, by_id = -EBADF;
+        _cleanup_free_ uint64_t *ids = NULL;
+        _cleanup_free_ pid_t *pids = NULL;
+        char path[64] = "";
+        size_t n;
+
+        (void) state;
+        assert_int_equal(cgroup_pids(a.fd, &pids, &n), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(pids[0], pid);
+        assert_int_equal(cgroup_ids(a.fd, &ids, &n), 0);
+        assert_int_equal(n, 3);
+        assert_int_equal(cgroup_each_path(a.fd, note_path, path), 0);
+        assert_string_equal(path, "/.x/...");
+        assert_int_equal(cgroup_open_populated(a.fd, &found), 0);
+        assert_int_equal(cgroup_open_id(cage_hierarchy(), hidden.id, &by_id), 0);
+}
+
 static void more_processes_than_one_reading_gives_are_listed(void **state) {
         enum { MANY = 300 };
         struct cage a = cage_make("a");
@@ -368,6 +395,7 @@ int main(void) {
                 CAGE_CASE(opening_tells_the_id),
                 CAGE_CASE(a_process_is_found_where_it_is),
                 CAGE_CASE(processes_of_cgroups_below_are_listed),
+                CAGE_CASE(what_begins_with_a_dot_is_there_too),
                 CAGE_CASE(more_processes_than_one_reading_gives_are_listed),
                 CAGE_CASE(ids_are_sorted_and_all_there),
                 CAGE_CASE(what_lies_too_deep_is_not_passed_over),
