@@ -7,6 +7,7 @@
 #include "agent/core/cgroup.h"
 #include "agent/core/fencefile.h"
 #include "agent/core/reload.h"
+#include "agent/core/slices.h"
 #include "agent/core/stamps.h"
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
@@ -68,23 +69,12 @@ static const char *unit_of_name(const char *name) {
         return NULL;
 }
 
-static bool is_leaf(const char *part, size_t n) {
-        return (n > 8 && memcmp(part + n - 8, ".service", 8) == 0) || (n > 6 && memcmp(part + n - 6, ".scope", 6) == 0);
-}
-
-/* The unit whose cgroup this is. What is below a service or a scope is named by whoever it was delegated to and is no
+/* The unit whose cgroup this is. What lies in anything but slices is named by whoever it was delegated to and is no
  * unit of this systemd. Its cgroup has a unit's real name, which an alias goes away without. */
 static const char *unit_of_path(const char *path) {
-        const char *name = strrchr(path, '/');
+        const char *name = slices_unit(path);
 
-        for (const char *part = path; name && part < name;) {
-                const char *end = strchr(part + 1, '/');
-
-                if (is_leaf(part, (size_t) (end - part)))
-                        return NULL;
-                part = end;
-        }
-        return name ? unit_of_name(name + 1) : NULL;
+        return name ? unit_of_name(name) : NULL;
 }
 
 /* FAIL-OPEN: without these no host comes up, and they are more than anyone means to hold. */
