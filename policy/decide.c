@@ -357,7 +357,8 @@ static enum reason judge_holds(struct judge *j) {
 }
 
 /* A path is protected when its last component is, or when it lies within a protected unit. That it lies within a
- * protected slice is no matter: system.slice is protected, and most of what is ever held lies in it. */
+ * protected slice is no matter: system.slice is protected, and most of what is ever held lies in it. What lies in
+ * anything but slices is no unit, whatever it is called. */
 static bool protects_path(const struct local *l, const char *path) {
         while (*path) {
                 char name[TARGET_NAME_MAX + 1];
@@ -372,6 +373,8 @@ static bool protects_path(const struct local *l, const char *path) {
                 bool slice = n > strlen(".slice") && strcmp(name + n - strlen(".slice"), ".slice") == 0;
                 if ((!*path || !slice) && local_protects(l, name))
                         return true;
+                if (!slice)
+                        return false;
         }
 
         return false;

@@ -31,6 +31,9 @@ static const struct layout {
 /* Folders of containers, which are none themselves. */
 static const char *const folders[] = { "crun", "default", "docker", "k8s.io", "kubepods", "libpod_parent", "moby" };
 
+/* Below kubepods, above the pods: /kubepods/burstable/podUID */
+static const char *const qos[] = { "besteffort", "burstable", "guaranteed" };
+
 static const char *const unit_suffixes[] = { ".service", ".scope", ".slice", ".socket", ".mount", ".swap" };
 
 /* What the layout leaves of the name; 0 when it is not of it. */
@@ -58,13 +61,26 @@ bool container_has_id(const char *name) {
         return false;
 }
 
+static bool is_one_of(const char *const *names, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(name, names[i]) == 0)
+                        return true;
+        return false;
+}
+
+bool container_is_folder(const char *name, bool *in_pods) {
+        const bool below = *in_pods;
+
+        *in_pods = strcmp(name, "kubepods") == 0 || (below && is_one_of(qos, ELEMENTSOF(qos), name));
+        return *in_pods || is_one_of(folders, ELEMENTSOF(folders), name) || (below && strncmp(name, "pod", 3) == 0);
+}
+
 /* A name that only stands there may be anything's. */
 static bool may_be_bare(const char *name) {
         const char *dot = strrchr(name, '.');
 
-        for (size_t i = 0; i < ELEMENTSOF(folders); i++)
-                if (strcmp(name, folders[i]) == 0)
-                        return false;
+        if (is_one_of(folders, ELEMENTSOF(folders), name))
+                return false;
         for (size_t i = 0; dot && i < ELEMENTSOF(unit_suffixes); i++)
                 if (strcmp(dot, unit_suffixes[i]) == 0)
                         return false;

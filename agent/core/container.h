@@ -15,6 +15,10 @@
 
 /* True for a cgroup that is by its name a container with an id of 64 hex digits. */
 bool container_has_id(const char *name);
+/* True for a cgroup that by its name only holds what the runtimes make, and is no container: /docker, /kubepods and a
+ * pod in there. Ask for each cgroup of a path from the root on; *in_pods, false before the first, is kept from one to
+ * the next. */
+bool container_is_folder(const char *name, bool *in_pods);
 /* Whether a cgroup of this name is the container that is wanted, by its id, by the first digits of it, or by its name.
  */
 enum find_fit container_fits(const char *name, const char *wanted);

@@ -18,12 +18,13 @@ enum find_fit {
 
 typedef enum find_fit (*find_fn)(const char *name, const char *wanted);
 
-/* Of all that fit, those that have processes come first; of these, those that no unit and no container has made, then
- * those of a user's own manager, then the rest; of these, those that fit exactly; and where anybody could have made it,
- * the ones nearest to the root.
+/* Of all that fit, those that have processes come first; of these, those that no unit and no container has made, also
+ * none that only has a name, which a folder of containers may be too; then those below such a name, those of a user's
+ * own manager, the rest; of these, those that fit exactly; and where anybody could have made it, the ones nearest to
+ * the root. An empty one that comes before them by whom it was named by is left beside them.
  *
- * was: where it was when it was found before, NULL at first. What is found again was named by whom it was named by then:
- * while it is gone, nobody else can make himself what is looked for.
+ * was: where it was when it was found before, NULL at first. What is found again was named by whom it was named by
+ * then: while it is gone, nobody else can make himself what is looked for. "/" is where only the host's own root names.
  *
  * *ret is malloc'ed. -ENOENT; -ENOTUNIQ when several are left, which *ret_several, the caller's and empty, then names.
  * Walks the tree. */

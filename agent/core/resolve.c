@@ -9,10 +9,13 @@
 #include "agent/core/find.h"
 #include "agent/core/resolve_pid.h"
 #include "agent/core/hostparts.h"
+#include "agent/core/slices.h"
 #include "agent/core/user.h"
 #include "agent/util/alive.h"
 
 #define PASSWD "/etc/passwd"
+/* what was found there before: only what the host's own root names */
+#define HOST_ROOTS "/"
 
 /* True when b is a or lies below a. */
 static bool contains(const char *a, const char *b) {
@@ -37,19 +40,21 @@ static bool ends_with(const char *s, const char *suffix) {
 }
 
 /* True when the path is a protected unit or lies in one: dbus.service/worker is dbus. A slice counts only as itself,
- * because everything lies in system.slice. What a unit has below itself is its own affair: a container has a
- * dbus.service too, and whoever may make a cgroup in his own service could by a name have it spared. */
+ * because everything lies in system.slice. What anything else has below itself is its own affair: a container has a
+ * dbus.service too, and whoever may make a cgroup in his own could by a name have it spared. */
 bool resolve_is_protected_path(const struct local *l, const char *path) {
         _cleanup_free_ char *copy = strdup(path);
         char *state = NULL, *next, *part = copy ? strtok_r(copy, "/", &state) : NULL;
+        bool slice;
 
         for (; part; part = next) {
                 next = strtok_r(NULL, "/", &state);
                 /* systemd puts a "_" before a name that the kernel could take for one of its own files */
                 part += *part == '_';
-                if ((!next || !ends_with(part, ".slice")) && local_protects(l, part))
+                slice = ends_with(part, ".slice");
+                if ((!next || !slice) && local_protects(l, part))
                         return true;
-                if (ends_with(part, ".service") || ends_with(part, ".scope"))
+                if (!slice)
                         return false;
         }
         return !copy;
@@ -93,7 +98,7 @@ bool resolve_spares(const struct resolver *r, const char *path) {
 
 struct lookup {
         const struct resolver *resolver;
-        const char *was; /* where it was found before; NULL: nowhere yet */
+        const char *was; /* where it was found before; NULL: it is looked for everywhere */
         reason_set *notes;
 };
 
@@ -107,15 +112,24 @@ static int path_of_cgroup(const struct lookup *l, struct site *s) {
         return s->path ? REASON_NONE : -ENOMEM;
 }
 
-static int look_for(const struct lookup *l, struct site *s, find_fn fits) {
-        const int e =
-                find_cgroup(l->resolver->cgroup_root, fits, s->target.name, l->was, &s->path, &s->several);
+static int look_for(const struct lookup *l, struct site *s, find_fn fits, const char *was) {
+        const int e = find_cgroup(l->resolver->cgroup_root, fits, s->target.name, was, &s->path, &s->several);
 
         return e == -ENOMEM ? e : e == -ENOTUNIQ ? REASON_AMBIGUOUS : e < 0 ? REASON_NO_TARGET : REASON_NONE;
 }
 
 static enum find_fit is_name(const char *name, const char *wanted) {
         return strcmp(name, wanted) == 0 ? FIND_IS : FIND_NOT;
+}
+
+/* Where the service manager puts its units, and nobody else can put anything. */
+static int look_for_unit(const struct lookup *l, struct site *s) {
+        const int e = look_for(l, s, is_name, HOST_ROOTS);
+
+        if (e != REASON_NONE || slices_unit(s->path))
+                return e;
+        free(TAKE_PTR(s->path));
+        return REASON_NO_TARGET;
 }
 
 static int path_of_unit(const struct lookup *l, struct site *s) {
@@ -132,7 +146,7 @@ static int path_of_unit(const struct lookup *l, struct site *s) {
                 const bool silent = e != -EOPNOTSUPP;
 
                 *l->notes |= reason_bit(REASON_NO_SYSTEMD);
-                e = look_for(l, s, is_name);
+                e = look_for_unit(l, s);
                 /* a manager that does not answer may know the unit: all that is known is that nobody is there */
                 return silent && e == REASON_NO_TARGET ? REASON_NOT_RUNNING : e;
         }
@@ -143,7 +157,7 @@ static int path_of_unit(const struct lookup *l, struct site *s) {
 }
 
 static int path_of_container(const struct lookup *l, struct site *s) {
-        return look_for(l, s, container_fits);
+        return look_for(l, s, container_fits, l->was);
 }
 
 static int path_of_user(const struct lookup *l, struct site *s) {
@@ -203,6 +217,8 @@ static int find_site(const struct lookup *l, struct site *s) {
 }
 
 int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) {
+        /* what never was anywhere can be anyone's by now */
+        const char *was = s->path || r->orders ? s->path : HOST_ROOTS;
         struct site found = SITE_NULL;
         int e;
 
@@ -211,7 +227,7 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
         found.was_frozen = s->was_frozen;
         if (s->path && branch_path_is(s->path) && !(found.path = strdup(s->path)))
                 return -ENOMEM;
-        e = find_site(&(struct lookup) { .resolver = r, .was = s->path, .notes = ret_notes }, &found);
+        e = find_site(&(struct lookup) { .resolver = r, .was = was, .notes = ret_notes }, &found);
         if (e < 0) {
                 site_done(&found);
                 return e;
@@ -231,17 +247,19 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
 int resolve_targets(const struct resolver *r, const struct target *targets, size_t n, struct sites *ret,
                     reason_set *ret_notes) {
         _cleanup_(sites_done) struct sites s = { 0 };
+        struct resolver first = *r;
         bool has_host = false;
 
         s.v = calloc(n, sizeof(*s.v));
         if (!s.v)
                 return -ENOMEM;
+        first.orders = true;
         for (; s.n < n; s.n++) {
                 int e;
 
                 s.v[s.n] = SITE_NULL;
                 s.v[s.n].target = targets[s.n];
-                e = resolve_again(r, &s.v[s.n], ret_notes);
+                e = resolve_again(&first, &s.v[s.n], ret_notes);
                 if (e < 0)
                         return e;
                 has_host |= site_is_host(&s.v[s.n]) && s.v[s.n].missing == REASON_NONE;

@@ -15,6 +15,7 @@ struct resolver {
         const struct local *local;
         const struct command_id *hold; /* that is to be made or renewed; NULL: nothing will be done to what is found */
         bool freezes;                  /* what is ordered */
+        bool orders;                   /* resolve_targets() sets it: a target is looked for everywhere */
 };
 
 /* Fills one site per target (and for a host that is to be frozen one more for each part of it), each with its directory
@@ -29,6 +30,7 @@ bool resolve_is_protected(const struct local *l, const char *path, int fd);
 /* True when what is at that path must go on running while the rest of the host is frozen: it is protected, is the way
  * in, or holds PID 1 or us; or, for now, the host comes up and waits for it. */
 bool resolve_spares(const struct resolver *r, const char *path);
-/* Finds the cgroup that one site's target means now; what it was found as before can have gone elsewhere, but nobody can
- * take its place who could not have made it (find.h). Updates the site; its reason when there is none. -ENOMEM. */
+/* Finds the cgroup that one site's target means now; what it was found as before can have gone elsewhere, but nobody
+ * can take its place who could not have made it (find.h); what was never found is taken only where the host's own root
+ * puts it. Updates the site; its reason when there is none. -ENOMEM. */
 int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) _warn_unused_;

@@ -23,9 +23,8 @@ if [ -z "$cgroup2" ]; then
         done_testing
 fi
 
-# Beside this shell's cgroup and never above it. A unit of that name is looked for by its directory, as no service manager can be asked.
-here=$(sed -n 's/^0:://p' /proc/self/cgroup)
-base=${here%/}/freezed-035-$$
+# Never above this shell's cgroup. A unit is looked for by its directory in the slices, as no service manager can be asked.
+base=/freezed-035-$$.slice
 CG=$cgroup2$base
 T=$(mktemp -d)
 PIDS=()

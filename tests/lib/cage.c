@@ -149,7 +149,7 @@ static const char *prepare(void) {
 
 static int group_begin(void **state) {
         (void) state;
-        (void) snprintf(here.top.path, sizeof(here.top.path), "/freezed-unit-%d", (int) getpid());
+        (void) snprintf(here.top.path, sizeof(here.top.path), "/freezed-unit-%d.slice", (int) getpid());
         (void) snprintf(here.top.dir, sizeof(here.top.dir), "%s%s", here.hierarchy, here.top.path);
         start_janitor();
         stay_on_one_cpu();

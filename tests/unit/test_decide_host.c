@@ -276,6 +276,9 @@ static void protected_units_are_not_held(void **state) {
                 "cgroup:/system.slice/nginx.service",
                 "cgroup:/system.slice/nginx.service/sub",
                 "cgroup:/payments",
+                "cgroup:/payments/dbus.service",
+                "cgroup:/docker/5eedf00d/system.slice",
+                "cgroup:/system.slice/nginx.service/init.scope",
                 "app.slice",
         };
         static const char *const protected[] = {

@@ -218,11 +218,27 @@ static void while_it_is_gone_nobody_else_takes_its_place(void **state) {
                 { "web", "system.slice/evil.service/web", false },
                 { "web", USER("1000") "crun-web.scope", false },
                 { "web", "docker/" ID_B "/web", false },
-                { "system.slice/a.service/web", "system.slice/a.service/b/web", true },
+                { "web", "evil/web", false },
+                { "web", "default/evil/web", false },
+                { "web", "lxc.payload.evil/web", false },
+                { "kubepods/burstable/pod1/web", "kubepods/pod2/web", true },
+                { "kubepods/burstable/pod1/web", "kubepods/burstable/pod1/evil/web", false },
+                { "web", "podman/web", false },
+                { "own/parent/web", "own/parent/web", true },
+                { "own/parent/web", "own/evil/b/web", false },
+                { "system.slice/a.service/web", "system.slice/a.service/b.slice/web", true },
+                { "system.slice/a.service/web", "system.slice/a.service/b/web", false },
+                { "docker/" ID_B "/kubepods/pod1/web", "docker/" ID_B "/kubepods/pod2/web", true },
+                { "docker/" ID_B "/kubepods/pod1/web", "docker/" ID_B "/kubepods/pod2/" ID_C "/web", false },
+                { "machine.slice/m.scope/p/system.slice/crun-web.scope", "machine.slice/m.scope/p/system.slice/web",
+                  true },
+                { "machine.slice/m.scope/p/system.slice/crun-web.scope",
+                  "machine.slice/m.scope/p/system.slice/evil.service/crun-web.scope", false },
                 { "system.slice/a.service/web", "system.slice/evil.service/web", false },
                 { "system.slice/a.service/web", "system.slice/a.servic.service/web", false },
                 { "system.slice/a.service/web", "web", false },
-                { USER("1000") "crun-web.scope", USER("1000") "more/crun-web.scope", true },
+                { USER("1000") "crun-web.scope", USER("1000") "more.slice/crun-web.scope", true },
+                { USER("1000") "crun-web.scope", USER("1000") "evil/crun-web.scope", false },
                 { USER("1000") "crun-web.scope", USER("1001") "crun-web.scope", false },
                 { USER("1000") "crun-web.scope", USER("1000") "evil.service/web", false },
                 { USER("1000") "a.scope/web", USER("1000") "b.scope/web", true },
@@ -242,6 +258,68 @@ static void while_it_is_gone_nobody_else_takes_its_place(void **state) {
         (void) grow("web");
         assert_int_equal(find_again("web", "web"), 0);
         assert_string_equal(found, "/web");
+}
+
+/* That was to be held while it was not there. */
+static void what_was_never_found_is_taken_where_only_root_names(void **state) {
+        static const char *const others[] = {
+                USER("1000") "web",
+                "system.slice/evil.service/web",
+                "evil/web",
+                "docker/" ID_B "/web",
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                (void) populate(others[i]);
+                assert_int_equal(find_again("web", ""), -ENOENT);
+        }
+        (void) populate("system.slice/crun-web.scope");
+        assert_int_equal(find_again("web", ""), 0);
+        assert_string_equal(found, "/system.slice/crun-web.scope");
+}
+
+static void a_bare_name_is_an_owner_too(void **state) {
+        (void) state;
+        (void) populate("evil/web");
+        (void) populate("web");
+        finds("web", "web");
+        /* but its folder may be the administrator's own: it is no worse than what a unit or a user names */
+        (void) populate("own/parent/" ID_A);
+        (void) populate("docker/" ID_C "/" ID_A);
+        (void) populate("system.slice/evil.service/" ID_A);
+        (void) populate(USER("1000") "libpod-" ID_A ".scope");
+        finds(ID_A, "own/parent/" ID_A);
+        /* and of two nobody knows which */
+        (void) populate("evil/" ID_A);
+        assert_int_equal(find(ID_A), -ENOTUNIQ);
+        assert_int_equal(several.n, 2);
+        /* what a container calls like itself is no other one */
+        (void) populate("own/app");
+        (void) populate("own/app/app");
+        finds("app", "own/app");
+}
+
+/* Between two of its starts its name is free. */
+static void an_empty_one_of_a_better_owner_leaves_it_open(void **state) {
+        struct cage real = grow("web");
+
+        (void) state;
+        (void) populate(USER("1000") "web");
+        (void) populate("system.slice/evil.service/web");
+        assert_int_equal(find("web"), -ENOTUNIQ);
+        assert_int_equal(several.n, 2);
+        (void) cage_spawn(&real, NULL, NULL);
+        finds("web", "web");
+        cage_remove(&real);
+        finds("web", USER("1000") "web");
+        (void) populate("evil/web");
+        real = grow("default/web");
+        assert_int_equal(find("web"), -ENOTUNIQ);
+        cage_remove(&real);
+        /* nothing that comes after them does */
+        (void) grow(USER("1001") "web");
+        finds("web", "evil/web");
 }
 
 static void many_are_not_all_named(void **state) {
@@ -281,6 +359,9 @@ int main(void) {
                 CASE(a_prefix_is_not_diverted_by_a_full_name_inside),
                 CASE(a_dead_one_does_not_count_beside_a_living_one),
                 CASE(while_it_is_gone_nobody_else_takes_its_place),
+                CASE(what_was_never_found_is_taken_where_only_root_names),
+                CASE(a_bare_name_is_an_owner_too),
+                CASE(an_empty_one_of_a_better_owner_leaves_it_open),
                 CASE(many_are_not_all_named),
                 CASE(nothing_is_found_where_there_is_nothing),
         };

@@ -53,12 +53,15 @@ static struct target target_of(enum target_class cls, const char *name) {
         return t;
 }
 
-/* What becomes of one target that was not looked for before; the site itself is in `site`. */
+/* What becomes of one target that is ordered; the site itself is in `site`. */
 static enum reason resolve(struct target t) {
+        struct sites sites;
+
         site_done(&site);
-        site.target = t;
         notes = 0;
-        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(resolve_targets(&resolver, &t, 1, &sites, &notes), 0);
+        site = sites.v[0];
+        free(sites.v);
         if (site.missing == REASON_NONE) {
                 assert_true(site.fd >= 0);
                 assert_non_null(site.path);
@@ -130,6 +133,25 @@ static void a_unit_is_found_by_its_name_where_nobody_can_be_asked(void **state) 
         assert_int_equal(resolve_path(&twin), REASON_NONE);
 }
 
+/* Whoever may make cgroups in his own would be stopped in place of what does not run now. */
+static void a_name_given_inside_is_no_unit_of_the_host(void **state) {
+        static const char *const others[] = { "a.service/frtest.service", "docker/frtest.service",
+                                              "evil/frtest.service" };
+        struct cage made;
+
+        (void) state;
+        (void) cage_make("a.service");
+        (void) cage_make("docker");
+        (void) cage_make("evil");
+        for (size_t k = 0; k < ELEMENTSOF(others); k++) {
+                made = cage_make(others[k]);
+                (void) cage_spawn(&made, NULL, NULL);
+                assert_int_equal(resolve(target_of(TARGET_UNIT, "frtest.service")), REASON_NO_TARGET);
+                assert_int_equal(resolve_path(&made), REASON_NONE);
+                cage_remove(&made);
+        }
+}
+
 #define ID "5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d"
 
 static void a_container_is_its_cgroup_and_two_are_named(void **state) {
@@ -187,6 +209,47 @@ static void what_is_gone_stays_where_it_was_until_it_is_found(void **state) {
         assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
         assert_int_equal(site.missing, REASON_NONE);
         check_site(&two, false);
+}
+
+/* The order names it while it is not there, and anybody may make one that is called like it then. */
+static void what_never_was_there_is_found_where_only_the_host_puts_it(void **state) {
+        struct cage user = cage_make("user@1000.service"), decoy = cage_make("user@1000.service/web"), real;
+
+        (void) state;
+        (void) user;
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, "web")), REASON_NOT_RUNNING);
+        (void) cage_spawn(&decoy, NULL, NULL);
+        site_done(&site);
+        site.target = target_of(TARGET_CONTAINER, "web");
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NO_TARGET);
+        assert_null(site.path);
+        real = cage_make("web");
+        (void) cage_spawn(&real, NULL, NULL);
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NONE);
+        check_site(&real, false);
+        /* the order itself may mean any */
+        cage_remove(&real);
+        assert_int_equal(resolve(target_of(TARGET_CONTAINER, "web")), REASON_NONE);
+        check_site(&decoy, false);
+}
+
+/* That no part of a frozen host is left out by its name: the cage is the host here. */
+static void a_host_is_all_of_it_whatever_it_is_called(void **state) {
+        struct target host = { .cls = TARGET_HOST };
+        struct cage hidden = cage_make(".x");
+        struct sites sites;
+
+        (void) state;
+        (void) cage_spawn(&hidden, NULL, NULL);
+        resolver.cgroup_root = cage_top()->dir;
+        resolver.freezes = true;
+        assert_int_equal(resolve_targets(&resolver, &host, 1, &sites, &notes), 0);
+        assert_int_equal(sites.n, 2);
+        assert_string_equal(sites.v[1].path, "/.x");
+        assert_int_equal(sites.v[1].cgroup_id, hidden.id);
+        sites_done(&sites);
 }
 
 static void a_user_without_a_session_has_nothing_to_hold(void **state) {
@@ -264,7 +327,7 @@ static void protected_names_are_protected_and_what_holds_them(void **state) {
         assert_int_equal(of_tree(TREE("freezed.slice"), "freezed.slice"), REASON_PROTECTED);
         assert_int_equal(of_tree(TREE("ssh.service"), "ssh.service"), REASON_PROTECTED);
         /* also when nothing runs in there yet */
-        assert_int_equal(of_tree(TREE("x", "x/dbus.service"), "x"), REASON_PROTECTED);
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/dbus.service"), "x.slice"), REASON_PROTECTED);
         assert_int_equal(of_tree(TREE("x.slice", "x.slice/y.slice", "x.slice/y.slice/dbus.service"),
                                  "x.slice/y.slice/dbus.service"),
                          REASON_PROTECTED);
@@ -309,6 +372,13 @@ static void names_that_a_unit_gives_below_itself_protect_nobody(void **state) {
         assert_int_equal(
                 of_tree(TREE("x.slice", "x.slice/y.service", "x.slice/y.service/dbus.service"), "x.slice/y.service"),
                 REASON_NONE);
+        /* nor a container that only has an id, or a name */
+        assert_int_equal(of_tree(TREE("x", "x/dbus.service"), "x"), REASON_NONE);
+        assert_int_equal(of_tree(TREE("x", "x/init.scope"), "x"), REASON_NONE);
+        assert_int_equal(of_tree(TREE("x", "x/system.slice", "x/system.slice/dbus.service"), "x"), REASON_NONE);
+        assert_int_equal(of_tree(TREE("x", "x/y", "x/y/system.slice"), "x/y/system.slice"), REASON_NONE);
+        assert_int_equal(of_tree(TREE("x.slice", "x.slice/y", "x.slice/y/dbus.service"), "x.slice/y/dbus.service"),
+                         REASON_NONE);
         (void) cage_spawn(&bus, NULL, NULL);
         assert_int_equal(resolve_path(&scope), REASON_NONE);
         assert_int_equal(resolve_path(&system), REASON_NONE);
@@ -401,6 +471,9 @@ int main(void) {
                 CASE(a_unit_is_found_by_its_name_where_nobody_can_be_asked),
                 CASE(a_container_is_its_cgroup_and_two_are_named),
                 CASE(what_is_gone_stays_where_it_was_until_it_is_found),
+                CASE(a_name_given_inside_is_no_unit_of_the_host),
+                CASE(what_never_was_there_is_found_where_only_the_host_puts_it),
+                CASE(a_host_is_all_of_it_whatever_it_is_called),
                 CASE(a_user_without_a_session_has_nothing_to_hold),
                 CASE(an_escaped_name_protects_as_much),
                 CASE(a_cgroup_made_anew_is_found_anew),
