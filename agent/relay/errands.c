@@ -122,6 +122,27 @@ static void heard(struct item *i) {
                 i->owner->room(i->owner->userdata);
 }
 
+static bool waits_for_last(const struct item *i) {
+        return !i->source && i->answered;
+}
+
+/* Without its room for new ones nothing new would come in, for as long as what never gets its last answer is kept. */
+static void later(struct item *i) {
+        struct errands *e = i->owner;
+        struct item *oldest = NULL;
+        size_t n = 0;
+
+        heard(i);
+        again(i, LATER_US);
+        for (size_t k = e->n; k > 0; k--)
+                if (waits_for_last(e->items[k - 1])) {
+                        oldest = e->items[k - 1];
+                        n++;
+                }
+        if (n > ERRANDS_LATER_MAX)
+                finish(oldest);
+}
+
 static void receive(struct item *i, int fd) {
         struct errands *e = i->owner;
         enum errand_verdict v;
@@ -134,13 +155,15 @@ static void receive(struct item *i, int fd) {
                 again(i, AGAIN_US);
                 return;
         }
-        v = e->answer(e->userdata, i->what, e->in, (size_t) n);
+        v = e->answer(e->userdata, i->what, !i->answered, e->in, (size_t) n);
         if (v == ERRAND_DONE)
                 finish(i);
         else if (v == ERRAND_AGAIN)
                 again(i, AGAIN_US);
         else if (v == ERRAND_BARE)
                 bare(i);
+        else if (v == ERRAND_LATER)
+                later(i);
         else
                 heard(i);
 }

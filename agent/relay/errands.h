@@ -17,6 +17,8 @@
 /* below what the gate gives one uid */
 #define ERRANDS_OPEN_MAX 12U
 #define ERRANDS_MAX      64U
+/* what waits for its last answer without a connection: of more the oldest is given up, as it may never have one */
+#define ERRANDS_LATER_MAX 16U
 /* questions anybody may ask: so many wait, one is with the gate */
 #define ERRANDS_QUERIES_MAX 8U
 
@@ -30,14 +32,15 @@ enum errand {
 enum errand_verdict {
         ERRAND_DONE,
         ERRAND_MORE,  /* another answer follows */
+        ERRAND_LATER, /* the same, to who brings it again after a while */
         ERRAND_AGAIN, /* was not taken: the same bytes once more, later */
         ERRAND_BARE,  /* was not read: once more without what it is carried in; done when it is in nothing */
 };
 
 struct errands;
 
-/* One answer; text is n bytes. */
-typedef enum errand_verdict (*errands_answer)(void *userdata, enum errand what, const char *text, size_t n);
+/* One answer; text is n bytes. first: it had none before that was more than a refusal. */
+typedef enum errand_verdict (*errands_answer)(void *userdata, enum errand what, bool first, const char *text, size_t n);
 /* There is room again, or one was answered for the first time. */
 typedef void (*errands_room)(void *userdata);
 

@@ -226,8 +226,8 @@ static void take_who(struct relay *r, const struct answer *a) {
         tell_now(&r->tell, r->known ? &r->who : NULL);
 }
 
-static enum errand_verdict take_answer(struct relay *r, enum errand what, const struct answer *a, const char *text,
-                                       size_t n) {
+static enum errand_verdict take_answer(struct relay *r, enum errand what, bool first, const struct answer *a,
+                                       const char *text, size_t n) {
         if (a->kind == ANSWER_REFUSAL) {
                 r->tell.counters.refused += !a->busy && !a->for_others;
                 r->tell.counters.for_others += a->for_others;
@@ -237,7 +237,8 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, const 
                 take_who(r, a);
         else if (a->kind == ANSWER_HEAD)
                 pull(r, a);
-        else
+        /* however often it is asked what came of an order: that it is under way is told once */
+        else if (first || !a->later)
                 publish(r, a, text, n);
         if (a->attributes)
                 arm_within(r, TIMER_ASK, ASK_FIRST_US);
@@ -247,16 +248,16 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, const 
                 r->anew = true;
                 arm_within(r, TIMER_ALL, ASK_FIRST_US);
         }
-        return a->final ? ERRAND_DONE : ERRAND_MORE;
+        return a->later ? ERRAND_LATER : a->final ? ERRAND_DONE : ERRAND_MORE;
 }
 
-static enum errand_verdict on_answer(void *userdata, enum errand what, const char *text, size_t n) {
+static enum errand_verdict on_answer(void *userdata, enum errand what, bool first, const char *text, size_t n) {
         _cleanup_(answer_done) struct answer a = ANSWER_NULL;
         int r = answer_parse(text, n, &a);
 
         if (r < 0)
                 return r == -ENOMEM ? ERRAND_AGAIN : ERRAND_DONE;
-        return take_answer(userdata, what, &a, text, n);
+        return take_answer(userdata, what, first, &a, text, n);
 }
 
 /* --- messages in */

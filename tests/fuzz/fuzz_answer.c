@@ -83,6 +83,7 @@ static void check(const struct answer *a) {
         CHECK((a->kind == ANSWER_REFUSAL) == (a->payload == NULL));
         CHECK(a->n_missing <= ANSWER_MISSING_MAX && (a->n_missing == 0 || a->kind == ANSWER_HEAD));
         CHECK(a->n_missing <= json_array_size(json_object_get(a->payload, "missing")));
+        CHECK(!a->later || a->kind == ANSWER_RECEIPT);
         CHECK(!a->busy || a->kind == ANSWER_REFUSAL);
         CHECK(a->root == 0 || a->kind == ANSWER_RECEIPT);
         if (a->kind == ANSWER_REFUSAL)

@@ -47,6 +47,33 @@ static void a_receipt_is_told_by_its_own_id(void **state) {
         assert_true(last.final);
 }
 
+static void what_came_of_an_order_that_is_under_way_is_asked_later(void **state) {
+        static const struct {
+                const char *payload;
+                bool later;
+        } rows[] = {
+                { "\"state\":\"duplicate\",\"final\":true,\"receipt\":{\"final\":true}", false },
+                { "\"state\":\"duplicate\",\"final\":true", false },
+                { "\"state\":\"duplicate\",\"final\":false,\"receipt\":{\"final\":false}", true },
+                { "\"state\":\"duplicate\",\"final\":false", true },
+                /* of an agent that says so of every one */
+                { "\"state\":\"duplicate\",\"final\":true,\"receipt\":{\"final\":false}", true },
+                { "\"state\":\"contained\",\"final\":false", false },
+                { "\"state\":\"contained\",\"final\":true,\"receipt\":{\"final\":false}", false },
+        };
+        char payload[256];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+
+                (void) snprintf(payload, sizeof(payload), "{\"id\":\"" ID "\",%s}", rows[i].payload);
+                assert_int_equal(parse(DSSE_RECEIPT, payload, &a), 0);
+                if (a.later != rows[i].later)
+                        fail_msg("%s", payload);
+        }
+}
+
 static void a_report_is_told_by_its_nonce(void **state) {
         _cleanup_(answer_done) struct answer a = ANSWER_NULL;
         struct command_id nonce;
@@ -166,6 +193,7 @@ static void a_host_is_who_its_health_says(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_receipt_is_told_by_its_own_id),
+                cmocka_unit_test(what_came_of_an_order_that_is_under_way_is_asked_later),
                 cmocka_unit_test(a_report_is_told_by_its_nonce),
                 cmocka_unit_test(what_a_head_misses_is_read_and_bounded),
                 cmocka_unit_test(attributes_are_told_by_what_they_are),

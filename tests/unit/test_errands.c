@@ -25,12 +25,14 @@ static struct {
         struct errands *errands;
         enum errand_verdict verdict;
         unsigned n_answers, n_room;
+        bool first;
         char last[64];
 } box;
 
-static enum errand_verdict on_answer(void *userdata, enum errand what, const char *text, size_t n) {
+static enum errand_verdict on_answer(void *userdata, enum errand what, bool first, const char *text, size_t n) {
         (void) userdata;
         (void) what;
+        box.first = first;
         box.n_answers++;
         (void) snprintf(box.last, sizeof(box.last), "%.*s", (int) n, text);
         return box.verdict;
@@ -147,6 +149,61 @@ static void an_answer_that_is_not_the_last_is_followed_by_another(void **state) 
         say(fd, "second");
         assert_true(is_closed(fd));
         assert_int_equal(box.n_answers, 3);
+        assert_int_equal(close(fd), 0);
+}
+
+/* The clock of the other thirty seconds is not waited for: nobody is kept by it, and that is bounded. */
+static void what_is_answered_later_waits_without_a_connection_and_keeps_nobody(void **state) {
+        char text[64];
+        int fd;
+
+        (void) state;
+        box.verdict = ERRAND_LATER;
+        for (unsigned i = 0; i < ERRANDS_LATER_MAX; i++) {
+                send_errand(ERRAND_FIRST, "duplicate");
+                fd = accept_one(text);
+                say(fd, "under way");
+                assert_true(is_closed(fd));
+                assert_true(box.first);
+                assert_int_equal(close(fd), 0);
+        }
+        assert_true(errands_are_answered(box.errands, ERRAND_FIRST));
+        assert_int_equal(box.n_room, ERRANDS_LATER_MAX);
+        for (unsigned i = ERRANDS_LATER_MAX; i < ERRANDS_MAX; i++)
+                send_errand(ERRAND_ENVELOPE, "order");
+        assert_false(errands_has_room(box.errands));
+        /* one more gives up the oldest of them */
+        fd = accept_one(text);
+        assert_string_equal(text, "order");
+        say(fd, "under way");
+        assert_int_equal(close(fd), 0);
+        assert_true(errands_has_room(box.errands));
+        send_errand(ERRAND_ENVELOPE, "order");
+        assert_false(errands_has_room(box.errands));
+}
+
+static void an_answer_after_an_answer_is_not_the_first(void **state) {
+        char text[64];
+        int fd;
+
+        (void) state;
+        send_errand(ERRAND_ENVELOPE, "order");
+        fd = accept_one(text);
+        box.verdict = ERRAND_AGAIN;
+        say(fd, "busy");
+        assert_true(box.first);
+        assert_int_equal(close(fd), 0);
+        fd = accept_later(text);
+        box.verdict = ERRAND_MORE;
+        say(fd, "first");
+        assert_true(box.first);
+        say(fd, "second");
+        assert_false(box.first);
+        assert_int_equal(close(fd), 0);
+        fd = accept_later(text);
+        box.verdict = ERRAND_DONE;
+        say(fd, "duplicate");
+        assert_false(box.first);
         assert_int_equal(close(fd), 0);
 }
 
@@ -288,6 +345,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(an_errand_brings_its_answer_and_is_over),
                 CASE(an_answer_that_is_not_the_last_is_followed_by_another),
+                CASE(what_is_answered_later_waits_without_a_connection_and_keeps_nobody),
+                CASE(an_answer_after_an_answer_is_not_the_first),
                 CASE(what_others_wait_for_is_answered_when_the_gate_took_it),
                 CASE(the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away),
                 CASE(what_the_gate_cannot_read_goes_once_more_without_what_it_is_carried_in),

@@ -39,6 +39,28 @@ static void an_answer_goes_where_it_says_itself(void **state) {
         assert_quiet();
 }
 
+/* The gate closed before the last receipt was there; each time it is asked, it is brought the order again. */
+static void that_an_order_is_under_way_is_told_once(void **state) {
+        int fd = take_order(MINE OTHER);
+        char text[4096];
+
+        (void) state;
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"final\":false}");
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        assert_int_equal(close(fd), 0);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_true(fd >= 0);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"duplicate\",\"final\":false}");
+        assert_int_equal(recv(fd, text, sizeof(text), 0), 0);
+        assert_int_equal(close(fd), 0);
+        assert_quiet();
+        /* who hears of it for the first time tells */
+        fd = take_order(MINE OTHER);
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"duplicate\",\"final\":false}");
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        assert_int_equal(close(fd), 0);
+}
+
 static void what_is_not_signed_is_told_to_nobody(void **state) {
         static const char *const says[] = { "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}", "x",
                                             "{\"refused\":\"wrong-host\",\"text\":\"x\"}", "{\"id\":\"" ID "\"}" };
@@ -281,6 +303,7 @@ static void a_bystander_s_headers_do_not_move_it(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(an_answer_goes_where_it_says_itself),
+                CASE(that_an_order_is_under_way_is_told_once),
                 CASE(what_is_not_signed_is_told_to_nobody),
                 CASE(what_no_host_takes_does_not_reach_the_gate),
                 CASE(what_a_head_misses_is_asked_of_the_stream),
