@@ -56,6 +56,7 @@ struct rollout {
         char to_text[128];   /* whom it is for, in words */
         char kept[PATH_MAX]; /* where the signed orders are; "" nowhere */
         bool stopped;        /* by the person in front of it */
+        bool outlived;       /* by an order that the release names, as far as is known, unless it takes its place */
         size_t lost;         /* how often answers came faster than they were taken */
         int64_t drawn_ms;    /* when progress was shown last; mono_ms */
 };
@@ -95,8 +96,12 @@ int rollout_expect(struct rollout *r, struct rollout_wave *w, const uint8_t dige
  * exit code when there is no broker. */
 int rollout_apart(struct rollout *r) _warn_unused_;
 /* Is nobody left out whom the release is addressed to, when its last wave has gone? Only then is it said in the places
- * of the orders that it names. */
+ * of the orders that it names, once it is taken. */
 bool rollout_takes_places(const struct rollout *r);
+/* Has a host let go by it, and does none doubt who signed it? What is known here of the trust root may be old. */
+bool rollout_is_taken(const struct rollout *r);
+/* That it takes no order's place, where one is that outlives it. */
+void rollout_tell_stays(const struct rollout *r);
 /* Sends wave by wave, and tells. Returns the exit code. */
 int rollout_go(struct rollout *r) _warn_unused_;
 void rollout_done(struct rollout *r);

@@ -16,7 +16,7 @@
 #define LOOK_MS 10000
 
 struct look {
-        const struct rollout *r;
+        struct rollout *r;
         struct carrier *c;
         int64_t end_ms;      /* of all of it; mono_ms */
         struct seenset said; /* what was, to say it once */
@@ -34,6 +34,44 @@ static int patterns_of(const struct rollout *r, const struct command_id *id, cha
                 return -EINVAL;
         (void) snprintf(ret[1], SUBJECT_SIZE, "%.*s.cmd.*.*.%s", (int) (at - ret[0]), ret[0], at + strlen(all));
         return 0;
+}
+
+/* What a host refuses when others may have been taken in: who signed it, and by which trust root. One that cannot tell
+ * the time cannot tell whether that is over. */
+static const enum reason doubts[] = {
+        REASON_UNTRUSTED,    REASON_SIGNATURE,    REASON_FLEET,     REASON_ROLE,  REASON_THRESHOLD,
+        REASON_SEVERITY,     REASON_TARGET_CLASS, REASON_NO_TRUST,  REASON_CLOCK, REASON_TRUST_CHAIN,
+        REASON_ROOT_EXPIRED, REASON_ROOT_STALE,   REASON_TOO_BROAD, _REASON_MAX,
+};
+
+static bool is_doubt(const struct rollcall_entry *e) {
+        bool is = false;
+
+        for (size_t i = 0; e->class == ROLLCALL_REFUSED && i < ELEMENTSOF(doubts); i++)
+                is |= e->reason == doubts[i];
+        return is;
+}
+
+bool rollout_is_taken(const struct rollout *r) {
+        size_t verified = 0;
+
+        for (size_t i = 0; i < r->n_waves; i++) {
+                const struct rollcall *c = &r->waves[i].calls;
+                verified += c->counts[ROLLCALL_VERIFIED];
+                for (size_t k = 0; k < c->n; k++)
+                        if (is_doubt(&c->v[k]))
+                                return false;
+        }
+        return verified > 0;
+}
+
+void rollout_tell_stays(const struct rollout *r) {
+        if (r->outlived)
+                fprintf(stderr,
+                        "No host has said that it let go, or one doubts who may release: what the stream has of the "
+                        "orders that it names stays there. A host that comes back after the release is over (%s), and "
+                        "before such an order is, carries it out; until then the same release can be sent again.\n",
+                        TIME(r->cmd->exp_ms));
 }
 
 bool rollout_takes_places(const struct rollout *r) {
@@ -85,7 +123,7 @@ static int next(struct look *l, const char *pattern, int64_t *from, struct carri
 
 /* What is there and is an order that somebody may give; what else a broker shows is nobody's. */
 static int look(struct look *l, const char *pattern, const struct command_id *id) {
-        const struct rollout *r = l->r;
+        struct rollout *r = l->r;
         const int64_t now = order_now_ms(), life = r->cmd->exp_ms - r->cmd->iat_ms;
         const int64_t until = r->bundle.n > 0 ? r->cmd->exp_ms : now + life;
         int64_t from = 1;
@@ -101,8 +139,11 @@ static int look(struct look *l, const char *pattern, const struct command_id *id
                 free(e);
                 if (k < 0)
                         return why_errno(&r->c->why, k, "orders");
-                if (reason == REASON_NONE && q.file.command->exp_ms > until && !takes_its_place(r, q.file.command))
+                const bool outlives = reason == REASON_NONE && q.file.command->exp_ms > until;
+                if (outlives && !takes_its_place(r, q.file.command))
                         warn(l, q.file.command, until);
+                else if (outlives)
+                        r->outlived = true;
                 quorum_done(&q);
         }
         fprintf(stderr,
@@ -140,6 +181,7 @@ int rollout_apart(struct rollout *r) {
         seenset_done(&l.said);
         carrier_free(own);
         if (x != 0) {
+                r->outlived = true;
                 fprintf(stderr, "Where the orders are in the stream cannot be known (%s).\n", w->text);
                 w->text[0] = '\0';
         }

@@ -21,6 +21,12 @@ int rollout_judge(struct rollout *r, const struct bundle_order *o, bool *ret_lac
         if (t.reason == REASON_SIGNATURE || o->env.n_sigs == 0)
                 return why_set(&r->c->why, reason_exit(REASON_SIGNATURE),
                                "nothing was sent: it is not signed, or a signature on it does not match");
+        if (o->command->verb == VERB_RELEASE && (t.reason != REASON_NONE || t.need == 0))
+                return why_set(
+                        &r->c->why, reason_exit(REASON_ROLE),
+                        "nothing was sent: by the trust root here, version %lld, nobody who signed it may release "
+                        "this; if the hosts have a newer one: --trust FILE",
+                        (long long) r->trust->version);
         if (t.reason != REASON_NONE || t.need == 0 || t.have >= t.need)
                 return 0;
         *ret_lacks = true;

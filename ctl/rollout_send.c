@@ -69,9 +69,38 @@ static int say(const struct rollout *r, const struct rollout_wave *w, const stru
         return e < 0 ? e : carrier_say(r->carrier, subject, NULL, w->text, strlen(w->text));
 }
 
-/* What the stream keeps of the orders that a release names is the release from now on: it has one message a subject. A
- * host that was away since before the order never sees that, if the broker is honest, even when the release is over.
- * What any broker still plays to it comes after the release, and is superseded. */
+/* Under the group's or all hosts' subject, or each host's own: it is told how. */
+static int each_subject(const struct rollout *r, const struct rollout_wave *w,
+                        int (*how)(const struct rollout *r, const struct rollout_wave *w, const struct subject *s)) {
+        static const enum subject_kind kinds[] = { [COMMAND_TO_HOSTS] = SUBJECT_CMD_HOST,
+                                                   [COMMAND_TO_GROUP] = SUBJECT_CMD_GROUP,
+                                                   [COMMAND_TO_ALL] = SUBJECT_CMD_ALL };
+        const size_t n = r->to.to.to == COMMAND_TO_HOSTS ? r->to.to.n_hosts : 1;
+        struct subject s = { .kind = kinds[r->to.to.to], .id = w->id };
+        int e = 0;
+
+        memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
+        memcpy(s.group, r->to.to.group, sizeof(s.group));
+        for (size_t i = 0; e == 0 && i < n; i++) {
+                if (r->to.to.to == COMMAND_TO_HOSTS)
+                        memcpy(s.host, r->to.to.hosts[i], sizeof(s.host));
+                e = how(r, w, &s);
+        }
+        return e;
+}
+
+static int publish(const struct rollout *r, const struct rollout_wave *w) {
+        struct subject s = { .kind = SUBJECT_TRUST };
+
+        if (r->lines)
+                return rollout_certify_say(r);
+        if (!r->root)
+                return each_subject(r, w, say);
+        memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
+        s.version = r->root->version;
+        return say(r, w, &s);
+}
+
 static int say_instead(const struct rollout *r, const struct rollout_wave *w, const struct subject *s) {
         const struct command *c = r->cmd;
         struct subject instead = *s;
@@ -83,33 +112,21 @@ static int say_instead(const struct rollout *r, const struct rollout_wave *w, co
         return e;
 }
 
-/* Under the group's or all hosts' subject, or each host's own. */
-static int publish(const struct rollout *r, const struct rollout_wave *w) {
-        static const enum subject_kind kinds[] = { [COMMAND_TO_HOSTS] = SUBJECT_CMD_HOST,
-                                                   [COMMAND_TO_GROUP] = SUBJECT_CMD_GROUP,
-                                                   [COMMAND_TO_ALL] = SUBJECT_CMD_ALL };
-        const size_t n = r->to.to.to == COMMAND_TO_HOSTS ? r->to.to.n_hosts : 1;
-        struct subject s = { .kind = kinds[r->to.to.to], .id = w->id };
-        int e = 0;
-
-        if (r->lines)
-                return rollout_certify_say(r);
-        memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
-        if (r->root) {
-                s = (struct subject) { .kind = SUBJECT_TRUST, .version = r->root->version };
-                memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
-                return say(r, w, &s);
+/* What the stream keeps of the orders that a release names is the release from now on: it has one message a subject. A
+ * host that was away since before the order never sees that, if the broker is honest, even when the release is over.
+ * What any broker still plays to it comes after the release, and is superseded.
+ * FAIL-CLOSED: not before hosts have said that they take it. One that they refuse would keep the order from whoever has
+ * not had it. */
+static int take_places(struct rollout *r, const struct rollout_wave *w) {
+        if (!r->cmd || r->cmd->verb != VERB_RELEASE || r->cmd->step || w != &r->waves[r->n_waves - 1] ||
+            !rollout_takes_places(r))
+                return 0;
+        if (r->stopped || !rollout_is_taken(r)) {
+                rollout_tell_stays(r);
+                return 0;
         }
-        memcpy(s.group, r->to.to.group, sizeof(s.group));
-        for (size_t i = 0; e == 0 && i < n; i++) {
-                if (r->to.to.to == COMMAND_TO_HOSTS)
-                        memcpy(s.host, r->to.to.hosts[i], sizeof(s.host));
-                e = say(r, w, &s);
-                if (e == 0 && r->cmd->verb == VERB_RELEASE && !r->cmd->step && w == &r->waves[r->n_waves - 1] &&
-                    rollout_takes_places(r))
-                        e = say_instead(r, w, &s);
-        }
-        return e;
+        int e = each_subject(r, w, say_instead);
+        return e < 0 ? carrier_failed(r->carrier, e, &r->c->why) : carrier_permitted(r->carrier, &r->c->why);
 }
 
 /* Answers that were there together: they are verified on all processors. */
@@ -135,16 +152,19 @@ static void put(struct answers *a, const struct rollout_wave *w, struct carrier_
         memcpy(a->v[a->n++].from, s.host, sizeof(a->v->from));
 }
 
-/* Waits for one, and takes what there is beside it; so many at most, whatever they are. */
+/* Waits for one, and takes what there is beside it; so many at most, whatever they are. Where some were lost, more are
+ * behind them. */
 static int gather(struct rollout *r, const struct rollout_wave *w, int64_t start, int64_t left, struct answers *a) {
         int x = 0;
 
         for (a->came = 0; x == 0 && a->came < ANSWERS_MAX; a->came++) {
+                const size_t lost = r->lost;
                 struct carrier_event *e = NULL;
                 x = rollout_next(r, a->came == 0 ? left : 0, &e);
-                if (!e)
+                if (!e && r->lost == lost)
                         break;
-                put(a, w, e, mono_ms() - start);
+                if (e)
+                        put(a, w, e, mono_ms() - start);
         }
         return x;
 }
@@ -202,5 +222,6 @@ int rollout_send(struct rollout *r, struct rollout_wave *w) {
         if (e < 0)
                 return carrier_failed(r->carrier, e, &r->c->why);
         w->sent = true;
-        return listen_to(r, w);
+        x = listen_to(r, w);
+        return x == 0 ? take_places(r, w) : x;
 }

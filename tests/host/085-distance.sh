@@ -198,6 +198,8 @@ ask send /root/both.json --json
 is "and the file that was carried is the same order to the host" "$(jq -R -r 'fromjson? | select(.receipt) | .receipt.state' <<<"$ANSWER")" duplicate
 
 # --- an order is cancelled before a host that is away has had it
+# kept_of ID: what the stream has under the subject of that order
+kept_of() { nats_say ask '$JS.API.DIRECT.GET.FRZ_CMD_test' <<<'{"last_by_subj":"frz.v1.test.cmd.group.web.'"$1"'"}' | jq -r '.payload | @base64d | fromjson | .verb'; }
 run systemctl stop freezed-relay
 far_order contain "$UNIT" --to group=web --timeout 3s
 is "a host that is away is silent" "$EXIT $CLASSES" "5 web-1:silent"
@@ -209,11 +211,13 @@ far_order contain "$UNIT" --to group=web --timeout 3s
 CANCELLED=$ID
 far_release "$CANCELLED" --to group=web --timeout 3s
 is "so is it about the release of such an order" "$EXIT $CLASSES" "5 web-1:silent"
+is "which no host has taken: the order stays where it is" "$(kept_of "$CANCELLED")" contain
 run systemctl start freezed-relay
 box_until 60 relay_is ready
 far send "$ID"
 is "which it has first when it is back" "$EXIT $CLASSES $(states)" "0 web-1:verified released"
 check "so that it never carries the order out" alive
+is "taken, the release is in the order's place" "$(kept_of "$CANCELLED")" release
 far send "$CANCELLED" --timeout 60s
 is "not even when somebody still brings it" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
 check "and nothing was held" alive

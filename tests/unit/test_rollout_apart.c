@@ -184,11 +184,58 @@ static void a_broker_that_takes_its_time_keeps_nobody(void **state) {
         assert_string_equal(ctl.why.text, "");
 }
 
+/* What each of n hosts made of the release. */
+static bool is_taken_by(struct rollcall_entry *v, size_t n) {
+        struct rollcall *c = &r->waves[0].calls;
+
+        *c = (struct rollcall) { .v = v, .n = n };
+        for (size_t i = 0; i < n; i++)
+                c->counts[v[i].class]++;
+        r->n_waves = 1;
+        return rollout_is_taken(r);
+}
+
+static void it_is_taken_when_a_host_let_go_and_none_doubts_it(void **state) {
+        static const enum reason doubts[] = { REASON_ROLE,         REASON_THRESHOLD,  REASON_UNTRUSTED,
+                                              REASON_ROOT_EXPIRED, REASON_ROOT_STALE, REASON_CLOCK,
+                                              _REASON_MAX };
+        struct rollcall_entry v[] = { { .class = ROLLCALL_VERIFIED }, { .class = ROLLCALL_SILENT } };
+
+        (void) state;
+        assert_true(is_taken_by(v, 1));
+        assert_true(is_taken_by(v, 2));
+        assert_false(is_taken_by(v + 1, 1));
+        v[1] = (struct rollcall_entry) { .class = ROLLCALL_REFUSED, .reason = REASON_LEDGER };
+        assert_true(is_taken_by(v, 2));
+        assert_false(is_taken_by(v + 1, 1));
+        for (size_t i = 0; i < ELEMENTSOF(doubts); i++) {
+                v[1].reason = doubts[i];
+                assert_false(is_taken_by(v, 2));
+        }
+        r->waves[0].calls = ROLLCALL_NULL;
+}
+
+static void that_an_order_outlives_it_is_told_when_it_takes_no_place(void **state) {
+        char text[4096];
+
+        (void) state;
+        junk = 0;
+        takes_ms = 1;
+        copies = 0;
+        say(9, text);
+        assert_false(r->outlived);
+        copies = 1;
+        say(9, text);
+        assert_true(r->outlived);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_release_for_some_leaves_the_order_where_it_is),
                 cmocka_unit_test(what_was_put_before_it_hides_nothing_and_it_is_said_once),
                 cmocka_unit_test(a_broker_that_takes_its_time_keeps_nobody),
+                cmocka_unit_test(it_is_taken_when_a_host_let_go_and_none_doubts_it),
+                cmocka_unit_test(that_an_order_outlives_it_is_told_when_it_takes_no_place),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, end);
