@@ -18,7 +18,8 @@ enum answer_kind {
         ANSWER_HEAD,    /* a report about a head; missing */
 };
 
-#define ANSWER_MISSING_MAX 64U
+/* as many as a host remembers */
+#define ANSWER_MISSING_MAX 256U
 #define WHO_GROUPS_MAX     32U
 
 struct answer {
@@ -30,7 +31,7 @@ struct answer {
         bool for_others; /* of a refusal: it is for other hosts than this one */
         struct command_id id;
         bool attributes; /* instead of an id */
-        int64_t root;    /* of a receipt for a trust root that is in force: its version; else 0 */
+        int64_t root;    /* of a receipt for a trust root, or a health report: the version that is in force; else 0 */
         struct command_id missing[ANSWER_MISSING_MAX];
         size_t n_missing;
         json_t *payload; /* owned; of what is signed */

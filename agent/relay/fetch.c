@@ -83,17 +83,24 @@ int fetch_all(struct fetch *f, const struct who *w) {
         return r;
 }
 
-void fetch_order(struct fetch *f, const struct who *w, const struct command_id *id) {
+bool fetch_order(struct fetch *f, const struct who *w, const struct command_id *id) {
+        const size_t before = f->n_orders;
         struct subject s;
 
         f->rests = false;
-        for (size_t i = 0; address(w, i, &s) && f->n_orders < FETCH_ORDERS_MAX; i++) {
+        for (size_t i = 0; address(w, i, &s); i++) {
                 struct want want = {};
 
                 s.id = *id;
-                if (subject_build(&s, want.subject) == 0 && !is_wanted(f->orders, f->n_orders, want.subject))
-                        f->orders[f->n_orders++] = want;
+                if (subject_build(&s, want.subject) < 0 || is_wanted(f->orders, f->n_orders, want.subject))
+                        continue;
+                if (f->n_orders == FETCH_ORDERS_MAX) {
+                        f->n_orders = before;
+                        return false;
+                }
+                f->orders[f->n_orders++] = want;
         }
+        return true;
 }
 
 bool fetch_next(struct fetch *f, const struct who *w, char ret_subject[static FETCH_SUBJECT_SIZE],

@@ -36,8 +36,9 @@ void fetch_clear(struct fetch *f);
 /* All that a host of this identity may have missed: trust roots, as they say who may let go, and orders, its own first.
  * -EINVAL for an identity without fleet. */
 int fetch_all(struct fetch *f, const struct who *w) _warn_unused_;
-/* One order, whatever it is addressed to, before all else. What has no room is left to the next head. */
-void fetch_order(struct fetch *f, const struct who *w, const struct command_id *id);
+/* One order, whatever it is addressed to, before all else. False when there is no room for all that it may be at: it is
+ * left to the next head. */
+bool fetch_order(struct fetch *f, const struct who *w, const struct command_id *id);
 
 /* The question to send now: to this subject, with this body. False when nothing is to be asked, or one is under way. */
 bool fetch_next(struct fetch *f, const struct who *w, char ret_subject[static FETCH_SUBJECT_SIZE],

@@ -13,6 +13,7 @@
 #include "agent/relay/fetch.h"
 #include "agent/relay/leash.h"
 #include "agent/relay/outbox.h"
+#include "agent/relay/pull.h"
 #include "agent/relay/tell.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -50,16 +51,15 @@ struct relay {
         struct who who;
         bool known; /* who */
         sd_event_source *in, *timers[_TIMER_MAX];
-        size_t server;                                /* that is tried next */
-        bool settled;                                 /* the server answered after it had seen the subscriptions */
-        int64_t down_us;                              /* since when there is none */
-        unsigned failures;                            /* to connect, since there was one */
-        int64_t wait_us;                              /* for an answer of the stream */
-        char reply[SUBJECT_SIZE];                     /* of the question that is under way */
-        int64_t root;                                 /* the highest version that the host said it took */
-        bool anew;                                    /* all is asked for from the beginning, and was not yet */
-        struct command_id pulled[ANSWER_MISSING_MAX]; /* named by the last head, and asked for */
-        size_t n_pulled;
+        size_t server;            /* that is tried next */
+        bool settled;             /* the server answered after it had seen the subscriptions */
+        int64_t down_us;          /* since when there is none */
+        unsigned failures;        /* to connect, since there was one */
+        int64_t wait_us;          /* for an answer of the stream */
+        char reply[SUBJECT_SIZE]; /* of the question that is under way */
+        int64_t root;             /* the highest version that the host said it took */
+        bool anew;                /* all is asked for from the beginning, and was not yet */
+        struct pull pull;
 };
 
 static void arm(struct relay *r, int timer, int64_t in_us) {
@@ -158,25 +158,15 @@ static int on_fetch_timer(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-static bool was_pulled(const struct relay *r, const struct command_id *id) {
-        for (size_t i = 0; i < r->n_pulled; i++)
-                if (command_id_equal(&r->pulled[i], id))
-                        return true;
-        return false;
-}
-
 /* What two heads in a row name and the stream did not have is being withheld from this host. What waits aside may be a
  * stranger's, of that name: it is asked for all the same. */
 static void pull(struct relay *r, const struct answer *a) {
         r->tell.n_withheld = 0;
-        for (size_t i = 0; i < a->n_missing; i++) {
-                if (was_pulled(r, &a->missing[i]) && !aside_has(&r->aside, &a->missing[i]))
+        for (size_t i = 0; i < a->n_missing; i++)
+                if (pull_was_asked(&r->pull, &a->missing[i]) && !aside_has(&r->aside, &a->missing[i]))
                         r->tell.withheld[r->tell.n_withheld++] = a->missing[i];
-                fetch_order(r->fetch, &r->who, &a->missing[i]);
-        }
         r->tell.counters.withheld = (int64_t) r->tell.n_withheld;
-        memcpy(r->pulled, a->missing, sizeof(r->pulled));
-        r->n_pulled = a->n_missing;
+        pull_head(&r->pull, a, r->fetch, &r->who);
         ask_stream(r);
 }
 
@@ -214,7 +204,7 @@ static void take_who(struct relay *r, const struct answer *a) {
         /* An order in hand was for the groups that it was of: that is the gate's to judge. */
         if (!is_same_host(&now, &r->who)) {
                 aside_clear(&r->aside);
-                r->root = 0;
+                r->root = a->root;
         }
         memcpy(&r->who, &now, sizeof(now));
         r->known = now.fleet[0] != '\0';
@@ -242,7 +232,7 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, bool f
                 publish(r, a, text, n);
         if (a->attributes)
                 arm_within(r, TIMER_ASK, ASK_FIRST_US);
-        /* its successor, or what was signed by people who are new in it, may have come before it */
+        /* Its successor, or what was signed by people who are new in it, may have come before it; however it came. */
         if (a->root > r->root) {
                 r->root = a->root;
                 r->anew = true;

@@ -85,7 +85,7 @@ static void check(const struct answer *a) {
         CHECK(a->n_missing <= json_array_size(json_object_get(a->payload, "missing")));
         CHECK(!a->later || a->kind == ANSWER_RECEIPT);
         CHECK(!a->busy || a->kind == ANSWER_REFUSAL);
-        CHECK(a->root == 0 || a->kind == ANSWER_RECEIPT);
+        CHECK(a->root == 0 || a->kind == ANSWER_RECEIPT || a->kind == ANSWER_REPORT);
         if (a->kind == ANSWER_REFUSAL)
                 CHECK(a->final);
         else if (a->kind != ANSWER_HEAD)

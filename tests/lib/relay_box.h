@@ -39,6 +39,7 @@ static struct {
         const char *attributes; /* that it was told of last, when it asked who it is */
         bool old;               /* so is the agent: it knows nothing of what is carried */
         const char *fleet;      /* NULL: prod */
+        unsigned root;          /* the trust root that it has */
         const char *patience;   /* of the relay when it starts, in ms; NULL: its own */
         unsigned spread_s;      /* within which it asks the stream */
 } box;
@@ -92,8 +93,8 @@ static inline void gate_say_who(int fd, const char *attributes) {
 
         (void) snprintf(health, sizeof(health),
                         "{\"type\":\"health\",\"nonce\":\"" ID "\",\"host\":\"SHA256:" HOST
-                        "\",\"trust\":{\"fleet\":\"%s\"},\"agent\":{%s},\"attributes\":%s}",
-                        box.fleet ? box.fleet : "prod", box.old ? "" : "\"carried\":true", attributes);
+                        "\",\"trust\":{\"fleet\":\"%s\",\"version\":%u},\"agent\":{%s},\"attributes\":%s}",
+                        box.fleet ? box.fleet : "prod", box.root, box.old ? "" : "\"carried\":true", attributes);
         gate_say(fd, DSSE_REPORT, health);
         assert_int_equal(close(fd), 0);
 }

@@ -74,6 +74,28 @@ static void what_came_of_an_order_that_is_under_way_is_asked_later(void **state)
         }
 }
 
+static void the_trust_root_in_force_is_read_where_it_is_told(void **state) {
+        static const struct {
+                enum dsse_type type;
+                const char *payload;
+                int64_t root;
+        } rows[] = {
+                { DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"trusted\",\"trust\":{\"version\":7}}", 7 },
+                { DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"refused\",\"trust\":{\"version\":7}}", 0 },
+                { DSSE_REPORT, "{\"nonce\":\"" ID "\",\"type\":\"health\",\"trust\":{\"version\":7}}", 7 },
+                { DSSE_REPORT, "{\"nonce\":\"" ID "\",\"type\":\"status\",\"trust\":{\"version\":7}}", 0 },
+                { DSSE_REPORT, "{\"nonce\":\"" ID "\",\"type\":\"health\",\"trust\":null}", 0 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+
+                assert_int_equal(parse(rows[i].type, rows[i].payload, &a), 0);
+                assert_int_equal(a.root, rows[i].root);
+        }
+}
+
 static void a_report_is_told_by_its_nonce(void **state) {
         _cleanup_(answer_done) struct answer a = ANSWER_NULL;
         struct command_id nonce;
@@ -88,7 +110,7 @@ static void a_report_is_told_by_its_nonce(void **state) {
 
 static void what_a_head_misses_is_read_and_bounded(void **state) {
         _cleanup_(answer_done) struct answer a = ANSWER_NULL, many = ANSWER_NULL;
-        char text[8192] = "{\"type\":\"head\",\"n\":7,\"missing\":[";
+        static char text[64 * ANSWER_MISSING_MAX] = "{\"type\":\"head\",\"n\":7,\"missing\":[";
 
         (void) state;
         assert_int_equal(
@@ -194,6 +216,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_receipt_is_told_by_its_own_id),
                 cmocka_unit_test(what_came_of_an_order_that_is_under_way_is_asked_later),
+                cmocka_unit_test(the_trust_root_in_force_is_read_where_it_is_told),
                 cmocka_unit_test(a_report_is_told_by_its_nonce),
                 cmocka_unit_test(what_a_head_misses_is_read_and_bounded),
                 cmocka_unit_test(attributes_are_told_by_what_they_are),

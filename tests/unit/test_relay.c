@@ -285,6 +285,23 @@ static void what_a_new_trust_root_may_let_go_is_asked_for_before_any_order(void 
         assert_takes(order, "{\"id\":\"" ID "\"}");
 }
 
+/* It was put there as a file: no receipt tells. */
+static void a_trust_root_that_came_by_another_way_is_a_reason_to_ask_again(void **state) {
+        _cleanup_free_ char *order = envelope(DSSE_COMMAND, "{\"id\":\"" ID "\",\"verb\":\"contain\"}"),
+                            *attributes = envelope(DSSE_ATTRIBUTES, "{}");
+
+        (void) state;
+        relay_is_away();
+        settle(FLEET "cmd.all." ID, order);
+        box.root = 1;
+        relay_comes_back();
+        assert_takes(order, "{\"refused\":\"untrusted-signer\"}");
+        box.root = 2;
+        publish(FLEET "head", attributes);
+        assert_takes(attributes, "{\"id\":\"attributes\",\"state\":\"certified\"}");
+        assert_takes(order, "{\"id\":\"" ID "\"}");
+}
+
 static void a_bystander_s_headers_do_not_move_it(void **state) {
         struct inbox_item *item;
         char text[64];
@@ -311,6 +328,7 @@ int main(void) {
                 CASE(attributes_make_it_ask_who_it_is),
                 CASE(an_older_agent_gets_what_it_knows),
                 CASE(an_agent_that_went_back_gets_what_it_knows),
+                CASE(a_trust_root_that_came_by_another_way_is_a_reason_to_ask_again),
                 CASE(a_bystander_s_headers_do_not_move_it),
                 CASE(a_release_overtakes_its_order_whatever_each_is_addressed_to),
                 CASE(an_order_waits_until_the_gate_took_the_release_that_overtook_it),
