@@ -37,7 +37,7 @@ static bool begin_process(struct look *l) {
 
         l->belongs = is_of_process;
         l->first = (pid_t) strtol(l->site->target.name, NULL, 10);
-        return process_read(l->first, &p) == 0 && (l->site->born.ticks == 0 || p.start == l->site->born.ticks);
+        return process_read(l->first, &p) == 0 && p.start == l->site->born.ticks;
 }
 
 static bool (*const begins[_TARGET_MAX])(struct look *l) = {
@@ -47,7 +47,8 @@ static bool (*const begins[_TARGET_MAX])(struct look *l) = {
 
 static bool is_held(const struct look *l, const char *cgroup) {
         for (size_t i = 0; i < l->held->n; i++) {
-                const char *path = l->held->v[i].path;
+                const struct site *s = &l->held->v[i];
+                const char *path = s->missing == REASON_NONE ? s->path : NULL;
                 const size_t n = path ? strlen(path) : 0;
 
                 if (n > 0 && strncmp(cgroup, path, n) == 0 && (cgroup[n] == '/' || cgroup[n] == 0))

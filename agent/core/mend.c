@@ -216,12 +216,13 @@ void mend_event(const struct cgroup_event *e, void *userdata) {
 /* Its cgroup is gone: where the kernel did not tell of a new one, it is at the same path. */
 static void look_for(struct watch *w, struct watched *s) {
         _cleanup_free_ char *path = s->path ? strdup(s->path) : NULL;
+        _cleanup_close_ int fd = -EBADF;
         struct followed *f;
         uint64_t id;
-        int fd;
 
-        if (path && cgroup_open(w->agent->cgroup_root, path, &fd, &id) == 0) {
-                take(w, s, fd, id, path, s->good_us);
+        if (path && cgroup_open(w->agent->cgroup_root, path, &fd, &id) == 0 &&
+            watched_accepts(w->agent, s, path, fd)) {
+                take(w, s, TAKE_FD(fd), id, path, s->good_us);
                 return;
         }
         f = s->gone ? NULL : followed_get(&w->holds, &s->hold);

@@ -216,16 +216,25 @@ static int find_site(const struct lookup *l, struct site *s) {
         return REASON_NONE;
 }
 
+/* What only another order can ask for: a thing that an order was refused for safety, and a process of which nobody knows
+ * when it began, so that its number may be anybody's by now. */
+static bool is_final(const struct site *s) {
+        return (s->missing == REASON_PROTECTED && !s->path) ||
+               (s->missing != REASON_NONE && s->target.cls == TARGET_PID && s->born.ticks == 0);
+}
+
 int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) {
         /* what never was anywhere can be anyone's by now */
         const char *was = s->path || r->orders ? s->path : HOST_ROOTS;
         struct site found = SITE_NULL;
         int e;
 
+        if (is_final(s))
+                return 0;
         found.target = s->target;
         found.born = s->born;
         found.was_frozen = s->was_frozen;
-        if (s->path && branch_path_is(s->path) && !(found.path = strdup(s->path)))
+        if (s->target.cls == TARGET_PID && s->path && branch_path_is(s->path) && !(found.path = strdup(s->path)))
                 return -ENOMEM;
         e = find_site(&(struct lookup) { .resolver = r, .was = was, .notes = ret_notes }, &found);
         if (e < 0) {
@@ -236,6 +245,7 @@ int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_note
         if (found.missing != REASON_NONE) {
                 free(found.path);
                 found.path = TAKE_PTR(s->path);
+                found.cgroup_id = 0;
                 closep(&found.fd);
                 found.fd = -EBADF;
         }

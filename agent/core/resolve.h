@@ -32,5 +32,5 @@ bool resolve_is_protected(const struct local *l, const char *path, int fd);
 bool resolve_spares(const struct resolver *r, const char *path);
 /* Finds the cgroup that one site's target means now; what it was found as before can have gone elsewhere, but nobody
  * can take its place who could not have made it (find.h); what was never found is taken only where the host's own root
- * puts it. Updates the site; its reason when there is none. -ENOMEM. */
+ * puts it, and never when it was PROTECTED, or a PID. Updates the site; its reason when there is none. -ENOMEM. */
 int resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) _warn_unused_;

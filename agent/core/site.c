@@ -38,7 +38,7 @@ int site_open(struct site *s, const char *root) {
         uint64_t id;
         int r;
 
-        if (!s->path || !root)
+        if (s->missing != REASON_NONE || !s->path || !root)
                 return -ENOENT;
         r = cgroup_open(root, s->path, &fd, &id);
         if (r < 0)
@@ -143,7 +143,7 @@ json_t *sites_to_json(const struct sites *s) {
                 else
                         one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id",
                                         (json_int_t) t->cgroup_id, "was_frozen", t->was_frozen);
-                if (one && t->missing == REASON_NONE && t->born.ticks > 0)
+                if (one && t->born.ticks > 0)
                         put_birth(one, &t->born);
                 if (one && t->only_freeze)
                         (void) json_object_set_new(one, "only_freeze", json_true());

@@ -23,9 +23,9 @@ struct site {
         enum reason missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, AMBIGUOUS, NOT_RUNNING, PROTECTED,
                                 NO_CGROUP2 */
         char *path;          /* unified path, owned; of one that is missing, where it was; NULL: nowhere yet */
-        uint64_t cgroup_id;
+        uint64_t cgroup_id;   /* 0: there is none */
         int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
-        struct birth born;    /* of a PID that can be held; else zero */
+        struct birth born;    /* of a PID that was there when it was ordered; else zero */
         bool was_frozen;      /* by someone else, before any hold of ours: a release gives it back frozen. Of a PID: the
                                  cgroup that it is taken out of */
         bool only_freeze;     /* of a hold on the whole host: one of those that are frozen, not isolated by itself */
@@ -44,7 +44,7 @@ void site_done(struct site *s);
 int site_copy(const struct site *s, struct site *ret) _warn_unused_;
 void sites_done(struct sites *s);
 /* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken
- * its place, -ENOENT. */
+ * its place, -ENOENT, also for one that is missing. */
 int site_open(struct site *s, const char *root) _warn_unused_;
 /* Closes the directories, which are only needed while something is done about the sites: what is held may be more than
  * may be open. */
@@ -66,8 +66,8 @@ bool site_freezes(const struct site *s, enum verb verb);
  * none. -ENOMEM. */
 int sites_take_only_frozen(struct sites *s, struct sites *ret) _warn_unused_;
 
-/* {"target","cgroup","cgroup_id","was_frozen"}, of a PID with "born" and "boot" too, or {"target","missing"}, with
- * "cgroup" when it was somewhere; new reference, NULL when out of memory. */
+/* {"target","cgroup","cgroup_id","was_frozen"}, or {"target","missing"}, with "cgroup" when it was somewhere; of a PID
+ * with "born" and "boot" too. New reference, NULL when out of memory. */
 json_t *sites_to_json(const struct sites *s);
 /* The reverse, without opening anything. -EBADMSG, -ENOMEM. */
 int sites_from_json(const json_t *array, struct sites *ret) _warn_unused_;

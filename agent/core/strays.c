@@ -103,7 +103,7 @@ static bool visit(pid_t pid, uint64_t *cgroup_id, void *userdata) {
 bool strays_any(struct cgroup_events *e, const struct site *s) {
         struct search x = { .site = s };
 
-        if (e && s->path)
+        if (e && s->path && s->cgroup_id != 0)
                 cgroup_events_each_held(e, visit, &x);
         return x.n > 0;
 }
@@ -119,6 +119,7 @@ bool strays_bring_back(struct cgroup_events *e, const char *root, struct site *s
         closep(&s->fd);
         s->fd = fd;
         s->cgroup_id = id;
+        s->missing = REASON_NONE;
         s->was_frozen = false;
         cgroup_events_each_held(e, visit, &x);
         return true;

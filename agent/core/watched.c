@@ -108,7 +108,8 @@ bool watched_accepts(struct agent *a, const struct watched *w, const char *path,
         /* what was held before could be */
         if (same && s->missing == REASON_NONE)
                 return true;
-        if (!watched_is_gone(w) || resolve_is_protected(&a->local, path, fd))
+        /* what will be in it cannot be seen yet: what was protected is judged by the clock, with what is in there */
+        if (s->missing == REASON_PROTECTED || !watched_is_gone(w) || resolve_is_protected(&a->local, path, fd))
                 return false;
         return same || (site_unit(s) && strcmp(site_unit(s), w->name) == 0 && slices_unit(path));
 }

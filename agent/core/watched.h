@@ -40,7 +40,7 @@ int watched_freeze(const struct watched *w) _warn_unused_;
 /* Puts links and pins back. 0: none was lost, 1, or -errno. *ret_pins: only pins were. */
 int watched_isolate(struct agent *a, struct watched *w, bool *ret_pins) _warn_unused_;
 
-/* Whether the cgroup that was made at this path is what the site's target means now. fd: its directory. */
+/* Whether the cgroup that is new at this path is what the site's target means now. fd: its directory. */
 bool watched_accepts(struct agent *a, const struct watched *w, const char *path, int fd);
 /* Holds this cgroup from now on, in place of the one that is gone: isolated first, then frozen, then noted in the list
  * of sites (which is not recorded). Takes fd. -errno. */

@@ -29,6 +29,7 @@
 
 #include "agent/core/branch_path.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/elsewhere.h"
 #include "agent/core/process.h"
 
 /* What the processes of a case tell each other. */
@@ -266,6 +267,33 @@ static void connections_that_it_had_are_destroyed_and_what_has_no_peer_is_named(
         (void) close(out), (void) close(loose);
 }
 
+/* There is a path where a site was. */
+static void what_is_missing_holds_nobody(pid_t pid, const struct cage *other) {
+        struct site sites[2] = { SITE_NULL, SITE_NULL };
+        const struct sites held = { .v = sites, .n = 2 };
+        struct elsewhere e;
+        struct process p;
+
+        assert_int_equal(process_read(pid, &p), 0);
+        sites[0].target = (struct target) { .cls = TARGET_PID };
+        (void) snprintf(sites[0].target.name, sizeof(sites[0].target.name), "%d", (int) pid);
+        sites[0].path = (char *) cage.path;
+        sites[0].born.ticks = p.start;
+        sites[1].path = (char *) other->path;
+        assert_int_equal(elsewhere_look(&sites[0], &held, &e), 0);
+        assert_int_equal(e.processes, 0);
+        elsewhere_done(&e);
+        sites[1].missing = REASON_NOT_RUNNING;
+        assert_int_equal(elsewhere_look(&sites[0], &held, &e), 0);
+        assert_int_equal(e.processes, 1);
+        elsewhere_done(&e);
+        /* and of a number that was never anybody's nobody descends */
+        sites[0].born.ticks = 0;
+        assert_int_equal(elsewhere_look(&sites[0], &held, &e), 0);
+        assert_int_equal(e.processes, 0);
+        elsewhere_done(&e);
+}
+
 static void a_descendant_in_another_cgroup_is_named(void **state) {
         struct cage other = cage_make("other");
         pid_t pid = cage_spawn(&cage, have_family, NULL);
@@ -282,6 +310,7 @@ static void a_descendant_in_another_cgroup_is_named(void **state) {
         check_state(p, HOLD_PARTIAL, GAP(ELSEWHERE));
         assert_reasons(let_go(1), 0);
         assert_true(is_in(shared->child, other.path));
+        what_is_missing_holds_nobody(pid, &other);
         /* held by the same order it is not elsewhere */
         order(VERB_CONTAIN);
         AIM(&other, &other);

@@ -252,6 +252,62 @@ static void a_host_is_all_of_it_whatever_it_is_called(void **state) {
         sites_done(&sites);
 }
 
+/* Also once nothing in it is protected any more: whatever is started in there next may be the way in. */
+static void what_was_spared_is_not_taken_later(void **state) {
+        struct cage a = cage_make("a");
+
+        (void) state;
+        local = (struct local) { .n_patterns = 1, .patterns = { "a" } };
+        (void) cage_spawn(&a, NULL, NULL);
+        assert_int_equal(resolve_path(&a), REASON_PROTECTED);
+        local = (struct local) { 0 };
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_PROTECTED);
+        /* by another order it is */
+        assert_int_equal(resolve_path(&a), REASON_NONE);
+        /* what was held once is judged each time, and has no cgroup when it may not be held */
+        local = (struct local) { .n_patterns = 1, .patterns = { "a" } };
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_PROTECTED);
+        assert_int_equal(site.cgroup_id, 0);
+        assert_int_equal(site_open(&site, cage_hierarchy()), -ENOENT);
+        local = (struct local) { 0 };
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NONE);
+}
+
+/* Its number is somebody else's by now. */
+static void a_process_that_was_never_found_is_not_found_later(void **state) {
+        struct cage a = cage_make("a");
+        char pid[16];
+
+        (void) state;
+        (void) snprintf(pid, sizeof(pid), "%d", (int) cage_spawn(&a, NULL, NULL));
+        site.target = target_of(TARGET_PID, pid);
+        site.missing = REASON_NO_TARGET;
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NO_TARGET);
+        assert_int_equal(resolve(target_of(TARGET_PID, pid)), REASON_NONE);
+        /* one that was found is looked for, and nobody else */
+        site.missing = REASON_NOT_RUNNING;
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NONE);
+        site.born.ticks++;
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NOT_RUNNING);
+}
+
+static void a_path_that_is_called_like_a_branch_is_a_path(void **state) {
+        struct cage a = cage_make("freezed-000000000000000000000000000000ab");
+
+        (void) state;
+        (void) cage_spawn(&a, NULL, NULL);
+        assert_int_equal(resolve_path(&a), REASON_NONE);
+        assert_int_equal(resolve_again(&resolver, &site, &notes), 0);
+        assert_int_equal(site.missing, REASON_NONE);
+        check_site(&a, false);
+}
+
 static void a_user_without_a_session_has_nothing_to_hold(void **state) {
         (void) state;
         assert_int_equal(resolve(target_of(TARGET_USER, "4000000000")), REASON_NOT_RUNNING);
@@ -474,6 +530,11 @@ int main(void) {
                 CASE(a_name_given_inside_is_no_unit_of_the_host),
                 CASE(what_never_was_there_is_found_where_only_the_host_puts_it),
                 CASE(a_host_is_all_of_it_whatever_it_is_called),
+}
+
+                CASE(what_was_spared_is_not_taken_later),
+                CASE(a_process_that_was_never_found_is_not_found_later),
+                CASE(a_path_that_is_called_like_a_branch_is_a_path),
                 CASE(a_user_without_a_session_has_nothing_to_hold),
                 CASE(an_escaped_name_protects_as_much),
                 CASE(a_cgroup_made_anew_is_found_anew),

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 
+#include "agent/core/cgroup.h"
 #include "agent/core/site.h"
 
 static const struct command_id id_a = { { 0xa } }, id_b = { { 0xb } }, id_c = { { 0xc } };
@@ -61,6 +62,25 @@ static void what_is_written_is_read_back(void **state) {
                         assert_string_equal(after.v[k].path, v[k].path);
                 else
                         assert_null(after.v[k].path);
+        }
+}
+
+/* Or its number would be anybody's from then on. */
+static void when_a_process_began_is_recorded_also_when_it_is_missing(void **state) {
+        struct site v[] = { site_of("pid:77", NULL, 0), site_of("pid:78", "/a/freezed-0", 5) };
+        _cleanup_(sites_done) struct sites before = { 0 }, after = { 0 };
+        _cleanup_json_ json_t *array = NULL;
+
+        (void) state;
+        v[0].missing = REASON_NOT_RUNNING;
+        v[0].born = (struct birth) { .ticks = 4711, .boot = { 1, 2, 3 } };
+        v[1].born = (struct birth) { .ticks = 4712, .boot = { 4, 5, 6 } };
+        before = sites_of(ELEMENTSOF(v), v);
+        array = sites_to_json(&before);
+        assert_int_equal(sites_from_json(array, &after), 0);
+        for (size_t k = 0; k < after.n; k++) {
+                assert_int_equal(after.v[k].born.ticks, v[k].born.ticks);
+                assert_memory_equal(after.v[k].born.boot, v[k].born.boot, sizeof(v[k].born.boot));
         }
 }
 
@@ -158,6 +178,14 @@ static void a_cgroup_has_no_unit_and_a_slice_is_not_frozen_as_one(void **state) 
         assert_null(site_freezable_unit(&cgroup));
 }
 
+static uint64_t id_of(const char *dir) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t id;
+
+        assert_int_equal(cgroup_open("", dir, &fd, &id), 0);
+        return id;
+}
+
 static void opening_needs_a_path_and_a_root(void **state) {
         struct site s = site_of("cgroup:/tmp", NULL, 1);
 
@@ -166,6 +194,14 @@ static void opening_needs_a_path_and_a_root(void **state) {
         s.path = strdup("/tmp");
         assert_int_equal(site_open(&s, NULL), -ENOENT);
         assert_int_equal(site_open(&s, ""), -ESTALE);
+        assert_int_equal(s.fd, -EBADF);
+        s.cgroup_id = id_of("/tmp");
+        assert_int_equal(site_open(&s, ""), 0);
+        closep(&s.fd);
+        s.fd = -EBADF;
+        /* what is missing has no cgroup, whatever is at its path */
+        s.missing = REASON_PROTECTED;
+        assert_int_equal(site_open(&s, ""), -ENOENT);
         assert_int_equal(s.fd, -EBADF);
         site_done(&s);
         assert_null(s.path);
@@ -225,6 +261,7 @@ static void the_list_finds_replaces_and_forgets(void **state) {
 int main(void) {
         const struct CMUnitTest cases[] = {
                 cmocka_unit_test(what_is_written_is_read_back),
+                cmocka_unit_test(when_a_process_began_is_recorded_also_when_it_is_missing),
                 cmocka_unit_test(a_site_has_the_unit_that_its_cgroup_is),
                 cmocka_unit_test(no_sites_are_read_as_none),
                 cmocka_unit_test(what_no_version_wrote_is_refused),

@@ -301,7 +301,7 @@ static void who_goes_outside_himself_gets_no_socket_there_and_who_is_moved_does(
 
 static void whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_one(void **state) {
         struct cage other = cage_make("other"), gone = cage_make("gone");
-        struct site site = { .path = gone.path, .cgroup_id = gone.id, .fd = -EBADF };
+        struct site site = { .path = gone.path, .cgroup_id = gone.id, .fd = -EBADF, .missing = REASON_NOT_RUNNING };
         pid_t pid = cage_spawn(&gone, NULL, NULL);
 
         (void) state;
@@ -311,6 +311,7 @@ static void whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_on
         assert_int_equal(rmdir(gone.dir), 0);
         assert_true(strays_bring_back(events, cage_hierarchy(), &site));
         assert_true(site.cgroup_id != gone.id);
+        assert_int_equal(site.missing, REASON_NONE);
         assert_int_equal(cgroup_events_held_at(events, pid), site.cgroup_id);
         assert_false(strays_is_outside(pid, gone.path));
         (void) close(site.fd);

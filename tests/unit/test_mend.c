@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/epochkey.c agent/core/hostkey.c */
+/* LINK: agent/core/preserved.c */
+/* LINK: agent/core/hosttest.c */
+/* LINK: agent/core/hostparts.c */
+/* LINK: agent/core/subtree.c */
+/* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */
+/* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
+/* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/stamps.c agent/core/reload.c */
+/* LINK: agent/core/guard.c agent/core/guard_want.c agent/core/guard_trial.c */
+/* LINK: agent/core/hosthold.c agent/core/hostset.c agent/core/uplink.c agent/core/direct.c agent/core/netns.c agent/core/management.c */
+/* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
+/* LINK: agent/core/foreign.c agent/core/unfrozen.c */
+/* LINK: agent/core/tried.c */
+/* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c agent/core/sweep.c agent/core/systemd.c */
+/* LINK: agent/core/isolate_set.c */
+/* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
+/* LINK: agent/core/mend.c agent/core/watched.c agent/core/kept.c agent/core/tally.c agent/core/followed.c */
+/* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
+/* WRAP: fence_stands */
+/* WRAP: cgroup_events_refuse_outside */
+
+/* What the watch does about what it finds, on real cgroups: what is taken for a site, and where who is in it is held. */
+
+#include "lib/cage.h"
+
+#include "lib/enforce_box.h"
+
+#include "agent/core/cgroup.h"
+#include "agent/core/fence.h"
+#include "agent/core/latecomer.h"
+#include "agent/core/mend.h"
+#include "agent/util/io.h"
+
+static struct watch watching;
+
+/* The service manager and what is started on a frozen host are others' tests. */
+bool __wrap_fence_stands(struct agent *a) {
+        (void) a;
+        return true;
+}
+
+/* Lies at the top of the hierarchy, which is not the test's. */
+bool __wrap_cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
+        (void) e;
+        (void) top;
+        return false;
+}
+
+void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_id) {
+        (void) a;
+        (void) path;
+        (void) fd;
+        (void) cgroup_id;
+}
+
+struct resolver agent_resolver(const struct agent *a, const struct command_id *hold) {
+        return (struct resolver) {
+                .cgroup_root = a->cgroup_root, .systemd = a->systemd, .local = &a->local, .hold = hold
+        };
+}
+
+static int begin(void **state) {
+        char pin[256];
+        int r = box_begin(state);
+
+        if (r != 0)
+                return r;
+        (void) snprintf(pin, sizeof(pin), "%s/held", cage_pins());
+        assert_int_equal(cgroup_events_new(pin, &agent.events), 0);
+        watching = (struct watch) { .agent = &agent };
+        return 0;
+}
+
+static void watch_nothing(void) {
+        for (size_t i = 0; i < watching.n_sites; i++)
+                watched_close(&watching.sites[i]);
+        free(watching.sites);
+        followed_list_done(&watching.holds);
+        watching = (struct watch) { .agent = &agent };
+}
+
+static int end(void **state) {
+        watch_nothing();
+        cgroup_events_free(TAKE_PTR(agent.events));
+        return box_end(state);
+}
+
+#undef CASE
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+static struct sites *sites_of(uint32_t n) {
+        const struct command_id id = id_of(n);
+
+        return held_find(&agent.held, &id);
+}
+
+/* All that is held, in the order of the holds. */
+static void watch_all(void) {
+        watch_nothing();
+        for (size_t i = 0; i < hold_set_count(agent.holds); i++) {
+                const struct hold *h = hold_set_at(agent.holds, i);
+                const struct sites *s = held_find(&agent.held, &h->id);
+
+                for (size_t k = 0; s && k < s->n; k++) {
+                        watching.sites = reallocarray(watching.sites, watching.n_sites + 1, sizeof(*watching.sites));
+                        assert_non_null(watching.sites);
+                        assert_int_equal(
+                                watched_open(&agent, h, k, &s->v[k], &watching.sites[watching.n_sites++]), 0);
+                }
+        }
+        mend_ask(&watching);
+}
+
+static void join(const char *path) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t id;
+
+        assert_int_equal(cgroup_open(cage_hierarchy(), path, &fd, &id), 0);
+        assert_int_equal(io_write_string(fd, "cgroup.procs", "0"), 0);
+}
+
+/* The cgroup that the core itself is in is never held. */
+static void what_was_protected_is_not_taken_because_it_is_there(void **state) {
+        struct cage way_in = cage_make("way-in");
+        _cleanup_free_ char *home = NULL;
+        struct proven *p;
+
+        (void) state;
+        (void) cage_spawn(&cage, keep_no_raw, NULL);
+        (void) cage_spawn(&way_in, NULL, NULL);
+        assert_int_equal(cgroup_of_pid(getpid(), &home), 0);
+        join(way_in.path);
+        order(VERB_ISOLATE);
+        AIM(&cage, &way_in);
+        p = carry_out(1);
+        watch_all();
+        mend_look(&watching);
+        join(home);
+        check_state(p, HOLD_PARTIAL, GAP(PROTECTED));
+        assert_int_equal(sites_of(1)->v[1].missing, REASON_PROTECTED);
+        assert_int_equal(attached(&way_in), 0);
+        /* nor when it has become another one's, which nobody has ordered to stop */
+        watching.seek_us = 0;
+        mend_look(&watching);
+        assert_int_equal(attached(&way_in), 0);
+        assert_int_equal(attached(&cage), _ISOLATE_HOOK_MAX);
+        assert_reasons(let_go(1), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest cases[] = {
+                CASE(what_was_protected_is_not_taken_because_it_is_there),
+        };
+
+        return CAGE_MAIN(cases);
+}
