@@ -223,8 +223,12 @@ int BPF_PROG(watch_move, struct cgroup *to, const char *path, struct task_struct
                 if (find_held((struct task_struct *) bpf_get_current_task(), &mover))
                         bpf_map_update_elem(&cgroup_born, &pid, &start, BPF_ANY);
                 tell(CGROUP_MOVED, id, h->cgroup_id, pid);
-        } else if (!h && bpf_map_lookup_elem(&cgroup_site, &id)) {
-                hold(BPF_CORE_READ(task, group_leader), pid, id);
+        } else if (bpf_map_lookup_elem(&cgroup_site, &id)) {
+                /* also a site in the site that he is held at */
+                if (h)
+                        h->cgroup_id = id;
+                else
+                        hold(BPF_CORE_READ(task, group_leader), pid, id);
         }
         return 0;
 }

@@ -223,16 +223,17 @@ static uint64_t start_ticks(pid_t pid) {
         return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : ticks;
 }
 
-bool cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id) {
+uint64_t cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id, uint64_t instead_of) {
         const int fd = bpf_map__fd(e->skel->maps.cgroup_held);
         const uint32_t key = (uint32_t) pid;
         struct cgroup_held was, now = { .start_ticks = start_ticks(pid), .cgroup_id = cgroup_id };
 
         if (now.start_ticks == 0)
-                return false;
-        if (bpf_map_lookup_elem(fd, &key, &was) == 0 && was.start_ticks == now.start_ticks)
-                return true;
-        return bpf_map_update_elem(fd, &key, &now, BPF_ANY) == 0;
+                return 0;
+        if (bpf_map_lookup_elem(fd, &key, &was) == 0 && was.start_ticks == now.start_ticks &&
+            was.cgroup_id != instead_of)
+                return was.cgroup_id;
+        return bpf_map_update_elem(fd, &key, &now, BPF_ANY) == 0 ? cgroup_id : 0;
 }
 
 void cgroup_events_each_held(struct cgroup_events *e, cgroup_events_each_fn fn, void *userdata) {

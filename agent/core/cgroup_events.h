@@ -48,8 +48,9 @@ void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);
  * negative top ends that. True when someone had. FAIL-OPEN where the kernel refuses. */
 bool cgroup_events_refuse_outside(struct cgroup_events *e, int top);
 
-/* The process is held at that cgroup; one that is there already keeps its place. False when it is gone. */
-bool cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id);
+/* Where the process is held from now on, 0 when it is gone: at that cgroup, unless it is held elsewhere and not at
+ * instead_of (0: nowhere). */
+uint64_t cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id, uint64_t instead_of);
 /* Calls fn with every process that is held and lives; whoever is dead, or fn returns false for, is not held any more.
  * fn may change *cgroup_id. */
 typedef bool (*cgroup_events_each_fn)(pid_t pid, uint64_t *cgroup_id, void *userdata);

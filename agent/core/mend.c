@@ -77,14 +77,33 @@ void mend_ask(struct watch *w) {
         refuse_outside(w, clock_mono_us());
 }
 
+static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
+        for (size_t i = 0; i < w->n_sites; i++)
+                if (cgroup_id != 0 && w->sites[i].cgroup_id == cgroup_id)
+                        return &w->sites[i];
+        return NULL;
+}
+
+static bool lies_below(const struct watched *s, const struct watched *above) {
+        const size_t n = above && above->path ? strlen(above->path) : 0;
+
+        return n > 0 && s->path && strncmp(s->path, above->path, n) == 0 && s->path[n] == '/';
+}
+
+/* Of two sites of which one lies in the other he is held at the inner one: whoever gets out of that, and stays in the
+ * outer one, is out. */
 void mend_hold(struct watch *w, const struct watched *s) {
         _cleanup_free_ pid_t *pids = NULL;
         size_t n;
 
         if (!w->agent->events || s->whole || s->fd < 0 || cgroup_pids(s->fd, &pids, &n) < 0)
                 return;
-        for (size_t i = 0; i < n; i++)
-                (void) cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id);
+        for (size_t i = 0; i < n; i++) {
+                const uint64_t at = cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id, 0);
+
+                if (at != s->cgroup_id && lies_below(s, find_site(w, at)))
+                        (void) cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id, at);
+        }
 }
 
 /* Takes fd. */
@@ -101,13 +120,6 @@ static void take(struct watch *w, struct watched *s, int fd, uint64_t cgroup_id,
         s->good_us = clock_mono_us();
         mend_ask(w);
         mend_hold(w, s);
-}
-
-static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
-        for (size_t i = 0; i < w->n_sites; i++)
-                if (cgroup_id != 0 && w->sites[i].cgroup_id == cgroup_id)
-                        return &w->sites[i];
-        return NULL;
 }
 
 /* What it connected outside is not the cgroup's, and would go on in it. */

@@ -148,9 +148,39 @@ static void what_was_protected_is_not_taken_because_it_is_there(void **state) {
         assert_reasons(let_go(1), 0);
 }
 
+static void who_is_held_twice_is_held_at_the_inner_site(void **state) {
+        struct cage inner = cage_make("held/inner");
+        const pid_t in = cage_spawn(&inner, keep_no_raw, NULL), beside = cage_spawn(&cage, keep_no_raw, NULL);
+
+        (void) state;
+        proven_free(stop(1, VERB_ISOLATE, &cage));
+        watch_all();
+        mend_hold(&watching, &watching.sites[0]);
+        assert_int_equal(cgroup_events_held_at(agent.events, in), cage.id);
+        proven_free(stop(2, VERB_CONTAIN, &inner));
+        watch_all();
+        assert_int_equal(watching.n_sites, 2);
+        mend_look(&watching);
+        assert_int_equal(cgroup_events_held_at(agent.events, in), inner.id);
+        assert_int_equal(cgroup_events_held_at(agent.events, beside), cage.id);
+        /* and stays, whichever is looked at last */
+        for (size_t i = 0; i < 4; i++) {
+                mend_hold(&watching, &watching.sites[i % 2]);
+                assert_int_equal(cgroup_events_held_at(agent.events, in), inner.id);
+        }
+        /* until the inner hold is over */
+        (void) let_go(2);
+        watch_all();
+        mend_forget(&watching);
+        mend_hold(&watching, &watching.sites[0]);
+        assert_int_equal(cgroup_events_held_at(agent.events, in), cage.id);
+        (void) let_go(1);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_was_protected_is_not_taken_because_it_is_there),
+                CASE(who_is_held_twice_is_held_at_the_inner_site),
         };
 
         return CAGE_MAIN(cases);

@@ -122,7 +122,7 @@ static void who_is_held_is_followed_wherever_he_and_his_children_go(void **state
 
         (void) state;
         watch_site(&cage, true);
-        assert_true(cgroup_events_hold(events, pid, cage.id));
+        assert_int_equal(cgroup_events_hold(events, pid, cage.id, 0), cage.id);
         assert_int_equal(cgroup_events_held_at(events, pid), cage.id);
         assert_false(strays_any(events, &site));
         move(&other, pid);
@@ -137,6 +137,30 @@ static void who_is_held_is_followed_wherever_he_and_his_children_go(void **state
         assert_int_equal(cgroup_events_held_at(events, late), cage.id);
         cage_kill(pid);
         assert_int_equal(cgroup_events_held_at(events, pid), 0);
+}
+
+static void who_is_moved_into_a_site_within_his_own_is_held_there(void **state) {
+        struct cage inner = cage_make("held/inner"), other = cage_make("other");
+        const struct cgroup_events_site sites[] = { { .cgroup_id = cage.id }, { .cgroup_id = inner.id } };
+        pid_t pid = cage_spawn(&cage, NULL, NULL), stranger = cage_spawn(&other, NULL, NULL);
+
+        (void) state;
+        cgroup_events_set_sites(events, sites, ELEMENTSOF(sites));
+        assert_int_equal(cgroup_events_hold(events, pid, cage.id, 0), cage.id);
+        move(&inner, pid);
+        assert_int_equal(cgroup_events_held_at(events, pid), inner.id);
+        assert_int_equal(events_told(), 0);
+        /* from there the outer one is outside */
+        move(&cage, pid);
+        assert_int_equal(events_told(), 1);
+        assert_int_equal(told[0].held_at, inner.id);
+        assert_int_equal(cgroup_events_held_at(events, pid), inner.id);
+        /* nobody is taken away from where he is held but by who names it */
+        assert_int_equal(cgroup_events_hold(events, pid, cage.id, 0), inner.id);
+        assert_int_equal(cgroup_events_hold(events, pid, cage.id, other.id), inner.id);
+        assert_int_equal(cgroup_events_hold(events, pid, cage.id, inner.id), cage.id);
+        cage_kill(stranger);
+        assert_int_equal(cgroup_events_hold(events, stranger, cage.id, 0), 0);
 }
 
 /* Of a process in the cage: makes a child in the cgroup that is open as CAGE_HELD. */
@@ -305,7 +329,7 @@ static void whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_on
         pid_t pid = cage_spawn(&gone, NULL, NULL);
 
         (void) state;
-        assert_true(cgroup_events_hold(events, pid, gone.id));
+        assert_int_equal(cgroup_events_hold(events, pid, gone.id, 0), gone.id);
         assert_false(strays_bring_back(events, cage_hierarchy(), &site));
         move(&other, pid);
         assert_int_equal(rmdir(gone.dir), 0);
@@ -323,7 +347,7 @@ static void who_is_held_is_known_to_the_next_agent(void **state) {
         struct site site = { .path = cage.path, .cgroup_id = cage.id, .fd = cage.fd };
 
         (void) state;
-        assert_true(cgroup_events_hold(events, pid, cage.id));
+        assert_int_equal(cgroup_events_hold(events, pid, cage.id, 0), cage.id);
         assert_false(strays_any(events, &site)); /* pins as well */
         cgroup_events_free(TAKE_PTR(events));
         (void) snprintf(pin, sizeof(pin), "%s/held", cage_pins());
@@ -439,6 +463,7 @@ int main(void) {
                 WATCH_CASE(the_kernel_tells_of_a_thaw_of_what_is_to_be_frozen_and_of_nothing_else),
                 WATCH_CASE(the_kernel_tells_of_a_cgroup_of_that_name),
                 WATCH_CASE(who_is_held_is_followed_wherever_he_and_his_children_go),
+                WATCH_CASE(who_is_moved_into_a_site_within_his_own_is_held_there),
                 WATCH_CASE(a_child_made_right_in_another_cgroup_is_told_of_as_moved),
                 WATCH_CASE(one_that_has_ended_and_one_of_its_own_are_told_of_as_well),
                 WATCH_CASE(who_is_held_gets_no_socket_outside),
