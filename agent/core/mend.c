@@ -317,7 +317,8 @@ static void sweep(struct watch *w, int64_t now) {
         w->sweep_every_us = MAX(SWEEP_MIN_US, (clock_cpu_us() - spent) * LOOK_SHARE);
 }
 
-/* Units can come back at another path, and where the kernel tells of nothing, at all. */
+/* Units and containers can come back at another path, also while their cgroup from before is there, and where the kernel
+ * tells of nothing, at all. */
 static void seek(struct watch *w, int64_t now) {
         if (now < w->seek_us)
                 return;
@@ -329,10 +330,10 @@ static void seek(struct watch *w, int64_t now) {
                 struct site found = SITE_NULL;
                 reason_set notes = 0;
 
-                if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_gone(s))
+                if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_left(w->agent, s))
                         continue;
                 if (site_copy(&sites->v[s->index], &found) == 0 && resolve_again(&resolver, &found, &notes) == 0 &&
-                    found.missing == REASON_NONE && found.fd >= 0)
+                    found.missing == REASON_NONE && found.fd >= 0 && found.cgroup_id != s->cgroup_id)
                         take(w, s, TAKE_FD(found.fd), found.cgroup_id, found.path, s->good_us);
                 site_done(&found);
                 alive();

@@ -216,8 +216,8 @@ static int find_site(const struct lookup *l, struct site *s) {
         return REASON_NONE;
 }
 
-/* What only another order can ask for: a thing that an order was refused for safety, and a process of which nobody knows
- * when it began, so that its number may be anybody's by now. */
+/* What only another order can ask for: a thing that an order was refused for safety, and a process of which nobody
+ * knows when it began, so that its number may be anybody's by now. */
 static bool is_final(const struct site *s) {
         return (s->missing == REASON_PROTECTED && !s->path) ||
                (s->missing != REASON_NONE && s->target.cls == TARGET_PID && s->born.ticks == 0);

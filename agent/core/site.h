@@ -20,9 +20,9 @@ struct birth {
 
 struct site {
         struct target target;
-        enum reason missing; /* NONE, or why there is no cgroup to hold: NO_TARGET, AMBIGUOUS, NOT_RUNNING, PROTECTED,
-                                NO_CGROUP2 */
-        char *path;          /* unified path, owned; of one that is missing, where it was; NULL: nowhere yet */
+        enum reason missing;  /* NONE, or why there is no cgroup to hold: NO_TARGET, AMBIGUOUS, NOT_RUNNING, PROTECTED,
+                                 NO_CGROUP2 */
+        char *path;           /* unified path, owned; of one that is missing, where it was; NULL: nowhere yet */
         uint64_t cgroup_id;   /* 0: there is none */
         int fd;               /* its directory, owned; -EBADF when it could not be opened or is gone */
         struct birth born;    /* of a PID that was there when it was ordered; else zero */

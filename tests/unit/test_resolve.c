@@ -530,8 +530,6 @@ int main(void) {
                 CASE(a_name_given_inside_is_no_unit_of_the_host),
                 CASE(what_never_was_there_is_found_where_only_the_host_puts_it),
                 CASE(a_host_is_all_of_it_whatever_it_is_called),
-}
-
                 CASE(what_was_spared_is_not_taken_later),
                 CASE(a_process_that_was_never_found_is_not_found_later),
                 CASE(a_path_that_is_called_like_a_branch_is_a_path),
