@@ -3,7 +3,7 @@
 /* Tells the core of what happens to the cgroups and processes that it holds, at once. Raw tracepoints: they see and
  * change nothing, so FAIL-OPEN in the sense that whatever they miss is found by the core's clock. Kernel floor 5.10
  * (ring buffer, and reading of kernel memory in cgroup programs) with BTF. None of the programs sleeps. All of it lies
- * on the path of cgroup operations but watch_fork, which is attached only while something is held that can fork, and
+ * on the path of cgroup operations but watch_fork and watch_exit, which are attached only while something is held, and
  * watch_socket, which refuses, and is attached only while something is isolated. */
 
 #include <linux/bpf.h>
@@ -58,11 +58,18 @@ struct pid {
 struct css_set {
         struct cgroup *dfl_cgrp;
 };
+typedef struct {
+        int counter;
+} atomic_t;
+struct signal_struct {
+        atomic_t live;
+};
 struct task_struct {
         int pid, tgid;
         struct css_set *cgroups;
         struct task_struct *group_leader;
         struct pid *thread_pid;
+        struct signal_struct *signal;
         __u64 start_boottime;
 };
 #pragma clang attribute pop
@@ -77,10 +84,10 @@ struct {
         __uint(max_entries, CGROUP_RING_SIZE);
 } cgroup_ring SEC(".maps");
 
-/* events that found the ring full */
+/* by enum cgroup_loss */
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
-        __uint(max_entries, 1);
+        __uint(max_entries, _CGROUP_LOSS_MAX);
         __type(key, __u32);
         __type(value, __u64);
 } cgroup_lost SEC(".maps");
@@ -118,15 +125,18 @@ struct {
         __type(value, __u64);
 } cgroup_born SEC(".maps");
 
+static __always_inline void lose(__u32 what) {
+        __u64 *lost = bpf_map_lookup_elem(&cgroup_lost, &what);
+
+        if (lost)
+                __sync_fetch_and_add(lost, 1);
+}
+
 static __always_inline void tell(__u32 kind, __u64 cgroup_id, __u64 held_at, __u32 pid) {
         struct cgroup_event *e = bpf_ringbuf_reserve(&cgroup_ring, sizeof(*e), 0);
-        __u32 zero = 0;
-        __u64 *lost;
 
         if (!e) {
-                lost = bpf_map_lookup_elem(&cgroup_lost, &zero);
-                if (lost)
-                        __sync_fetch_and_add(lost, 1);
+                lose(CGROUP_LOST_EVENT);
                 return;
         }
         e->at_ns = bpf_ktime_get_ns();
@@ -179,8 +189,8 @@ static __always_inline struct cgroup_held *find_held(struct task_struct *task, _
 static __always_inline void hold(struct task_struct *leader, __u32 pid, __u64 cgroup_id) {
         struct cgroup_held h = { .start_ticks = start_ticks(leader), .cgroup_id = cgroup_id };
 
-        if (pid)
-                bpf_map_update_elem(&cgroup_held, &pid, &h, BPF_ANY);
+        if (pid && bpf_map_update_elem(&cgroup_held, &pid, &h, BPF_ANY) < 0)
+                lose(CGROUP_LOST_PROCESS);
 }
 
 SEC("raw_tp/cgroup_unfreeze")
@@ -254,6 +264,17 @@ int BPF_PROG(watch_fork, struct task_struct *parent, struct task_struct *child) 
         start = start_ticks(child);
         bpf_map_update_elem(&cgroup_born, &pid, &start, BPF_ANY);
         tell(CGROUP_MOVED, BPF_CORE_READ(at, kn, id), h->cgroup_id, pid);
+        return 0;
+}
+
+/* Who has ended needs no place among the held: whoever forks fast does not fill it with the dead. Told for each thread;
+ * a process has ended with its last one, whichever that is. */
+SEC("raw_tp/sched_process_exit")
+int BPF_PROG(watch_exit, struct task_struct *task) {
+        __u32 pid;
+
+        if (BPF_CORE_READ(task, signal, live.counter) == 0 && find_held(task, &pid))
+                bpf_map_delete_elem(&cgroup_held, &pid);
         return 0;
 }
 

@@ -15,8 +15,9 @@
  *
  * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because
  * ids are used again. Whoever is moved into a cgroup of cgroup_site is added to cgroup_held by the program itself, and
- * so are children of a process in it as they are forked, as long as the core has that program attached. Whoever is held
- * at a cgroup and is moved into one of cgroup_site below it is held there. */
+ * so are children of a process in it as they are forked, as long as the core has that program attached; whoever ends is
+ * taken out of it by another one. Whoever is held at a cgroup and is moved into one of cgroup_site below it is held
+ * there. */
 
 #include <linux/types.h>
 
@@ -24,6 +25,13 @@ enum cgroup_event_kind {
         CGROUP_THAWED = 1,
         CGROUP_MADE,
         CGROUP_MOVED,
+};
+
+/* What the core cannot know of by an event: it has to look for itself. */
+enum cgroup_loss {
+        CGROUP_LOST_EVENT,   /* the ring was full */
+        CGROUP_LOST_PROCESS, /* cgroup_held was full: who is held, and nobody will know when he gets out */
+        _CGROUP_LOSS_MAX,
 };
 
 struct cgroup_event {

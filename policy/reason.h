@@ -110,7 +110,7 @@
         X(KERNEL_PACKETS, "kernel-packets", NOTE, 0,                                                                   \
           "For some seconds the kernel may still send in its own name what the target had it begin")                   \
         X(UNWATCHED, "unwatched", NOTE, 0,                                                                             \
-          "This kernel tells of no cgroup events: the hold is looked after by the clock alone")                        \
+          "Who gets out may go unseen: this kernel tells of no cgroup events, or keeps no more processes")             \
         X(PENDING_SIGNALS, "pending-signals", NOTE, 0,                                                                 \
           "A fatal signal waits for a frozen process and ends it when it is thawed")                                   \
         X(STILL_ISOLATED, "still-isolated", NOTE, 0, "The target runs again and is still cut off from the network")    \

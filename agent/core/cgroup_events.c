@@ -16,7 +16,8 @@ struct cgroup_events {
         char *pin;
         struct cgroup_events_bpf *skel;
         struct ring_buffer *ring;
-        struct bpf_link *fork_link, *socket_link;
+        struct bpf_link *fork_link, *exit_link, *socket_link;
+        uint64_t no_room; /* for processes that were to be held from here */
         /* of the read that is going on */
         cgroup_events_fn fn;
         void *userdata;
@@ -65,6 +66,7 @@ static int load(struct cgroup_events *e) {
                 return r;
         reuse_held(e);
         bpf_program__set_autoattach(e->skel->progs.watch_fork, false);
+        bpf_program__set_autoattach(e->skel->progs.watch_exit, false);
         bpf_program__set_autoattach(e->skel->progs.watch_socket, false);
         r = cgroup_events_bpf__load(e->skel);
         return r < 0 ? r : cgroup_events_bpf__attach(e->skel);
@@ -93,6 +95,7 @@ void cgroup_events_free(struct cgroup_events *e) {
         if (!e)
                 return;
         (void) bpf_link__destroy(e->fork_link);
+        (void) bpf_link__destroy(e->exit_link);
         (void) bpf_link__destroy(e->socket_link);
         ring_buffer__free(e->ring);
         cgroup_events_bpf__destroy(e->skel);
@@ -123,12 +126,12 @@ void cgroup_events_read(struct cgroup_events *e, size_t max, cgroup_events_fn fn
         (void) ring_buffer__consume(e->ring);
 }
 
-uint64_t cgroup_events_lost(const struct cgroup_events *e) {
-        const uint32_t zero = 0;
+uint64_t cgroup_events_lost(const struct cgroup_events *e, enum cgroup_loss what) {
+        const uint32_t key = what;
         uint64_t n = 0;
 
-        (void) bpf_map_lookup_elem(bpf_map__fd(e->skel->maps.cgroup_lost), &zero, &n);
-        return n;
+        (void) bpf_map_lookup_elem(bpf_map__fd(e->skel->maps.cgroup_lost), &key, &n);
+        return n + (what == CGROUP_LOST_PROCESS ? e->no_room : 0);
 }
 
 /* Takes out of a map what is not among these keys, which begin items of that size. */
@@ -181,9 +184,11 @@ void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, 
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow) {
         if (follow && !e->fork_link) {
                 e->fork_link = bpf_program__attach(e->skel->progs.watch_fork);
+                e->exit_link = bpf_program__attach(e->skel->progs.watch_exit);
         } else if (!follow && e->fork_link) {
                 (void) bpf_link__destroy(e->fork_link);
-                e->fork_link = NULL;
+                (void) bpf_link__destroy(e->exit_link);
+                e->fork_link = e->exit_link = NULL;
         }
 }
 
@@ -233,7 +238,10 @@ uint64_t cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_
         if (bpf_map_lookup_elem(fd, &key, &was) == 0 && was.start_ticks == now.start_ticks &&
             was.cgroup_id != instead_of)
                 return was.cgroup_id;
-        return bpf_map_update_elem(fd, &key, &now, BPF_ANY) == 0 ? cgroup_id : 0;
+        if (bpf_map_update_elem(fd, &key, &now, BPF_ANY) == 0)
+                return cgroup_id;
+        e->no_room++;
+        return 0;
 }
 
 void cgroup_events_each_held(struct cgroup_events *e, cgroup_events_each_fn fn, void *userdata) {

@@ -30,8 +30,8 @@ int cgroup_events_fd(const struct cgroup_events *e);
 /* Calls fn for at most max of them; a flood must not keep the caller here. */
 typedef void (*cgroup_events_fn)(const struct cgroup_event *event, void *userdata);
 void cgroup_events_read(struct cgroup_events *e, size_t max, cgroup_events_fn fn, void *userdata);
-/* How many were lost so far because nobody read: whoever sees it change has to look for himself. */
-uint64_t cgroup_events_lost(const struct cgroup_events *e);
+/* How many were lost so far: whoever sees it change has to look for himself. */
+uint64_t cgroup_events_lost(const struct cgroup_events *e, enum cgroup_loss what);
 
 struct cgroup_events_site {
         uint64_t cgroup_id;
@@ -41,15 +41,16 @@ struct cgroup_events_site {
 /* Asks for exactly these from now on. */
 void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events_site *sites, size_t n);
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n);
-/* Whether children of held processes are followed; that lies on the path of every fork of the host. */
+/* Whether children of held processes are followed; that lies on the path of every fork of the host and of every end of
+ * a process. */
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);
 /* Refuses sockets to whoever is held at a site that is isolated and not frozen, and was made outside of it or
  * went there himself, in the cgroup whose directory is top and below; attaches it again when someone took it away. A
  * negative top ends that. True when someone had. FAIL-OPEN where the kernel refuses. */
 bool cgroup_events_refuse_outside(struct cgroup_events *e, int top);
 
-/* Where the process is held from now on, 0 when it is gone: at that cgroup, unless it is held elsewhere and not at
- * instead_of (0: nowhere). */
+/* Where the process is held from now on, 0 when it is gone, or, which is counted as lost, when there is no room: at
+ * that cgroup, unless it is held elsewhere and not at instead_of (0: nowhere). */
 uint64_t cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id, uint64_t instead_of);
 /* Calls fn with every process that is held and lives; whoever is dead, or fn returns false for, is not held any more.
  * fn may change *cgroup_id. */

@@ -17,8 +17,12 @@
 #define LOOK_SHARE  200
 #define LOOK_MIN_US (20LL * 1000)
 #define LOOK_MAX_US (1000LL * 1000)
-/* who is where costs more to find out than what is in force, and the kernel tells of moves */
+/* who is where costs more to find out than what is in force, and the kernel tells of moves; but he who has so many
+ * processes that it costs a lot does not make it rare */
 #define SWEEP_MIN_US (1000LL * 1000)
+#define SWEEP_MAX_US (30LL * 1000 * 1000)
+/* and the share when something was lost or put back, which is looked after at once */
+#define HURRY_SHARE 10
 /* the service manager is asked for a unit whose cgroup is gone; the kernel tells of a new one */
 #define SEEK_US (5000LL * 1000)
 /* a service that is started again is let come up before what became of its hold is recorded */
@@ -232,8 +236,7 @@ static void look_for(struct watch *w, struct watched *s) {
         struct followed *f;
         uint64_t id;
 
-        if (path && cgroup_open(w->agent->cgroup_root, path, &fd, &id) == 0 &&
-            watched_accepts(w->agent, s, path, fd)) {
+        if (path && cgroup_open(w->agent->cgroup_root, path, &fd, &id) == 0 && watched_accepts(w->agent, s, path, fd)) {
                 take(w, s, TAKE_FD(fd), id, path, s->good_us);
                 return;
         }
@@ -286,7 +289,7 @@ static void look_at_fence(struct watch *w, int64_t now) {
         if (!stands)
                 fence_keep(w->agent);
         if (!stands && w->fenced)
-                tally_add(&w->tally, REPAIR_FENCE, clock_mono_us() - now + w->sweep_every_us);
+                tally_add(&w->tally, REPAIR_FENCE, clock_mono_us() - now + w->outer_every_us);
         w->fenced = stands;
 }
 
@@ -295,30 +298,61 @@ static void look_at_guard(struct watch *w, int64_t now) {
         const int r = guard_mend(w->agent->guard);
 
         if (r > 0)
-                tally_add(&w->tally, REPAIR_GUARD, clock_mono_us() - now + w->sweep_every_us);
+                tally_add(&w->tally, REPAIR_GUARD, clock_mono_us() - now + w->outer_every_us);
         else if (r < 0)
                 w->tally.failed++;
 }
 
-static void sweep(struct watch *w, int64_t now) {
+static int64_t pause_after(int64_t spent) {
+        return MIN(MAX(spent * LOOK_SHARE, SWEEP_MIN_US), SWEEP_MAX_US);
+}
+
+/* What stands around the sites, however many are in them. */
+static void look_around(struct watch *w, int64_t now) {
         const int64_t spent = clock_cpu_us();
 
-        if (now < w->sweep_us)
+        if (now < w->outer_us)
                 return;
         look_at_fence(w, now);
         look_at_guard(w, now);
-        w->sweep_us = now + w->sweep_every_us;
-        if (!w->agent->events)
+        if (w->agent->events)
+                refuse_outside(w, now - w->outer_every_us);
+        w->outer_every_us = pause_after(clock_cpu_us() - spent);
+        w->outer_us = now + w->outer_every_us;
+}
+
+/* Who is not known to be held can get out unseen: that is a gap of every hold from the moment when it begins. */
+static void note_crowd(struct watch *w, int64_t now) {
+        const uint64_t out = cgroup_events_lost(w->agent->events, CGROUP_LOST_PROCESS);
+        const bool was = w->crowded;
+
+        w->crowded = out != w->crowded_out;
+        w->crowded_out = out;
+        for (size_t i = 0; w->crowded && !was && i < w->n_sites; i++) {
+                struct followed *f = followed_get(&w->holds, &w->sites[i].hold);
+
+                if (f)
+                        followed_want(f, now, 0);
+        }
+}
+
+static void sweep(struct watch *w, int64_t now) {
+        int64_t spent = clock_cpu_us();
+
+        if (!w->agent->events || now < MAX(w->sweep_us, w->sweep_not_before_us))
                 return;
-        refuse_outside(w, now - w->sweep_every_us);
+        w->sweep_us = now + w->sweep_every_us;
         for (size_t i = 0; i < w->n_sites; i++)
                 mend_hold(w, &w->sites[i]);
         cgroup_events_each_held(w->agent->events, sweep_one, w);
-        w->sweep_every_us = MAX(SWEEP_MIN_US, (clock_cpu_us() - spent) * LOOK_SHARE);
+        note_crowd(w, now);
+        spent = clock_cpu_us() - spent;
+        w->sweep_every_us = pause_after(spent);
+        w->sweep_not_before_us = clock_mono_us() + spent * HURRY_SHARE;
 }
 
-/* Units and containers can come back at another path, also while their cgroup from before is there, and where the kernel
- * tells of nothing, at all. */
+/* Units and containers can come back at another path, also while their cgroup from before is there, and where the
+ * kernel tells of nothing, at all. */
 static void seek(struct watch *w, int64_t now) {
         if (now < w->seek_us)
                 return;
@@ -340,6 +374,16 @@ static void seek(struct watch *w, int64_t now) {
         }
 }
 
+/* True when the kernel lost something since it was asked last. */
+static bool look_what_was_lost(struct watch *w) {
+        const uint64_t events = cgroup_events_lost(w->agent->events, CGROUP_LOST_EVENT);
+        const bool lost =
+                events != w->lost || cgroup_events_lost(w->agent->events, CGROUP_LOST_PROCESS) != w->crowded_out;
+
+        w->lost = events;
+        return lost;
+}
+
 void mend_look(struct watch *w) {
         const int64_t start = clock_mono_us(), spent = clock_cpu_us();
 
@@ -348,10 +392,9 @@ void mend_look(struct watch *w) {
                         look_at(w, &w->sites[i]);
         w->n_looks++;
         w->every_us = MIN(MAX((clock_cpu_us() - spent) * LOOK_SHARE, LOOK_MIN_US), LOOK_MAX_US);
-        if (w->agent->events && cgroup_events_lost(w->agent->events) != w->lost) {
-                w->lost = cgroup_events_lost(w->agent->events);
+        if (w->agent->events && look_what_was_lost(w))
                 w->sweep_us = 0;
-        }
+        look_around(w, start);
         sweep(w, start);
         seek(w, start);
 }

@@ -16,9 +16,12 @@ struct watch {
         size_t n_sites;
         struct followed_list holds;
         sd_event_source *ring, *timer;
-        int64_t every_us, sweep_every_us, sweep_us, seek_us; /* how often, and CLOCK_MONOTONIC of the next time */
-        uint64_t n_events, n_looks, lost;
-        bool fenced; /* the last time that it was looked */
+        int64_t every_us, sweep_every_us, outer_every_us;         /* how often */
+        int64_t sweep_us, sweep_not_before_us, outer_us, seek_us; /* CLOCK_MONOTONIC of the next time */
+        uint64_t n_events, n_looks, lost;                         /* events */
+        uint64_t crowded_out;                                     /* processes that found no room among the held */
+        bool crowded;                                             /* there were such since the sweep before the last */
+        bool fenced;                                              /* the last time that it was looked */
         struct tally tally;
 };
 

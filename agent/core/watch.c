@@ -143,7 +143,7 @@ void watch_update(struct agent *a) {
         forget_ended(w);
         mend_ask(w);
         mend_forget(w);
-        w->sweep_us = 0;
+        w->sweep_us = w->outer_us = 0;
         w->fenced = false; /* systemd may be reading what is new */
         arm(w, 0);
 }
@@ -213,7 +213,7 @@ int watch_error(const struct agent *a) {
 }
 
 reason_set watch_notes(const struct agent *a) {
-        return a->events ? 0 : reason_bit(REASON_UNWATCHED);
+        return a->events && !(a->watch && a->watch->crowded) ? 0 : reason_bit(REASON_UNWATCHED);
 }
 
 json_t *watch_to_json(const struct agent *a) {

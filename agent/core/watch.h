@@ -15,7 +15,8 @@
  *   cgroup made again            isolated and frozen while it is still empty, and the hold's site from then on
  *   unit or container elsewhere  the same within 5 s, once nobody is left in the cgroup from before
  *
- * Without events (no BTF, no raw tracepoints) there is the clock alone, and moves are not seen: REASON_UNWATCHED. */
+ * Without events (no BTF, no raw tracepoints) there is the clock alone, and moves are not seen: REASON_UNWATCHED. So it
+ * is while more processes are held than the kernel's map has room for. */
 
 #include <jansson.h>
 

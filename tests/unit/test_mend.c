@@ -20,11 +20,12 @@
 /* WRAP: fence_stands */
 /* WRAP: cgroup_events_refuse_outside */
 
-/* What the watch does about what it finds, on real cgroups: what is taken for a site, and where who is in it is held. */
+/* What the watch does about what it finds, on real cgroups: what is taken for a site, and at which one is held who. */
 
 #include "lib/cage.h"
 
 #include "lib/enforce_box.h"
+#include "lib/held_map.h"
 
 #include "agent/core/cgroup.h"
 #include "agent/core/fence.h"
@@ -105,8 +106,7 @@ static void watch_all(void) {
                 for (size_t k = 0; s && k < s->n; k++) {
                         watching.sites = reallocarray(watching.sites, watching.n_sites + 1, sizeof(*watching.sites));
                         assert_non_null(watching.sites);
-                        assert_int_equal(
-                                watched_open(&agent, h, k, &s->v[k], &watching.sites[watching.n_sites++]), 0);
+                        assert_int_equal(watched_open(&agent, h, k, &s->v[k], &watching.sites[watching.n_sites++]), 0);
                 }
         }
         mend_ask(&watching);
@@ -177,7 +177,7 @@ static void who_is_held_twice_is_held_at_the_inner_site(void **state) {
         (void) let_go(1);
 }
 
-#define ID "5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d"
+#define ID    "5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d"
 #define SHORT "5eedf00d5eed"
 
 static void seek(void) {
@@ -235,12 +235,37 @@ static void what_is_empty_is_held_while_it_is_nowhere_else(void **state) {
         (void) let_go(1);
 }
 
+/* Whoever forks until nobody else finds a place among the held has not put off the next look, and it is said. */
+static void who_finds_no_room_is_a_gap_and_looked_for_soon(void **state) {
+        pid_t pid = cage_spawn(&cage, NULL, NULL);
+
+        (void) state;
+        proven_free(stop(1, VERB_CONTAIN, &cage));
+        watch_all();
+        held_map_fill(agent.events);
+        mend_look(&watching);
+        assert_true(watching.crowded);
+        assert_int_not_equal(followed_get(&watching.holds, &watching.sites[0].hold)->due_us, 0);
+        assert_in_range(watching.sweep_every_us, 1000 * 1000, 30 * 1000 * 1000);
+        assert_int_equal(watching.outer_every_us, 1000 * 1000);
+        /* the dead are gone by now; a second look is taken when it may cost that much again */
+        watching.sweep_us = 0;
+        mend_look(&watching);
+        assert_true(watching.crowded);
+        watching.sweep_not_before_us = 0;
+        mend_look(&watching);
+        assert_false(watching.crowded);
+        assert_int_equal(cgroup_events_held_at(agent.events, pid), cage.id);
+        (void) let_go(1);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_was_protected_is_not_taken_because_it_is_there),
                 CASE(who_is_held_twice_is_held_at_the_inner_site),
                 CASE(what_comes_back_elsewhere_is_followed_though_its_cgroup_stays),
                 CASE(what_is_empty_is_held_while_it_is_nowhere_else),
+                CASE(who_finds_no_room_is_a_gap_and_looked_for_soon),
         };
 
         return CAGE_MAIN(cases);

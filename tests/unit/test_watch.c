@@ -16,7 +16,10 @@
 
 #include <linux/sched.h>
 
+#include <pthread.h>
+
 #include "lib/cage.h"
+#include "lib/held_map.h"
 #include "lib/isolate_box.h"
 
 #include "agent/core/cgroup_events.h"
@@ -236,6 +239,84 @@ static void one_that_has_ended_and_one_of_its_own_are_told_of_as_well(void **sta
         assert_int_equal(told[1].held_at, cage.id);
         assert_int_equal(told[1].cgroup_id, other.id);
         assert_int_not_equal(told[0].pid, told[1].pid);
+}
+
+static void lose_children(void *userdata) {
+        (void) userdata;
+        for (int i = 0; i < 50; i++) {
+                if (fork() == 0)
+                        _exit(0);
+                (void) wait(NULL);
+        }
+}
+
+static void *go_on(void *userdata) {
+        (void) userdata;
+        for (;;)
+                (void) pause();
+        return NULL;
+}
+
+/* A child whose first thread has ended. */
+static void leave_a_thread(void *userdata) {
+        const pid_t child = fork();
+        char path[32], state = 0;
+
+        if (child == 0) {
+                pthread_t thread;
+
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (pthread_create(&thread, NULL, go_on, NULL) == 0)
+                        (void) syscall(SYS_exit, 0);
+                _exit(1);
+        }
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) child);
+        while (state != 'Z') {
+                FILE *f = fopen(path, "re");
+
+                if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+                        state = 'Z';
+                if (f)
+                        (void) fclose(f);
+        }
+        *(pid_t *) userdata = child;
+}
+
+static void who_has_ended_takes_no_room(void **state) {
+        pid_t *child = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        (void) state;
+        watch_site(&cage, false);
+        cgroup_events_follow_forks(events, true);
+        (void) cage_spawn(&cage, lose_children, NULL);
+        assert_int_equal(held_map_count(events), 1);
+        /* a process ends with its last thread */
+        (void) cage_spawn(&cage, leave_a_thread, child);
+        assert_int_equal(held_map_count(events), 3);
+        assert_int_equal(cgroup_events_held_at(events, *child), cage.id);
+        cgroup_events_follow_forks(events, false);
+        (void) munmap(child, 4096);
+}
+
+static void who_finds_no_room_is_counted(void **state) {
+        struct cage other = cage_make("other");
+        pid_t late;
+
+        (void) state;
+        watch_site(&cage, false);
+        cgroup_events_follow_forks(events, true);
+        late = cage_spawn(&other, NULL, NULL);
+        held_map_fill(events);
+        assert_int_equal(cgroup_events_lost(events, CGROUP_LOST_PROCESS), 0);
+        move(&cage, late);
+        assert_int_equal(cgroup_events_lost(events, CGROUP_LOST_PROCESS), 1);
+        assert_int_equal(cgroup_events_hold(events, late, cage.id, 0), 0);
+        assert_int_equal(cgroup_events_lost(events, CGROUP_LOST_PROCESS), 2);
+        /* who is dead needs none */
+        cage_kill(late);
+        assert_int_equal(cgroup_events_hold(events, late, cage.id, 0), 0);
+        assert_int_equal(cgroup_events_lost(events, CGROUP_LOST_PROCESS), 2);
+        assert_int_equal(cgroup_events_lost(events, CGROUP_LOST_EVENT), 0);
 }
 
 static int try_sockets(void *userdata) {
@@ -466,6 +547,8 @@ int main(void) {
                 WATCH_CASE(who_is_moved_into_a_site_within_his_own_is_held_there),
                 WATCH_CASE(a_child_made_right_in_another_cgroup_is_told_of_as_moved),
                 WATCH_CASE(one_that_has_ended_and_one_of_its_own_are_told_of_as_well),
+                WATCH_CASE(who_has_ended_takes_no_room),
+                WATCH_CASE(who_finds_no_room_is_counted),
                 WATCH_CASE(who_is_held_gets_no_socket_outside),
                 WATCH_CASE(who_goes_outside_himself_gets_no_socket_there_and_who_is_moved_does),
                 WATCH_CASE(whose_cgroup_is_removed_while_he_is_outside_comes_back_into_a_new_one),
