@@ -6,6 +6,8 @@
 
 /* The longest stream is gone through in one go; a broker that always has one more is left at some time. */
 #define PATTERN_MESSAGES_MAX 100000U
+/* When nobody could say so often in a row, orders are left to the next head: all that was missed waits behind them. */
+#define ORDER_TRIES_MAX 3U
 
 struct want {
         char subject[SUBJECT_SIZE];
@@ -22,7 +24,8 @@ struct fetch {
         struct want patterns[3 + WHO_GROUPS_MAX];
         size_t n_patterns;
         enum { NOTHING, AN_ORDER, A_PATTERN } waiting;
-        bool rests; /* nobody could say; it is asked again after a while */
+        bool rests;     /* nobody could say; it is asked again after a while */
+        unsigned tries; /* of an order that this came of, in a row */
 };
 
 int fetch_new(struct fetch **ret) {
@@ -167,6 +170,9 @@ bool fetch_came(struct fetch *f, int status, int64_t sequence) {
                 return false;
         f->waiting = NOTHING;
         f->rests = status != 0 && status != FETCH_NONE && status != FETCH_DENIED;
+        f->tries = f->rests && an_order ? f->tries + 1 : 0;
+        if (f->tries == ORDER_TRIES_MAX)
+                f->n_orders = f->tries = 0;
         if (f->rests)
                 return false;
         if (an_order)

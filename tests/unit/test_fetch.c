@@ -118,6 +118,24 @@ static void an_order_that_a_head_names_comes_first_wherever_it_is(void **state) 
         assert_asks(f, GET, NEXT(4, MINE));
 }
 
+static void what_was_missed_does_not_wait_for_an_order_of_which_nobody_can_say(void **state) {
+        _cleanup_(fetch_freep) struct fetch *f = NULL;
+        struct command_id id;
+        unsigned n = 0;
+
+        (void) state;
+        assert_int_equal(command_id_from_str(ID, &id), 0);
+        assert_int_equal(fetch_new(&f), 0);
+        assert_int_equal(fetch_all(f, &web), 0);
+        assert_true(fetch_order(f, &web, &id));
+        for (; fetch_next(f, &web, subject, body) && strcmp(body, ROOTS) != 0 && n < 100; n++) {
+                assert_false(fetch_came(f, 503, 0));
+                fetch_again(f);
+        }
+        assert_string_equal(body, ROOTS);
+        assert_in_range(n, 2, 5);
+}
+
 /* Until it is over, or for so long; how many questions that were. */
 static unsigned turn_round(struct fetch *f, int64_t always) {
         unsigned n = 0;
@@ -254,6 +272,7 @@ int main(void) {
                 cmocka_unit_test(everything_is_gone_through_once_and_in_order),
                 cmocka_unit_test(an_order_that_a_head_names_comes_first_wherever_it_is),
                 cmocka_unit_test(while_nobody_can_answer_it_is_not_over),
+                cmocka_unit_test(what_was_missed_does_not_wait_for_an_order_of_which_nobody_can_say),
                 cmocka_unit_test(what_has_no_number_is_gone_past),
                 cmocka_unit_test(a_run_of_what_has_no_number_ends),
                 cmocka_unit_test(a_stream_that_goes_round_in_a_circle_is_left),

@@ -54,17 +54,25 @@ static void send_all(int fd, const char *text, size_t n) {
         assert_int_equal(send(fd, text, n, MSG_NOSIGNAL), n);
 }
 
-/* Publishes with these headers, byte for byte. */
-static void publish_raw(const char *subject, const char *headers, size_t n_headers) {
+#define CONNECT "CONNECT {\"verbose\":false,\"headers\":true}\r\n"
+
+static int connect_raw(void) {
         struct sockaddr_in a = { .sin_family = AF_INET,
                                  .sin_port = htons(box.port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        char line[SUBJECT_SIZE + 96];
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         assert_int_equal(connect(fd, (struct sockaddr *) &a, sizeof(a)), 0);
-        (void) snprintf(line, sizeof(line), "CONNECT {\"verbose\":false,\"headers\":true}\r\nHPUB %s %zu %zu\r\n",
-                        subject, n_headers, n_headers + 1);
+        send_all(fd, CONNECT, strlen(CONNECT));
+        return fd;
+}
+
+/* Publishes with these headers, byte for byte. */
+static void publish_raw(const char *subject, const char *headers, size_t n_headers) {
+        _cleanup_close_ int fd = connect_raw();
+        char line[SUBJECT_SIZE + 96];
+
+        (void) snprintf(line, sizeof(line), "HPUB %s %zu %zu\r\n", subject, n_headers, n_headers + 1);
         send_all(fd, line, strlen(line));
         send_all(fd, headers, n_headers);
         send_all(fd, "x\r\n", 3);
@@ -151,6 +159,50 @@ static void what_is_larger_than_any_order_is_gone_past(void **state) {
         takes(order);
 }
 
+#define STREAM(direct)                                                                                         \
+        "{\"name\":\"FRZ_CMD_prod\",\"subjects\":[\"frz.v1.prod.cmd.>\",\"frz.v1.prod.trust.>\"],\"storage\":" \
+        "\"memory\",\"max_msgs_per_subject\":1,\"allow_direct\":" direct "}"
+
+/* Says to whoever asks the stream that nobody is there to answer, until nobody has asked for a while or it was asked
+ * often enough for every pattern. */
+static unsigned say_that_nobody_is_there(int fd) {
+        const struct timeval patience = { .tv_sec = 3 };
+        char line[1024], reply[SUBJECT_SIZE], said[SUBJECT_SIZE + 64];
+        FILE *f = fdopen(dup(fd), "re");
+        unsigned n = 0;
+
+        assert_non_null(f);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+        while (n < 4 && fgets(line, sizeof(line), f)) {
+                if (sscanf(line, "MSG " GET " 1 %127s", reply) != 1)
+                        continue;
+                (void) snprintf(said, sizeof(said), "HPUB %s 16 16\r\nNATS/1.0 503\r\n\r\n\r\n", reply);
+                send_all(fd, said, strlen(said));
+                n++;
+        }
+        assert_int_equal(fclose(f), 0);
+        return n;
+}
+
+/* A leaf that has no hub yet, or a stream that has no leader. */
+static void a_stream_that_cannot_answer_yet_is_asked_again(void **state) {
+        _cleanup_free_ char *order = ORDER(ID);
+        int fd;
+
+        (void) state;
+        relay_is_away();
+        settle(ALL(ID), order);
+        settle("$JS.API.STREAM.UPDATE.FRZ_CMD_prod", STREAM("false"));
+        fd = connect_raw();
+        send_all(fd, "SUB " GET " 1\r\n", strlen("SUB " GET " 1\r\n"));
+        box.patience = SHORT;
+        relay_comes_back();
+        assert_int_equal(say_that_nobody_is_there(fd), 4);
+        assert_int_equal(close(fd), 0);
+        settle("$JS.API.STREAM.UPDATE.FRZ_CMD_prod", STREAM("true"));
+        takes(order);
+}
+
 /* Somebody floods it with what comes so fast that some of it is lost, all the time. */
 static void a_flood_does_not_put_off_what_it_asks_for(void **state) {
         _cleanup_free_ char *order = ORDER(ID), *junk = envelope(DSSE_RECEIPT, "{}");
@@ -183,6 +235,7 @@ int main(void) {
                 CASE(a_copy_of_what_was_there_before_does_not_lead_back),
                 CASE(no_header_of_a_message_hides_another),
                 CASE(what_is_larger_than_any_order_is_gone_past),
+                CASE(a_stream_that_cannot_answer_yet_is_asked_again),
                 CASE(a_flood_does_not_put_off_what_it_asks_for),
         };
 
