@@ -85,10 +85,10 @@ hear() {
 }
 # heard NAME [ID]: the envelopes that it answered to ID, a line each
 heard() { cat "$DESK"/heard.[0-9] | awk -F '\t' -v s="frz.v1.test.rsp.$(fleet_token "$1").${2:-$ID}" '$1 == s { print $3 }'; }
-# states NAME [ID]: the final ones of these, with their reasons
+# states NAME [ID]: the final ones of these, and duplicates that come before, with their reasons
 states() {
         heard "$@" | jq -r .payload | while read -r x; do base64 -d <<<"$x"; echo; done |
-                jq -r 'select(.final != false) | .state + (.reasons // [] | map(" " + .) | join(""))' | paste -sd ,
+                jq -r 'select(.final != false or .state == "duplicate") | .state + (.reasons // [] | map(" " + .) | join(""))' | paste -sd ,
 }
 answered() { [[ ,$(states "$1" "${3:-$ID}"), = *",$2,"* ]]; }
 # says 'SENTENCE' NAME STATE: a case: it answers ID so
