@@ -40,7 +40,7 @@ struct fleet_head {
         struct signers signers;  /* of who is connected */
         struct active active;
         int64_t from;                         /* the number in the stream that comes next */
-        unsigned rounds;                      /* since the stream was read from its beginning */
+        unsigned rounds;                      /* to the end of the stream, since it was read from its beginning */
         int64_t said;                         /* the number of the last head by this one */
         int64_t seen;                         /* and of the last one by another herald, 0: none */
         struct fleet_head_unlisted in_stream; /* since it was read from its beginning */

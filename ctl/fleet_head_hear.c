@@ -11,7 +11,8 @@
 #include "policy/dsse.h"
 #include "policy/subject.h"
 
-/* A stream that somebody emptied counts from 1 again: now and then it is read from there. */
+/* A stream that somebody emptied counts from 1 again: now and then it is read from there, when it was read to its end.
+ */
 #define ROUNDS_MAX 20U
 /* in one round: who has more than that to say does not get to keep the herald from speaking */
 #define MESSAGES_MAX   100000U
@@ -49,6 +50,7 @@ static int hear_orders(struct fleet_head *h, const char *orders, int64_t now_ms)
         for (unsigned i = 0; x == 0 && i < MESSAGES_MAX; i++) {
                 struct carrier_event *e;
                 x = catchup_next(h->carrier, h->trust->fleet, orders, &h->from, &e, &h->c->why);
+                h->rounds += x == 0 && !e;
                 if (x != 0 || !e)
                         break;
                 x = take(h, &h->in_stream, e->text, e->n, now_ms);
@@ -129,7 +131,7 @@ static int hear_files(struct fleet_head *h, int64_t now_ms) {
 int fleet_head_hear(struct fleet_head *h, int64_t now_ms) {
         char orders[SUBJECT_SIZE], head[SUBJECT_SIZE];
 
-        if (h->rounds++ == ROUNDS_MAX)
+        if (h->rounds == ROUNDS_MAX)
                 fleet_head_again(h);
         if (names(h, orders, head) < 0)
                 return why_set(&h->c->why, CTL_USAGE, "the trust root has no name of a fleet");

@@ -101,8 +101,17 @@ int catchup_ask(struct carrier *c, const char *fleet, const char *last, const ch
         return 0;
 }
 
+/* or there is no end of what it has, all of it nobody's */
+static bool is_endless;
+
 int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int64_t *from, struct carrier_event **ret,
                  struct why *w) {
+        if (is_endless) {
+                (*from)++;
+                *ret = calloc(1, sizeof(**ret) + 1);
+                assert_non_null(*ret);
+                return 0;
+        }
         return catchup_ask(c, fleet, pattern, from ? "" : NULL, ret, w);
 }
 
@@ -165,6 +174,36 @@ static void what_there_is_no_room_for_is_counted_once_however_often_it_is_heard(
         scratch_remove(&dir);
 }
 
+/* Else whoever makes it that long would keep what is behind it from ever being heard. */
+static void a_stream_is_read_to_its_end_before_it_is_read_anew(void **state) {
+        struct ctl c = { .opt = OPTIONS_NULL };
+        struct fleet_head h = { .c = &c, .from = 1, .trust = calloc(1, sizeof(*h.trust)) };
+
+        (void) state;
+        assert_non_null(h.trust);
+        people_trust(NOW - DAY, h.trust);
+        unsigned rounds = 0;
+        for (h.from = 9; h.from != 1; rounds++)
+                assert_int_equal(fleet_head_hear(&h, NOW), 0);
+        assert_in_range(rounds, 2, 99);
+        h.from = 9;
+        h.rounds = 0;
+        for (unsigned i = 1; i < rounds - 1; i++)
+                assert_int_equal(fleet_head_hear(&h, NOW), 0);
+        assert_int_equal(h.from, 9);
+        is_endless = true;
+        for (int i = 0; i < 2; i++) {
+                const int64_t from = h.from;
+                assert_int_equal(fleet_head_hear(&h, NOW), 0);
+                assert_true(h.from > from);
+        }
+        is_endless = false;
+        assert_int_equal(fleet_head_hear(&h, NOW), 0);
+        assert_int_equal(fleet_head_hear(&h, NOW), 0);
+        assert_int_equal(h.from, 1);
+        trust_freep(&h.trust);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(numbers_rise_with_the_time_and_above_what_was_said),
@@ -173,6 +212,7 @@ int main(void) {
                 cmocka_unit_test(what_was_said_is_known_after_a_restart),
                 cmocka_unit_test(what_a_broker_lost_is_still_ordered),
                 cmocka_unit_test(what_there_is_no_room_for_is_counted_once_however_often_it_is_heard),
+                cmocka_unit_test(a_stream_is_read_to_its_end_before_it_is_read_anew),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
