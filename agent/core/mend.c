@@ -70,7 +70,8 @@ void mend_ask(struct watch *w) {
                 return;
         for (size_t i = 0; i < w->n_sites; i++) {
                 names[i] = w->sites[i].name;
-                if (w->sites[i].cgroup_id != 0)
+                /* nobody gets out of the whole host, and nobody is to be brought back to its root */
+                if (w->sites[i].cgroup_id != 0 && !w->sites[i].whole)
                         sites[n++] = (struct cgroup_events_site) { .cgroup_id = w->sites[i].cgroup_id,
                                                                    .frozen = w->sites[i].freezes,
                                                                    .isolated = w->sites[i].isolates };

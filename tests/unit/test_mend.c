@@ -177,6 +177,28 @@ static void who_is_held_twice_is_held_at_the_inner_site(void **state) {
         (void) let_go(1);
 }
 
+static void nobody_is_held_at_the_root_of_the_host(void **state) {
+        struct cage other = cage_make("other");
+        const pid_t pid = cage_spawn(&other, NULL, NULL);
+        char text[16];
+
+        (void) state;
+        (void) cage_spawn(&cage, NULL, NULL);
+        (void) snprintf(text, sizeof(text), "%d", (int) pid);
+        proven_free(stop(1, VERB_CONTAIN, &cage));
+        watch_all();
+        watching.sites[0].whole = true;
+        mend_ask(&watching);
+        assert_int_equal(cage_write(&cage, "cgroup.procs", text), 0);
+        assert_int_equal(cgroup_events_held_at(agent.events, pid), 0);
+        watching.sites[0].whole = false;
+        mend_ask(&watching);
+        assert_int_equal(cage_write(&other, "cgroup.procs", text), 0);
+        assert_int_equal(cage_write(&cage, "cgroup.procs", text), 0);
+        assert_int_equal(cgroup_events_held_at(agent.events, pid), cage.id);
+        (void) let_go(1);
+}
+
 #define ID    "5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d5eedf00d"
 #define SHORT "5eedf00d5eed"
 
@@ -263,6 +285,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_was_protected_is_not_taken_because_it_is_there),
                 CASE(who_is_held_twice_is_held_at_the_inner_site),
+                CASE(nobody_is_held_at_the_root_of_the_host),
                 CASE(what_comes_back_elsewhere_is_followed_though_its_cgroup_stays),
                 CASE(what_is_empty_is_held_while_it_is_nowhere_else),
                 CASE(who_finds_no_room_is_a_gap_and_looked_for_soon),
