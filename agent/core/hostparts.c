@@ -3,16 +3,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "agent/core/cgroup.h"
 #include "agent/core/slices.h"
+#include "policy/schema.h"
 
 /* Whoever is logged in stays so: nobody else could get in any more. */
 #define SESSIONS "/user.slice"
-/* slices within slices; deeper than anyone's */
-#define DEPTH_MAX 16
+/* slices within slices; deeper than anyone's, and by names that are longer than anyone's */
+#define DEPTH_MAX  16
+#define LENGTH_MAX 2048U
 
 struct walk {
         const struct resolver *r;
@@ -26,15 +29,19 @@ static bool ends_with(const char *s, const char *suffix) {
         return n > m && strcmp(s + n - m, suffix) == 0;
 }
 
-static struct target target_of(const char *path) {
+static struct target target_of(const char *path, uint64_t id) {
         const char *name = strrchr(path, '/') + 1;
         struct target t;
 
         /* as a unit it is known to the service manager too */
-        if (strchr(name, ':') || target_from_str(name, &t) < 0) {
-                t = (struct target) { .cls = TARGET_CGROUP };
+        if (!strchr(name, ':') && target_from_str(name, &t) == 0)
+                return t;
+        t = (struct target) { .cls = TARGET_CGROUP };
+        /* one with a name that no target has is held all the same */
+        if (schema_is_text(path, sizeof(t.name)))
                 (void) snprintf(t.name, sizeof(t.name), "%s", path);
-        }
+        else
+                (void) snprintf(t.name, sizeof(t.name), "/cgroup-%" PRIu64, id);
         return t;
 }
 
@@ -45,7 +52,7 @@ static int make_site(const char *path, int fd, uint64_t id, struct site *ret) {
                 site_done(ret);
                 return -ENOMEM;
         }
-        ret->target = target_of(path);
+        ret->target = target_of(path, id);
         return 0;
 }
 
@@ -55,8 +62,8 @@ static int add(struct walk *w, const char *path) {
         uint64_t id;
         int fd;
 
-        if (strlen(path) > TARGET_NAME_MAX || cgroup_open(w->r->cgroup_root, path, &fd, &id) < 0)
-                return strlen(path) > TARGET_NAME_MAX ? -ENAMETOOLONG : 0;
+        if (cgroup_open(w->r->cgroup_root, path, &fd, &id) < 0)
+                return 0;
         more = make_site(path, fd, id, &s) == 0 ? realloc(w->sites->v, (w->sites->n + 1) * sizeof(*more)) : NULL;
         if (!more) {
                 site_done(&s);
@@ -86,8 +93,8 @@ static int visit_children(struct walk *w, const char *path, int depth, bool *ret
         DIR *d;
         int r = 0;
 
-        if (depth == DEPTH_MAX || asprintf(&full, "%s%s", w->r->cgroup_root, path) < 0)
-                return depth == DEPTH_MAX ? -ELOOP : -ENOMEM;
+        if (asprintf(&full, "%s%s", w->r->cgroup_root, path) < 0)
+                return -ENOMEM;
         d = opendir(full);
         if (!d)
                 return errno == ENOENT ? 0 : -errno;
@@ -124,7 +131,7 @@ static int visit(struct walk *w, const char *path, int depth, bool *ret_spared) 
                 *ret_spared = true;
                 return 0;
         }
-        if (!ends_with(path, ".slice")) {
+        if (!ends_with(path, ".slice") || depth >= DEPTH_MAX || strlen(path) >= LENGTH_MAX) {
                 if (!resolve_spares(w->r, path))
                         return add(w, path);
                 *ret_spared = true;
@@ -151,8 +158,8 @@ int hostparts_made(const struct resolver *r, const char *path, int fd, uint64_t 
         int own;
 
         /* what lies in anything but slices is frozen with that, or spared */
-        if (strlen(path) > TARGET_NAME_MAX || ends_with(path, ".slice") || !slices_unit(path) ||
-            strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0 || resolve_spares(r, path))
+        if (ends_with(path, ".slice") || !slices_unit(path) || strncmp(path, SESSIONS "/", sizeof(SESSIONS)) == 0 ||
+            resolve_spares(r, path))
                 return 0;
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (own < 0)

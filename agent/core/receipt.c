@@ -147,6 +147,7 @@ static json_t *uplinks_json(const struct uplinks *u) {
 }
 
 json_t *receipt_site(const struct site *s, const struct proof *p, const struct hold *h) {
+        _cleanup_free_ char *path = paths_to_text(s->path);
         char name[TARGET_STR_SIZE];
         json_t *o = json_object();
 
@@ -161,7 +162,7 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
                 put(&o, "fence", json_string(fence_state_id(p->fence)));
         if (s->missing != REASON_NONE)
                 return o;
-        put(&o, "cgroup", json_string(s->path));
+        put(&o, "cgroup", path ? json_string(path) : NULL);
         put(&o, "cgroup_id", json_integer((json_int_t) s->cgroup_id));
         put(&o, "present", json_boolean(p->present));
         if (verb_info(h->verb)->freezes && p->subtree.thawed.n > 0)

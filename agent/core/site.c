@@ -133,15 +133,16 @@ json_t *sites_to_json(const struct sites *s) {
 
         for (size_t i = 0; array && i < s->n; i++) {
                 const struct site *t = &s->v[i];
+                _cleanup_free_ char *path = paths_to_text(t->path);
                 char name[TARGET_STR_SIZE];
                 json_t *one;
 
                 target_to_str(&t->target, name, sizeof(name));
                 if (t->missing != REASON_NONE)
                         one = json_pack("{ss ss ss*}", "target", name, "missing", reason_id(t->missing), "cgroup",
-                                        t->path);
+                                        path);
                 else
-                        one = json_pack("{ss ss sI sb}", "target", name, "cgroup", t->path, "cgroup_id",
+                        one = json_pack("{ss ss sI sb}", "target", name, "cgroup", path, "cgroup_id",
                                         (json_int_t) t->cgroup_id, "was_frozen", t->was_frozen);
                 if (one && t->born.ticks > 0)
                         put_birth(one, &t->born);
@@ -167,9 +168,10 @@ static int site_from_json(const json_t *o, struct site *ret) {
             (missing && !reason_from_id(missing, &s.missing)) || (!missing && !path))
                 return -EBADMSG;
         if (path) {
-                s.path = strdup(path);
-                if (!s.path)
-                        return -ENOMEM;
+                const int r = paths_from_text(path, &s.path);
+
+                if (r < 0)
+                        return r;
         }
         s.cgroup_id = (uint64_t) id;
         s.was_frozen = was_frozen;

@@ -339,6 +339,29 @@ static void many_are_not_all_named(void **state) {
         assert_string_equal(json_string_value(json_array_get(json, PATHS_MAX)), "and 3 more");
 }
 
+static void a_path_of_any_bytes_is_told_and_read_again(void **state) {
+        static const char *const same[] = { "/", "/a/b.service", "/dev-disk-by\\x2duuid.swap", "/\xc3\xa9" };
+        static const char *const odd[] = { "/a\xff", "/\\\\x41\xc3/b\x80\\" };
+        static const char *const wrong[] = { "\\/a\\", "\\/a\\y41", "\\/a\\x4", "\\/a\\x" };
+        char *path = NULL;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(same) + ELEMENTSOF(odd); i++) {
+                const char *p = i < ELEMENTSOF(same) ? same[i] : odd[i - ELEMENTSOF(same)];
+                _cleanup_free_ char *text = paths_to_text(p), *back = NULL;
+                _cleanup_json_ json_t *json = json_string(text);
+
+                assert_non_null(json);
+                assert_int_equal(strcmp(text, p) == 0, i < ELEMENTSOF(same));
+                assert_int_equal(paths_from_text(text, &back), 0);
+                assert_string_equal(back, p);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                assert_int_equal(paths_from_text(wrong[i], &path), -EBADMSG);
+        assert_null(path);
+        assert_null(paths_to_text(NULL));
+}
+
 static void nothing_is_found_where_there_is_nothing(void **state) {
         const size_t fds = wire_open_fds();
 
@@ -363,6 +386,7 @@ int main(void) {
                 CASE(a_bare_name_is_an_owner_too),
                 CASE(an_empty_one_of_a_better_owner_leaves_it_open),
                 CASE(many_are_not_all_named),
+                CASE(a_path_of_any_bytes_is_told_and_read_again),
                 CASE(nothing_is_found_where_there_is_nothing),
         };
 

@@ -308,6 +308,41 @@ static void a_path_that_is_called_like_a_branch_is_a_path(void **state) {
         check_site(&a, false);
 }
 
+/* What it is called so is part of it, and is found again by what was recorded. */
+static void no_name_keeps_a_host_from_being_held(void **state) {
+        struct target host = { .cls = TARGET_HOST };
+        char name[256] = "", deep[400] = "0.slice";
+        struct sites sites, again;
+        struct cage odd[3];
+        json_t *json;
+
+        (void) state;
+        memset(name, 'a', sizeof(name) - 1);
+        odd[0] = cage_make(name);
+        odd[1] = cage_make("\\a\xff");
+        odd[2] = cage_make(deep);
+        for (unsigned i = 0; i < 20; i++) {
+                (void) snprintf(deep + strlen(deep), sizeof(deep) - strlen(deep), "/%u.slice", i);
+                odd[2] = cage_make(deep);
+        }
+        for (size_t k = 0; k < ELEMENTSOF(odd); k++)
+                (void) cage_spawn(&odd[k], NULL, NULL);
+        resolver.cgroup_root = cage_top()->dir;
+        resolver.freezes = true;
+        assert_int_equal(resolve_targets(&resolver, &host, 1, &sites, &notes), 0);
+        assert_int_equal(sites.n, 1 + ELEMENTSOF(odd));
+        json = sites_to_json(&sites);
+        assert_non_null(json);
+        assert_int_equal(sites_from_json(json, &again), 0);
+        for (size_t k = 0; k < sites.n; k++) {
+                assert_string_equal(again.v[k].path, sites.v[k].path);
+                assert_int_equal(site_open(&again.v[k], resolver.cgroup_root), 0);
+        }
+        json_decref(json);
+        sites_done(&again);
+        sites_done(&sites);
+}
+
 static void a_user_without_a_session_has_nothing_to_hold(void **state) {
         (void) state;
         assert_int_equal(resolve(target_of(TARGET_USER, "4000000000")), REASON_NOT_RUNNING);
@@ -533,6 +568,7 @@ int main(void) {
                 CASE(what_was_spared_is_not_taken_later),
                 CASE(a_process_that_was_never_found_is_not_found_later),
                 CASE(a_path_that_is_called_like_a_branch_is_a_path),
+                CASE(no_name_keeps_a_host_from_being_held),
                 CASE(a_user_without_a_session_has_nothing_to_hold),
                 CASE(an_escaped_name_protects_as_much),
                 CASE(a_cgroup_made_anew_is_found_anew),
