@@ -225,7 +225,8 @@ scripts=(tests/fault/*.sh tests/escape/[0-9]*.sh tests/host/0[5-9]*.sh tests/hos
 # what is built stays whose it was when that was not root
 [ -z "${SUDO_UID:-}" ] || [ $# -eq 0 ] || set -- sudo -u "#$SUDO_UID" "$@"
 [ $# -eq 0 ] || "$@" || exit 1
-each 2 unit tests/unit/test_*.c
+# some of them wait for most of their time
+each 3 unit tests/unit/test_*.c
 each 2 fuzz tests/fuzz/fuzz_*.c
 each 1 lint tests/lint.sh
 each 1 script tests/vectors/*.sh
