@@ -35,6 +35,8 @@
 #define TELL_US     (5 * SECOND_US)
 /* a tidy query and its blanks, as the gate takes it */
 #define QUERY_MAX 128U
+/* orders of which is known that they were answered */
+#define ANSWERED_MAX 1024U
 
 enum { TIMER_CONNECT, TIMER_ASK, TIMER_FETCH, TIMER_ALL, TIMER_ASIDE, TIMER_TELL, _TIMER_MAX };
 
@@ -60,6 +62,8 @@ struct relay {
         int64_t root;             /* the highest version that the host said it took */
         bool anew;                /* all is asked for from the beginning, and was not yet */
         struct pull pull;
+        struct command_id answered[ANSWERED_MAX];
+        size_t n_answered; /* ever */
 };
 
 static void arm(struct relay *r, int timer, int64_t in_us) {
@@ -99,10 +103,25 @@ static void flush(struct relay *r) {
         }
 }
 
+/* Whoever asks can take an order's id for a nonce: the report would push the order's receipts out of the stream, which
+ * keeps few under one subject. */
+static bool displaces_receipt(struct relay *r, const struct answer *a) {
+        const size_t n = MIN(r->n_answered, ANSWERED_MAX);
+        size_t i = 0;
+
+        while (i < n && !command_id_equal(&r->answered[i], &a->id))
+                i++;
+        if (a->kind == ANSWER_RECEIPT && i == n)
+                r->answered[r->n_answered++ % ANSWERED_MAX] = a->id;
+        return a->kind != ANSWER_RECEIPT && i < n;
+}
+
 static void publish(struct relay *r, const struct answer *a, const char *text, size_t n) {
         struct subject s = { .kind = SUBJECT_RSP, .id = a->id, .attributes = a->attributes };
         char subject[SUBJECT_SIZE];
 
+        if (displaces_receipt(r, a))
+                return;
         memcpy(s.fleet, r->who.fleet, sizeof(s.fleet));
         memcpy(s.host, r->who.host, sizeof(s.host));
         if (!r->known || subject_build(&s, subject) < 0)

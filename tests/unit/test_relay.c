@@ -39,6 +39,32 @@ static void an_answer_goes_where_it_says_itself(void **state) {
         assert_quiet();
 }
 
+static void report_to(const char *nonce) {
+        char text[4096], report[128];
+        int fd;
+
+        (void) snprintf(text, sizeof(text), "{\"query\":\"status\",\"nonce\":\"%s\"}", nonce);
+        publish("frz.v1.prod.ask.all", text);
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_true(fd >= 0);
+        (void) snprintf(report, sizeof(report), "{\"type\":\"status\",\"nonce\":\"%s\"}", nonce);
+        gate_say(fd, DSSE_REPORT, report);
+        assert_int_equal(close(fd), 0);
+}
+
+static void who_asks_with_the_id_of_an_order_displaces_no_receipt(void **state) {
+        int fd = take_order(MINE OTHER);
+
+        (void) state;
+        gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\"}");
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        assert_int_equal(close(fd), 0);
+        report_to(ID);
+        report_to(OTHER);
+        assert_published("frz.v1.prod.rsp." HOST "." OTHER);
+        assert_quiet();
+}
+
 /* The gate closed before the last receipt was there; each time it is asked, it is brought the order again. */
 static void that_an_order_is_under_way_is_told_once(void **state) {
         int fd = take_order(MINE OTHER);
@@ -320,6 +346,7 @@ static void a_bystander_s_headers_do_not_move_it(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(an_answer_goes_where_it_says_itself),
+                CASE(who_asks_with_the_id_of_an_order_displaces_no_receipt),
                 CASE(that_an_order_is_under_way_is_told_once),
                 CASE(what_is_not_signed_is_told_to_nobody),
                 CASE(what_no_host_takes_does_not_reach_the_gate),
