@@ -41,8 +41,8 @@ struct cgroup_events_site {
 /* Asks for exactly these from now on. */
 void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events_site *sites, size_t n);
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n);
-/* Whether children of held processes are followed; that lies on the path of every fork of the host (0.3 us measured) and
- * of every end of a thread (0.2 us). */
+/* Whether children of held processes are followed; that lies on the path of every fork of the host (0.3 us measured)
+ * and of every end of a thread (0.2 us). */
 void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);
 /* Refuses sockets to whoever is held at a site that is isolated and not frozen, and was made outside of it or
  * went there himself, in the cgroup whose directory is top and below; attaches it again when someone took it away. A
