@@ -39,6 +39,28 @@ static int read_id(struct answer *a, const char *member) {
         return a->attributes || command_id_from_str(id, &a->id) == 0 ? 0 : -EBADMSG;
 }
 
+static bool has_flag(const struct answer *a, enum reason flag) {
+        const json_t *v;
+        size_t i;
+
+        json_array_foreach(json_object_get(a->payload, "flags"), i, v) {
+                const char *s = json_string_value(v);
+
+                if (s && strcmp(s, reason_id(flag)) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Of a duplicate. One that carries no receipt is of an order that is under way, also where an older agent says that it
+ * is final, unless nothing could be recorded of it. */
+static bool is_last(const struct answer *a) {
+        const json_t *stored = json_object_get(a->payload, "receipt");
+
+        return a->final && ((json_is_object(stored) && !json_is_false(json_object_get(stored, "final"))) ||
+                            has_flag(a, REASON_LEDGER));
+}
+
 static int read_payload(struct answer *a, bool is_receipt) {
         a->final = !json_is_false(json_object_get(a->payload, "final"));
         a->kind = is_receipt                                           ? ANSWER_RECEIPT
@@ -47,7 +69,7 @@ static int read_payload(struct answer *a, bool is_receipt) {
         if (a->kind == ANSWER_HEAD)
                 read_missing(a);
         if (is_receipt && strcmp(string_of(a->payload, "state"), "duplicate") == 0)
-                a->later = !a->final || json_is_false(json_object_get(json_object_get(a->payload, "receipt"), "final"));
+                a->later = !is_last(a);
         if (strcmp(string_of(a->payload, is_receipt ? "state" : "type"), is_receipt ? "trusted" : "health") == 0)
                 a->root = json_integer_value(json_object_get(json_object_get(a->payload, "trust"), "version"));
         return a->kind == ANSWER_HEAD ? 0 : read_id(a, is_receipt ? "id" : "nonce");

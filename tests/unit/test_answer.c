@@ -53,11 +53,18 @@ static void what_came_of_an_order_that_is_under_way_is_asked_later(void **state)
                 bool later;
         } rows[] = {
                 { "\"state\":\"duplicate\",\"final\":true,\"receipt\":{\"final\":true}", false },
-                { "\"state\":\"duplicate\",\"final\":true", false },
                 { "\"state\":\"duplicate\",\"final\":false,\"receipt\":{\"final\":false}", true },
                 { "\"state\":\"duplicate\",\"final\":false", true },
                 /* of an agent that says so of every one */
                 { "\"state\":\"duplicate\",\"final\":true,\"receipt\":{\"final\":false}", true },
+                { "\"state\":\"duplicate\",\"final\":true", true },
+                { "\"state\":\"duplicate\",\"final\":true,\"receipt\":null,\"flags\":[7,\"root-expired\"]", true },
+                /* of which nothing could be recorded */
+                { "\"state\":\"duplicate\",\"final\":true,\"flags\":[7,\"ledger-failed\"]", false },
+                { "\"state\":\"duplicate\",\"final\":true,\"flags\":[\"ledger-failed\"],\"receipt\":{\"final\":false}",
+                  false },
+                { "\"state\":\"duplicate\",\"final\":false,\"flags\":[\"ledger-failed\"]", true },
+                { "\"state\":\"duplicate\",\"receipt\":{}", false },
                 { "\"state\":\"contained\",\"final\":false", false },
                 { "\"state\":\"contained\",\"final\":true,\"receipt\":{\"final\":false}", false },
         };
