@@ -70,6 +70,7 @@ static int read_payload(struct answer *a, bool is_receipt) {
                 read_missing(a);
         if (is_receipt && strcmp(string_of(a->payload, "state"), "duplicate") == 0)
                 a->later = !is_last(a);
+        a->refused = is_receipt && strcmp(string_of(a->payload, "state"), "refused") == 0;
         if (strcmp(string_of(a->payload, is_receipt ? "state" : "type"), is_receipt ? "trusted" : "health") == 0)
                 a->root = json_integer_value(json_object_get(json_object_get(a->payload, "trust"), "version"));
         return a->kind == ANSWER_HEAD ? 0 : read_id(a, is_receipt ? "id" : "nonce");

@@ -26,6 +26,7 @@ struct answer {
         enum answer_kind kind;
         bool final;      /* no other follows */
         bool later;      /* of an order that was brought before: its last receipt is still to come, to who asks later */
+        bool refused;    /* of a receipt: it says so */
         bool busy;       /* of a refusal: the same bytes may be sent again */
         bool malformed;  /* of a refusal: that is how the gate of an older agent takes what is carried */
         bool for_others; /* of a refusal: it is for other hosts than this one */

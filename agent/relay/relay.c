@@ -240,8 +240,11 @@ static enum errand_verdict take_answer(struct relay *r, enum errand what, bool f
         if (a->kind == ANSWER_REFUSAL) {
                 r->tell.counters.refused += !a->busy && !a->for_others;
                 r->tell.counters.for_others += a->for_others;
-                return a->busy ? ERRAND_AGAIN : a->malformed ? ERRAND_BARE : ERRAND_DONE;
+                return a->busy ? ERRAND_AGAIN : a->malformed ? ERRAND_BARE : first ? ERRAND_DONE : ERRAND_LATER;
         }
+        /* What the host took is in force, whoever may not give it any more: its last receipt is still to come. */
+        if (a->refused && !first)
+                return ERRAND_LATER;
         if (what == ERRAND_OWN)
                 take_who(r, a);
         else if (a->kind == ANSWER_HEAD)

@@ -81,6 +81,28 @@ static void what_came_of_an_order_that_is_under_way_is_asked_later(void **state)
         }
 }
 
+static void a_receipt_says_that_it_was_refused(void **state) {
+        static const struct {
+                enum dsse_type type;
+                const char *payload;
+                bool refused;
+        } rows[] = {
+                { DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"refused\"}", true },
+                { DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"contained\"}", false },
+                { DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"duplicate\",\"receipt\":{\"state\":\"refused\"}}",
+                  false },
+                { DSSE_REPORT, "{\"nonce\":\"" ID "\",\"type\":\"status\",\"state\":\"refused\"}", false },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+
+                assert_int_equal(parse(rows[i].type, rows[i].payload, &a), 0);
+                assert_int_equal(a.refused, rows[i].refused);
+        }
+}
+
 static void the_trust_root_in_force_is_read_where_it_is_told(void **state) {
         static const struct {
                 enum dsse_type type;
@@ -223,6 +245,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_receipt_is_told_by_its_own_id),
                 cmocka_unit_test(what_came_of_an_order_that_is_under_way_is_asked_later),
+                cmocka_unit_test(a_receipt_says_that_it_was_refused),
                 cmocka_unit_test(the_trust_root_in_force_is_read_where_it_is_told),
                 cmocka_unit_test(a_report_is_told_by_its_nonce),
                 cmocka_unit_test(what_a_head_misses_is_read_and_bounded),

@@ -87,6 +87,40 @@ static void that_an_order_is_under_way_is_told_once(void **state) {
         assert_int_equal(close(fd), 0);
 }
 
+/* The trust root is another by now, or the host is of no such group any more; the gate or the core says so. */
+static void what_is_in_force_is_not_told_to_be_refused(void **state) {
+        _cleanup_free_ char *refused = envelope(DSSE_RECEIPT, "{\"id\":\"" ID "\",\"state\":\"refused\"}");
+        const char *const says[] = { refused, "{\"refused\":\"wrong-host\",\"text\":\"x\"}" };
+        char text[4096];
+        int fd;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(says); i++) {
+                _cleanup_free_ char *order = envelope(DSSE_COMMAND, i == 0 ? "{\"id\":0}" : "{\"id\":1}");
+
+                publish(MINE OTHER, order);
+                fd = gate_take(text, sizeof(text), WAIT_MS);
+                assert_carried(text, order);
+                gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\",\"final\":false}");
+                assert_published("frz.v1.prod.rsp." HOST "." ID);
+                /* it is brought again */
+                assert_int_equal(close(fd), 0);
+                fd = gate_take(text, sizeof(text), WAIT_MS);
+                assert_carried(text, order);
+                assert_true(send(fd, says[i], strlen(says[i]), MSG_NOSIGNAL) > 0);
+                assert_int_equal(recv(fd, text, sizeof(text), 0), 0);
+                assert_int_equal(close(fd), 0);
+        }
+        assert_quiet();
+        for (size_t i = 0; i < ELEMENTSOF(says); i++) {
+                fd = gate_take(text, sizeof(text), WAIT_MS);
+                assert_true(fd >= 0);
+                gate_say(fd, DSSE_RECEIPT, "{\"id\":\"" ID "\"}");
+                assert_published("frz.v1.prod.rsp." HOST "." ID);
+                assert_int_equal(close(fd), 0);
+        }
+}
+
 static void what_is_not_signed_is_told_to_nobody(void **state) {
         static const char *const says[] = { "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}", "x",
                                             "{\"refused\":\"wrong-host\",\"text\":\"x\"}", "{\"id\":\"" ID "\"}" };
@@ -348,6 +382,7 @@ int main(void) {
                 CASE(an_answer_goes_where_it_says_itself),
                 CASE(who_asks_with_the_id_of_an_order_displaces_no_receipt),
                 CASE(that_an_order_is_under_way_is_told_once),
+                CASE(what_is_in_force_is_not_told_to_be_refused),
                 CASE(what_is_not_signed_is_told_to_nobody),
                 CASE(what_no_host_takes_does_not_reach_the_gate),
                 CASE(what_a_head_misses_is_asked_of_the_stream),
