@@ -9,6 +9,11 @@
 /* When nobody could say so often in a row, orders are left to the next head: all that was missed waits behind them. */
 #define ORDER_TRIES_MAX 3U
 
+/* A broker without the stream is asked by every host of a fleet: when so many questions in a row were for nothing, each
+ * next one rests twice as long, up to so many times what the first did. */
+#define EAGER_TRIES 6U
+#define RESTS_MAX   30U
+
 struct want {
         char subject[SUBJECT_SIZE];
         int64_t sequence; /* of a pattern: from here on */
@@ -26,6 +31,8 @@ struct fetch {
         enum { NOTHING, AN_ORDER, A_PATTERN } waiting;
         bool rests;     /* nobody could say; it is asked again after a while */
         unsigned tries; /* of an order that this came of, in a row */
+        unsigned vain;  /* the same of patterns, also when nothing came */
+        unsigned rest;  /* so many more times it is not asked again for a pattern */
 };
 
 int fetch_new(struct fetch **ret) {
@@ -43,7 +50,9 @@ void fetch_freep(struct fetch **f) {
 
 void fetch_clear(struct fetch *f) {
         f->n_orders = f->n_patterns = 0;
-        fetch_again(f);
+        f->waiting = NOTHING;
+        f->rests = false;
+        f->vain = f->rest = 0;
 }
 
 /* Where the n-th kind of order for this host is: its own, all hosts', its groups'. False past the last. */
@@ -162,6 +171,11 @@ static bool went_on(struct want *p, bool found, int64_t sequence, bool *ret_new)
         return found;
 }
 
+static void in_vain(struct fetch *f) {
+        f->vain = MIN(f->vain + 1, EAGER_TRIES + 5);
+        f->rest = f->vain < EAGER_TRIES ? 0 : MIN(2U << (f->vain - EAGER_TRIES), RESTS_MAX) - 1;
+}
+
 bool fetch_came(struct fetch *f, int status, int64_t sequence) {
         const bool an_order = f->waiting == AN_ORDER;
         bool new = status == 0;
@@ -173,8 +187,11 @@ bool fetch_came(struct fetch *f, int status, int64_t sequence) {
         f->tries = f->rests && an_order ? f->tries + 1 : 0;
         if (f->tries == ORDER_TRIES_MAX)
                 f->n_orders = f->tries = 0;
+        if (f->rests && !an_order)
+                in_vain(f);
         if (f->rests)
                 return false;
+        f->vain = f->rest = 0;
         if (an_order)
                 done_with_first(f->orders, &f->n_orders);
         else if (status == FETCH_DENIED || !went_on(f->patterns, status == 0, sequence, &new))
@@ -183,8 +200,11 @@ bool fetch_came(struct fetch *f, int status, int64_t sequence) {
 }
 
 void fetch_again(struct fetch *f) {
+        if (f->waiting == A_PATTERN)
+                in_vain(f);
         f->waiting = NOTHING;
-        f->rests = false;
+        f->rests = f->n_orders == 0 && f->rest > 0;
+        f->rest -= f->rests;
 }
 
 bool fetch_is_waiting(const struct fetch *f) {

@@ -47,7 +47,8 @@ bool fetch_next(struct fetch *f, const struct who *w, char ret_subject[static FE
  * answer, and nothing is asked until fetch_again() or a head. Where a message has no number that can be, it is gone
  * past; a broker that goes round in a circle is left. True: it is to be handed on. Nobody asked: ignored. */
 bool fetch_came(struct fetch *f, int status, int64_t sequence);
-/* Nothing came in time, or nobody could answer: the same is asked again. */
+/* Nothing came in time, or nobody could answer, a while ago: the same is asked again; when nobody has answered many
+ * times in a row not yet, and this has to be called again after the same while. */
 void fetch_again(struct fetch *f);
 bool fetch_is_waiting(const struct fetch *f);
 /* Nothing is left to ask. */

@@ -173,6 +173,8 @@ static int on_fetch_timer(sd_event_source *source, uint64_t usec, void *userdata
         (void) source;
         (void) usec;
         fetch_again(r->fetch);
+        if (!fetch_is_over(r->fetch))
+                arm(r, TIMER_FETCH, r->wait_us);
         ask_stream(r);
         return 0;
 }

@@ -136,6 +136,63 @@ static void what_was_missed_does_not_wait_for_an_order_of_which_nobody_can_say(v
         assert_in_range(n, 2, 5);
 }
 
+/* How many times it has to be asked to go on until it does. */
+static unsigned rests(struct fetch *f) {
+        unsigned n = 1;
+
+        for (fetch_again(f); !fetch_next(f, &web, subject, body); n++)
+                fetch_again(f);
+        return n;
+}
+
+static void a_broker_without_the_stream_is_asked_less_and_less(void **state) {
+        static const unsigned want[] = { 1, 1, 1, 1, 1, 2, 4, 8, 16, 30, 30, 30 };
+        struct command_id id;
+
+        (void) state;
+        assert_int_equal(command_id_from_str(ID, &id), 0);
+        /* by silence, and by a status */
+        for (int said = 0; said < 2; said++) {
+                _cleanup_(fetch_freep) struct fetch *f = NULL;
+
+                assert_int_equal(fetch_new(&f), 0);
+                assert_int_equal(fetch_all(f, &web), 0);
+                assert_true(fetch_next(f, &web, subject, body));
+                for (size_t i = 0; i < ELEMENTSOF(want); i++) {
+                        if (said)
+                                assert_false(fetch_came(f, 503, 0));
+                        assert_int_equal(rests(f), want[i]);
+                        assert_string_equal(body, ROOTS);
+                }
+                /* a head is a reason to ask at once, and again as soon as ever */
+                assert_false(fetch_came(f, 503, 0));
+                assert_true(fetch_order(f, &web, &id));
+                assert_asks(f, GET ".frz.v1.prod.cmd." MINE "." ID, "");
+                assert_false(fetch_came(f, 503, 0));
+                assert_int_equal(rests(f), 1);
+                assert_string_equal(body, "");
+                /* and when somebody answers all is as at first */
+                assert_true(fetch_came(f, 0, 1));
+                assert_asks(f, GET ".frz.v1.prod.cmd.all." ID, "");
+                assert_false(fetch_came(f, FETCH_NONE, 0));
+                assert_asks(f, GET ".frz.v1.prod.cmd." GROUP "." ID, "");
+                assert_false(fetch_came(f, FETCH_NONE, 0));
+                assert_asks(f, GET, ROOTS);
+                assert_false(fetch_came(f, 503, 0));
+                assert_int_equal(rests(f), 1);
+                for (unsigned i = 0; i < 9; i++) {
+                        assert_false(fetch_came(f, 503, 0));
+                        (void) rests(f);
+                }
+                /* so it is on another connection */
+                fetch_clear(f);
+                assert_int_equal(fetch_all(f, &web), 0);
+                assert_asks(f, GET, ROOTS);
+                assert_false(fetch_came(f, 503, 0));
+                assert_int_equal(rests(f), 1);
+        }
+}
+
 /* Until it is over, or for so long; how many questions that were. */
 static unsigned turn_round(struct fetch *f, int64_t always) {
         unsigned n = 0;
@@ -275,6 +332,7 @@ int main(void) {
                 cmocka_unit_test(what_was_missed_does_not_wait_for_an_order_of_which_nobody_can_say),
                 cmocka_unit_test(what_has_no_number_is_gone_past),
                 cmocka_unit_test(a_run_of_what_has_no_number_ends),
+                cmocka_unit_test(a_broker_without_the_stream_is_asked_less_and_less),
                 cmocka_unit_test(a_stream_that_goes_round_in_a_circle_is_left),
                 cmocka_unit_test(a_stream_that_counts_to_the_end_is_left),
                 cmocka_unit_test(what_was_not_answered_is_asked_again_and_nothing_else_moves_it),

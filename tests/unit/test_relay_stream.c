@@ -163,17 +163,19 @@ static void what_is_larger_than_any_order_is_gone_past(void **state) {
         "{\"name\":\"FRZ_CMD_prod\",\"subjects\":[\"frz.v1.prod.cmd.>\",\"frz.v1.prod.trust.>\"],\"storage\":" \
         "\"memory\",\"max_msgs_per_subject\":1,\"allow_direct\":" direct "}"
 
+#define OFTEN 8
+
 /* Says to whoever asks the stream that nobody is there to answer, until nobody has asked for a while or it was asked
- * often enough for every pattern. */
+ * often enough: for every pattern, and more often than each time after the same while. */
 static unsigned say_that_nobody_is_there(int fd) {
-        const struct timeval patience = { .tv_sec = 3 };
+        const struct timeval patience = { .tv_sec = 15 };
         char line[1024], reply[SUBJECT_SIZE], said[SUBJECT_SIZE + 64];
         FILE *f = fdopen(dup(fd), "re");
         unsigned n = 0;
 
         assert_non_null(f);
         assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-        while (n < 4 && fgets(line, sizeof(line), f)) {
+        while (n < OFTEN && fgets(line, sizeof(line), f)) {
                 if (sscanf(line, "MSG " GET " 1 %127s", reply) != 1)
                         continue;
                 (void) snprintf(said, sizeof(said), "HPUB %s 16 16\r\nNATS/1.0 503\r\n\r\n\r\n", reply);
@@ -197,7 +199,7 @@ static void a_stream_that_cannot_answer_yet_is_asked_again(void **state) {
         send_all(fd, "SUB " GET " 1\r\n", strlen("SUB " GET " 1\r\n"));
         box.patience = SHORT;
         relay_comes_back();
-        assert_int_equal(say_that_nobody_is_there(fd), 4);
+        assert_int_equal(say_that_nobody_is_there(fd), OFTEN);
         assert_int_equal(close(fd), 0);
         settle("$JS.API.STREAM.UPDATE.FRZ_CMD_prod", STREAM("true"));
         takes(order);
