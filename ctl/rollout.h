@@ -57,6 +57,7 @@ struct rollout {
         char kept[PATH_MAX]; /* where the signed orders are; "" nowhere */
         bool stopped;        /* by the person in front of it */
         bool outlived;       /* by an order that the release names, as far as is known, unless it takes its place */
+        bool placed;         /* the release is said in the places of the orders that it names */
         size_t lost;         /* how often answers came faster than they were taken */
         int64_t drawn_ms;    /* when progress was shown last; mono_ms */
 };
@@ -100,7 +101,7 @@ int rollout_apart(struct rollout *r) _warn_unused_;
 bool rollout_takes_places(const struct rollout *r);
 /* Has a host let go by it, and does none doubt who signed it? What is known here of the trust root may be old. */
 bool rollout_is_taken(const struct rollout *r);
-/* That it takes no order's place, where one is that outlives it. */
+/* That it has taken no order's place, and why, where it was to and one is that outlives it: whatever ended it. */
 void rollout_tell_stays(const struct rollout *r);
 /* Sends wave by wave, and tells. Returns the exit code. */
 int rollout_go(struct rollout *r) _warn_unused_;

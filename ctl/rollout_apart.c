@@ -65,13 +65,23 @@ bool rollout_is_taken(const struct rollout *r) {
         return verified > 0;
 }
 
+static const char *why_it_stays(const struct rollout *r) {
+        if (r->stopped)
+                return "It was stopped";
+        if (!rollout_is_taken(r))
+                return "No host has said that it let go, or one doubts who may release";
+        if (!r->waves[r->n_waves - 1].sent)
+                return "Its last wave was not sent";
+        return "The broker was lost, or does not permit it";
+}
+
 void rollout_tell_stays(const struct rollout *r) {
-        if (r->outlived)
+        if (r->outlived && !r->placed && rollout_takes_places(r))
                 fprintf(stderr,
-                        "No host has said that it let go, or one doubts who may release: what the stream has of the "
-                        "orders that it names stays there. A host that comes back after the release is over (%s), and "
-                        "before such an order is, carries it out; until then the same release can be sent again.\n",
-                        TIME(r->cmd->exp_ms));
+                        "%s: what the stream has of the orders that it names stays there. A host that comes back after "
+                        "the release is over (%s), and before such an order is, carries it out; until then the same "
+                        "release can be sent again.\n",
+                        why_it_stays(r), TIME(r->cmd->exp_ms));
 }
 
 bool rollout_takes_places(const struct rollout *r) {
@@ -146,6 +156,7 @@ static int look(struct look *l, const char *pattern, const struct command_id *id
                         r->outlived = true;
                 quorum_done(&q);
         }
+        r->outlived = true;
         fprintf(stderr,
                 "The stream has more under %s than an order leaves there: what else is there cannot be known.\n",
                 pattern);

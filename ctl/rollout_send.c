@@ -121,12 +121,12 @@ static int take_places(struct rollout *r, const struct rollout_wave *w) {
         if (!r->cmd || r->cmd->verb != VERB_RELEASE || r->cmd->step || w != &r->waves[r->n_waves - 1] ||
             !rollout_takes_places(r))
                 return 0;
-        if (r->stopped || !rollout_is_taken(r)) {
-                rollout_tell_stays(r);
+        if (r->stopped || !rollout_is_taken(r))
                 return 0;
-        }
         int e = each_subject(r, w, say_instead);
-        return e < 0 ? carrier_failed(r->carrier, e, &r->c->why) : carrier_permitted(r->carrier, &r->c->why);
+        int x = e < 0 ? carrier_failed(r->carrier, e, &r->c->why) : carrier_permitted(r->carrier, &r->c->why);
+        r->placed = x == 0;
+        return x;
 }
 
 /* Answers that were there together: they are verified on all processors. */

@@ -324,6 +324,7 @@ static void tell_json(const struct rollout *r, int code) {
 }
 
 void rollout_tell(const struct rollout *r, int code) {
+        rollout_tell_stays(r);
         if (r->c->opt.json)
                 tell_json(r, code);
         else

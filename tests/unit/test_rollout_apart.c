@@ -106,11 +106,32 @@ static int end(void **state) {
         return 0;
 }
 
-/* A release to all of nine hosts, and what is said before it. ret holds 4 KiB. */
-static void say(size_t hosts, char *ret) {
+static int apart(void) {
+        return rollout_apart(r);
+}
+
+static int tell(void) {
+        rollout_tell_stays(r);
+        return 0;
+}
+
+/* What how() says. ret holds 4 KiB. */
+static void hear(int (*how)(void), char *ret) {
         _cleanup_fclose_ FILE *f = tmpfile();
         int saved = dup(STDERR_FILENO);
 
+        assert_non_null(f);
+        assert_true(saved >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
+        int x = how();
+        assert_true(dup2(saved, STDERR_FILENO) >= 0);
+        assert_int_equal(close(saved), 0);
+        assert_int_equal(x, 0);
+        rewind(f);
+        ret[fread(ret, 1, 4095, f)] = '\0';
+}
+
+/* A release to all of nine hosts, and what is said before it. ret holds 4 KiB. */
+static void say(size_t hosts, char *ret) {
         assert_int_equal(target_from_str("hold:" HOLD, &hold), 0);
         release = (struct command) {
                 .verb = VERB_RELEASE, .targets = &hold, .n_targets = 1, .iat_ms = NOW, .exp_ms = NOW + 10 * MINUTE
@@ -122,14 +143,7 @@ static void say(size_t hosts, char *ret) {
         r->waves[0].part.hosts = hosts;
         clock_ms = 0;
         asked = 0;
-        assert_non_null(f);
-        assert_true(saved >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
-        int x = rollout_apart(r);
-        assert_true(dup2(saved, STDERR_FILENO) >= 0);
-        assert_int_equal(close(saved), 0);
-        assert_int_equal(x, 0);
-        rewind(f);
-        ret[fread(ret, 1, 4095, f)] = '\0';
+        hear(apart, ret);
 }
 
 static unsigned times(const char *text, const char *what) {
@@ -169,6 +183,8 @@ static void what_was_put_before_it_hides_nothing_and_it_is_said_once(void **stat
         assert_int_equal(times(text, "stays in the stream"), 0);
         assert_int_equal(times(text, "cannot be known"), 1);
         assert_in_range(asked, 1, 2000);
+        /* what is behind it may outlive it */
+        assert_true(r->outlived);
 }
 
 /* Each answer is in time, and there is no end of them. */
@@ -227,6 +243,26 @@ static void that_an_order_outlives_it_is_told_when_it_takes_no_place(void **stat
         copies = 1;
         say(9, text);
         assert_true(r->outlived);
+        hear(tell, text);
+        assert_int_equal(times(text, "No host has said that it let go, or one doubts who may release: what the"), 1);
+        r->waves[0].calls.counts[ROLLCALL_VERIFIED] = 9;
+        hear(tell, text);
+        assert_int_equal(times(text, "Its last wave was not sent: what the stream has"), 1);
+        r->waves[0].sent = true;
+        hear(tell, text);
+        assert_int_equal(times(text, "The broker was lost, or does not permit it: what the stream has"), 1);
+        r->stopped = true;
+        hear(tell, text);
+        assert_int_equal(times(text, "It was stopped: what the stream has"), 1);
+        assert_int_equal(times(text, "let go"), 0);
+        r->placed = true;
+        hear(tell, text);
+        assert_string_equal(text, "");
+        /* it was never to take one; what stays is said before */
+        say(8, text);
+        r->outlived = true;
+        hear(tell, text);
+        assert_string_equal(text, "");
 }
 
 int main(void) {

@@ -52,6 +52,13 @@ int64_t mono_ms(void) {
         return now_ms;
 }
 
+static unsigned stays;
+
+void rollout_tell_stays(const struct rollout *x) {
+        (void) x;
+        stays++;
+}
+
 const char *rollout_look_str(enum rollout_look l) {
         (void) l;
         return "held";
@@ -138,7 +145,10 @@ static void each_class_is_told_by_name_with_why_and_how_long(void **state) {
         answer(0, ROLLCALL_REFUSED, RECEIPT_STATE_REFUSED, 20, "{}");
         answer(1, ROLLCALL_ACCEPTED, RECEIPT_STATE_PARTIAL, 30, "{}");
         answer(2, ROLLCALL_VERIFIED, RECEIPT_STATE_CONTAINED, 40, "{}");
+        stays = 0;
         const char *page = told();
+        /* whatever ended it */
+        assert_int_equal(stays, 1);
         assert_says(page, "NOT VERIFIED");
         assert_says(page, "1 of 5 hosts verified, 1 accepted, 1 refused, 2 silent, 0 not asked");
         assert_says(page, "  refused      web-00: wrong-role, after 20 ms");
