@@ -182,7 +182,7 @@ int rollout_apart(struct rollout *r) {
         struct carrier *own = NULL;
         struct why *w = &r->c->why;
 
-        if (!r->cmd || r->cmd->verb != VERB_RELEASE || r->cmd->step)
+        if (!r->cmd || r->cmd->verb != VERB_RELEASE || r->cmd->step || r->cmd->plan)
                 return 0;
         int x = r->carrier ? 0 : carrier_open(&r->broker, &own, w);
         if (x != 0)

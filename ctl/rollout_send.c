@@ -118,7 +118,7 @@ static int say_instead(const struct rollout *r, const struct rollout_wave *w, co
  * FAIL-CLOSED: not before hosts have said that they take it. One that they refuse would keep the order from whoever has
  * not had it. */
 static int take_places(struct rollout *r, const struct rollout_wave *w) {
-        if (!r->cmd || r->cmd->verb != VERB_RELEASE || r->cmd->step || w != &r->waves[r->n_waves - 1] ||
+        if (!r->cmd || r->cmd->verb != VERB_RELEASE || r->cmd->step || r->cmd->plan || w != &r->waves[r->n_waves - 1] ||
             !rollout_takes_places(r))
                 return 0;
         if (r->stopped || !rollout_is_taken(r))

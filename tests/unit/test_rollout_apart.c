@@ -27,6 +27,7 @@ static struct rollout *r;
 static struct command release;
 static struct target hold;
 static int64_t clock_ms, takes_ms;
+static bool is_plan;
 /* what the stream has, but for what is nobody's before it */
 static char *order;
 static unsigned junk, copies, asked;
@@ -133,9 +134,12 @@ static void hear(int (*how)(void), char *ret) {
 /* A release to all of nine hosts, and what is said before it. ret holds 4 KiB. */
 static void say(size_t hosts, char *ret) {
         assert_int_equal(target_from_str("hold:" HOLD, &hold), 0);
-        release = (struct command) {
-                .verb = VERB_RELEASE, .targets = &hold, .n_targets = 1, .iat_ms = NOW, .exp_ms = NOW + 10 * MINUTE
-        };
+        release = (struct command) { .verb = VERB_RELEASE,
+                                     .plan = is_plan,
+                                     .targets = &hold,
+                                     .n_targets = 1,
+                                     .iat_ms = NOW,
+                                     .exp_ms = NOW + 10 * MINUTE };
         ctl = (struct ctl) { .opt = OPTIONS_NULL };
         *r = (struct rollout) { .c = &ctl, .trust = &trust, .cmd = &release, .n_waves = 1 };
         r->to.to.to = COMMAND_TO_ALL;
@@ -167,6 +171,10 @@ static void a_release_for_some_leaves_the_order_where_it_is(void **state) {
         say(8, text);
         assert_int_equal(times(text, "stays in the stream"), 1);
         assert_int_equal(times(text, "addressed to all "), 1);
+        is_plan = true;
+        say(8, text);
+        assert_string_equal(text, "");
+        is_plan = false;
 }
 
 static void what_was_put_before_it_hides_nothing_and_it_is_said_once(void **state) {

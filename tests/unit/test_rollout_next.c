@@ -198,6 +198,10 @@ static void a_release_takes_the_place_of_its_orders_when_hosts_have_taken_it(voi
         command.step = true;
         send_it(&command, come, 1);
         assert_int_equal(n_says, 1);
+        command.step = false;
+        command.plan = true;
+        send_it(&command, come, 1);
+        assert_int_equal(n_says, 1);
         command = (struct command) { .to = COMMAND_TO_ALL, .verb = VERB_EXTEND, .targets = &hold, .n_targets = 1 };
         send_it(&command, come, 1);
         assert_int_equal(n_says, 1);
