@@ -25,6 +25,7 @@ void active_done(struct active *a) {
                 free(a->by[by].v);
                 seenset_done(&a->by[by].known);
         }
+        seenset_done(&a->in_time);
         *a = ACTIVE_NULL;
 }
 
@@ -222,6 +223,11 @@ static bool is_full(const struct active *a, enum active_by by) {
                (by == ACTIVE_BY_AUTOMATION && n >= ACTIVE_AUTOMATION_MAX);
 }
 
+/* A release as well: whoever has one that nobody sent could bring it now. */
+static bool is_late(const struct active *a, const struct command *c, const uint8_t digest[static 32], int64_t now_ms) {
+        return now_ms >= c->exp_ms && !seenset_has(&a->in_time, digest, sizeof(((struct active_order *) NULL)->digest));
+}
+
 int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
                enum reason *ret_reason) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
@@ -244,13 +250,31 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
         const enum verb_class cls = verb_info(c->verb)->cls;
         if (c->plan || !herald_lists(cls))
                 *ret_reason = REASON_TYPE;
-        else if (now_ms >= c->exp_ms) /* a release as well: whoever has one that nobody sent could bring it now */
+        else if (is_late(a, c, digest, now_ms))
                 *ret_reason = REASON_EXPIRED;
         else if (cls == VERB_CLASS_RELEASE && now_ms >= t->expires_ms)
                 *ret_reason = REASON_ROOT_EXPIRED;
         if (*ret_reason != REASON_NONE)
                 return 0;
         return is_full(a, by) ? -ENOSPC : append(a, by, c, digest);
+}
+
+/* FAIL-OPEN: one that there is no memory for is too late then, and what it released is listed again. */
+void active_anew(struct active *a) {
+        struct seenset in_time = a->in_time;
+
+        a->in_time = SEENSET_NULL;
+        /* those of the time before are still needed when not all of them was heard again */
+        if (in_time.n > ACTIVE_MAX)
+                seenset_done(&in_time);
+        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+                for (size_t i = 0; i < a->by[by].n; i++) {
+                        const struct active_order *o = &a->by[by].v[i];
+                        if (is_release(o) && seenset_add(&in_time, o->digest, sizeof(o->digest)) < 0)
+                                break;
+                }
+        active_done(a);
+        a->in_time = in_time;
 }
 
 static void forget(struct active_share *s, int64_t now_ms) {

@@ -48,6 +48,7 @@ struct active_share {
 
 struct active {
         struct active_share by[_ACTIVE_BY_MAX];
+        struct seenset in_time; /* digests of releases that were there before all was forgotten */
 };
 
 #define ACTIVE_NULL ((struct active) { 0 })
@@ -56,10 +57,13 @@ void active_done(struct active *a);
 
 /* Takes one envelope. *ret_reason: NONE when it is among them, also if it was before; what is neither a stop order nor
  * a release is TYPE, what is over when it is heard of first EXPIRED, and a release ROOT_EXPIRED when the trust root is
- * over: no host may have taken it, and then the order that it names is still one. What people signed is theirs, whoever brought it first with the
- * signature of automation alone. 0, -ENOSPC when there are too many, or -ENOMEM. */
+ * over: no host may have taken it, and then the order that it names is still one. What people signed is theirs, whoever
+ * brought it first with the signature of automation alone. 0, -ENOSPC when there are too many, or -ENOMEM. */
 int active_add(struct active *a, const struct trust *t, const char *text, size_t n, int64_t now_ms,
                enum reason *ret_reason) _warn_unused_;
+/* Forgets all, for another trust root to judge it. A release that was there in time is not too late when it is heard
+ * again. */
+void active_anew(struct active *a);
 /* Forgets what can act no more. -ENOMEM: it is done, and what is left may be taken in a second time. */
 int active_forget(struct active *a, int64_t now_ms) _warn_unused_;
 /* How many a head could list now. */

@@ -88,6 +88,6 @@ struct fleet_head_unlisted fleet_head_unlisted(const struct fleet_head *h) {
 }
 
 void fleet_head_forget(struct fleet_head *h) {
-        active_done(&h->active);
+        active_anew(&h->active);
         fleet_head_again(h);
 }

@@ -174,6 +174,38 @@ static void a_release_that_comes_when_it_is_over_releases_nothing(void **state) 
         }
 }
 
+/* Hosts have had it, and what it ended is not to be listed again. By a root that does not know who gave it, it is none.
+ */
+static void a_release_that_was_there_in_time_is_in_time_for_another_root(void **state) {
+        struct command c = order(1, VERB_CONTAIN), r = order(2, VERB_RELEASE), late = order(3, VERB_RELEASE);
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        const uint64_t responders = trust.roles[ROLE_RESPONDER].people;
+
+        (void) state;
+        c.exp_ms = NOW + 20 * HOUR;
+        assert_int_equal(add(&a, &c, BY(ALICE)), REASON_NONE);
+        assert_int_equal(add(&a, &r, BY(ALICE) | BY(BOB)), REASON_NONE);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(active_forget(&a, NOW + HOUR), 0);
+                active_anew(&a);
+                assert_int_equal(n_of(&a), 0);
+                /* the second time it was not heard again before the third root was there */
+                if (i == 1)
+                        continue;
+                assert_int_equal(add_at(&a, &late, BY(ALICE) | BY(BOB), NOW + HOUR), REASON_EXPIRED);
+                assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + HOUR), REASON_NONE);
+                assert_int_equal(active_count(&a, NOW + HOUR), 1);
+                assert_int_equal(add_at(&a, &r, BY(ALICE) | BY(BOB), NOW + HOUR), REASON_NONE);
+                assert_int_equal(active_count(&a, NOW + HOUR), 0);
+        }
+        active_anew(&a);
+        trust.roles[ROLE_RESPONDER].people &= ~(UINT64_C(1) << PERSON_BOB);
+        assert_int_equal(add_at(&a, &c, BY(ALICE), NOW + HOUR), REASON_NONE);
+        assert_int_equal(add_at(&a, &r, BY(ALICE) | BY(BOB), NOW + HOUR), REASON_THRESHOLD);
+        trust.roles[ROLE_RESPONDER].people = responders;
+        assert_int_equal(active_count(&a, NOW + HOUR), 1);
+}
+
 /* Which every host refuses. Stop orders act all the same. */
 static void by_a_root_that_is_over_nothing_is_released(void **state) {
         _cleanup_(active_done) struct active a = ACTIVE_NULL;
@@ -497,6 +529,7 @@ int main(void) {
                 cmocka_unit_test(what_was_released_is_not_listed_whichever_came_first),
                 cmocka_unit_test(a_release_that_is_over_has_released),
                 cmocka_unit_test(a_release_that_comes_when_it_is_over_releases_nothing),
+                cmocka_unit_test(a_release_that_was_there_in_time_is_in_time_for_another_root),
                 cmocka_unit_test(by_a_root_that_is_over_nothing_is_released),
                 cmocka_unit_test(a_release_of_fewer_releases_for_fewer),
                 cmocka_unit_test(a_step_leaves_the_hold_as_one),

@@ -89,8 +89,13 @@ static void what_a_broker_lost_is_still_ordered(void **state) {
         assert_int_equal(h.from, 1);
         assert_int_equal(h.rounds + fleet_head_unlisted(&h).strays + fleet_head_unlisted(&h).crowded, 0);
         assert_int_equal(active_count(&h.active, NOW), 1);
+        /* and what a release ended is not ordered again for another trust root */
+        s->v[0].lifted = calloc(1, sizeof(*s->v[0].lifted));
+        s->v[0].n_lifted = 1;
         fleet_head_forget(&h);
         assert_int_equal(active_count(&h.active, NOW), 0);
+        assert_int_equal(h.active.in_time.n, 1);
+        active_done(&h.active);
 }
 
 /* The stream has nothing. */
