@@ -17,7 +17,8 @@
 /* below what the gate gives one uid */
 #define ERRANDS_OPEN_MAX 12U
 #define ERRANDS_MAX      64U
-/* what waits for its last answer without a connection: of more the oldest is given up, as it may never have one */
+/* what waits for its last answer without a connection, of copies one: of more the oldest is given up, as it may never
+ * have one */
 #define ERRANDS_LATER_MAX 16U
 /* questions anybody may ask: so many wait, one is with the gate */
 #define ERRANDS_QUERIES_MAX 8U

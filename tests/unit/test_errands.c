@@ -154,13 +154,14 @@ static void an_answer_that_is_not_the_last_is_followed_by_another(void **state) 
 
 /* The clock of the other thirty seconds is not waited for: nobody is kept by it, and that is bounded. */
 static void what_is_answered_later_waits_without_a_connection_and_keeps_nobody(void **state) {
-        char text[64];
+        char text[64], order[32];
         int fd;
 
         (void) state;
         box.verdict = ERRAND_LATER;
         for (unsigned i = 0; i < ERRANDS_LATER_MAX; i++) {
-                send_errand(ERRAND_FIRST, "duplicate");
+                (void) snprintf(order, sizeof(order), "duplicate %u", i);
+                send_errand(ERRAND_FIRST, order);
                 fd = accept_one(text);
                 say(fd, "under way");
                 assert_true(is_closed(fd));
@@ -180,6 +181,51 @@ static void what_is_answered_later_waits_without_a_connection_and_keeps_nobody(v
         assert_true(errands_has_room(box.errands));
         send_errand(ERRAND_ENVELOPE, "order");
         assert_false(errands_has_room(box.errands));
+}
+
+static void bring_copy(const char *want) {
+        char text[64];
+        int fd;
+
+        send_errand(ERRAND_ENVELOPE, want);
+        fd = accept_one(text);
+        assert_string_equal(text, want);
+        box.verdict = ERRAND_LATER;
+        say(fd, "under way");
+        assert_true(is_closed(fd));
+        /* who brought it is told */
+        assert_true(box.first);
+        assert_int_equal(close(fd), 0);
+}
+
+static void copies_of_an_order_take_the_place_of_no_other(void **state) {
+        (void) state;
+        bring_copy("one");
+        for (unsigned i = 0; i <= ERRANDS_LATER_MAX; i++)
+                bring_copy("another");
+        /* beside the two of them */
+        for (unsigned i = 2; i < ERRANDS_MAX; i++)
+                send_errand(ERRAND_ENVELOPE, "new");
+        assert_false(errands_has_room(box.errands));
+}
+
+static void a_copy_leaves_the_order_its_connection(void **state) {
+        char text[64];
+        int fd;
+
+        (void) state;
+        send_errand(ERRAND_ENVELOPE, "order");
+        fd = accept_one(text);
+        box.verdict = ERRAND_MORE;
+        say(fd, "first");
+        bring_copy("order");
+        assert_false(is_closed(fd));
+        box.verdict = ERRAND_DONE;
+        say(fd, "last");
+        assert_string_equal(box.last, "last");
+        for (unsigned i = 0; i < ERRANDS_MAX; i++)
+                send_errand(ERRAND_ENVELOPE, "new");
+        assert_int_equal(close(fd), 0);
 }
 
 static void an_answer_after_an_answer_is_not_the_first(void **state) {
@@ -346,6 +392,8 @@ int main(void) {
                 CASE(an_errand_brings_its_answer_and_is_over),
                 CASE(an_answer_that_is_not_the_last_is_followed_by_another),
                 CASE(what_is_answered_later_waits_without_a_connection_and_keeps_nobody),
+                CASE(copies_of_an_order_take_the_place_of_no_other),
+                CASE(a_copy_leaves_the_order_its_connection),
                 CASE(an_answer_after_an_answer_is_not_the_first),
                 CASE(what_others_wait_for_is_answered_when_the_gate_took_it),
                 CASE(the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away),
