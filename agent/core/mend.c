@@ -352,8 +352,8 @@ static void sweep(struct watch *w, int64_t now) {
         w->sweep_not_before_us = clock_mono_us() + spent * HURRY_SHARE;
 }
 
-/* Units and containers can come back at another path, also while their cgroup from before is there, and where the
- * kernel tells of nothing, at all. */
+/* Units can come back at another path, and where the kernel tells of nothing, at all. As long as the cgroup from before
+ * is there nothing else is looked for: whoever may empty it for a moment could lead the hold away. */
 static void seek(struct watch *w, int64_t now) {
         if (now < w->seek_us)
                 return;
@@ -365,10 +365,10 @@ static void seek(struct watch *w, int64_t now) {
                 struct site found = SITE_NULL;
                 reason_set notes = 0;
 
-                if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_left(w->agent, s))
+                if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_gone(s))
                         continue;
                 if (site_copy(&sites->v[s->index], &found) == 0 && resolve_again(&resolver, &found, &notes) == 0 &&
-                    found.missing == REASON_NONE && found.fd >= 0 && found.cgroup_id != s->cgroup_id)
+                    found.missing == REASON_NONE && found.fd >= 0)
                         take(w, s, TAKE_FD(found.fd), found.cgroup_id, found.path, s->good_us);
                 site_done(&found);
                 alive();

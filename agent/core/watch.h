@@ -13,7 +13,6 @@
  *                                (clone3), which is counted even if it has ended; where the hold leaves it running, it
  *                                gets no socket until then
  *   cgroup made again            isolated and frozen while it is still empty, and the hold's site from then on
- *   unit or container elsewhere  the same within 5 s, once nobody is left in the cgroup from before
  *
  * Without events (no BTF, no raw tracepoints) there is the clock alone, and moves are not seen: REASON_UNWATCHED. So it
  * is while more processes are held than the kernel's map has room for. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "agent/core/cgroup.h"
-#include "agent/core/enforce.h"
 #include "agent/core/hosthold.h"
 #include "agent/core/slices.h"
 #include "agent/util/clock.h"
@@ -99,15 +98,6 @@ static struct site *site_of(struct agent *a, const struct watched *w) {
         return sites && w->index < sites->n ? &sites->v[w->index] : NULL;
 }
 
-bool watched_is_left(struct agent *a, const struct watched *w) {
-        const struct site *s = site_of(a, w);
-        const bool may_move =
-                s && !s->only_freeze && (s->target.cls == TARGET_UNIT || s->target.cls == TARGET_CONTAINER);
-        struct cgroup_freezer now;
-
-        return watched_is_gone(w) || (may_move && cgroup_freezer_read(w->fd, &now) == 0 && !now.populated);
-}
-
 bool watched_accepts(struct agent *a, const struct watched *w, const char *path, int fd) {
         const struct site *s = site_of(a, w);
         bool same;
@@ -119,7 +109,7 @@ bool watched_accepts(struct agent *a, const struct watched *w, const char *path,
         if (same && s->missing == REASON_NONE)
                 return true;
         /* what will be in it cannot be seen yet: what was protected is judged by the clock, with what is in there */
-        if (s->missing == REASON_PROTECTED || !watched_is_left(a, w) || resolve_is_protected(&a->local, path, fd))
+        if (s->missing == REASON_PROTECTED || !watched_is_gone(w) || resolve_is_protected(&a->local, path, fd))
                 return false;
         return same || (site_unit(s) && strcmp(site_unit(s), w->name) == 0 && slices_unit(path));
 }
@@ -148,14 +138,6 @@ static int freeze_anew(struct agent *a, const struct watched *w) {
         return MIN(watched_freeze(w), 0);
 }
 
-/* Nobody is in it, but somebody may be again who is not held. Its programs went to where the hold is now. */
-static void leave(struct agent *a, const struct watched *w, const struct site *s) {
-        if (!w->freezes || s->was_frozen || watched_is_gone(w) || enforce_frozen_by_other(a, &w->hold, w->cgroup_id))
-                return;
-        if (cgroup_freezer_write(w->fd, false) == 0)
-                isolate_unmark(a->isolate, &w->hold, w->cgroup_id);
-}
-
 int watched_take(struct agent *a, struct watched *w, int fd, uint64_t cgroup_id, const char *path) {
         struct site *s = site_of(a, w);
         char *ours = strdup(path), *theirs = strdup(path), *name = strdup(base_name(path));
@@ -169,7 +151,6 @@ int watched_take(struct agent *a, struct watched *w, int fd, uint64_t cgroup_id,
                 return s ? -ENOMEM : -ENOENT;
         }
         r = w->isolates ? isolate_anew(a, w, fd, cgroup_id) : 0;
-        leave(a, w, s);
         closep(&w->fd);
         free(w->path);
         free(w->name);

@@ -35,9 +35,6 @@ bool watched_is_wanted(const struct agent *a, const struct hold *h);
 
 /* True when its cgroup has been removed. */
 bool watched_is_gone(const struct watched *w);
-/* The same, and when nobody is in it any more while what it was, a unit or a container, may be elsewhere: whatever
- * keeps a cgroup from being removed must not keep the hold from following. */
-bool watched_is_left(struct agent *a, const struct watched *w);
 /* Freezes it again if someone thawed it. 0: nobody did, or this hold does not freeze; 1: frozen again; -errno. */
 int watched_freeze(const struct watched *w) _warn_unused_;
 /* Puts links and pins back. 0: none was lost, 1, or -errno. *ret_pins: only pins were. */
@@ -45,6 +42,6 @@ int watched_isolate(struct agent *a, struct watched *w, bool *ret_pins) _warn_un
 
 /* Whether the cgroup that is new at this path is what the site's target means now. fd: its directory. */
 bool watched_accepts(struct agent *a, const struct watched *w, const char *path, int fd);
-/* Holds this cgroup from now on, in place of the one that is gone or left, which is let go of: isolated first, then
- * frozen, then noted in the list of sites (which is not recorded). Takes fd. -errno. */
+/* Holds this cgroup from now on, in place of the one that is gone: isolated first, then frozen, then noted in the list
+ * of sites (which is not recorded). Takes fd. -errno. */
 int watched_take(struct agent *a, struct watched *w, int fd, uint64_t cgroup_id, const char *path) _warn_unused_;

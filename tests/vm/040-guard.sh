@@ -256,21 +256,4 @@ answers outside "after the release" "$harmless" ok
 is "its cgroup takes what it is told" "$(vm_run host guard_try write "/sys/fs/cgroup/cgroup.procs,$pid" </dev/null)" ok
 is "the ledger can be written to again" "$(does ': >>/var/lib/freezed/ledger/00000001.log')" yes
 is "the service manager restarts it" "$(does 'systemctl restart held')" yes
-
-# --- what comes back elsewhere, while the guard keeps its cgroup ----------------------------------------------------------------------------
-
-# starts what ends after so long in a new cgroup
-starts() { vm_sh host "mkdir -p /sys/fs/cgroup$1 && { sleep $2 >/dev/null 2>&1 & } && echo \$! >/sys/fs/cgroup$1/cgroup.procs" </dev/null; }
-isolated() { vm_sh host "bpftool cgroup show /sys/fs/cgroup$1" </dev/null | grep -q isolate_; }
-starts /web 5
-order alice isolate container:web
-hold=$ID
-check "a container is isolated" isolated /web
-box_until 60 vm_sh host 'grep -q "populated 0" /sys/fs/cgroup/web/cgroup.events' </dev/null
-is "it has ended, and its cgroup stays" "$(does 'rmdir /sys/fs/cgroup/web')" no
-starts /more.slice/web 1000
-check "started again elsewhere it is isolated there" box_until 60 isolated /more.slice/web
-check "and where it was is let go of" box_until 60 vm_sh host 'rmdir /sys/fs/cgroup/web' </dev/null
-order alice,bob release "$hold"
-is "and released there" "$ANSWER $(isolated /more.slice/web && echo still)" "released "
 done_testing
