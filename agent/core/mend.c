@@ -90,13 +90,24 @@ static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
 }
 
 static bool lies_below(const struct watched *s, const struct watched *above) {
-        const size_t n = above && above->path ? strlen(above->path) : 0;
+        const size_t n = above->path ? strlen(above->path) : 0;
 
         return n > 0 && s->path && strncmp(s->path, above->path, n) == 0 && s->path[n] == '/';
 }
 
+/* The innermost one. */
+static const struct watched *find_above(const struct watch *w, const struct watched *s) {
+        const struct watched *found = NULL;
+
+        for (size_t i = 0; i < w->n_sites; i++)
+                if (w->sites[i].cgroup_id != 0 && !w->sites[i].whole && lies_below(s, &w->sites[i]) &&
+                    (!found || lies_below(&w->sites[i], found)))
+                        found = &w->sites[i];
+        return found;
+}
+
 /* Of two sites of which one lies in the other he is held at the inner one: whoever gets out of that, and stays in the
- * outer one, is out. */
+ * outer one, is out. Where there is no site any more nobody is held. */
 void mend_hold(struct watch *w, const struct watched *s) {
         _cleanup_free_ pid_t *pids = NULL;
         size_t n;
@@ -105,8 +116,9 @@ void mend_hold(struct watch *w, const struct watched *s) {
                 return;
         for (size_t i = 0; i < n; i++) {
                 const uint64_t at = cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id, 0);
+                const struct watched *there = find_site(w, at);
 
-                if (at != s->cgroup_id && lies_below(s, find_site(w, at)))
+                if (at != 0 && at != s->cgroup_id && (!there || lies_below(s, there)))
                         (void) cgroup_events_hold(w->agent->events, pids[i], s->cgroup_id, at);
         }
 }
@@ -264,11 +276,6 @@ static void look_at(struct watch *w, struct watched *s) {
                 s->good_us = clock_mono_us();
 }
 
-static bool is_known(pid_t pid, uint64_t *cgroup_id, void *userdata) {
-        (void) pid;
-        return find_site(userdata, *cgroup_id);
-}
-
 static bool sweep_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
         struct watch *w = userdata;
         struct watched *s = find_site(w, *cgroup_id);
@@ -278,9 +285,32 @@ static bool sweep_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
         return s;
 }
 
-void mend_forget(struct watch *w) {
+struct ended {
+        struct watch *w;
+        const struct watched *sites;
+        size_t n;
+};
+
+static bool pass_on(pid_t pid, uint64_t *cgroup_id, void *userdata) {
+        const struct ended *e = userdata;
+        const struct watched *above = NULL;
+
+        (void) pid;
+        if (find_site(e->w, *cgroup_id))
+                return true;
+        for (size_t i = 0; i < e->n && !above; i++)
+                if (e->sites[i].cgroup_id == *cgroup_id)
+                        above = find_above(e->w, &e->sites[i]);
+        if (above)
+                *cgroup_id = above->cgroup_id;
+        return above;
+}
+
+void mend_forget(struct watch *w, const struct watched *before, size_t n) {
+        struct ended e = { .w = w, .sites = before, .n = n };
+
         if (w->agent->events)
-                cgroup_events_each_held(w->agent->events, is_known, w);
+                cgroup_events_each_held(w->agent->events, pass_on, &e);
 }
 
 /* What keeps the service manager from starting what is held anew. */

@@ -29,8 +29,9 @@ struct watch {
 void mend_ask(struct watch *w);
 /* Who is in the site now is held there. */
 void mend_hold(struct watch *w, const struct watched *s);
-/* Who was held at what is not a site any more is not held. */
-void mend_forget(struct watch *w);
+/* Who was held at what is not a site any more is held at the one that it lies in, if it was among those before, or not
+ * at all. */
+void mend_forget(struct watch *w, const struct watched *before, size_t n);
 
 /* r of the step: 0 nothing was to be done, 1 done, -errno. since_us: the last moment in which all was in force. */
 void mend_note(struct watch *w, const struct command_id *hold, enum repair what, int r, int64_t since_us);

@@ -112,9 +112,8 @@ static void watch_hold(struct watch *w, const struct hold *h, struct watched *be
 
                 if (watch_site(w, h, k, &sites->v[k], was, now) < 0)
                         continue;
+                now->known = known;
                 w->n_sites++;
-                if (!known)
-                        mend_hold(w, now);
         }
 }
 
@@ -138,11 +137,15 @@ void watch_update(struct agent *a) {
         for (size_t i = 0; i < hold_set_count(a->holds); i++)
                 if (watched_is_wanted(a, hold_set_at(a->holds, i)))
                         watch_hold(w, hold_set_at(a->holds, i), before, n_before);
-        for (size_t i = 0; i < n_before; i++)
-                watched_close(&before[i]);
+        /* who is held at which of them can be told when all of them are there */
+        for (size_t i = 0; i < w->n_sites; i++)
+                if (!w->sites[i].known)
+                        mend_hold(w, &w->sites[i]);
         forget_ended(w);
         mend_ask(w);
-        mend_forget(w);
+        mend_forget(w, before, n_before);
+        for (size_t i = 0; i < n_before; i++)
+                watched_close(&before[i]);
         w->sweep_us = w->outer_us = 0;
         w->fenced = false; /* systemd may be reading what is new */
         arm(w, 0);

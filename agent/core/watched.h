@@ -19,6 +19,7 @@ struct watched {
         struct kept kept;
         int64_t good_us; /* the last look that found all in force */
         bool gone;       /* that there is no cgroup now has been noted */
+        bool known;      /* who is in it is held there already */
 };
 
 #define WATCHED_NULL ((struct watched) { .fd = -EBADF, .kept = KEPT_NULL })

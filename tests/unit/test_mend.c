@@ -151,6 +151,7 @@ static void what_was_protected_is_not_taken_because_it_is_there(void **state) {
 static void who_is_held_twice_is_held_at_the_inner_site(void **state) {
         struct cage inner = cage_make("held/inner");
         const pid_t in = cage_spawn(&inner, keep_no_raw, NULL), beside = cage_spawn(&cage, keep_no_raw, NULL);
+        struct watched before = { .cgroup_id = inner.id, .path = inner.path };
 
         (void) state;
         proven_free(stop(1, VERB_ISOLATE, &cage));
@@ -168,13 +169,21 @@ static void who_is_held_twice_is_held_at_the_inner_site(void **state) {
                 mend_hold(&watching, &watching.sites[i % 2]);
                 assert_int_equal(cgroup_events_held_at(agent.events, in), inner.id);
         }
-        /* until the inner hold is over */
+        /* until the inner hold is over: at the outer one from then on, before anybody runs again */
         (void) let_go(2);
         watch_all();
-        mend_forget(&watching);
+        mend_forget(&watching, &before, 1);
+        assert_int_equal(cgroup_events_held_at(agent.events, in), cage.id);
+        assert_int_equal(cgroup_events_held_at(agent.events, beside), cage.id);
+        /* nor is anybody held where there is no site any more */
+        assert_int_equal(cgroup_events_hold(agent.events, in, inner.id, cage.id), inner.id);
         mend_hold(&watching, &watching.sites[0]);
         assert_int_equal(cgroup_events_held_at(agent.events, in), cage.id);
         (void) let_go(1);
+        watch_all();
+        before = (struct watched) { .cgroup_id = cage.id, .path = cage.path };
+        mend_forget(&watching, &before, 1);
+        assert_int_equal(cgroup_events_held_at(agent.events, in), 0);
 }
 
 static void nobody_is_held_at_the_root_of_the_host(void **state) {
