@@ -82,9 +82,10 @@ void mend_ask(struct watch *w) {
         refuse_outside(w, clock_mono_us());
 }
 
+/* Not the whole host, also where the kernel's map is from a core that held processes at its root. */
 static struct watched *find_site(const struct watch *w, uint64_t cgroup_id) {
         for (size_t i = 0; i < w->n_sites; i++)
-                if (cgroup_id != 0 && w->sites[i].cgroup_id == cgroup_id)
+                if (cgroup_id != 0 && w->sites[i].cgroup_id == cgroup_id && !w->sites[i].whole)
                         return &w->sites[i];
         return NULL;
 }

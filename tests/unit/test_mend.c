@@ -200,6 +200,10 @@ static void nobody_is_held_at_the_root_of_the_host(void **state) {
         mend_ask(&watching);
         assert_int_equal(cage_write(&cage, "cgroup.procs", text), 0);
         assert_int_equal(cgroup_events_held_at(agent.events, pid), 0);
+        /* nor who was by a core from before */
+        assert_int_equal(cgroup_events_hold(agent.events, pid, cage.id, 0), cage.id);
+        mend_forget(&watching, NULL, 0);
+        assert_int_equal(cgroup_events_held_at(agent.events, pid), 0);
         watching.sites[0].whole = false;
         mend_ask(&watching);
         assert_int_equal(cage_write(&other, "cgroup.procs", text), 0);
