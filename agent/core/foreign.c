@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/paths.h"
 
 /* more than this many programs are some that were attached as one of several */
 #define PROGS_MAX 64U
@@ -78,13 +79,17 @@ void foreign_list_done(struct foreign_list *l) {
         l->n = 0;
 }
 
+static json_t *one_to_json(const struct foreign *f) {
+        _cleanup_free_ char *path = paths_to_text(f->path);
+
+        return json_pack("{ss ss sI ss sb}", "hook", isolate_hook_id(f->hook), "cgroup", path, "prog_id",
+                         (json_int_t) f->prog_id, "name", f->name, "overridable", f->overridable);
+}
+
 json_t *foreign_to_json(const struct foreign_list *l) {
         json_t *array = json_array();
 
         for (size_t i = 0; array && i < l->n; i++)
-                (void) json_array_append_new(array,
-                                             json_pack("{ss ss sI ss sb}", "hook", isolate_hook_id(l->v[i].hook),
-                                                       "cgroup", l->v[i].path, "prog_id", (json_int_t) l->v[i].prog_id,
-                                                       "name", l->v[i].name, "overridable", l->v[i].overridable));
+                (void) json_array_append_new(array, one_to_json(&l->v[i]));
         return array;
 }

@@ -29,5 +29,6 @@ struct foreign_list {
  * each hook. Never fails: what cannot be read is no obstacle known. */
 void foreign_find(const char *root, const char *path, struct foreign_list *ret);
 void foreign_list_done(struct foreign_list *l);
-/* [{"hook","cgroup","prog_id","name","overridable"}]; new reference, NULL when out of memory. */
+/* [{"hook","cgroup","prog_id","name","overridable"}], the cgroup as paths_to_text() has it; new reference, NULL when
+ * out of memory. */
 json_t *foreign_to_json(const struct foreign_list *l);

@@ -9,6 +9,7 @@
 #include "agent/core/elsewhere.h"
 #include "agent/core/layers.h"
 #include "agent/core/order.h"
+#include "agent/core/paths.h"
 #include "agent/core/process.h"
 #include "agent/core/radius.h"
 #include "agent/core/receipt.h"
@@ -128,6 +129,7 @@ static void add_uplinks(json_t *o, const struct agent *a) {
 }
 
 static json_t *site_json(struct agent *a, const struct site *s, const struct sites *sites, enum verb verb) {
+        _cleanup_free_ char *path = paths_to_text(s->path);
         const char *unit = site_unit(s);
         char name[TARGET_STR_SIZE];
         json_t *o;
@@ -135,7 +137,7 @@ static json_t *site_json(struct agent *a, const struct site *s, const struct sit
         if (s->missing != REASON_NONE)
                 return receipt_missing_site(s);
         target_to_str(&s->target, name, sizeof(name));
-        o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", s->path, "cgroup_id", (json_int_t) s->cgroup_id,
+        o = json_pack("{ss ss sI sb sI}", "target", name, "cgroup", path, "cgroup_id", (json_int_t) s->cgroup_id,
                       "frozen_already", s->was_frozen, "watchdog_us",
                       (json_int_t) (unit ? systemd_unit_watchdog(a->systemd, unit) : 0));
         if (o)

@@ -284,6 +284,10 @@ turns "all of it" root free
 order alice plan contain leaf.service
 is "a plan says who needs a unit" "$(receipt '.targets[0].dependents | join(" ")')" needs.service
 is "and has changed nothing" "$(frozen "${SERVICE_CGROUP[leaf]}")" 0
+id=5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed
+box_sh host 'd=$(printf "/sys/fs/cgroup/tree.slice/\377/%s" "$1") && mkdir -p "$d" && { sleep 1000 & echo $! >"$d/cgroup.procs"; }' "$id"
+order alice plan contain "container:$id"
+is "it names a target whose path is no text" "$(receipt '.targets[0].cgroup')" "\\/tree.slice/\\xff/$id"
 
 # --- aliases
 printf '[Unit]\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nAlias=myssh.service\n' >"$(box_dir host)/ssh.service"

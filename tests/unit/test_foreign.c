@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/foreign.c agent/core/isolate.c agent/core/isolate_set.c agent/core/cgroup.c */
+/* LINK: agent/core/foreign.c agent/core/isolate.c agent/core/isolate_set.c agent/core/cgroup.c agent/core/paths.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 
 /* Programs of others on the way of ours: whatever foreign_find says, the kernel does when ours are attached. */
@@ -158,6 +158,22 @@ static void a_refusal_can_be_taken_back_by_one_that_runs_later_and_a_drop_can_no
         assert_int_equal(wire_arrived(out), 0);
 }
 
+static void one_on_a_cgroup_whose_name_is_no_text_is_told_all_the_same(void **state) {
+        struct cage named = cage_make("\xff");
+        _cleanup_json_ json_t *told = NULL;
+        const char *path;
+
+        (void) state;
+        attach(&named, allow, ELEMENTSOF(allow), 0);
+        find(&named);
+        told = foreign_to_json(&found);
+        assert_int_equal(json_array_size(told), 1);
+        path = json_string_value(json_object_get(json_array_get(told, 0), "cgroup"));
+        assert_non_null(path);
+        assert_non_null(strstr(path, "\\xff"));
+        foreign_list_done(&found);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(nobody_is_in_the_way_of_ours),
@@ -169,6 +185,7 @@ int main(void) {
                 CASE(several_in_between_hide_what_is_above_them),
                 CASE(whatever_is_attached_below_runs_beside_ours_and_not_instead),
                 CASE(a_refusal_can_be_taken_back_by_one_that_runs_later_and_a_drop_can_not),
+                CASE(one_on_a_cgroup_whose_name_is_no_text_is_told_all_the_same),
         };
 
         return CAGE_MAIN(cases);
