@@ -25,6 +25,8 @@
 #define HURRY_SHARE 10
 /* the service manager is asked for a unit whose cgroup is gone; the kernel tells of a new one */
 #define SEEK_US (5000LL * 1000)
+/* and no more of them in one look than take this long */
+#define SEEK_LOOK_US (20LL * 1000)
 /* a service that is started again is let come up before what became of its hold is recorded */
 #define SETTLE_US (1000LL * 1000)
 
@@ -385,25 +387,42 @@ static void sweep(struct watch *w, int64_t now) {
 
 /* Units can come back at another path, and where the kernel tells of nothing, at all. As long as the cgroup from before
  * is there nothing else is looked for: whoever may empty it for a moment could lead the hold away. */
+static void seek_one(struct watch *w, struct watched *s) {
+        const struct sites *sites = held_find(&w->agent->held, &s->hold);
+        const struct resolver resolver = agent_resolver(w->agent, &s->hold);
+        struct site found = SITE_NULL;
+        reason_set notes = 0;
+
+        if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_gone(s))
+                return;
+        if (site_copy(&sites->v[s->index], &found) == 0 && resolve_again(&resolver, &found, &notes) == 0 &&
+            found.missing == REASON_NONE && found.fd >= 0)
+                take(w, s, TAKE_FD(found.fd), found.cgroup_id, found.path, s->good_us);
+        site_done(&found);
+        alive();
+}
+
+/* Each can cost a walk of all cgroups, or an answer of the service manager: a look goes on where the one before ended,
+ * so that a command waits for one of them and not for all. */
 static void seek(struct watch *w, int64_t now) {
+        const int64_t start = clock_mono_us(), spent = clock_cpu_us();
+        bool over;
+
         if (now < w->seek_us)
                 return;
-        w->seek_us = now + (w->agent->events ? SEEK_US : LOOK_MAX_US);
-        for (size_t i = 0; i < w->n_sites; i++) {
-                struct watched *s = &w->sites[i];
-                const struct sites *sites = held_find(&w->agent->held, &s->hold);
-                const struct resolver resolver = agent_resolver(w->agent, &s->hold);
-                struct site found = SITE_NULL;
-                reason_set notes = 0;
-
-                if (!sites || s->index >= sites->n || !is_wanted(w, s) || !watched_is_gone(s))
-                        continue;
-                if (site_copy(&sites->v[s->index], &found) == 0 && resolve_again(&resolver, &found, &notes) == 0 &&
-                    found.missing == REASON_NONE && found.fd >= 0)
-                        take(w, s, TAKE_FD(found.fd), found.cgroup_id, found.path, s->good_us);
-                site_done(&found);
-                alive();
+        do {
+                if (w->seek_next < w->n_sites)
+                        seek_one(w, &w->sites[w->seek_next++]);
+                over = w->seek_next >= w->n_sites;
+        } while (!over && clock_mono_us() < start + SEEK_LOOK_US);
+        w->seek_spent_us += clock_cpu_us() - spent;
+        if (!over) {
+                w->seek_us = clock_mono_us() + (clock_cpu_us() - spent) * HURRY_SHARE;
+                return;
         }
+        w->seek_us = clock_mono_us() + MAX(pause_after(w->seek_spent_us), w->agent->events ? SEEK_US : 0);
+        w->seek_spent_us = 0;
+        w->seek_next = 0;
 }
 
 /* True when the kernel lost something since it was asked last. */

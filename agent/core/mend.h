@@ -18,6 +18,8 @@ struct watch {
         sd_event_source *ring, *timer;
         int64_t every_us, sweep_every_us, outer_every_us;         /* how often */
         int64_t sweep_us, sweep_not_before_us, outer_us, seek_us; /* CLOCK_MONOTONIC of the next time */
+        int64_t seek_spent_us;                                    /* in the round that goes on */
+        size_t seek_next;                                         /* the site that it goes on with */
         uint64_t n_events, n_looks, lost;                         /* events */
         uint64_t crowded_out;                                     /* processes that found no room among the held */
         bool crowded;                                             /* there were such since the sweep before the last */

@@ -19,6 +19,7 @@
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 /* WRAP: fence_stands */
 /* WRAP: cgroup_events_refuse_outside */
+/* WRAP: resolve_again */
 
 /* What the watch does about what it finds, on real cgroups: what is taken for a site, and at which one is held who. */
 
@@ -46,6 +47,22 @@ bool __wrap_cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
         (void) e;
         (void) top;
         return false;
+}
+
+/* what looking for a target costs, and how often each was looked for */
+static int64_t seek_costs_us;
+static unsigned int looked_for[8];
+
+int __real_resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes);
+int __wrap_resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) {
+        const int64_t end = clock_cpu_us() + seek_costs_us;
+        const size_t n = (size_t) s->target.name[0] - 'a';
+
+        while (clock_cpu_us() < end)
+                ;
+        if (n < ELEMENTSOF(looked_for))
+                looked_for[n]++;
+        return __real_resolve_again(r, s, ret_notes);
 }
 
 void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_id) {
@@ -249,6 +266,62 @@ static void what_is_held_stays_where_its_cgroup_is_though_nobody_is_in_it(void *
         (void) let_go(1);
 }
 
+static size_t seek_next_ones(void) {
+        unsigned int before = 0, after = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(looked_for); i++)
+                before += looked_for[i];
+        seek();
+        for (size_t i = 0; i < ELEMENTSOF(looked_for); i++)
+                after += looked_for[i];
+        return after - before;
+}
+
+/* However many are not there, an order waits for a few of them to be looked for, and they are not looked for all the
+ * time. */
+static void what_is_not_there_is_looked_for_a_few_at_a_time(void **state) {
+        const size_t n = ELEMENTSOF(looked_for);
+        int64_t start;
+
+        (void) state;
+        (void) cage_spawn(&cage, NULL, NULL);
+        order(VERB_CONTAIN);
+        AIM(&cage);
+        for (size_t i = 0; i < n; i++) {
+                char text[] = "container:?nosuch";
+
+                *strchr(text, '?') = (char) ('a' + i);
+                assert_int_equal(target_from_str(text, &w.targets[1 + i]), 0);
+        }
+        w.c.n_targets = 1 + n;
+        proven_free(carry_out(1));
+        watch_all();
+        memset(looked_for, 0, sizeof(looked_for));
+        seek_costs_us = 8 * 1000;
+        for (size_t done = 0; done < n;) {
+                size_t some;
+
+                start = clock_mono_us();
+                some = seek_next_ones();
+                /* the first one that is looked at is there */
+                assert_in_range(some, done > 0, 3);
+                done += some;
+                if (done < n)
+                        assert_true(watching.seek_us >= start + (int64_t) some * seek_costs_us * 10);
+        }
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(looked_for[i], 1);
+        /* from the end of all of them */
+        assert_true(watching.seek_us >= start + (int64_t) n * seek_costs_us * 200);
+        /* and then from the beginning */
+        seek_costs_us = 0;
+        for (size_t done = 0; done < n;)
+                done += seek_next_ones();
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(looked_for[i], 2);
+        (void) let_go(1);
+}
+
 /* Whoever forks until nobody else finds a place among the held has not put off the next look, and it is said. */
 static void who_finds_no_room_is_a_gap_and_looked_for_soon(void **state) {
         pid_t pid = cage_spawn(&cage, NULL, NULL);
@@ -279,6 +352,7 @@ int main(void) {
                 CASE(who_is_held_twice_is_held_at_the_inner_site),
                 CASE(nobody_is_held_at_the_root_of_the_host),
                 CASE(what_is_held_stays_where_its_cgroup_is_though_nobody_is_in_it),
+                CASE(what_is_not_there_is_looked_for_a_few_at_a_time),
                 CASE(who_finds_no_room_is_a_gap_and_looked_for_soon),
         };
 
