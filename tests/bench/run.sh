@@ -26,6 +26,8 @@ PACKET_ROUNDS=${ROUNDS:-15}
 PACKETS=200000
 REPAIR_ROUNDS=${ROUNDS:-100}
 PRESERVING_ROUNDS=${ROUNDS:-30}
+HANGING_BLOCKS=${ROUNDS:-2}
+HANGING_ROUNDS=${ROUNDS:-25}
 ROUNDS=${ROUNDS:-100}
 
 say() { printf '  %-8s %s\n' BENCH "$1"; }
@@ -219,6 +221,25 @@ flood() {
         fact gate_after "$(rss "$(gate_pid)")"
 }
 
+# Orders that come while the relay's client library spins in a greeting that hangs, and while there is no relay.
+hanging() {
+        local block
+        NATS_BOX=host NATS_PORT=4222
+        echo '{"v":1,"servers":["nats://10.77.0.1:4222"],"spread_s":0}' >"$tmp/relay.json"
+        box_put host "$tmp/relay.json" /etc/freezed/relay.json
+        for block in $(seq "$HANGING_BLOCKS"); do
+                say "$HANGING_ROUNDS rounds without a relay, and with one whose broker hangs in its greeting, block $block of $HANGING_BLOCKS"
+                rounds unlinked 10 "$HANGING_ROUNDS" alone
+                rogue_start host && echo silent-info >"$NATS_MODE" && run systemctl start freezed-relay || fail "no relay"
+                sleep 1
+                rounds hanging 10 "$HANGING_ROUNDS" alone
+                # it ends itself when it has spun for long, and begins anew
+                [ "$(run systemctl show -P NRestarts freezed-relay)" -gt 0 ] || [ "$(cpu_ms freezed-relay)" -gt 200 ] || fail "the relay did not spin"
+                run systemctl stop freezed-relay
+                nats_stop
+        done
+}
+
 # A broker outside, as it is shipped: TLS, a certificate that has to be right, the host known by its nkey.
 relay_is() { [ "$(run cat /run/freezed-relay/state.json | jq -r .state)" = "$1" ]; }
 relay_up() {
@@ -266,6 +287,7 @@ host_packets
 repairs
 preserving
 flood
+hanging
 idle
 tests/bench/evidence.sh "$B" "$tmp" || fail "the evidence was not measured"
 fact load_before "$load"

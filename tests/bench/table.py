@@ -106,6 +106,13 @@ def flood(s, facts):
     print(f"  RSS in kB: core {kb('core_before')} before, {kb('core_after')} after; gate {kb('gate_before')} before, {kb('gate_during')} during, {kb('gate_after')} after")
 
 
+def hanging(s):
+    free, spinning = s["unlinked", "agent"], s["hanging", "agent"]
+    print(f"\nWhile the relay hangs, a service of 10, {len(spinning)} rounds  p50 us   p99 us")
+    row("no relay", free)
+    row("its library spins in a greeting", spinning, f"p50 {quantile(spinning, 0.5) / quantile(free, 0.5):.2f} x, p99 {quantile(spinning, 0.99) / quantile(free, 0.99):.2f} x")
+
+
 def idle(facts):
     span = int(facts["idle_s"][0][0])
     minute = lambda old, new: (int(new) - int(old)) * 60 / span
@@ -128,6 +135,7 @@ def main():
     packets(samples)
     repairs(samples)
     flood(samples, facts)
+    hanging(samples)
     idle(facts)
     evidence(samples, facts)
     print(f"\nLoad of the machine: {facts['load_before'][0][0]} before, {facts['load_after'][0][0]} after")
