@@ -22,8 +22,8 @@
 /* orders whose answers are awaited at the same time, a connection each: a gate gives one user 16. The others wait in
  * the state. */
 #define ESCALATE_FLIGHTS_MAX 12U
-/* of these, those that nobody has answered at all; the others wait for their evidence */
-#define ESCALATE_UNANSWERED_MAX 8U
+/* of these, those that wait for the end of what was taken; the others are asked for it later */
+#define ESCALATE_ANSWERED_MAX 4U
 
 struct escalate_flight {
         struct command_id id;

@@ -26,7 +26,9 @@ static int begin(struct escalate *x, const struct escalate_record *r) {
 
         if (n < 0)
                 return n;
-        *f = (struct escalate_flight) { .id = r->id, .client = CLIENT_NULL, .sent = r->loaded, .troubled = r->refused };
+        *f = (struct escalate_flight) {
+                .id = r->id, .client = CLIENT_NULL, .sent = r->loaded || r->again_ms > 0, .troubled = r->again_ms > 0
+        };
         command_id_to_str(&r->id, f->name);
         memcpy(f->digest, digest, sizeof(f->digest));
         if (cmd->to == COMMAND_TO_HOSTS) {
@@ -53,14 +55,19 @@ static void settle(struct escalate *x, struct escalate_flight *f, struct escalat
         escalate_order_keep(x);
 }
 
-/* Others are sent meanwhile. */
-static void later(struct escalate *x, struct escalate_flight *f, struct escalate_record *r) {
-        if (!r->refused)
+/* It is asked for once more, and others are sent meanwhile. */
+static void later(struct escalate *x, struct escalate_flight *f, struct escalate_record *r, int64_t in_ms) {
+        r->again_ms = mono_ms() + in_ms;
+        end(x, f);
+}
+
+/* refused: nothing of it can have been done. */
+static void refuse(struct escalate *x, struct escalate_flight *f, struct escalate_record *r, bool refused) {
+        if (r->again_ms == 0)
                 escalate_tell_order(x, r, ESCALATE_OUTCOME_WAITING,
                                     "the agent refused it for what may pass; it is sent again until it expires", NULL);
-        r->refused = true;
-        r->again_ms = mono_ms() + LATER_MS;
-        end(x, f);
+        r->refused = refused;
+        later(x, f, r, LATER_MS);
 }
 
 static void again(struct escalate *x, struct escalate_flight *f, const struct escalate_record *r, const char *why) {
@@ -90,13 +97,15 @@ static const char *trouble(int r) {
         return "it could not be sent; it is tried again until it expires";
 }
 
-static void send_one(struct escalate *x, struct escalate_flight *f, const struct escalate_record *r) {
+static void send_one(struct escalate *x, struct escalate_flight *f, struct escalate_record *r) {
         int n = deliver(x->c, r->envelope, &f->client);
 
         if (n < 0)
                 again(x, f, r, trouble(n));
-        else
+        else {
                 f->sent = true;
+                r->refused = false;
+        }
         /* an agent that takes nothing costs each try its time, and who waits for brokers waits too */
         for (size_t i = 0; n == -ETIMEDOUT && i < x->n_flights; i++)
                 if (x->flights[i].client.fd < 0)
@@ -107,14 +116,16 @@ static void send_one(struct escalate *x, struct escalate_flight *f, const struct
 static void expire(struct escalate *x, struct escalate_flight *f, struct escalate_record *r) {
         const struct command_id id = f->id;
 
-        escalate_tell_order(x, r, f->answered || r->refused ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
-                            r->refused    ? "it expired while the agent refused it for what might have passed"
-                            : f->answered ? "the final receipt did not come"
-                            : f->sent     ? "nobody answered before it expired; it may have been carried out"
-                                          : "nobody could be reached before it expired",
+        const bool answered = f->answered || r->answered;
+
+        escalate_tell_order(x, r, answered || r->refused ? ESCALATE_OUTCOME_UNFINISHED : ESCALATE_OUTCOME_SILENT,
+                            r->refused ? "it expired while the agent refused it for what might have passed"
+                            : answered ? "the final receipt did not come"
+                            : f->sent  ? "nobody answered before it expired; it may have been carried out"
+                                       : "nobody could be reached before it expired",
                             NULL);
         const bool never = r->refused || !f->sent;
-        settle(x, f, r, r->refused ? CTL_REFUSED : f->answered ? CTL_PARTIAL : CTL_SILENT);
+        settle(x, f, r, r->refused ? CTL_REFUSED : answered ? CTL_PARTIAL : CTL_SILENT);
         if (never) {
                 escalate_state_drop(&x->state, &id);
                 escalate_order_keep(x);
@@ -135,24 +146,16 @@ static void step(struct escalate *x, struct escalate_flight *f) {
                 again(x, f, r, trouble(-ETIMEDOUT));
 }
 
-static bool has_room(const struct escalate *x) {
-        size_t unanswered = 0;
-
-        for (size_t i = 0; i < x->n_flights; i++)
-                unanswered += !x->flights[i].answered;
-        return x->n_flights < ESCALATE_FLIGHTS_MAX && unanswered < ESCALATE_UNANSWERED_MAX;
-}
-
 static bool is_due(const struct escalate_record *r) {
         return r->again_ms <= mono_ms() || r->exp_ms <= order_now_ms();
 }
 
-/* refused: those that were, for what may pass, which may be many and stay so. */
-static void begin_all(struct escalate *x, bool refused) {
-        for (size_t i = 0; i < x->state.n && has_room(x); i++) {
+/* asked: those that were answered once, which may be many, and stay so for long. */
+static void begin_all(struct escalate *x, bool asked) {
+        for (size_t i = 0; i < x->state.n && x->n_flights < ESCALATE_FLIGHTS_MAX; i++) {
                 struct escalate_record *r = &x->state.v[i];
 
-                if (!r->envelope || r->refused != refused || !is_due(r) || escalate_fleet_has(x, r->host) ||
+                if (!r->envelope || (r->again_ms > 0) != asked || !is_due(r) || escalate_fleet_has(x, r->host) ||
                     is_in_flight(x, &r->id))
                         continue;
                 if (begin(x, r) < 0) {
@@ -176,24 +179,45 @@ void escalate_flight_all(struct escalate *x) {
         begin_all(x, true);
 }
 
+/* Of those that were taken, the first waits no more: others need its place. */
+static void make_room(struct escalate *x) {
+        size_t n = 0, first = x->n_flights;
+
+        for (size_t i = x->n_flights; i-- > 0;)
+                if (x->flights[i].answered) {
+                        first = i;
+                        n++;
+                }
+        struct escalate_record *r =
+                n > ESCALATE_ANSWERED_MAX ? escalate_state_find(&x->state, &x->flights[first].id) : NULL;
+        if (r)
+                later(x, &x->flights[first], r, LATER_MS);
+}
+
 /* Returns 0 when more is to come. */
 static int judge_signed(struct escalate *x, struct escalate_flight *f, struct escalate_record *r,
                         const struct receipt *a) {
-        if (reason_may_pass(receipt_refusal(receipt_told(a->payload)))) {
-                later(x, f, r);
+        const enum reason refusal = receipt_refusal(receipt_told(a->payload));
+
+        /* who took it did not refuse it: when it came again, something else had changed */
+        if (refusal != REASON_NONE && r->answered) {
+                later(x, f, r, LATER_MS);
                 return 0;
         }
-        f->answered = true;
-        r->refused = false;
+        if (reason_may_pass(refusal)) {
+                refuse(x, f, r, true);
+                return 0;
+        }
+        f->answered = r->answered = true;
         if (receipt_is_final(a))
                 return 1;
-        if (receipt_state(a->payload) != RECEIPT_STATE_DUPLICATE) {
-                client_rearm(&f->client, x->c->opt.timeout_ms ? x->c->opt.timeout_ms : FINAL_TIMEOUT_MS);
+        if (receipt_state(a->payload) == RECEIPT_STATE_DUPLICATE) {
+                /* what follows goes to who sent it first */
+                later(x, f, r, AGAIN_MS);
                 return 0;
         }
-        /* what follows goes to who sent it first */
-        client_done(&f->client);
-        f->at_ms = mono_ms() + AGAIN_MS;
+        client_rearm(&f->client, x->c->opt.timeout_ms ? x->c->opt.timeout_ms : FINAL_TIMEOUT_MS);
+        make_room(x);
         return 0;
 }
 
@@ -205,6 +229,11 @@ static int judge(struct escalate *x, struct escalate_flight *f, struct escalate_
         }
         if (a->kind == RECEIPT_GATE && a->reason == REASON_BUSY) {
                 again(x, f, r, "the gate is limiting this client; it is sent again");
+                return 0;
+        }
+        if (a->kind == RECEIPT_GATE && (r->answered || reason_may_pass(a->reason))) {
+                /* what failed on the way may have been recorded before */
+                refuse(x, f, r, !r->answered && a->reason != REASON_INTERNAL);
                 return 0;
         }
         escalate_tell_order(x, r, a->kind == RECEIPT_GATE ? ESCALATE_OUTCOME_REFUSED : ESCALATE_OUTCOME_UNVERIFIED,
@@ -247,8 +276,8 @@ int escalate_flight_wait(const struct escalate *x) {
                 next = MIN(next, f->client.fd >= 0 ? f->client.deadline_ms : f->at_ms);
         }
         /* without room it is the flights that end first */
-        for (size_t i = 0; i < x->state.n && has_room(x); i++)
-                if (x->state.v[i].envelope && x->state.v[i].refused && !is_in_flight(x, &x->state.v[i].id))
+        for (size_t i = 0; i < x->state.n && x->n_flights < ESCALATE_FLIGHTS_MAX; i++)
+                if (x->state.v[i].envelope && x->state.v[i].again_ms > 0 && !is_in_flight(x, &x->state.v[i].id))
                         next = MIN(next, x->state.v[i].again_ms);
         return next == INT64_MAX ? -1 : (int) MIN(MAX(next - mono_ms(), 0), 60000);
 }

@@ -29,8 +29,9 @@ struct escalate_record {
         char event[ESCALATE_EVENT_TEXT_MAX + 1];
         char *envelope;   /* owned; NULL: answered, or given up */
         bool loaded;      /* from the disk: who wrote it there may have sent it */
-        bool refused;     /* by the agent here, for what may pass; not kept */
-        int64_t again_ms; /* CLOCK_MONOTONIC: then it is sent again; not kept */
+        bool answered;    /* the agent here took it, and has more to say; not kept */
+        bool refused;     /* it refused what was sent last, for what may pass; not kept */
+        int64_t again_ms; /* CLOCK_MONOTONIC: then it is asked for once more; 0: not yet answered; not kept */
 };
 
 struct escalate_state {

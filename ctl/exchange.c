@@ -85,20 +85,38 @@ static int give(const struct ctl *c, const struct exchange *x, int64_t timeout_m
         return r >= 0 ? client_send(ret, x->message, x->n) : r;
 }
 
-/* What follows a receipt that is not the last comes by itself, and what follows a duplicate to who sent the first. */
-static int go_on(const struct ctl *c, const struct exchange *x, const struct receipt *last, int64_t end_ms,
-                 struct client *client) {
-        const int64_t left_ms = end_ms - mono_ms();
+/* Until somebody takes it, or the time is over. */
+static int give_again(const struct ctl *c, const struct exchange *x, int64_t end_ms, struct client *client) {
+        int r = -ECONNRESET;
 
-        if (receipt_state(last->payload) != RECEIPT_STATE_DUPLICATE) {
-                client_rearm(client, c->opt.timeout_ms ? c->opt.timeout_ms : FINAL_TIMEOUT_MS);
-                return 0;
+        while (r < 0) {
+                const int64_t left_ms = end_ms - mono_ms();
+
+                client_done(client);
+                if (left_ms <= AGAIN_MS)
+                        return -ETIMEDOUT;
+                (void) usleep(AGAIN_MS * 1000);
+                r = give(c, x, left_ms - AGAIN_MS, client);
         }
-        client_done(client);
-        if (left_ms <= AGAIN_MS)
-                return -ETIMEDOUT;
-        (void) usleep(AGAIN_MS * 1000);
-        return give(c, x, left_ms - AGAIN_MS, client);
+        return r;
+}
+
+static bool is_duplicate(const struct receipt *r) {
+        return r->kind == RECEIPT_SIGNED && receipt_state(r->payload) == RECEIPT_STATE_DUPLICATE;
+}
+
+/* Who took the order did not refuse it: what a repeat of it is told is about something else. */
+static bool counts(const struct receipt *next, const struct receipt *last) {
+        return !is_duplicate(last) ||
+               (next->kind == RECEIPT_SIGNED && receipt_state(next->payload) != RECEIPT_STATE_REFUSED);
+}
+
+static int hear(const struct exchange *x, struct client *client, struct receipt *ret) {
+        _cleanup_free_ char *msg = NULL;
+        size_t n;
+        int r = client_recv(client, &msg, &n);
+
+        return r < 0 ? r : receipt_read(msg, n, x->known, &x->want, ret);
 }
 
 int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
@@ -109,23 +127,27 @@ int exchange_run(struct ctl *c, struct exchange *x, struct receipt *ret) {
         int r = give(c, x, timeout_of(c), &client);
         x->sent = r >= 0;
         while (r >= 0) {
-                _cleanup_free_ char *msg = NULL;
                 struct receipt next = RECEIPT_NULL;
-                size_t n;
 
-                r = client_recv(&client, &msg, &n);
-                if (r >= 0)
-                        r = receipt_read(msg, n, x->known, &x->want, &next);
-                if (r < 0)
+                r = hear(x, &client, &next);
+                if (r < 0 && !is_duplicate(ret))
                         break;
-                receipt_done(ret);
-                *ret = next;
-                if (receipt_is_final(ret))
-                        return 0;
-                if (!told)
-                        tell_progress(c, ret);
-                told = true;
-                r = go_on(c, x, ret, end_ms, &client);
+                if (r >= 0 && counts(&next, ret)) {
+                        receipt_done(ret);
+                        *ret = next;
+                        if (receipt_is_final(ret))
+                                return 0;
+                        if (!told)
+                                tell_progress(c, ret);
+                        told = true;
+                } else {
+                        receipt_done(&next);
+                }
+                /* what follows a receipt comes by itself, and what follows a duplicate to who sent the first */
+                if (is_duplicate(ret))
+                        r = give_again(c, x, end_ms, &client);
+                else
+                        client_rearm(&client, c->opt.timeout_ms ? c->opt.timeout_ms : FINAL_TIMEOUT_MS);
         }
         int code = trouble(c, r);
         return ret->kind == RECEIPT_SIGNED ? CTL_PARTIAL : code;

@@ -190,8 +190,10 @@ bool receipt_is_final(const struct receipt *r) {
         if (r->kind != RECEIPT_SIGNED)
                 return true;
         const json_t *told = receipt_told(r->payload);
-        return receipt_state(told) != RECEIPT_STATE_DUPLICATE && !member_is_false(r->payload, "final") &&
-               !member_is_false(told, "final");
+        const bool ended = receipt_state(told) != RECEIPT_STATE_DUPLICATE && !member_is_false(told, "final");
+        size_t unknown;
+        return !member_is_false(r->payload, "final") &&
+               (ended || member_reasons(r->payload, "flags", &unknown) & reason_bit(REASON_LEDGER));
 }
 
 enum receipt_state receipt_state(const json_t *payload) {
@@ -292,6 +294,9 @@ int receipt_exit(const struct receipt *r) {
                 return by_reason == CTL_MACHINE ? CTL_MACHINE : CTL_REFUSED;
         if (states[s].code != CTL_OK)
                 return states[s].code;
+        /* what came of it is not known here */
+        if (told != r->payload && member_is_false(told, "final"))
+                return CTL_PARTIAL;
         if (s == RECEIPT_STATE_PLANNED)
                 return plan_exit(told);
         /* a hold that was made once and is over now holds nothing, however it ended */

@@ -79,8 +79,9 @@ struct receipt_want {
 int receipt_read(const char *msg, size_t n, const struct hosts *known, const struct receipt_want *want,
                  struct receipt *ret) _warn_unused_;
 void receipt_done(struct receipt *r);
-/* True when nothing follows it. A duplicate is as final as the receipt that it carries; while the order is being
- * carried out it is not, and asks to be asked again: what follows goes to whoever sent the order first. */
+/* True when nothing follows it. A duplicate is as final as the receipt that it carries; while the order is being carried
+ * out it is not, and asks to be asked again: what follows goes to whoever sent the order first. With the flag
+ * ledger-failed nothing follows either: the last receipt could not be recorded. */
 bool receipt_is_final(const struct receipt *r);
 
 /* The state of a payload. */

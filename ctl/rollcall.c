@@ -90,6 +90,9 @@ static bool ends(const struct rollcall_entry *e) {
 static bool counts_before(const struct rollcall_entry *new, const struct rollcall_entry *old) {
         if (old->class == ROLLCALL_SILENT)
                 return true;
+        /* who took these bytes did not refuse them: when they came again, something else had changed */
+        if (new->class == ROLLCALL_REFUSED && old->class != ROLLCALL_REFUSED)
+                return false;
         return ends(new) != ends(old) ? ends(new) : new->ledger > old->ledger;
 }
 

@@ -351,7 +351,9 @@ int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n
         if (!e)
                 return -ENOENT;
 
-        e->receipt = n;
+        e->unwritten = n == 0;
+        if (n > 0)
+                e->receipt = n;
         return 0;
 }
 

@@ -126,12 +126,8 @@ int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t f
         /* what cannot be deleted yet is tried until it is, and then there is more to say */
         if (!(o->reasons & reason_bit(REASON_NOT_DELETED)))
                 shelf_answered(&a->shelf, o->id);
-        if (n > 0) {
-                int r = hold_set_receipt(a->holds, o->id, n);
-
-                first = first < 0 ? first : r;
-        }
-        return first;
+        const int r = hold_set_receipt(a->holds, o->id, n);
+        return first < 0 || n == 0 ? first : r;
 }
 
 int fold_lapse(struct agent *a, const struct command_id *hold) {

@@ -99,15 +99,26 @@ void refusal_for_others(struct agent *a, const struct answer *to) {
         link_refuse(to, REASON_HOST);
 }
 
+/* The last receipt was told once, and is not in the ledger: nothing follows what is there. */
+static bool is_lost(const struct agent *a, const struct command_id *id, const json_t *stored) {
+        const struct seen *s = hold_set_seen(a->holds, id);
+
+        return s && (s->unwritten || (!stored && s->receipt > 0));
+}
+
 int refusal_duplicate(struct agent *a, const struct command *c, const uint8_t *digest, const struct answer *to) {
         _cleanup_json_ json_t *receipt = receipt_of_duplicate(a, c, digest);
         _cleanup_free_ char *envelope = NULL;
-        const json_t *stored;
+        const json_t *stored = json_object_get(receipt, "receipt");
+        bool final = stored && !json_is_false(json_object_get(stored, "final"));
         int r;
 
         a->counters.duplicates++;
-        stored = json_object_get(receipt, "receipt");
-        r = receipt_seal(a, receipt, stored && !json_is_false(json_object_get(stored, "final")), &envelope);
+        if (!final && is_lost(a, &c->id, stored)) {
+                receipt_add_flag(receipt, REASON_LEDGER);
+                final = true;
+        }
+        r = receipt_seal(a, receipt, final, &envelope);
         if (r == 0)
                 link_answer(to, envelope, false);
         return r;

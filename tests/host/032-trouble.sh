@@ -24,6 +24,12 @@ unflagged() { [ -n "$RECEIPT" ] && ! flagged "$1"; }
 # refused REASON: the last answer is that refusal
 refused() { [ "$EXIT" -ne 0 ] && [ "$(state)" = refused ] && [ "$(told .reasons)" = "$1" ]; }
 
+# carry FILE: sends what is signed in it
+carry() {
+        ask send "$1" --json --timeout 60s
+        RECEIPT=$(jq -R -c 'fromjson? | select(.receipt) | .receipt' <<<"$ANSWER" | tail -n 1)
+}
+
 # unit NAME COMMAND: starts a service of that name in the box
 unit() {
         printf '[Service]\nExecStart=%s\n' "$2" >"$(box_root host)/etc/systemd/system/$1"
@@ -239,10 +245,14 @@ agent_stop
 run mount -o remount,ro $STATE
 agent_start
 is "on a read-only disk health says that the ledger is not in order" "$(health .ledger.ok)" false
-order contain beacon.service
+run freezectl contain beacon.service --incident "$INCIDENT" --reason test --key /root/alice --yes --out /root/once.json >/dev/null
+carry /root/once.json
 is "a stop is carried out" "$(state)" contained
 check "and it is so" held
 check "and says that nobody could write it down" flagged ledger-failed
+carry /root/once.json
+is "sent again it is known, and nothing more is waited for" "$(told '"\(.state) \(.final) \(has("receipt"))"') $EXIT" "duplicate true false 4"
+check "since nobody could write down what came of it" flagged ledger-failed
 release
 check "nothing is released" refused ledger-failed
 check "in the kernel neither" held

@@ -342,6 +342,10 @@ static void a_duplicate_tells_what_the_first_one_did(void **state) {
                   3 },
                 { "{\"state\":\"duplicate\",\"receipt\":{\"state\":\"released\",\"id\":\"" ID "\"}}", 0 },
                 { "{\"state\":\"duplicate\"}", 4 },
+                { "{\"state\":\"duplicate\",\"flags\":[\"ledger-failed\"],\"receipt\":{\"state\":\"contained\","
+                  "\"final\":false,"
+                  "\"id\":\"" ID "\"}}",
+                  4 },
                 /* the stored receipt of another order proves nothing about this one */
                 { "{\"state\":\"duplicate\",\"receipt\":{\"state\":\"contained\",\"id\":\"" ID "\",\"digest\":\"02\"}}",
                   1 },
@@ -451,6 +455,12 @@ static void a_duplicate_is_as_final_as_what_it_tells(void **state) {
                 { "\"final\":false,\"receipt\":{\"state\":\"contained\",\"final\":true,\"id\":\"" ID "\"}", false },
                 { "\"final\":true,\"receipt\":{\"state\":\"contained\",\"id\":\"" ID "\"}", true },
                 { "\"final\":true", false },
+                /* the last receipt could not be recorded */
+                { "\"final\":true,\"flags\":[\"ledger-failed\"]", true },
+                { "\"final\":true,\"flags\":[\"ledger-failed\"],\"receipt\":{\"state\":\"contained\",\"final\":false,"
+                  "\"id\":\"" ID "\"}",
+                  true },
+                { "\"final\":false,\"flags\":[\"ledger-failed\"]", false },
         };
         char changes[256];
 

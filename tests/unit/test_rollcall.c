@@ -131,6 +131,13 @@ static void who_was_refused_for_what_may_pass_can_begin_anew(void **state) {
         counts_are(1, 0, 0, 4);
 }
 
+static void who_took_it_did_not_refuse_it(void **state) {
+        (void) state;
+        assert_non_null(add(0, "{\"final\":false,\"ledger\":{\"n\":20}}"));
+        assert_null(add(0, "{\"state\":\"refused\",\"reasons\":[\"untrusted-signer\"],\"ledger\":{\"n\":21}}"));
+        counts_are(0, 1, 0, 4);
+}
+
 static void each_answer_is_of_one_class(void **state) {
         static const struct {
                 const char *changes;
@@ -295,10 +302,10 @@ static void it_is_over_when_every_host_has_said_its_last(void **state) {
         counts_are(0, HOSTS, 0, 0);
         for (uint8_t i = 0; i < HOSTS; i++) {
                 assert_false(rollcall_is_over(&calls));
-                assert_non_null(add(i, i == 3 ? "{\"state\":\"refused\",\"reasons\":[\"protected\"]}" : "{}"));
+                assert_non_null(add(i, i == 3 ? "{\"state\":\"partial\",\"reasons\":[\"restartable\"]}" : "{}"));
         }
         assert_true(rollcall_is_over(&calls));
-        counts_are(HOSTS - 1, 0, 1, 0);
+        counts_are(HOSTS - 1, 1, 0, 0);
 }
 
 /* Several processors look at them; what they come to is as if one had, one after the other. */
@@ -403,6 +410,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(who_is_told_that_it_goes_on_waits_for_the_end, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(who_was_refused_for_what_may_pass_can_begin_anew, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(who_took_it_did_not_refuse_it, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(each_answer_is_of_one_class, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_refusal_says_why, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(what_is_forged_changes_nothing, set_up, tear_down),

@@ -22,6 +22,13 @@ static void a_seen_id_keeps_its_first_digest(void **state) {
         assert_non_null(s);
         assert_memory_equal(s->digest, digest_1, sizeof(digest_1));
         assert_int_equal(s->receipt, 77);
+        assert_false(s->unwritten);
+        assert_int_equal(hold_set_receipt(set, &id, 0), 0);
+        assert_int_equal(s->receipt, 77);
+        assert_true(s->unwritten);
+        assert_int_equal(hold_set_receipt(set, &id, 78), 0);
+        assert_int_equal(s->receipt, 78);
+        assert_false(s->unwritten);
         assert_int_equal(s->exp_ms, 10);
         assert_false(hold_set_buried(set, &id));
 }
