@@ -161,6 +161,7 @@ static int make_directory(const char *path, mode_t mode) {
 int io_mkdirs(const char *path, mode_t mode) {
         char part[PATH_MAX];
         size_t n = strlen(path);
+        int r;
 
         while (n > 1 && path[n - 1] == '/')
                 n--;
@@ -170,15 +171,17 @@ int io_mkdirs(const char *path, mode_t mode) {
                 return -ENAMETOOLONG;
         memcpy(part, path, n);
         part[n] = '\0';
-        for (char *p = part + 1; *p; p++) {
+        r = make_directory(part, mode); /* mostly all above it is there */
+        for (char *p = part + 1; r == -ENOENT && *p; p++) {
+                int made;
+
                 if (*p != '/' || p[-1] == '/')
                         continue;
                 *p = '\0';
-                int r = make_directory(part, mode);
-
-                if (r < 0)
-                        return r;
+                made = make_directory(part, mode);
+                if (made < 0)
+                        return made;
                 *p = '/';
         }
-        return make_directory(part, mode);
+        return r == -ENOENT ? make_directory(part, mode) : r;
 }

@@ -8,6 +8,8 @@
 #include "tests/bench/orders.h"
 
 #define NFT_FILE "/run/bench.nft"
+/* far more than it takes; only against a freeze that never was */
+#define FROZEN_US 1000000
 
 static void run(const char *const *argv) {
         static posix_spawn_file_actions_t quiet;
@@ -44,14 +46,22 @@ void peer_prepare(const char *cgroup) {
                 level, cgroup, level, cgroup);
 }
 
-static void check_frozen(const char *cgroup_dir) {
+static bool says_frozen(const char *cgroup_dir) {
         char path[512], text[256] = "";
         _cleanup_fclose_ FILE *f = NULL;
 
         (void) snprintf(path, sizeof(path), "%s/cgroup.events", cgroup_dir);
         f = fopen(path, "re");
-        if (!f || fread(text, 1, sizeof(text) - 1, f) == 0 || !strstr(text, "frozen 1"))
-                fail("systemctl froze nothing");
+        return f && fread(text, 1, sizeof(text) - 1, f) > 0 && strstr(text, "frozen 1");
+}
+
+/* systemctl has seen it frozen, but a child that was forked meanwhile may still be on its way into the freezer. */
+static void check_frozen(const char *cgroup_dir) {
+        const int64_t deadline = now_us() + FROZEN_US;
+
+        while (!says_frozen(cgroup_dir))
+                if (now_us() > deadline)
+                        fail("systemctl froze nothing");
 }
 
 void peer_round(const char *unit, const char *cgroup_dir, struct peer_times *ret) {
