@@ -83,7 +83,9 @@ struct agent {
         uint8_t attributes_digest[32]; /* of their payload, or of those that were in force last */
         uint64_t attributes_record;    /* number of the last one of them; 0: there is none */
         int64_t attributes_due_ms;     /* CLOCK_BOOTTIME by which as many as were taken are due (certified.c) */
-        struct record_list trusted;    /* of trust roots that came as orders */
+        bool doubted;                  /* the disk took the record of one command and would not give it back */
+        struct command_id doubted_id;
+        struct record_list trusted; /* of trust roots that came as orders */
         struct heard heard;
         struct local local;
         const char *policy_state; /* "file", "default"; "broken": what was in force before still is */

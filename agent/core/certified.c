@@ -145,7 +145,7 @@ static int take_in(struct agent *a, const struct attributes *attributes, const s
                    enum reason *ret_reason) {
         int r = record_attributes(a, attributes, d);
 
-        *ret_reason = r < 0 ? REASON_LEDGER : REASON_NONE;
+        *ret_reason = r == -ENOTRECOVERABLE ? REASON_INTERNAL : r < 0 ? REASON_LEDGER : REASON_NONE;
         if (r == 0) {
                 r = keep(a, d);
                 *ret_reason = r < 0 ? REASON_INTERNAL : REASON_NONE;

@@ -70,7 +70,7 @@ int custody_answer(struct agent *a, const struct frame *f, const struct answer *
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "Who reads evidence could not be recorded: %s",
                           strerror(-r));
-                link_refuse(to, REASON_LEDGER);
+                link_refuse(to, r == -ENOTRECOVERABLE ? REASON_INTERNAL : REASON_LEDGER);
                 return 0;
         }
         report = status_report_new(a, "custody", f);

@@ -277,10 +277,17 @@ static int dump(const struct ledger *l, json_t *body, char **ret, size_t *ret_n)
         return 0;
 }
 
-int ledger_append(struct ledger *l, json_t *body, uint64_t *ret_n) {
+/* FAIL-CLOSED: a record that the disk did not take for certain is whole in the page cache, and would be believed at the
+ * next start by whoever was told that it is not there. Zeros over any part of it leave no record. */
+static bool take_back(const struct ledger *l, uint32_t end) {
+        return end == l->used || segment_wipe(l->fd, l->used, end) == 0;
+}
+
+static int append(struct ledger *l, json_t *body, bool or_none, uint64_t *ret_n) {
         _cleanup_json_ json_t *owned = body;
         _cleanup_free_ char *text = NULL;
         uint8_t hash[HASH_SIZE];
+        uint32_t end;
         size_t n;
         int r;
 
@@ -294,16 +301,24 @@ int ledger_append(struct ledger *l, json_t *body, uint64_t *ret_n) {
         if (r < 0)
                 return r;
         segment_leaf_hash(text, n, hash);
-        r = segment_write(l->fd, l->used, text, (uint32_t) n, hash);
+        r = segment_write(l->fd, l->used, text, (uint32_t) n, hash, &end);
         if (r < 0) {
                 /* FAIL-CLOSED: what is on the disk now is unknown until the file is read again. */
                 l->ok = false;
-                return r;
+                return or_none && !take_back(l, end) ? -ENOTRECOVERABLE : r;
         }
         accept_record(l, (uint32_t) n, hash);
         if (ret_n)
                 *ret_n = l->head.n;
         return 0;
+}
+
+int ledger_append(struct ledger *l, json_t *body, uint64_t *ret_n) {
+        return append(l, body, false, ret_n);
+}
+
+int ledger_append_or_none(struct ledger *l, json_t *body, uint64_t *ret_n) {
+        return append(l, body, true, ret_n);
 }
 
 static int read_record(struct ledger *l, uint64_t n, struct segment_record *ret) {

@@ -48,8 +48,11 @@ void ledger_freep(struct ledger **l);
 /* Adds n and prev to the body (an object, stolen in every case), writes and fdatasyncs. *ret_n, when not NULL, is its
  * number. -EBADMSG when failed, -E2BIG over LEDGER_RECORD_MAX, -ENOSPC when there is no room and no spare segment, or
  * the disk's -errno; after a failed write the ledger is failed: a later record must not stand where an unknown one may
- * be. */
+ * be. This one may be found there at the next start all the same: for what is done anyway. */
 int ledger_append(struct ledger *l, json_t *body, uint64_t *ret_n) _warn_unused_;
+/* The same for what is not done unless it is recorded: after an error no later start finds the record. -ENOTRECOVERABLE
+ * when that cannot be said, because the disk took neither the record nor zeros over it. */
+int ledger_append_or_none(struct ledger *l, json_t *body, uint64_t *ret_n) _warn_unused_;
 /* Makes the next segment ready, a step at a time (some milliseconds at most): for the event loop's idle moments, after
  * open and after appends. 1 when there is more to do, 0 when it stands, -errno when it cannot be made now; appends go
  * on in what is left. Without it, the append that does not fit any more makes the segment itself, and is that much

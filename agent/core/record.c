@@ -53,8 +53,12 @@ static struct moment moment_now(const struct agent *a) {
                                  .floor_ms = floor_now(&a->floor) };
 }
 
+/* Whether what a record tells of happens, or has happened, where the ledger does not take it. */
+enum bond { ANYWAY, OR_NOT_AT_ALL };
+
 /* Adds what every record carries and appends it. Steals the body, NULL included. */
-static int append_at(struct agent *a, const struct moment *at, const char *kind, json_t *body, uint64_t *ret_n) {
+static int append_at(struct agent *a, const struct moment *at, enum bond bond, const char *kind, json_t *body,
+                     uint64_t *ret_n) {
         char boot[33];
 
         (void) sodium_bin2hex(boot, sizeof(boot), a->boot_id, sizeof(a->boot_id));
@@ -70,13 +74,13 @@ static int append_at(struct agent *a, const struct moment *at, const char *kind,
                 json_decref(body);
                 return -ENODEV;
         }
-        return ledger_append(a->ledger, body, ret_n);
+        return bond == ANYWAY ? ledger_append(a->ledger, body, ret_n) : ledger_append_or_none(a->ledger, body, ret_n);
 }
 
-static int append(struct agent *a, const char *kind, json_t *body, uint64_t *ret_n) {
+static int append(struct agent *a, enum bond bond, const char *kind, json_t *body, uint64_t *ret_n) {
         const struct moment now = moment_now(a);
 
-        return append_at(a, &now, kind, body, ret_n);
+        return append_at(a, &now, bond, kind, body, ret_n);
 }
 
 static json_t *people_to_json(const struct trust *t, uint64_t people) {
@@ -90,6 +94,7 @@ static json_t *people_to_json(const struct trust *t, uint64_t people) {
 
 static int append_order(struct agent *agent, const struct moment *at, const struct authorised *a, const struct dsse *d,
                         const struct sites *sites, uint64_t *ret_n) {
+        const enum verb verb = authorised_command(a)->verb;
         _cleanup_free_ char *envelope = NULL;
         char id[33], key[SSHKEY_ID_SIZE];
         int r = dsse_to_json(d, &envelope);
@@ -98,13 +103,13 @@ static int append_order(struct agent *agent, const struct moment *at, const stru
                 return r;
         command_id_to_str(&authorised_command(a)->id, id);
         sshkey_id_to_str(authorised_key(a), key);
-        return append_at(
-                agent, at, "order",
-                json_pack("{ss ss ss so sb ss* so so ss}", "id", id, "verb", verb_info(authorised_command(a)->verb)->id,
-                          "role", authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)),
-                          "automation", authorised_automation(a), "key", authorised_automation(a) ? key : NULL, "flags",
-                          reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites), "envelope", envelope),
-                ret_n);
+        return append_at(agent, at, verb_class_lets_go(verb_info(verb)->cls) ? OR_NOT_AT_ALL : ANYWAY, "order",
+                         json_pack("{ss ss ss so sb ss* so so ss}", "id", id, "verb", verb_info(verb)->id, "role",
+                                   authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)),
+                                   "automation", authorised_automation(a), "key", authorised_automation(a) ? key : NULL,
+                                   "flags", reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites),
+                                   "envelope", envelope),
+                         ret_n);
 }
 
 int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites,
@@ -230,7 +235,7 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
                          ids_to_json(o->ended, o->n_ended), "state", o->settle ? hold_state_id(o->state) : NULL);
         if (body)
                 (void) json_object_set_new(body, "receipt", json_string(o->receipt));
-        r = append_at(agent, &now, "outcome", body, &n);
+        r = append_at(agent, &now, ANYWAY, "outcome", body, &n);
         if (r < 0)
                 n = 0;
         folded = fold_outcome(agent, o, n, now.floor_ms);
@@ -242,7 +247,7 @@ int record_lapse(struct agent *agent, const struct command_id *hold) {
         int r;
 
         command_id_to_str(hold, id);
-        r = append(agent, "lapse", json_pack("{ss}", "id", id), NULL);
+        r = append(agent, OR_NOT_AT_ALL, "lapse", json_pack("{ss}", "id", id), NULL);
         /* FAIL-CLOSED: a hold whose end cannot be recorded stays */
         return r < 0 ? r : fold_lapse(agent, hold);
 }
@@ -252,7 +257,8 @@ int record_sites(struct agent *agent, const struct command_id *hold) {
         char id[33];
 
         command_id_to_str(hold, id);
-        return sites ? append(agent, "sites", json_pack("{ss so}", "id", id, "sites", sites_to_json(sites)), NULL)
+        return sites ? append(agent, ANYWAY, "sites", json_pack("{ss so}", "id", id, "sites", sites_to_json(sites)),
+                              NULL)
                      : -ENOENT;
 }
 
@@ -266,7 +272,7 @@ int record_attempts(struct agent *agent, const struct command_id *hold, json_t *
                 json_decref(o);
                 o = NULL;
         }
-        return append(agent, "attempts", o, NULL);
+        return append(agent, ANYWAY, "attempts", o, NULL);
 }
 
 int record_refusal(struct agent *agent, const struct command_id *id, const uint8_t digest[static 32],
@@ -276,12 +282,12 @@ int record_refusal(struct agent *agent, const struct command_id *id, const uint8
         if (id)
                 command_id_to_str(id, text);
         (void) sodium_bin2hex(hex, sizeof(hex), digest, 32);
-        return append(agent, "refusal", json_pack("{ss ss ss}", "id", text, "digest", hex, "reason", reason_id(reason)),
-                      NULL);
+        return append(agent, ANYWAY, "refusal",
+                      json_pack("{ss ss ss}", "id", text, "digest", hex, "reason", reason_id(reason)), NULL);
 }
 
 int record_start(struct agent *agent) {
-        return append(agent, "start", json_pack("{ss}", "version", AGENT_VERSION), NULL);
+        return append(agent, ANYWAY, "start", json_pack("{ss}", "version", AGENT_VERSION), NULL);
 }
 
 int record_attributes(struct agent *agent, const struct attributes *attributes, const struct dsse *d) {
@@ -289,7 +295,7 @@ int record_attributes(struct agent *agent, const struct attributes *attributes, 
         int r = dsse_to_json(d, &envelope);
 
         return r < 0 ? r
-                     : append(agent, "attributes",
+                     : append(agent, OR_NOT_AT_ALL, "attributes",
                               json_pack("{sI ss ss}", "serial", (json_int_t) attributes->n, "name", attributes->name,
                                         "envelope", envelope),
                               &agent->attributes_record);
@@ -301,22 +307,22 @@ int record_trust(struct agent *agent, int64_t version, const char *envelope) {
 
         (void) sodium_bin2hex(follows, sizeof(follows), agent->trust_payload, sizeof(agent->trust_payload));
         int r = append(
-                agent, "trust",
+                agent, OR_NOT_AT_ALL, "trust",
                 json_pack("{sI ss ss}", "version", (json_int_t) version, "follows", follows, "envelope", envelope), &n);
 
         return r < 0 ? r : record_list_add(&agent->trusted, n);
 }
 
 int record_hearing(struct agent *agent, const char *state, int64_t n) {
-        return append(agent, "head", json_pack("{ss sI}", "state", state, "head", (json_int_t) n), NULL);
+        return append(agent, ANYWAY, "head", json_pack("{ss sI}", "state", state, "head", (json_int_t) n), NULL);
 }
 
 int record_custody(struct agent *agent, json_t *o, uint64_t *ret_n) {
-        return append(agent, "custody", o, ret_n);
+        return append(agent, OR_NOT_AT_ALL, "custody", o, ret_n);
 }
 
 int record_epoch(struct agent *agent, json_t *o) {
-        return append(agent, "epoch", o, NULL);
+        return append(agent, ANYWAY, "epoch", o, NULL);
 }
 
 /* STATE/evidence/INCIDENT/HOLD as INCIDENT/HOLD. */
@@ -345,7 +351,7 @@ static json_t *evidence_to_json(const struct command_id *id, const struct preser
 int record_evidence(struct agent *agent, const struct command_id *id, const struct preserved *p, int64_t keep_ms) {
         const struct moment now = moment_now(agent);
         const struct shelf_item item = { .id = *id, .sealed_ms = now.floor_ms, .keep_ms = keep_ms, .bytes = p->sealed };
-        int r = append_at(agent, &now, "evidence", evidence_to_json(id, p, keep_ms), NULL);
+        int r = append_at(agent, &now, ANYWAY, "evidence", evidence_to_json(id, p, keep_ms), NULL);
         /* what the ledger does not tell of is kept until an order, as at the next start */
         int folded = shelf_put(&agent->shelf, r < 0 ? &(struct shelf_item) { .id = *id, .bytes = p->sealed } : &item);
 
@@ -357,7 +363,7 @@ int record_expiry(struct agent *agent, const struct command_id *id) {
         int r;
 
         command_id_to_str(id, text);
-        r = append(agent, "expiry", json_pack("{ss}", "id", text), NULL);
+        r = append(agent, OR_NOT_AT_ALL, "expiry", json_pack("{ss}", "id", text), NULL);
         return r < 0 ? r : shelf_condemn(&agent->shelf, id, NULL);
 }
 
@@ -366,7 +372,7 @@ int record_deleted(struct agent *agent, const struct command_id *id, json_t *tom
         int r;
 
         command_id_to_str(id, text);
-        r = append(agent, "deleted", json_pack("{ss so}", "id", text, "tombstones", tombstones), NULL);
+        r = append(agent, ANYWAY, "deleted", json_pack("{ss so}", "id", text, "tombstones", tombstones), NULL);
         if (r == 0)
                 shelf_remove(&agent->shelf, id);
         return r;

@@ -61,7 +61,8 @@ const char *phase_id(enum phase p);
 struct recorded;
 
 /* Records an order; takes a and sites over in any case. d is the envelope as it came. 0, -ENOMEM, or for a release
- * -errno of the ledger, in which case nothing may be done. Also folds it into the holds. */
+ * -errno of the ledger, in which case nothing may be done: no later start finds it, but for -ENOTRECOVERABLE, where
+ * nobody can say. Also folds it into the holds. */
 int record_order(struct agent *agent, struct authorised *a, const struct dsse *d, struct sites *sites,
                  const struct phases *phases, struct recorded **ret) _warn_unused_;
 /* The order of a hold that is active since before this start, from memory as the ledger rebuilt it. -ENOENT, -ENOMEM.

@@ -243,17 +243,20 @@ int segment_wipe(int fd, uint32_t at, uint32_t end) {
 }
 
 /* fdatasync and not O_DSYNC: they cost the same (135 us, see make_fill), and apart it is known which of them failed. */
-int segment_write(int fd, uint32_t at, const char *body, uint32_t n, const uint8_t hash[static 32]) {
+int segment_write(int fd, uint32_t at, const char *body, uint32_t n, const uint8_t hash[static HASH_SIZE],
+                  uint32_t *ret_end) {
         uint8_t header[HEADER_SIZE] = { (uint8_t) (n >> 24), (uint8_t) (n >> 16), (uint8_t) (n >> 8), (uint8_t) n };
         const struct iovec parts[] = { { header, sizeof(header) }, { (void *) body, n }, { (void *) hash, HASH_SIZE } };
         int r = fault_effect("ledger-write");
         ssize_t put;
 
+        *ret_end = at;
         if (r < 0)
                 return r;
         put = pwritev(fd, parts, ELEMENTSOF(parts), at);
         if (put < 0)
                 return -errno;
+        *ret_end = at + SEGMENT_OVERHEAD + n;
         if ((size_t) put != SEGMENT_OVERHEAD + n)
                 return -EIO;
         r = fault_effect("ledger-sync");

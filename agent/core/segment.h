@@ -39,9 +39,10 @@ int segment_open(int dir, uint32_t number, uint64_t *ret_size, int *ret) _warn_u
 /* Reads the record at an offset. -ENODATA when the used part ends there, -EBADMSG when what is there is no whole
  * record. */
 int segment_read(int fd, uint32_t at, uint32_t size, struct segment_record *ret) _warn_unused_;
-/* Writes a record with one call, and returns once it is on the disk. It has to fit. After an error nobody knows what is
- * there. */
-int segment_write(int fd, uint32_t at, const char *body, uint32_t n, const uint8_t hash[static 32]) _warn_unused_;
+/* Writes a record with one call, and returns once it is on the disk. It has to fit. After an error any part of it may
+ * be there, up to *ret_end, which is at when nothing is. */
+int segment_write(int fd, uint32_t at, const char *body, uint32_t n, const uint8_t hash[static 32],
+                  uint32_t *ret_end) _warn_unused_;
 
 /* *ret is the offset after the last byte that is not zero, or from when there is none at or beyond it. */
 int segment_find_end(int fd, uint32_t from, uint32_t size, uint32_t *ret) _warn_unused_;

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "agent/util/fault.h"
 #include "lib/fold_box.h"
 
 /* Between two looks at a clock there may be a disk that takes its time. */
@@ -228,6 +229,62 @@ static void what_the_ledger_did_not_take_is_in_memory_only(void **state) {
         assert_non_null(hold_set_seen(again.holds, &by));
         held_list_done(&again.held);
         hold_set_free(again.holds);
+}
+
+/* NULL: none from now on. */
+static void fault(const char *setting) {
+        assert_int_equal(setting ? setenv("FREEZED_FAULT", setting, 1) : unsetenv("FREEZED_FAULT"), 0);
+        if (!setting)
+                assert_int_equal(fault_effect("it counts anew from here"), 0);
+}
+
+/* Records the order that the world holds, while the disk fails to take it: as the record is written, or synced. */
+static int record_with_fault(const char *setting) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_free_ char *json = NULL;
+        const struct phases phases = { 0 };
+        struct recorded *recorded = NULL;
+        struct sites none = { 0 };
+        int r;
+
+        ask();
+        assert_int_equal(command_to_json(&w.c, &json), 0);
+        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        fault(setting);
+        r = record_order(&agent, TAKE_PTR(w.authorised), &d, &none, &phases, &recorded);
+        fault(NULL);
+        recorded_free(recorded);
+        return r;
+}
+
+/* It is refused, and no later start may think otherwise: neither of a release, nor of a deletion that a legal hold came
+ * after. */
+static void what_lets_go_and_was_not_recorded_is_not_found_later(void **state) {
+        static const char *const faults[] = { "fail:1", "fail:2" };
+        const struct command_id id = id_of(3);
+
+        (void) state;
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        settle(3, HOLD_HELD, 0);
+        for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+                order(VERB_RELEASE);
+                w.c.id = id_of(6);
+                TARGET_HOLDS(3);
+                w.by = BY(ALICE) | BY(BOB);
+                assert_int_equal(record_with_fault(faults[i]), -EIO);
+                assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
+                check_replay();
+                fault(faults[i]);
+                assert_int_equal(record_lapse(&agent, &id), -EIO);
+                fault(NULL);
+                check_replay();
+                fault(faults[i]);
+                assert_int_equal(record_expiry(&agent, &id), -EIO);
+                fault(NULL);
+                check_replay();
+        }
+        assert_int_equal(ledger_head(agent.ledger).n, 2);
+        assert_true(ledger_ok(agent.ledger));
 }
 
 static void a_release_without_a_record_does_nothing(void **state) {
@@ -452,6 +509,7 @@ int main(void) {
                 CASE(evidence_that_could_not_be_recorded_has_no_end),
                 CASE(a_step_ends_what_does_not_isolate_and_buries_nothing),
                 CASE(what_the_ledger_did_not_take_is_in_memory_only),
+                CASE(what_lets_go_and_was_not_recorded_is_not_found_later),
                 CASE(a_release_without_a_record_does_nothing),
                 CASE(the_floor_goes_on_within_a_boot_and_never_falls),
                 CASE(a_release_raises_the_floor_by_little_and_a_stop_not_at_all),

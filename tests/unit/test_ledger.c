@@ -335,6 +335,43 @@ static void ledger_is_failed_after_a_failed_write(void **state) {
         }
 }
 
+/* Who was told that a record is not there does not find it at the next start, whatever it failed on. */
+static void ledger_append_or_none_leaves_nothing_behind(void **state) {
+        (void) state;
+        for (int at = 1; at <= 2; at++) {
+                _cleanup_(ledger_freep) struct ledger *l = NULL;
+                _cleanup_scratch_ struct scratch s;
+
+                scratch_make(&s);
+                l = box_open(s.path);
+                box_append(l, 2);
+                assert_int_equal(ledger_append_or_none(l, box_record(3), NULL), 0);
+                fault(at == 1 ? "fail:1" : "fail:2");
+                assert_int_equal(ledger_append_or_none(l, box_record(4), NULL), -EIO);
+                fault(NULL);
+                assert_false(ledger_ok(l));
+                assert_int_equal(ledger_append_or_none(l, box_record(4), NULL), -EBADMSG);
+                ledger_free(TAKE_PTR(l));
+                assert_int_equal(box_check(s.path).n, 3);
+        }
+}
+
+/* What was done anyway stays in doubt, also when something that is not done comes after it. */
+static void ledger_append_or_none_takes_no_other_record_back(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+
+        (void) state;
+        scratch_make(&s);
+        l = box_open(s.path);
+        fault("fail:2");
+        assert_int_equal(ledger_append(l, box_record(1), NULL), -EIO);
+        fault(NULL);
+        assert_int_equal(ledger_append_or_none(l, box_record(2), NULL), -EBADMSG);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(box_check(s.path).n, 1);
+}
+
 /* With a kernel that refuses it, the append fails: so it is called, and its answer is heard. */
 static void ledger_append_waits_for_the_disk(void **state) {
         _cleanup_scratch_ struct scratch s;
@@ -357,6 +394,37 @@ static void ledger_append_waits_for_the_disk(void **state) {
         assert_int_equal(scratch_wait(pid), 0);
 }
 
+/* A disk that takes neither the record nor the zeros: nobody knows what it has. Where not a byte could be written,
+ * there is nothing to know. */
+static void ledger_append_or_none_says_when_it_cannot_say(void **state) {
+        static const struct {
+                int call, r;
+        } rows[] = {
+                { SCMP_SYS(fdatasync), -ENOTRECOVERABLE },
+                { SCMP_SYS(pwritev), -EDQUOT },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_scratch_ struct scratch s;
+                pid_t pid;
+
+                scratch_make(&s);
+                pid = fork();
+                if (pid == 0) {
+                        struct ledger *l = box_open(s.path);
+                        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+                        EXPECT(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EDQUOT), rows[i].call, 0) == 0);
+                        EXPECT(seccomp_load(filter) == 0);
+                        EXPECT(ledger_append_or_none(l, box_record(1), NULL) == rows[i].r);
+                        EXPECT(!ledger_ok(l));
+                        _exit(0);
+                }
+                assert_int_equal(scratch_wait(pid), 0);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(ledger_gives_back_what_was_appended),
@@ -371,7 +439,10 @@ int main(void) {
                 cmocka_unit_test(ledger_open_refuses_a_second_opener),
                 cmocka_unit_test(ledger_read_sees_what_was_changed_since),
                 cmocka_unit_test(ledger_is_failed_after_a_failed_write),
+                cmocka_unit_test(ledger_append_or_none_leaves_nothing_behind),
+                cmocka_unit_test(ledger_append_or_none_takes_no_other_record_back),
                 cmocka_unit_test(ledger_append_waits_for_the_disk),
+                cmocka_unit_test(ledger_append_or_none_says_when_it_cannot_say),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

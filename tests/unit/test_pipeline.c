@@ -2,6 +2,7 @@
 /* WRAP: malloc */
 /* WRAP: calloc */
 /* WRAP: reallocarray */
+/* WRAP: fdatasync */
 /* LINK: agent/core/pipeline.c agent/core/anew.c agent/core/preserved.c agent/core/paths.c */
 /* LINK: agent/core/epochkey.c agent/core/hostkey.c */
 /* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
@@ -60,6 +61,16 @@ void *__wrap_reallocarray(void *p, size_t n, size_t size) {
                 return NULL;
         }
         return __real_reallocarray(p, n, size);
+}
+
+static bool disk_fails;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd) {
+        errno = EIO;
+        return disk_fails ? -1 : __real_fdatasync(fd);
 }
 
 int64_t clock_wall_ms(void) {
@@ -324,6 +335,33 @@ static void no_order_is_lost_when_memory_runs_out(void **state) {
         assert_true(refused > 0 && anew > 1);
 }
 
+static enum reason let_go(uint32_t n) {
+        told.answered = told.refused = 0;
+        order(VERB_RELEASE);
+        w.c.id = id_of(n);
+        TARGET_HOLDS(3);
+        w.by = BY(ALICE) | BY(BOB);
+        assert_true(order_and_fail(SIZE_MAX));
+        assert_int_equal(told.answered + told.refused, 1);
+        return told.refused ? told.reason : REASON_NONE;
+}
+
+/* Neither the record nor zeros over it are on the disk for certain: the next start may find it, so it is no refusal,
+ * whenever it comes again. */
+static void what_the_disk_may_have_taken_is_not_refused(void **state) {
+        (void) state;
+        w.c.id = id_of(3);
+        assert_true(order_and_fail(SIZE_MAX));
+        disk_fails = true;
+        assert_string_equal(reason_id(let_go(6)), "machine-failed");
+        assert_string_equal(reason_id(let_go(6)), "machine-failed");
+        assert_string_equal(reason_id(let_go(7)), "ledger-failed");
+        disk_fails = false;
+        stop();
+        start();
+        assert_string_equal(reason_id(let_go(6)), "none");
+}
+
 /* A head lists what stops and what releases: nothing else can be what it names, refused or not. */
 static void only_what_heads_list_arrives(void **state) {
         static const struct {
@@ -362,6 +400,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(no_order_is_lost_when_memory_runs_out),
                 CASE(only_what_heads_list_arrives),
+                CASE(what_the_disk_may_have_taken_is_not_refused),
         };
 
         if (sodium_init() < 0)
