@@ -12,6 +12,7 @@ struct hold_set {
 
         uint8_t boot_id[16];
         int64_t boot_ms;
+        int64_t passed_ms;
         bool started; /* boot_id and boot_ms are known */
 };
 
@@ -96,6 +97,7 @@ void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int6
 
         memcpy(s->boot_id, boot_id, sizeof(s->boot_id));
         s->boot_ms = boot_ms;
+        s->passed_ms = add_capped(s->passed_ms, passed);
         s->started = true;
 
         for (size_t i = 0; i < s->n_holds; i++) {
@@ -105,6 +107,10 @@ void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int6
                 if (h->lease_left_ms != INT64_MAX)
                         h->lease_left_ms = MAX(h->lease_left_ms - passed, 0);
         }
+}
+
+int64_t hold_set_passed(const struct hold_set *s) {
+        return s->passed_ms;
 }
 
 static ssize_t find_index(const struct hold_set *s, const struct command_id *id) {

@@ -84,6 +84,8 @@ void hold_set_freep(struct hold_set **s);
  * boot id. After a reboot only the time since boot counts: how long the host was off is not known, and an unknown time
  * must not end a hold. The first call only sets the clock, so it comes before the first hold. */
 void hold_set_advance(struct hold_set *s, const uint8_t boot_id[static 16], int64_t boot_ms);
+/* How much has passed in all since the first call, in ms. */
+int64_t hold_set_passed(const struct hold_set *s);
 
 /* A stop order was recorded: the hold is pending, and its lease is charged to automation, NULL for an order of people.
  * -EEXIST for an active or buried hold, -EINVAL for a verb that makes none or automation without a lease, -ENOSPC,

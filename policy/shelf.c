@@ -99,6 +99,7 @@ int shelf_put(struct shelf *s, const struct shelf_item *item) {
         else
                 is->keep_ms = is->keep_ms == 0 || item->keep_ms == 0 ? 0 : MAX(is->keep_ms, item->keep_ms);
         is->sealed_ms = MAX(is->sealed_ms, item->sealed_ms);
+        is->passed_ms = MAX(is->passed_ms, item->passed_ms);
         return 0;
 }
 
@@ -117,11 +118,13 @@ static struct shelf_item *item_of(struct shelf *s, const struct command_id *id) 
         return there ? &s->items[at] : NULL;
 }
 
-void shelf_begin(struct shelf *s, const struct command_id *item, int64_t floor_ms) {
+void shelf_begin(struct shelf *s, const struct command_id *item, int64_t floor_ms, int64_t passed_ms) {
         struct shelf_item *is = item_of(s, item);
 
-        if (is && is->sealed_ms > 0)
-                is->sealed_ms = MAX(is->sealed_ms, floor_ms);
+        if (!is || is->sealed_ms == 0)
+                return;
+        is->sealed_ms = MAX(is->sealed_ms, floor_ms);
+        is->passed_ms = MAX(is->passed_ms, passed_ms);
 }
 
 int shelf_hold(struct shelf *s, const struct command_id *hold, const struct command_id *item) {
@@ -229,10 +232,10 @@ size_t shelf_room(const struct shelf *s) {
         return s ? SHELF_BONDS_MAX - s->n_bonds : 0;
 }
 
-int64_t shelf_expiry(const struct shelf_item *item) {
+int64_t shelf_left(const struct shelf_item *item, int64_t floor_ms, int64_t passed_ms) {
         if (item->condemned || item->keep_ms == 0 || item->holds > 0)
                 return INT64_MAX;
-        return item->sealed_ms + item->keep_ms;
+        return item->keep_ms - MIN(floor_ms - item->sealed_ms, passed_ms - item->passed_ms);
 }
 
 uint64_t shelf_bytes(const struct shelf *s) {

@@ -28,6 +28,7 @@ struct shelf_item {
         struct command_id by; /* the order that condemned it; all zero: its time was over */
         int64_t sealed_ms;    /* floor of the clock when it was sealed, or when its hold ended, whichever was last
                                  (decide.h); 0: found, and never sealed */
+        int64_t passed_ms;    /* what had passed in all then (hold_set_passed) */
         int64_t keep_ms;      /* from then on, what was promised; 0: until an order */
         uint64_t bytes;       /* of its sealed files */
         uint32_t holds;       /* legal holds that it is under; kept by these functions */
@@ -55,7 +56,7 @@ void shelf_done(struct shelf *s);
  * that is kept longer. -ENOMEM. */
 int shelf_put(struct shelf *s, const struct shelf_item *item) _warn_unused_;
 /* What it is of was held until now: its time begins then. Nothing for what was never sealed. */
-void shelf_begin(struct shelf *s, const struct command_id *item, int64_t floor_ms);
+void shelf_begin(struct shelf *s, const struct command_id *item, int64_t floor_ms, int64_t passed_ms);
 /* A legal hold was ordered, also of what is not there yet. -ENOSPC, -ENOMEM. */
 int shelf_hold(struct shelf *s, const struct command_id *hold, const struct command_id *item) _warn_unused_;
 /* It was lifted. */
@@ -78,7 +79,9 @@ size_t shelf_count_holds(const struct shelf *s, const struct command_id *item);
 bool shelf_is_hold(const struct shelf *s, const struct command_id *hold);
 /* How many more bonds there is room for. */
 size_t shelf_room(const struct shelf *s);
-/* When its time is over by the floor of the clock; INT64_MAX: never, or it is condemned, or under a legal hold. */
-int64_t shelf_expiry(const struct shelf_item *item);
+/* How much of its time is left, and not above 0 when it is over; INT64_MAX: it has no end, or is condemned, or under a
+ * legal hold. Both the floor of the clock and the time that passed have to be beyond it: the one stays behind for all
+ * the time that a host is off, and comes up in a leap. */
+int64_t shelf_left(const struct shelf_item *item, int64_t floor_ms, int64_t passed_ms);
 /* Of all that is there. */
 uint64_t shelf_bytes(const struct shelf *s);

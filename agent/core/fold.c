@@ -120,7 +120,7 @@ int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t f
                 int r = hold_set_end(a->holds, &o->ended[i]);
 
                 held_remove(&a->held, &o->ended[i]);
-                shelf_begin(&a->shelf, &o->ended[i], floor_ms);
+                shelf_begin(&a->shelf, &o->ended[i], floor_ms, hold_set_passed(a->holds));
                 first = first < 0 ? first : r;
         }
         /* what cannot be deleted yet is tried until it is, and then there is more to say */
@@ -237,7 +237,7 @@ static int replay_sites(struct agent *a, const json_t *body) {
 static int replay_evidence(struct agent *a, const json_t *body, int64_t floor_ms) {
         const char *text = NULL;
         json_int_t keep_ms = 0, sealed = 0;
-        struct shelf_item item = { .sealed_ms = floor_ms };
+        struct shelf_item item = { .sealed_ms = floor_ms, .passed_ms = hold_set_passed(a->holds) };
 
         if (json_unpack((json_t *) body, "{ss sI sI}", "id", &text, "keep_ms", &keep_ms, "sealed", &sealed) < 0 ||
             command_id_from_str(text, &item.id) < 0 || !is_time(keep_ms) || sealed < 0)

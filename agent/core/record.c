@@ -41,16 +41,19 @@ void phases_stamp(struct phases *p, enum phase which) {
         p->mark = now;
 }
 
-/* When something is recorded. Writing it takes a while, and its consequences now have to be the ones that they are when
- * it is read again. */
+/* When something is recorded, and time passes until then. Writing it takes a while, and its consequences now have to be
+ * the ones that they are when it is read again. */
 struct moment {
         int64_t boot_ms, wall_ms, floor_ms;
 };
 
 static struct moment moment_now(const struct agent *a) {
-        return (struct moment) { .boot_ms = clock_boot_ms(),
-                                 .wall_ms = clock_wall_ms(),
-                                 .floor_ms = floor_now(&a->floor) };
+        const struct moment now = { .boot_ms = clock_boot_ms(),
+                                    .wall_ms = clock_wall_ms(),
+                                    .floor_ms = floor_now(&a->floor) };
+
+        hold_set_advance(a->holds, a->boot_id, now.boot_ms);
+        return now;
 }
 
 /* Whether what a record tells of happens, or has happened, where the ledger does not take it. */
@@ -350,7 +353,11 @@ static json_t *evidence_to_json(const struct command_id *id, const struct preser
 
 int record_evidence(struct agent *agent, const struct command_id *id, const struct preserved *p, int64_t keep_ms) {
         const struct moment now = moment_now(agent);
-        const struct shelf_item item = { .id = *id, .sealed_ms = now.floor_ms, .keep_ms = keep_ms, .bytes = p->sealed };
+        const struct shelf_item item = { .id = *id,
+                                         .sealed_ms = now.floor_ms,
+                                         .passed_ms = hold_set_passed(agent->holds),
+                                         .keep_ms = keep_ms,
+                                         .bytes = p->sealed };
         int r = append_at(agent, &now, ANYWAY, "evidence", evidence_to_json(id, p, keep_ms), NULL);
         /* what the ledger does not tell of is kept until an order, as at the next start */
         int folded = shelf_put(&agent->shelf, r < 0 ? &(struct shelf_item) { .id = *id, .bytes = p->sealed } : &item);

@@ -224,17 +224,18 @@ static void expire(struct agent *a, const struct command_id *id) {
 
 /* Condemns what is over, and returns in how long something else will be. */
 static int64_t expire_due(struct agent *a) {
-        const int64_t now = floor_now(&a->floor);
+        const int64_t floor_ms = floor_now(&a->floor);
         int64_t next = LOOK_MS;
 
+        hold_set_advance(a->holds, a->boot_id, clock_boot_ms());
         for (size_t i = 0; i < a->shelf.n; i++) {
                 const struct shelf_item *item = &a->shelf.items[i];
-                const int64_t over = shelf_expiry(item);
+                const int64_t left = shelf_left(item, floor_ms, hold_set_passed(a->holds));
                 const struct command_id id = item->id;
 
-                if (over > now && over != INT64_MAX)
-                        next = MIN(next, over - now);
-                else if (over != INT64_MAX && may_expire(a) && !is_in_use(a, &id))
+                if (left > 0)
+                        next = MIN(next, left);
+                else if (may_expire(a) && !is_in_use(a, &id))
                         expire(a, &id);
         }
         return next;

@@ -111,8 +111,16 @@ static inline void same_accounts(const struct hold_set *a, const struct hold_set
         }
 }
 
+/* How long each has been kept. */
+static inline void same_ages(const struct agent *a, const struct agent *b) {
+        for (size_t i = 0; i < a->shelf.n; i++)
+                check_close(hold_set_passed(a->holds) - a->shelf.items[i].passed_ms,
+                            hold_set_passed(b->holds) - b->shelf.items[i].passed_ms);
+}
+
 static inline void same_memory(const struct agent *a, const struct agent *b) {
         same_shelf(&a->shelf, &b->shelf);
+        same_ages(a, b);
         assert_int_equal(hold_set_count(a->holds), hold_set_count(b->holds));
         assert_int_equal(hold_set_count_automation(a->holds), hold_set_count_automation(b->holds));
         for (size_t i = 0; i < hold_set_count(a->holds); i++)

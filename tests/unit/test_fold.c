@@ -154,6 +154,35 @@ static void what_becomes_of_evidence_is_told_by_the_ledger(void **state) {
         check_replay();
 }
 
+/* A record as it stands in the ledger; more is members of its own. */
+static json_t *body_of(const char *kind, const uint8_t boot[static 16], int64_t boot_ms, int64_t floor_ms,
+                       const char *more) {
+        json_t *o = json_loads(more, JSON_REJECT_DUPLICATES, NULL);
+        char hex[33];
+
+        assert_non_null(o);
+        (void) sodium_bin2hex(hex, sizeof(hex), boot, 16);
+        assert_int_equal(json_object_set_new(o, "kind", json_string(kind)), 0);
+        assert_int_equal(json_object_set_new(o, "boot", json_string(hex)), 0);
+        assert_int_equal(json_object_set_new(o, "t_boot", json_integer(boot_ms)), 0);
+        assert_int_equal(json_object_set_new(o, "t_wall", json_integer(NOW)), 0);
+        assert_int_equal(json_object_set_new(o, "floor", json_integer(floor_ms)), 0);
+        return o;
+}
+
+static void replay_start(const uint8_t boot[static 16], int64_t boot_ms, int64_t floor_ms) {
+        _cleanup_json_ json_t *o = body_of("start", boot, boot_ms, floor_ms, "{}");
+
+        assert_int_equal(fold_replay(o, 1, &agent), 0);
+}
+
+/* Of the evidence that was taken for order n. */
+static int64_t left(uint32_t n) {
+        const struct command_id id = id_of(n);
+
+        return shelf_left(shelf_find(&agent.shelf, &id), floor_now(&agent.floor), hold_set_passed(agent.holds));
+}
+
 static void the_time_of_evidence_begins_with_the_end_of_its_hold(void **state) {
         const struct command_id id = id_of(3);
 
@@ -166,6 +195,42 @@ static void the_time_of_evidence_begins_with_the_end_of_its_hold(void **state) {
         ended(6, 3);
         check_replay();
         check_close(shelf_find(&agent.shelf, &id)->sealed_ms, floor_now(&agent.floor));
+        check_close(left(3), DAY);
+}
+
+static void a_leap_of_the_floor_ends_no_time_of_evidence(void **state) {
+        (void) state;
+        floor_raise(&agent.floor, NOW - DAY);
+        sealed(9, DAY, 1);
+        floor_raise(&agent.floor, NOW + 5 * DAY);
+        assert_int_equal(record_start(&agent), 0);
+        check_close(left(9), DAY);
+        check_replay();
+        ticked_ms += DAY / 2;
+        check_replay();
+        check_close(left(9), DAY / 2);
+        ticked_ms += DAY / 2 + SLACK_MS;
+        check_replay();
+        assert_true(left(9) <= 0);
+}
+
+/* Of whichever version, and whatever the host's time was when: as long as the host was on. */
+static void the_time_of_evidence_is_counted_in_what_is_read(void **state) {
+        static const uint8_t before[16] = { 1 }, after[16] = { 2 };
+        _cleanup_json_ json_t *seal =
+                body_of("evidence", before, HOUR, NOW, "{\"id\":\"09000000000000000000000000000000\",\"sealed\":1}");
+
+        (void) state;
+        assert_int_equal(json_object_set_new(seal, "keep_ms", json_integer(DAY)), 0);
+        assert_int_equal(fold_replay(seal, 1, &agent), 0);
+        replay_start(before, 3 * HOUR, NOW + 2 * HOUR);
+        replay_start(after, MINUTE, NOW + 9 * DAY);
+        replay_start(after, 4 * HOUR, NOW + 9 * DAY);
+        assert_int_equal(shelf_left(&agent.shelf.items[0], NOW + 9 * DAY, hold_set_passed(agent.holds)),
+                         DAY - 6 * HOUR);
+        /* an agent that was not there for a while of a boot has the floor behind */
+        replay_start(after, 5 * DAY, NOW + 9 * DAY);
+        assert_int_equal(shelf_left(&agent.shelf.items[0], NOW + HOUR, hold_set_passed(agent.holds)), DAY - HOUR);
 }
 
 /* A disk that was full when it was sealed must not be what lets it go. */
@@ -175,7 +240,7 @@ static void evidence_that_could_not_be_recorded_has_no_end(void **state) {
 
         (void) state;
         assert_true(record_evidence(&agent, &id, &(struct preserved) { .sealed = 3 }, 1) < 0);
-        assert_int_equal(shelf_expiry(shelf_find(&agent.shelf, &id)), INT64_MAX);
+        assert_int_equal(shelf_left(shelf_find(&agent.shelf, &id), INT64_MAX, INT64_MAX), INT64_MAX);
         assert_true(record_expiry(&agent, &id) < 0);
         assert_false(shelf_find(&agent.shelf, &id)->condemned);
         assert_true(record_deleted(&agent, &id, json_object()) < 0);
@@ -314,28 +379,6 @@ static void a_release_without_a_record_does_nothing(void **state) {
         agent.ledger = ledger;
 }
 
-/* A record as it stands in the ledger; more is members of its own. */
-static json_t *body_of(const char *kind, const uint8_t boot[static 16], int64_t boot_ms, int64_t floor_ms,
-                       const char *more) {
-        json_t *o = json_loads(more, JSON_REJECT_DUPLICATES, NULL);
-        char hex[33];
-
-        assert_non_null(o);
-        (void) sodium_bin2hex(hex, sizeof(hex), boot, 16);
-        assert_int_equal(json_object_set_new(o, "kind", json_string(kind)), 0);
-        assert_int_equal(json_object_set_new(o, "boot", json_string(hex)), 0);
-        assert_int_equal(json_object_set_new(o, "t_boot", json_integer(boot_ms)), 0);
-        assert_int_equal(json_object_set_new(o, "t_wall", json_integer(NOW)), 0);
-        assert_int_equal(json_object_set_new(o, "floor", json_integer(floor_ms)), 0);
-        return o;
-}
-
-static void replay_start(const uint8_t boot[static 16], int64_t boot_ms, int64_t floor_ms) {
-        _cleanup_json_ json_t *o = body_of("start", boot, boot_ms, floor_ms, "{}");
-
-        assert_int_equal(fold_replay(o, 1, &agent), 0);
-}
-
 static void the_floor_goes_on_within_a_boot_and_never_falls(void **state) {
         static const uint8_t other_boot[16] = { 1 };
         const int64_t boot_ms = clock_boot_ms();
@@ -438,7 +481,7 @@ static void a_time_that_cannot_be_is_refused(void **state) {
                 assert_int_equal(fold_replay(other, 1, &agent), rows[i].r);
                 assert_int_equal(fold_replay(keep, 1, &agent), rows[i].r);
         }
-        assert_true(shelf_expiry(&agent.shelf.items[0]) > 0);
+        assert_true(shelf_left(&agent.shelf.items[0], 0, 0) > 0);
 }
 
 static void what_no_version_wrote_is_refused(void **state) {
@@ -506,6 +549,8 @@ int main(void) {
                 CASE(every_step_is_told_by_the_ledger),
                 CASE(what_becomes_of_evidence_is_told_by_the_ledger),
                 CASE(the_time_of_evidence_begins_with_the_end_of_its_hold),
+                CASE(a_leap_of_the_floor_ends_no_time_of_evidence),
+                CASE(the_time_of_evidence_is_counted_in_what_is_read),
                 CASE(evidence_that_could_not_be_recorded_has_no_end),
                 CASE(a_step_ends_what_does_not_isolate_and_buries_nothing),
                 CASE(what_the_ledger_did_not_take_is_in_memory_only),

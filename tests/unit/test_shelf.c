@@ -26,7 +26,9 @@ static struct command_id id_of(uint32_t n) {
 }
 
 static void put(uint32_t n, int64_t sealed_ms, int64_t keep_ms, uint64_t bytes) {
-        const struct shelf_item item = { .id = id_of(n), .sealed_ms = sealed_ms, .keep_ms = keep_ms, .bytes = bytes };
+        const struct shelf_item item = {
+                .id = id_of(n), .sealed_ms = sealed_ms, .passed_ms = sealed_ms, .keep_ms = keep_ms, .bytes = bytes
+        };
 
         assert_int_equal(shelf_put(&s, &item), 0);
 }
@@ -49,8 +51,9 @@ static size_t holds(uint32_t n) {
         return shelf_count_holds(&s, &id);
 }
 
+/* When its time is over, where as much passes by the floor as passes at all. */
 static int64_t expiry(uint32_t n) {
-        return shelf_expiry(find(n));
+        return shelf_left(find(n), 0, 0);
 }
 
 static void condemn(uint32_t n, uint32_t by) {
@@ -128,6 +131,17 @@ static void time_is_over_only_where_it_was_promised_and_nobody_holds(void **stat
         assert_int_equal(expiry(1), 130);
         condemn(1, 0);
         assert_int_equal(expiry(1), INT64_MAX);
+}
+
+static void no_leap_of_the_floor_ends_its_time(void **state) {
+        (void) state;
+        put(1, 100, 30, 0);
+        assert_int_equal(shelf_left(find(1), 100000, 120), 10);
+        assert_int_equal(shelf_left(find(1), 120, 100000), 10);
+        assert_int_equal(shelf_left(find(1), 130, 129), 1);
+        assert_int_equal(shelf_left(find(1), 130, 130), 0);
+        /* no time is so long that it cannot be told */
+        assert_int_equal(shelf_left(find(1), INT64_MAX, INT64_MAX), 30 - (INT64_MAX - 100));
 }
 
 static void lifting_one_legal_hold_lifts_no_other(void **state) {
@@ -218,13 +232,13 @@ static void its_time_begins_when_its_hold_ends(void **state) {
         (void) state;
         put(1, 100, 30, 0);
         put(2, 0, 0, 0);
-        shelf_begin(&s, &id, 500);
+        shelf_begin(&s, &id, 500, 500);
         assert_int_equal(expiry(1), 530);
-        shelf_begin(&s, &id, 200);
+        shelf_begin(&s, &id, 200, 200);
         assert_int_equal(expiry(1), 530);
-        shelf_begin(&s, &found, 500);
+        shelf_begin(&s, &found, 500, 500);
         assert_int_equal(expiry(2), INT64_MAX);
-        shelf_begin(&s, &unknown, 500);
+        shelf_begin(&s, &unknown, 500, 500);
         assert_null(find(3));
 }
 
@@ -256,6 +270,7 @@ int main(void) {
                 CASE(what_is_put_is_found_and_nothing_else),
                 CASE(what_is_kept_together_is_kept_for_the_longer_time),
                 CASE(time_is_over_only_where_it_was_promised_and_nobody_holds),
+                CASE(no_leap_of_the_floor_ends_its_time),
                 CASE(lifting_one_legal_hold_lifts_no_other),
                 CASE(a_legal_hold_waits_for_evidence_that_is_yet_to_come),
                 CASE(legal_holds_end_at_their_limit),
