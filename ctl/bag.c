@@ -353,19 +353,28 @@ static void learn_sizes(struct bag *b, const struct text *public) {
         }
 }
 
-/* Where there is no manifest, public.jsonl stands for it. */
+/* Neither list is signed: all that a snapshot can have then that failed is in none. */
+static bool have_no_sums(struct bag *b) {
+        if (strcmp(member_str(b->predicate, "state"), "failed") != 0)
+                bag_found(b, BAG_MANIFEST, TAGS);
+        return true;
+}
+
+/* Where there is no manifest, public.jsonl stands for it; where that is not signed, nobody says how long a file is. */
 static bool read_data_sums(struct bag *b) {
         _cleanup_(text_done) struct text manifest = { .bytes = NULL }, public = { .bytes = NULL };
-        const bool has_manifest = sums_find(&b->tags, MANIFEST);
+        const bool has_manifest = sums_find(&b->tags, MANIFEST), has_public = sums_find(&b->tags, PUBLIC);
         int r;
 
-        if (!read_tag(b, PUBLIC, &public) || (has_manifest && !read_tag(b, MANIFEST, &manifest)))
+        if (!has_manifest && !has_public)
+                return have_no_sums(b);
+        if ((has_public && !read_tag(b, PUBLIC, &public)) || (has_manifest && !read_tag(b, MANIFEST, &manifest)))
                 return false;
         r = has_manifest ? sums_parse(manifest.bytes, manifest.n, &b->data)
                          : sums_from_public(public.bytes, public.n, &b->data);
         if (r < 0)
                 bag_found(b, BAG_MANIFEST, has_manifest ? MANIFEST : PUBLIC);
-        else
+        else if (has_public)
                 learn_sizes(b, &public);
         return r == 0;
 }

@@ -54,7 +54,8 @@ static const char *const tag_names[_TAG_MAX] = {
         [TAG_ORDER] = ORDER_NAME, [TAG_PUBLIC] = COLLECT_PUBLIC,
 };
 
-/* FAIL-CLOSED: `complete` needs a collector that ended well, a result, and a manifest that is the one it wrote. */
+/* FAIL-CLOSED: `complete` needs a collector that ended well, a result, a manifest that is the one it wrote, and its
+ * list of what is in it. */
 static enum preserve_state judge(const struct seal_job *job, const struct seen *manifest, const struct seen *listed) {
         const struct seal_exit *e = &job->exit;
 
@@ -63,7 +64,7 @@ static enum preserve_state judge(const struct seal_job *job, const struct seen *
         if (e->code == COLLECT_EXIT_DONE) {
                 if (!agrees(job, manifest))
                         return PRESERVE_FAILED;
-                return job->result.flags & COLLECT_CUT ? PRESERVE_CUT_SHORT : PRESERVE_COMPLETE;
+                return !listed->bytes || job->result.flags & COLLECT_CUT ? PRESERVE_CUT_SHORT : PRESERVE_COMPLETE;
         }
         return listed->bytes && listed->n > 0 ? PRESERVE_CUT_SHORT : PRESERVE_FAILED;
 }
@@ -81,6 +82,19 @@ static json_t *subject(const char *name, const uint8_t sha256[static 32]) {
 
         sodium_bin2hex(hex, sizeof(hex), sha256, 32);
         return json_pack("[{s:s, s:{s:s}}]", "name", name, "digest", "sha256", hex);
+}
+
+/* A file that is not there, or is something else, was read as that: no error of ours. */
+static bool is_read(int r) {
+        return r == 0 || r == -ENOENT || r == -EBADMSG || r == -ELOOP || r == -ENXIO;
+}
+
+/* FAIL-CLOSED: a list that is there and could not be read must not be taken for one that is not. */
+static int read_lists(int folder, struct seen tags[static _TAG_MAX]) {
+        const int manifest = read_seen(folder, COLLECT_MANIFEST, COLLECT_MANIFEST_MAX, &tags[TAG_MANIFEST]);
+        const int public = read_seen(folder, COLLECT_PUBLIC, COLLECT_PUBLIC_MAX, &tags[TAG_PUBLIC]);
+
+        return !is_read(manifest) ? manifest : is_read(public) ? 0 : public;
 }
 
 /* What the folder's manifest is to the one of which the collector told. */
@@ -245,6 +259,7 @@ static int sign_folder(int folder, const struct seal_job *job, struct seen tags[
 
 void seal_folder(int folder, const struct seal_job *job, struct preserved *ret) {
         struct seen tags[_TAG_MAX] = { 0 };
+        const int unread = read_lists(folder, tags);
         int r = fault_effect("evidence-sign");
 
         *ret = (struct preserved) { .counted = job->has_result };
@@ -255,15 +270,15 @@ void seal_folder(int folder, const struct seal_job *job, struct preserved *ret) 
                 ret->sealed = job->result.sealed;
                 ret->flags = job->result.flags;
         }
-        (void) read_seen(folder, COLLECT_MANIFEST, COLLECT_MANIFEST_MAX, &tags[TAG_MANIFEST]);
-        (void) read_seen(folder, COLLECT_PUBLIC, COLLECT_PUBLIC_MAX, &tags[TAG_PUBLIC]);
         ret->has_manifest = tags[TAG_MANIFEST].bytes;
         memcpy(ret->manifest_sha256, tags[TAG_MANIFEST].sha256, sizeof(ret->manifest_sha256));
-        ret->state = judge(job, &tags[TAG_MANIFEST], &tags[TAG_PUBLIC]);
+        ret->state = unread < 0 ? PRESERVE_FAILED : judge(job, &tags[TAG_MANIFEST], &tags[TAG_PUBLIC]);
         if (r == 0)
                 r = sign_folder(folder, job, tags, ret);
         for (size_t i = 0; i < _TAG_MAX; i++)
                 seen_done(&tags[i]);
+        if (r == 0)
+                r = unread;
         if (r < 0) {
                 ret->state = PRESERVE_FAILED;
                 ret->err = r;

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <sodium.h>
+
 #include "ctl/bag.h"
 
 /* Of each file so many bytes are changed, and it is cut at so many places: all of a short one, some of a long one. */
@@ -216,6 +218,104 @@ static void every_file_that_is_gone_or_is_no_file_is_seen(void **state) {
         assert_true(is_whole(&b));
 }
 
+static void write_copy(const struct bench *b, const char *file, const void *bytes, size_t n) {
+        char path[1000];
+
+        (void) snprintf(path, sizeof(path), "%s/%s", b->copy, file);
+        scratch_write(path, bytes, n);
+}
+
+static struct scratch_bytes read_copy(const struct bench *b, const char *file) {
+        char path[1000];
+
+        (void) snprintf(path, sizeof(path), "%s/%s", b->copy, file);
+        return scratch_read(path);
+}
+
+/* The host signs the copy's tag manifest, whatever is in it, as it signs its own. */
+static void sign_again(const struct bench *b) {
+        _cleanup_(scratch_bytes_done) struct scratch_bytes tags = read_copy(b, "tagmanifest-sha256.txt");
+        struct rig_done copy = { .folder = "" };
+        _cleanup_json_ json_t *statement = NULL;
+        _cleanup_free_ char *payload = NULL, *envelope = NULL;
+        uint8_t sha256[32], sig[64];
+        char hex[65];
+
+        assert_true(strlen(b->copy) < sizeof(copy.folder));
+        (void) snprintf(copy.folder, sizeof(copy.folder), "%.500s", b->copy);
+        statement = rig_statement(b->rig, &copy);
+        (void) crypto_hash_sha256(sha256, tags.data, tags.n);
+        (void) sodium_bin2hex(hex, sizeof(hex), sha256, sizeof(sha256));
+        assert_int_equal(
+                json_object_set_new(json_object_get(json_array_get(json_object_get(statement, "subject"), 0), "digest"),
+                                    "sha256", json_string(hex)),
+                0);
+        payload = json_dumps(statement, JSON_COMPACT | JSON_SORT_KEYS);
+        assert_int_equal(hostkey_envelope(b->rig->key, DSSE_EVIDENCE, payload, &envelope), 0);
+        write_copy(b, "evidence.dsse.json", envelope, strlen(envelope));
+        hostkey_sign(b->rig->key, tags.data, tags.n, sig);
+        write_copy(b, "tagmanifest-sha256.txt.sig", sig, sizeof(sig));
+}
+
+static void no_list_at_all_is_no_whole_one(void **state) {
+        struct bench b;
+        bool named;
+
+        make_bag(&b, *state);
+        /* as a core of before signed what somebody had taken public.jsonl away from: the manifest says it all */
+        shell(b.copy, "sed -i '/ public.jsonl$/d' tagmanifest-sha256.txt && rm public.jsonl");
+        sign_again(&b);
+        assert_true(is_whole(&b));
+        shell(b.copy, "f=(data/*); echo more >>${f[0]}");
+        assert_int_equal(verdict(&b, NULL, &named), BAG_SEVERITY_BAD);
+        /* and where neither is signed, nothing does */
+        take_copy(&b);
+        shell(b.copy, "sed -i '/ public.jsonl$/d; / manifest-sha256.txt$/d' tagmanifest-sha256.txt");
+        sign_again(&b);
+        assert_true(finds(&b, BAG_MANIFEST, "tagmanifest-sha256.txt"));
+        assert_int_equal(verdict(&b, NULL, &named), BAG_SEVERITY_BAD);
+}
+
+/* Somebody takes it away between the collector's end and the seal. */
+static void what_lost_its_list_before_it_was_sealed_is_not_complete(void **state) {
+        struct rig *r = *state;
+        char script[700];
+        struct bench b;
+        bool named;
+
+        make(&b, r);
+        r->job.order = NULL;
+        rig_exec(r, "/bin/sleep");
+        (void) snprintf(script, sizeof(script), "%s \"$@\"; r=$?; rm /proc/self/fd/3/public.jsonl; exit $r\n",
+                        r->collector);
+        rig_script(r, script);
+        struct rig_done d = rig_preserve(r);
+
+        assert_int_equal(d.state, PRESERVE_CUT_SHORT);
+        assert_true(d.has_manifest);
+        (void) snprintf(b.copy, sizeof(b.copy), "%s", d.folder);
+        assert_int_equal(verdict(&b, NULL, &named), BAG_SEVERITY_SHORT);
+        assert_true(finds(&b, BAG_CUT_SHORT, ""));
+        shell(d.folder, "f=(data/*); chmod u+w ${f[0]}; echo more >>${f[0]}");
+        assert_int_equal(verdict(&b, NULL, &named), BAG_SEVERITY_BAD);
+}
+
+/* A collector that could do nothing leaves nothing, and that is signed as it is. */
+static void a_snapshot_that_failed_has_no_list_and_is_short(void **state) {
+        struct rig *r = *state;
+        struct bench b;
+        bool named;
+
+        make(&b, r);
+        r->job.order = NULL;
+        rig_script(r, "exit 3\n");
+        (void) snprintf(b.copy, sizeof(b.copy), "%s", rig_preserve(r).folder);
+        assert_int_equal(verdict(&b, NULL, &named), BAG_SEVERITY_SHORT);
+        /* what is put there is in no list */
+        shell(b.copy, "mkdir -p data && echo x >data/000001-x.zst.age");
+        assert_true(finds(&b, BAG_UNLISTED, "data/000001-x.zst.age"));
+}
+
 /* What a shell does to the copy, and what has to be found then. */
 static void what_is_put_in_the_place_of_another_is_seen(void **state) {
         static const struct {
@@ -355,6 +455,9 @@ int main(void) {
                 CASE(every_file_that_is_shorter_or_longer_is_seen),
                 CASE(every_file_that_is_gone_or_is_no_file_is_seen),
                 CASE(what_is_put_in_the_place_of_another_is_seen),
+                CASE(no_list_at_all_is_no_whole_one),
+                CASE(what_lost_its_list_before_it_was_sealed_is_not_complete),
+                CASE(a_snapshot_that_failed_has_no_list_and_is_short),
                 CASE(a_file_of_an_older_snapshot_is_seen),
                 CASE(a_folder_in_the_place_of_another_hold_is_seen),
                 CASE(a_host_that_is_not_known_is_no_witness),
