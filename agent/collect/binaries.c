@@ -22,6 +22,8 @@ struct search {
         struct store *store;
         const struct process *process;
         const struct root *root;
+        const struct mounts *mounts; /* the root's, */
+        struct mounts own;           /* or, where that is not opened, the process's */
         struct binaries *found;
         uint64_t read;
         EVP_MD_CTX *md;
@@ -71,7 +73,7 @@ static int look_at(struct search *x, const struct mapping *m, struct binary *b) 
         look = openat(x->process->dir, path, O_PATH | O_CLOEXEC);
         if (look < 0)
                 return -errno;
-        r = mounts_look(&x->root->mounts, look, &b->stat);
+        r = mounts_look(x->mounts, look, &b->stat);
         if (r < 0)
                 return r;
         if (is_known(x->found, &b->stat))
@@ -86,21 +88,26 @@ static int look_at(struct search *x, const struct mapping *m, struct binary *b) 
         return r < 0 ? r : digest(x, fd, b->stat.stx_size, b->sha256);
 }
 
-static bool is_path_known(const struct search *x, const char *path) {
-        for (size_t i = 0; i < x->found->n; i++)
-                if (x->found->v[i].root == x->root && strcmp(x->found->v[i].path, path) == 0)
+/* One that could not be opened is told by what its mapping says, or each mapping of it would be another hole. Of one
+ * that could, its path would say nothing: something else can be mounted over that. */
+static bool is_missed(const struct search *x, const struct binary *b, const char *path) {
+        for (size_t i = 0; i < x->found->n; i++) {
+                const struct binary *k = &x->found->v[i];
+
+                if (k->err < 0 && k->inode == b->inode && k->dev == b->dev && k->root == b->root &&
+                    strcmp(k->path, path) == 0)
                         return true;
+        }
         return false;
 }
 
 static int add(struct search *x, const struct mapping *m) {
-        struct binary b = { .root = x->root, .pid = x->process->pid };
+        struct binary b = { .dev = m->dev, .inode = m->inode, .root = x->root, .pid = x->process->pid };
         _cleanup_free_ char *path = strndup(m->path, m->path_n);
 
         if (!path)
                 return -ENOMEM;
-        /* by its path alone where it cannot be opened, or each mapping of it would be another hole */
-        if (is_path_known(x, path))
+        if (is_missed(x, &b, path))
                 return 0;
         if (x->found->n == BINARIES_MAX)
                 return -EOVERFLOW;
@@ -131,6 +138,16 @@ static void find_in(struct search *x) {
                 miss(x, "more programs and libraries", r < 0 ? r : -ETIME, -1);
 }
 
+/* The list of mounts of one that is not opened cannot be read by everybody either: then each file is a hole. */
+static void choose_root(struct search *x, const struct roots *roots) {
+        x->root = roots_of(roots, x->process);
+        x->mounts = x->root ? &x->root->mounts : &x->own;
+        if (x->root)
+                return;
+        mounts_done(&x->own);
+        (void) !mounts_read(x->process->dir, &x->own);
+}
+
 void binaries_find(const struct target_set *t, const struct roots *roots, struct store *s, struct binaries *ret) {
         _cleanup_free_ struct search *x = calloc(1, sizeof(*x));
 
@@ -145,9 +162,10 @@ void binaries_find(const struct target_set *t, const struct roots *roots, struct
         x->md = EVP_MD_CTX_new();
         for (size_t i = 0; x->md && i < t->n_processes && !store_over(s); i++) {
                 x->process = &t->processes[i];
-                x->root = roots_of(roots, x->process);
+                choose_root(x, roots);
                 find_in(x);
         }
+        mounts_done(&x->own);
         EVP_MD_CTX_free(x->md);
 }
 

@@ -13,7 +13,8 @@
 
 struct binary {
         char *path;              /* as /proc/PID/maps has it; owned */
-        const struct root *root; /* that the path is of */
+        uint64_t dev, inode;     /* likewise */
+        const struct root *root; /* that the path is of; NULL: of one more than are opened */
         pid_t pid;               /* the first process that has it */
         struct statx stat;
         int err; /* negative errno: no digest */

@@ -88,6 +88,7 @@ static bool parse_line(struct cursor *c, struct mapping *m) {
                 return false;
         while (take(c, ' '))
                 ;
+        m->dev = major << 32 | minor;
         m->path = c->at;
         m->path_n = (size_t) (c->end - c->at);
         m->device = m->inode != 0 && path_starts(m, "/dev/") && !is_memory_file(m);

@@ -16,6 +16,7 @@ struct mapping {
         uint64_t start, end; /* start < end, above the end of the one before; both multiples of 4096 */
         uint64_t offset;     /* into the file, bytes */
         uint64_t inode;      /* 0: no file */
+        uint64_t dev;        /* of the inode, as the kernel has it for this file */
         const char *path;    /* into the text, path_n bytes, as the kernel escaped it; may be none */
         size_t path_n;
         bool read, write, exec, shared;

@@ -121,7 +121,7 @@ static int compare(const void *a, const void *b) {
 
 /* Its root has the same database as the root at hand. */
 static bool is_ours(const struct search *x, const struct binary *b) {
-        return is_same(&x->info[b->root - x->roots->v], &x->info[x->root - x->roots->v]);
+        return b->root && is_same(&x->info[b->root - x->roots->v], &x->info[x->root - x->roots->v]);
 }
 
 /* Where /lib and /bin are links to /usr, packages still list the path without it. */

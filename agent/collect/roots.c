@@ -77,10 +77,10 @@ const struct root *roots_of(const struct roots *all, const struct process *p) {
         struct root r;
 
         if (look(p, &r) < 0)
-                return &all->v[0];
+                return NULL;
         found = find(all, &r);
         closep(&r.dir);
-        return found ? found : &all->v[0];
+        return found;
 }
 
 static void add_host(const struct target_set *t, struct store *s, struct roots *all) {

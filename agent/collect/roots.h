@@ -27,7 +27,7 @@ struct roots {
 /* Holes for those that cannot be opened, and EOVERFLOW when there are more. */
 void roots_open(const struct target_set *t, struct store *s, struct roots *ret);
 void roots_done(struct roots *r);
-/* The one that the process has; the host's when it could not be opened. */
+/* The one that the process has; NULL when that is none that could be opened. */
 const struct root *roots_of(const struct roots *all, const struct process *p);
 /* A regular file below a root, for reading: a path is walked one name at a time, no symbolic link is followed, nothing
  * else is ever opened and nobody is waited for. -ELOOP, -EOPNOTSUPP, -EREMOTE as in logs.h, -errno. */
