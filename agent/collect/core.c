@@ -26,6 +26,7 @@
 /* One process's memory on its way into the store. */
 struct dump {
         struct store *store;
+        struct target_set *set;
         const struct process *process;
         struct index_item item;
         char source[96];
@@ -50,27 +51,33 @@ static void miss(struct dump *d, const char *what, int err) {
         store_hole(d->store, &item, err, -1);
 }
 
+/* None is asked that runs: its target may have been released by now. */
+static int add_thread(struct dump *d, pid_t tid, bool *ret_stop) {
+        const int r = store_over(d->store) ? -ETIME : !target_is_frozen(d->set, d->process) ? -EBUSY : 0;
+
+        *ret_stop = r < 0;
+        return r < 0 ? r : thread_add_notes(d->process, tid, &d->patience_us, &d->notes);
+}
+
 static void add_threads(struct dump *d) {
         _cleanup_(numdir_closep) DIR *tasks = numdir_open(d->process->dir, "task");
+        bool stop = !tasks;
+        int r = stop ? -errno : add_thread(d, d->process->pid, &stop);
         size_t n = 0;
-        int r = tasks ? thread_add_notes(d->process, d->process->pid, &d->patience_us, &d->notes) : -errno;
 
         if (r < 0)
                 miss(d, "task", r);
-        for (const char *name; tasks && (name = numdir_next(tasks));) {
+        for (const char *name; !stop && (name = numdir_next(tasks));) {
                 const pid_t tid = (pid_t) atoi(name);
                 char what[32];
 
                 (void) snprintf(what, sizeof(what), "task/%d", (int) tid);
                 if (tid == d->process->pid)
                         continue;
-                r = store_over(d->store) ? -ETIME : ++n >= THREADS_MAX ? -EOVERFLOW : 0;
-                if (r == 0)
-                        r = thread_add_notes(d->process, tid, &d->patience_us, &d->notes);
+                r = ++n >= THREADS_MAX ? -EOVERFLOW : add_thread(d, tid, &stop);
+                stop |= r == -EOVERFLOW;
                 if (r < 0)
                         miss(d, what, r);
-                if (r == -ETIME || r == -EOVERFLOW)
-                        return;
         }
 }
 
@@ -103,10 +110,7 @@ static void add_notes(struct dump *d) {
         size_t n = 0;
         int r;
 
-        if (d->process->frozen)
-                add_threads(d);
-        else
-                miss(d, "task", -EBUSY);
+        add_threads(d);
         add_process_note(d);
         r = io_read_file(d->process->dir, "auxv", AUXV_MAX, &auxv, &n);
         if (r == 0)
@@ -236,7 +240,7 @@ static int dump_run(struct dump *d, const struct run *run) {
         return r;
 }
 
-static void dump_memory(struct dump *d, const struct target_set *t) {
+static void dump_memory(struct dump *d) {
         _cleanup_free_ uint8_t *head = NULL;
         size_t n = 0;
         int r = elfcore_head(d->maps, d->n_maps, &d->runs, &d->notes, &head, &n);
@@ -249,21 +253,22 @@ static void dump_memory(struct dump *d, const struct target_set *t) {
                 r = dump_run(d, &d->runs.v[i]);
         end_miss(d);
         store_end(d->store, r, (int64_t) (n + d->runs.bytes + d->runs.gap),
-                  d->process->frozen && !target_is_frozen(t, d->process));
+                  d->process->frozen && !target_is_frozen(d->set, d->process));
 }
 
-static void dump_process(const struct target_set *t, const struct process *p, struct dump *d) {
+static void dump_process(struct dump *d, struct process *p) {
         int r;
 
         (void) snprintf(d->source, sizeof(d->source), "/proc/%d/mem", (int) p->pid);
         d->process = p;
+        p->frozen = target_is_frozen(d->set, p);
         d->item = (struct index_item) { .kind = "core", .source = d->source, .pid = p->pid, .not_frozen = !p->frozen };
         d->mem = d->pagemap = -EBADF;
         r = store_over(d->store) ? -ETIME : find_memory(d);
         if (r < 0)
                 store_hole(d->store, &d->item, r, -1);
         else if (d->n_maps > 0)
-                dump_memory(d, t);
+                dump_memory(d);
         closep(&d->mem);
         closep(&d->pagemap);
         runs_done(&d->runs);
@@ -284,7 +289,7 @@ static unsigned long size_of(const struct process *p) {
 }
 
 struct sized {
-        const struct process *process;
+        struct process *process;
         unsigned long size;
 };
 
@@ -303,10 +308,12 @@ void core_collect(struct target_set *t, struct store *s) {
                 return;
         }
         d->store = s;
+        d->set = t;
         d->patience_us = THREAD_PATIENCE_US;
         for (size_t i = 0; i < t->n_processes; i++)
                 all[i] = (struct sized) { &t->processes[i], size_of(&t->processes[i]) };
         qsort(all, t->n_processes, sizeof(*all), compare_sizes);
         for (size_t i = 0; i < t->n_processes; i++)
-                dump_process(t, all[i].process, d);
+                dump_process(d, all[i].process);
+        target_end_pass(t, s);
 }

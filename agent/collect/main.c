@@ -286,6 +286,7 @@ static int run(const struct job *j, int *folder, struct collect_result *ret) {
         collect_memory(j, t, s);
         roots_open(t, s, &roots);
         binaries_find(t, &roots, s, &binaries);
+        target_end_pass(t, s);
         store_keep(s, 0, 0);
         footprint_collect(s, &footprint);
         store_stop_threads(s);

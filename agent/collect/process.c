@@ -214,6 +214,7 @@ void process_collect(struct target_set *t, struct store *s) {
 
                 if (p->done)
                         continue;
+                p->frozen = target_is_frozen(t, p);
                 copy_files(s, p, kernel_files, ELEMENTSOF(kernel_files));
                 copy_stack(s, p);
                 copy_links(s, p);
@@ -225,6 +226,11 @@ void process_collect(struct target_set *t, struct store *s) {
 }
 
 void process_collect_memory(struct target_set *t, struct store *s) {
-        for (size_t i = 0; i < t->n_processes; i++)
-                copy_files(s, &t->processes[i], memory_files, ELEMENTSOF(memory_files));
+        for (size_t i = 0; i < t->n_processes; i++) {
+                struct process *p = &t->processes[i];
+
+                p->frozen = target_is_frozen(t, p);
+                copy_files(s, p, memory_files, ELEMENTSOF(memory_files));
+        }
+        target_end_pass(t, s);
 }

@@ -7,17 +7,22 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include <linux/magic.h>
 
 #include "agent/collect/numdir.h"
 #include "agent/collect/pidlist.h"
 #include "agent/collect/source.h"
+#include "agent/util/clock.h"
 #include "agent/util/io.h"
 
 /* Four million ids of seven digits would be more; nothing that large is a service. */
 #define PROCS_MAX  (1024U * 1024)
 #define EVENTS_MAX 4096U
+/* Of a thread that was traced, microseconds where nobody else wants the processor. */
+#define RETURN_US (200LL * 1000)
+#define POLL_NS   (100L * 1000)
 
 /* What of a cgroup is kept: who is in it, whether it is frozen, what it used. Most belong to controllers that need not
  * be enabled. */
@@ -152,15 +157,55 @@ static void walk_all(struct walk *w) {
         }
 }
 
-static bool is_frozen(const struct target *g) {
+static bool says_frozen(const struct target *g) {
         _cleanup_free_ char *events = NULL;
 
         return g->dir >= 0 && io_read_file(g->dir, "cgroup.events", EVENTS_MAX, &events, NULL) == 0 &&
                strstr(events, "frozen 1\n");
 }
 
-bool target_is_frozen(const struct target_set *t, const struct process *p) {
+static bool is_frozen(struct target *g) {
+        const struct timespec pause = { .tv_nsec = POLL_NS };
+        const int64_t end = clock_mono_us() + RETURN_US;
+        bool frozen = says_frozen(g);
+
+        while (!frozen && g->frozen && clock_mono_us() < end) {
+                (void) nanosleep(&pause, NULL);
+                frozen = says_frozen(g);
+        }
+        g->released |= g->frozen && !frozen;
+        return g->frozen = frozen;
+}
+
+bool target_is_frozen(struct target_set *t, const struct process *p) {
         return is_frozen(&t->targets[p->target]);
+}
+
+/* What it says of itself is the object that the hole is of. */
+static void tell_released(const struct target *g, struct store *s) {
+        _cleanup_free_ char *events = NULL;
+        char source[PATH_MAX + 64];
+        const struct index_item item = { .kind = "cgroup-events", .source = source, .not_frozen = true };
+        size_t n = 0;
+        int r = io_read_file(g->dir, "cgroup.events", EVENTS_MAX, &events, &n), begun;
+
+        (void) snprintf(source, sizeof(source), "%s/cgroup.events", g->path);
+        begun = store_begin(s, &item);
+        if (r == 0 && begun == 0)
+                r = store_write(s, events, n);
+        store_end(s, r, -1, true);
+}
+
+void target_end_pass(struct target_set *t, struct store *s) {
+        for (size_t i = 0; i < t->n_targets; i++) {
+                struct target *g = &t->targets[i];
+
+                if (g->frozen)
+                        (void) is_frozen(g);
+                if (g->released)
+                        tell_released(g, s);
+                g->released = false;
+        }
 }
 
 static void add_process(pid_t pid, void *userdata) {

@@ -19,6 +19,8 @@ struct target {
         const char *unit; /* "-": none */
         int dir;          /* -EBADF with err set: could not be opened */
         int err;
+        bool frozen;   /* as the kernel said when it was last asked */
+        bool released; /* and it had said otherwise before; until that is a hole */
 };
 
 struct process {
@@ -26,7 +28,7 @@ struct process {
         int dir;   /* O_PATH of /proc/PID */
         int stack; /* /proc/PID/stack, opened while that was allowed; negative errno otherwise */
         bool done;
-        bool frozen;   /* as the kernel said of all that the target is, when the process was found */
+        bool frozen;   /* as the kernel said of all that the target is, when this pass came to the process */
         size_t target; /* which it is of */
 };
 
@@ -55,8 +57,11 @@ void target_set_freep(struct target_set **t);
 /* Looks for processes that are not in the set yet and adds them; true when there were any. What could not be looked
  * into becomes a hole. */
 bool target_find_processes(struct target_set *t, struct store *s);
-/* What the kernel says now of the process's target as a whole. */
-bool target_is_frozen(const struct target_set *t, const struct process *p);
+/* What the kernel says now of the process's target as a whole. A thread that a tracer let go of is not frozen for the
+ * moment that it takes to be so again, so for the first no a while is waited. */
+bool target_is_frozen(struct target_set *t, const struct process *p);
+/* A pass over the processes is done: a hole `changed` for each target that was frozen and has not been all the time. */
+void target_end_pass(struct target_set *t, struct store *s);
 /* The path of every cgroup, targets and what is below them. */
 void target_each_cgroup(struct target_set *t, void (*found)(const char *path, void *userdata), void *userdata);
 /* The files of each cgroup itself, and holes for the cgroups and processes that could not be reached. */

@@ -7,6 +7,7 @@
 #include "lib/target_box.h"
 
 #include <elf.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <sched.h>
@@ -180,6 +181,84 @@ static void every_thread_is_in_the_core_when_frozen_and_none_is_stopped_when_not
         }
 }
 
+static void what_was_released_meanwhile_is_said_to_be_free_and_none_of_its_threads_is_stopped(void **state) {
+        struct target_box *b = *state;
+
+        target_box_spawn(b, make_threads, NULL);
+        target_box_freeze(b, true);
+        target_box_open(b);
+        assert_true(b->set->processes[0].frozen);
+        target_box_freeze(b, false);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        const json_t *o = box_object(&b->box, "core", 0), *events = box_object(&b->box, "cgroup-events", 0);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, o);
+
+        assert_true(json_is_true(json_object_get(o, "not_frozen")));
+        assert_int_equal(notes_of(&core, NT_PRSTATUS), 0);
+        assert_string_equal(box_text(box_hole(&b->box, "core", 0), "hole"), "EBUSY");
+        assert_null(box_hole(&b->box, "core", 1));
+        assert_string_equal(box_text(box_hole(&b->box, "cgroup-events", 0), "hole"), "changed");
+        assert_non_null(strstr(box_text(events, "source"), b->cgroup));
+        assert_null(box_hole(&b->box, "cgroup-events", 1));
+}
+
+static void *fork_and_wait(void *userdata) {
+        (void) userdata;
+        if (vfork() == 0) {
+                /* the pipe of who waits for its parent */
+                (void) close_range(3, UINT_MAX, 0);
+                for (;;)
+                        (void) pause();
+        }
+        return NULL;
+}
+
+static void make_one_that_waits_and_threads(void *userdata) {
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, fork_and_wait, NULL), 0);
+        make_threads(userdata);
+}
+
+static bool has_all_but_one(struct target_box *b, pid_t pid) {
+        size_t n = 0, holes = 0;
+
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        for (size_t i = 0; box_object(&b->box, "core", i); i++) {
+                const json_t *o = box_object(&b->box, "core", i);
+                _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, o);
+
+                if (box_int(o, "pid") == pid)
+                        n = notes_of(&core, NT_PRSTATUS);
+        }
+        while (box_hole(&b->box, "core", holes))
+                holes++;
+        return n == 6 && holes == 1 && strcmp(box_text(box_hole(&b->box, "core", 0), "hole"), "ETIME") == 0;
+}
+
+/* It waits for its vfork(2) to end, and never stops. */
+static void a_thread_that_never_stops_is_one_hole_and_costs_no_other(void **state) {
+        struct target_box *b = *state;
+        const char *const cgroup = b->cgroup, *const unit = "-";
+        const pid_t pid = target_box_spawn(b, make_one_that_waits_and_threads, NULL);
+
+        box_open(&b->box, 2ULL << 30);
+        b->set = target_set_new(&cgroup, &unit, 1);
+        while (b->set->n_processes < 2) {
+                (void) usleep(1000);
+                (void) target_find_processes(b->set, b->box.store);
+        }
+        target_box_freeze(b, true);
+        /* in a process of its own, as the collector is: only its end lets go of such a thread */
+        const pid_t asks = fork();
+
+        if (asks == 0)
+                _exit(has_all_but_one(b, pid) ? 0 : 1);
+        assert_int_equal(scratch_wait(asks), 0);
+}
+
 static void keep_secret(void *userdata) {
         int fd = (int) syscall(SYS_memfd_secret, 0);
         uint8_t *p;
@@ -287,6 +366,8 @@ int main(void) {
                 TARGET_BOX_CASE(memory_is_kept_also_where_its_owner_hid_it_and_none_is_made),
                 TARGET_BOX_CASE(memory_is_not_hidden_by_the_name_of_a_device),
                 TARGET_BOX_CASE(every_thread_is_in_the_core_when_frozen_and_none_is_stopped_when_not),
+                TARGET_BOX_CASE(what_was_released_meanwhile_is_said_to_be_free_and_none_of_its_threads_is_stopped),
+                TARGET_BOX_CASE(a_thread_that_never_stops_is_one_hole_and_costs_no_other),
                 TARGET_BOX_CASE(pages_that_nobody_can_read_are_zeros_and_one_hole_that_says_where),
                 TARGET_BOX_CASE(memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page),
                 TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
