@@ -374,6 +374,18 @@ has_key() {
         [ -s "$(box_root "$HOST")/var/lib/freezed/host_key.pub" ]
 }
 
+# anew_each LABEL FAULT N: a first start under each fault, and the next one
+anew_each() {
+        local k
+        for k in $(seq "$3"); do
+                WRONG=() TRACE=
+                first_start "$2:$k"
+                box_until 60 has_key || wrong "it has no key"
+                is_sound >/dev/null || wrong "it is not sound after the next start"
+                verdict
+        done >"$(box_dir "$HOST")/$1.verdicts" 2>&1
+}
+
 # Every receipt that anyone got is on the disk, unless it says itself that it is not; and no order was taken up twice.
 ledger_is_right() {
         local root records
@@ -486,11 +498,11 @@ box_until 60 has_key
 N_FIRST=$(effects)
 echo "# effects: $N_FIRST to start for the first time"
 if [ "$N_FIRST" -gt "$N_START" ]; then ok "a first start does more than a later one"; else not_ok "a first start does more than a later one"; fi
-for k in $(seq $((N_FIRST + 1))); do
-        for fault in kill fail; do
-                first_start "$fault:$k"
-                box_until 60 has_key
-                check "$fault at effect $k of the first start: sound after the next" is_sound
-        done
-done
+N_FIRST=$((N_FIRST + 1))
+in_box one anew_each first-kill kill "$N_FIRST" &
+one=$!
+in_box two anew_each first-fail fail "$N_FIRST" &
+wait "$one" "$!"
+judge one first-kill "$N_FIRST" "a host's first start: death at effect"
+judge two first-fail "$N_FIRST" "a host's first start: a failure of effect"
 done_testing
