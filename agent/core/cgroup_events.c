@@ -151,6 +151,16 @@ static void keep_keys(int fd, const void *items, size_t item_size, size_t key_si
         }
 }
 
+void cgroup_events_add_site(struct cgroup_events *e, const struct cgroup_events_site *site) {
+        const int fd = bpf_map__fd(e->skel->maps.cgroup_site);
+        uint8_t bits = 0;
+
+        (void) bpf_map_lookup_elem(fd, &site->cgroup_id, &bits);
+        bits |= CGROUP_SITE_HELD | (site->frozen ? CGROUP_SITE_FROZEN : 0) |
+                (site->isolated ? CGROUP_SITE_ISOLATED : 0);
+        (void) bpf_map_update_elem(fd, &site->cgroup_id, &bits, BPF_ANY);
+}
+
 void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events_site *sites, size_t n) {
         const int fd = bpf_map__fd(e->skel->maps.cgroup_site);
 

@@ -38,7 +38,9 @@ struct cgroup_events_site {
         bool frozen, isolated; /* it has to be */
 };
 
-/* Asks for exactly these from now on. */
+/* Asks for one more; */
+void cgroup_events_add_site(struct cgroup_events *e, const struct cgroup_events_site *site);
+/* and for exactly these from now on. */
 void cgroup_events_set_sites(struct cgroup_events *e, const struct cgroup_events_site *sites, size_t n);
 void cgroup_events_set_names(struct cgroup_events *e, const char *const *names, size_t n);
 /* Whether children of held processes are followed; that lies on the path of every fork of the host (0.3 us measured)

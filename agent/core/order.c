@@ -248,10 +248,14 @@ int order_stop(struct agent *a, struct authorised *authorised, const struct dsse
                 return r;
         }
         phases_stamp(p, PHASE_RESOLVE);
+        /* before the self-test, which can be seen in there */
+        watch_begin(a, &sites, authorised_command(authorised)->verb);
         enforce_begin(a, authorised_command(authorised), &sites);
         r = record_order(a, authorised, d, &sites, p, &recorded);
-        if (r < 0)
+        if (r < 0) {
+                watch_update(a);
                 return r;
+        }
         recorded_add_flags(recorded, notes | watch_notes(a));
         r = enforce_apply(a, recorded, &enforced);
         if (r == 0)

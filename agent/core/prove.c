@@ -199,11 +199,20 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
         else if (ret->n_pids == 0 && !s->only_freeze)
                 /* whoever was held has died, or is somewhere else */
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
-        if (strays_any(a->events, s))
-                ret->gaps |= reason_bit(REASON_MOVED_OUT);
         if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) &&
             (site_is_host(s) ? may_pass_uplinks_by(ret) : !guard_is_live(a->guard)))
                 look_for_packet_sockets(ret);
+}
+
+/* Who is held in one of them and is not there. */
+static void look_for_strays(struct agent *a, const struct sites *sites, struct proof *ret) {
+        _cleanup_free_ bool *any = calloc(sites->n ? sites->n : 1, sizeof(*any));
+
+        if (any)
+                strays_find(a->events, sites, any);
+        for (size_t i = 0; i < sites->n; i++)
+                if (ret[i].present && (!any || any[i]))
+                        ret[i].gaps |= reason_bit(REASON_MOVED_OUT);
 }
 
 static void look_elsewhere(const struct site *s, const struct sites *sites, struct proof *p) {
@@ -283,6 +292,7 @@ static void prove_sites(struct agent *a, const struct hold *h, struct sites *sit
                 look_at_fence(a, &sites->v[i], e ? enforced_site(e, i) : NULL, &ret[i]);
                 alive();
         }
+        look_for_strays(a, sites, ret);
         if (v->isolates)
                 look_at_sockets(a, h, sites, e, ret);
         for (size_t i = 0; i < sites->n; i++) {

@@ -108,6 +108,30 @@ bool strays_any(struct cgroup_events *e, const struct site *s) {
         return x.n > 0;
 }
 
+struct finding {
+        const struct sites *sites;
+        bool *any;
+};
+
+static bool find_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
+        const struct finding *f = userdata;
+
+        for (size_t i = 0; i < f->sites->n; i++) {
+                const struct site *s = &f->sites->v[i];
+
+                if (!f->any[i] && s->path && s->cgroup_id == *cgroup_id)
+                        f->any[i] = strays_is_outside(pid, s->path);
+        }
+        return true;
+}
+
+void strays_find(struct cgroup_events *e, const struct sites *sites, bool *ret) {
+        struct finding f = { .sites = sites, .any = ret };
+
+        if (e)
+                cgroup_events_each_held(e, find_one, &f);
+}
+
 bool strays_bring_back(struct cgroup_events *e, const char *root, struct site *s) {
         struct search x = { .site = s, .root = root };
         uint64_t id;

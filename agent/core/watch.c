@@ -123,6 +123,26 @@ static void forget_ended(struct watch *w) {
                         followed_remove(&w->holds, i - 1);
 }
 
+void watch_begin(struct agent *a, const struct sites *sites, enum verb verb) {
+        struct watch *w = a->watch;
+
+        if (!w || !a->events)
+                return;
+        for (size_t i = 0; i < sites->n; i++)
+                if (sites->v[i].fd >= 0 && !site_is_host(&sites->v[i]))
+                        cgroup_events_add_site(a->events, &(struct cgroup_events_site) {
+                                                                  .cgroup_id = sites->v[i].cgroup_id,
+                                                                  .frozen = site_freezes(&sites->v[i], verb),
+                                                                  .isolated = site_isolates(&sites->v[i], verb) });
+        cgroup_events_follow_forks(a->events, true);
+        /* last: who is listed and leaves is told of, and so are his children */
+        for (size_t i = 0; i < sites->n; i++)
+                if (sites->v[i].fd >= 0 && !site_is_host(&sites->v[i]))
+                        mend_hold(w, &(struct watched) { .cgroup_id = sites->v[i].cgroup_id,
+                                                         .fd = sites->v[i].fd,
+                                                         .path = sites->v[i].path });
+}
+
 void watch_update(struct agent *a) {
         struct watch *w = a->watch;
         const size_t n_before = w ? w->n_sites : 0, n = count_sites(a);

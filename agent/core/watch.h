@@ -24,6 +24,9 @@
 /* Never fails but for -ENOMEM: what the kernel does not give is noted. */
 int watch_new(struct agent *a, struct watch **ret) _warn_unused_;
 void watch_free(struct watch *w);
+/* Whoever is in one of these sites, which nothing was done to yet, is known from now on: who leaves at the first sign of
+ * an order, before there is a hold to watch, is seen by its proof and brought back. To be followed by watch_update(). */
+void watch_begin(struct agent *a, const struct sites *sites, enum verb verb);
 /* Watches what is held now; see keep_update. Without holds nothing wakes up. */
 void watch_update(struct agent *a);
 

@@ -244,6 +244,28 @@ run systemctl stop born.service
 run systemctl start beacon.service
 check "born outside: the beacon as before" box_until 60 alive
 
+# --- one of two leaves at the first sign of an order, before there is a hold to watch
+gcc -std=gnu11 -D_GNU_SOURCE -O2 -o "$(box_live host)/usr/local/bin/leaves" tests/lib/leaves.c || exit
+leaves=$(cgroup_of leaves.service)
+has_two() { [ "$(grep -c . "$leaves/cgroup.procs")" = 2 ]; }
+has_left() { has_procs "$elsewhere" || has_repaired moved "$before"; }
+both_back() { has_two && ! has_procs "$elsewhere"; }
+for verb in isolate contain isolate contain; do
+        run systemd-run -q --unit=leaves.service -p CapabilityBoundingSet= leaves /sys/fs/cgroup/{system.slice/leaves.service,elsewhere}
+        box_until 60 has_two
+        before=$(repairs moved)
+        order "$verb" leaves.service
+        ID=$(told .id)
+        # whom the freeze has overtaken is not told of
+        [ "$verb" = contain ] || check "$verb, and one leaves at once: it has" box_until 60 has_left
+        check "$verb, and one leaves at once: it is back" box_until 60 both_back
+        echo "# $verb, and one leaves at once: $(($(repairs moved) - before)) brought back, the order said $(state) $(told .reasons)"
+        check "$verb, and one leaves at once: contained, says status" box_until 60 is_contained
+        release "$ID"
+        is "$verb, and one leaves at once: released" "$(state)" released
+        run systemctl stop leaves.service
+done
+
 # --- a storm: repaired each time, recorded rarely, and commands are answered
 contain "storm"
 records=$(records) before=$(repairs thaw)
