@@ -20,6 +20,7 @@
 #include "agent/collect/logs.h"
 #include "agent/collect/nameless.h"
 #include "agent/collect/packages.h"
+#include "agent/collect/press.h"
 #include "agent/collect/process.h"
 #include "agent/collect/properties.h"
 #include "agent/collect/runtime.h"
@@ -246,7 +247,7 @@ static int run(const struct job *j, int *folder, struct collect_result *ret) {
         };
         const struct sandbox_limits limits = {
                 .max_bytes = (uint64_t) j->numbers[MAX_BYTES] + COLLECT_INDEX_MAX,
-                .cpu_seconds = (uint64_t) j->numbers[DEADLINE] / 1000 + 2,
+                .cpu_seconds = ((uint64_t) j->numbers[DEADLINE] / 1000 + 2) * (1 + PRESS_WORKERS),
         };
         _cleanup_(store_freep) struct store *s = NULL;
         _cleanup_(target_set_freep) struct target_set *t = NULL;

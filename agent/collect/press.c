@@ -6,8 +6,6 @@
 
 #include <zstd.h>
 
-/* What reading, hashing and sealing leave of two processors. */
-#define WORKERS 2U
 /* zstd needs some kilobytes of it; the default of 8 MiB would count against the memory limit. */
 #define STACK_SIZE (256U * 1024)
 /* Above it, the heap of a service came out hardly smaller and took half as long again. */
@@ -18,8 +16,8 @@ struct press {
         /* counts of frames since the start, a frame's place is its count modulo PRESS_FRAMES: dropped <= begun <= put
          */
         uint64_t put, begun, dropped;
-        ZSTD_CCtx *contexts[WORKERS];
-        pthread_t threads[WORKERS];
+        ZSTD_CCtx *contexts[PRESS_WORKERS];
+        pthread_t threads[PRESS_WORKERS];
         unsigned n_threads;
         bool stop;
         pthread_mutex_t lock;
@@ -82,7 +80,7 @@ int press_new(struct press **ret) {
         (void) pthread_mutex_init(&p->lock, NULL);
         (void) pthread_cond_init(&p->work, NULL);
         (void) pthread_cond_init(&p->done, NULL);
-        for (size_t i = 0; i < WORKERS; i++)
+        for (size_t i = 0; i < PRESS_WORKERS; i++)
                 if (make_context(&p->contexts[i]) < 0)
                         return -ENOMEM;
         for (size_t i = 0; i < PRESS_FRAMES; i++) {
@@ -103,7 +101,7 @@ void press_free(struct press *p) {
                 free(p->frames[i].in);
                 free(p->frames[i].out);
         }
-        for (size_t i = 0; i < WORKERS; i++)
+        for (size_t i = 0; i < PRESS_WORKERS; i++)
                 (void) ZSTD_freeCCtx(p->contexts[i]);
         (void) pthread_cond_destroy(&p->done);
         (void) pthread_cond_destroy(&p->work);
@@ -122,7 +120,7 @@ void press_start(struct press *p) {
         if (pthread_attr_init(&attr) != 0)
                 return;
         (void) pthread_attr_setstacksize(&attr, STACK_SIZE);
-        while (p->n_threads < WORKERS) {
+        while (p->n_threads < PRESS_WORKERS) {
                 struct press_worker *w = malloc(sizeof(*w));
 
                 if (!w)

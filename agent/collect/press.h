@@ -11,6 +11,8 @@
 
 #include "policy/cleanup.h"
 
+/* What reading, hashing and sealing leave of two processors. */
+#define PRESS_WORKERS    2U
 #define PRESS_FRAMES     8U
 #define PRESS_FRAME_SIZE (1024U * 1024)
 

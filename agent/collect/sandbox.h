@@ -24,7 +24,7 @@
 
 struct sandbox_limits {
         uint64_t max_bytes;   /* of one file */
-        uint64_t cpu_seconds; /* the kernel kills it then */
+        uint64_t cpu_seconds; /* of all its threads together; the kernel kills it then */
 };
 
 /* Aim for the collector's own memory, stack and mapped files aside. */
