@@ -22,7 +22,7 @@
 struct bag {
         int folder, data, public, reserve;
         unsigned last;
-        uint64_t public_bytes;
+        uint64_t public_bytes, public_room; /* what is in it, and what the disk has set aside for it */
         int broken;
         struct sealer *sealer;
         struct manifest *manifest;
@@ -42,7 +42,8 @@ static int open_files(struct bag *b) {
         if (b->reserve < 0)
                 return -errno;
         /* Best effort: where the file system cannot do it, a full disk may cost lines, and the counts still tell. */
-        (void) fallocate(b->public, FALLOC_FL_KEEP_SIZE, 0, PUBLIC_RESERVE);
+        if (fallocate(b->public, FALLOC_FL_KEEP_SIZE, 0, PUBLIC_RESERVE) == 0)
+                b->public_room = PUBLIC_RESERVE;
         (void) fallocate(b->reserve, FALLOC_FL_KEEP_SIZE, 0, RESERVE);
         return 0;
 }
@@ -109,11 +110,9 @@ static int append_line(struct bag *b, const char *line) {
         return r;
 }
 
-static int list(struct bag *b, const struct bag_file *f, const char *name, const struct sealed *s) {
-        _cleanup_free_ char *line = NULL;
+static int make_line(const struct bag_file *f, const char *name, const struct sealed *s, char **ret) {
         _cleanup_json_ json_t *o = NULL;
         char hex[65];
-        int r;
 
         sodium_bin2hex(hex, sizeof(hex), s->sha256, sizeof(s->sha256));
         o = json_pack("{s:s, s:s, s:I, s:s, s:I, s:I}", "file", name, "kind", f->kind, "bytes", (json_int_t) s->bytes,
@@ -121,29 +120,51 @@ static int list(struct bag *b, const struct bag_file *f, const char *name, const
                       (json_int_t) clock_wall_ms());
         if (!o || ((f->cut || s->err < 0) && json_object_set_new(o, "cut", json_true()) < 0))
                 return -ENOMEM;
-        r = index_json_line(o, &line);
+        return index_json_line(o, ret);
+}
+
+/* Where the file system cannot do it, the line is written without. */
+static int make_room(struct bag *b, size_t n) {
+        if (b->public_bytes + n <= b->public_room)
+                return 0;
+        if (fallocate(b->public, FALLOC_FL_KEEP_SIZE, (off_t) b->public_bytes, (off_t) n) == 0) {
+                b->public_room = b->public_bytes + n;
+                return 0;
+        }
+        return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
+}
+
+/* The sealer's file. A name cannot be taken back, because the sandbox lets nobody do that: so what a full disk or no
+ * memory could refuse comes before it. */
+static int name_file(struct bag *b, const char *name, const char *line, const struct sealed *s) {
+        int r = make_room(b, strlen(line));
+
         if (r == 0)
-                r = append_line(b, line);
-        return r < 0 ? r : manifest_add(b->manifest, name, s->sha256);
+                r = manifest_add(b->manifest, name, s->sha256);
+        if (r < 0)
+                return r;
+        r = sealer_link(b->sealer, name + sizeof(COLLECT_DATA));
+        if (r < 0)
+                manifest_drop(b->manifest);
+        return r;
 }
 
 int bag_add(struct bag *b, const struct bag_file *f, struct sealed *ret) {
+        _cleanup_free_ char *line = NULL;
         char name[BAG_NAME_MAX];
-        int r = sealer_end(b->sealer, ret);
+        int r = b->broken < 0 ? b->broken : sealer_end(b->sealer, ret);
 
         bag_name(f, name);
         if (r == 0 && ret->plain_bytes < f->need)
                 r = ret->err < 0 ? ret->err : -ENODATA;
         if (r == 0)
-                r = sealer_link(b->sealer, name + sizeof(COLLECT_DATA));
+                r = make_line(f, name, ret, &line);
+        if (r == 0)
+                r = name_file(b, name, line, ret);
         sealer_close(b->sealer);
-        if (r < 0)
-                return r;
-        r = list(b, f, name, ret);
-        /* one that nobody lists would look as if somebody else had put it there */
-        if (r < 0)
-                (void) unlinkat(b->folder, name, 0);
-        return b->broken = r;
+        if (r == 0)
+                b->broken = append_line(b, line);
+        return r;
 }
 
 int bag_broken(const struct bag *b) {

@@ -40,9 +40,9 @@ struct sealer *bag_sealer(struct bag *b);
 unsigned bag_number(struct bag *b);
 void bag_name(const struct bag_file *f, char ret[static BAG_NAME_MAX]);
 /* Ends the sealer's file, gives it its name and lists it. -errno: it is not there; -ENODATA when it has not what it
- * needs and the disk gave no reason. */
+ * needs and the disk gave no reason. One that is there is in the manifest, whatever became of its line. */
 int bag_add(struct bag *b, const struct bag_file *f, struct sealed *ret) _warn_unused_;
-/* -errno once a file could not be listed: then there must be no other. */
+/* -errno once a line could not be written: then there is no other file. */
 int bag_broken(const struct bag *b);
 /* Frees disk space that was taken at first: for what must be written though the disk is full. Once. */
 void bag_use_reserve(struct bag *b);

@@ -76,6 +76,10 @@ int manifest_add(struct manifest *m, const char *name, const uint8_t sha256[stat
         return 0;
 }
 
+void manifest_drop(struct manifest *m) {
+        m->n--;
+}
+
 static int compare_entries(const void *a, const void *b) {
         return strcmp(((const struct entry *) a)->name, ((const struct entry *) b)->name);
 }

@@ -19,6 +19,8 @@ void manifest_freep(struct manifest **m);
 /* Names are at most MANIFEST_NAME_MAX bytes: -EINVAL. -ENOMEM. */
 #define MANIFEST_NAME_MAX 59U
 int manifest_add(struct manifest *m, const char *name, const uint8_t sha256[static 32]) _warn_unused_;
+/* Takes back what was added last. */
+void manifest_drop(struct manifest *m);
 /* Writes it durably; it gets its name in the folder only when it is whole. ret is the digest of its bytes. -errno.
  * Blocks on the disk. */
 int manifest_write(struct manifest *m, uint8_t ret[static 32]) _warn_unused_;
