@@ -164,25 +164,38 @@ void store_note(struct store *s, json_t *object) {
 }
 
 /* The reason of a cut decides what the whole snapshot is called. */
-static void flag_error(struct store *s, int err) {
+static bool flag_error(struct store *s, int err) {
         static const struct {
                 int err;
                 uint32_t flag;
         } flags[] = {
                 { -ETIME, COLLECT_CUT_TIME },   { -EFBIG, COLLECT_CUT_BYTES },     { -ENOSPC, COLLECT_CUT_SPACE },
-                { -EDQUOT, COLLECT_CUT_SPACE }, { -EOVERFLOW, COLLECT_CUT_COUNT },
+                { -EDQUOT, COLLECT_CUT_SPACE }, { -EOVERFLOW, COLLECT_CUT_COUNT }, { -ENOMEM, COLLECT_CUT_ERROR },
+                { -EMFILE, COLLECT_CUT_ERROR }, { -ENFILE, COLLECT_CUT_ERROR },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(flags); i++)
-                if (flags[i].err == err)
+                if (flags[i].err == err) {
                         s->result.flags |= flags[i].flag;
+                        return true;
+                }
+        return false;
+}
+
+/* What failed is not what was to be read but keeping it: whatever the error is, something is cut. */
+static int not_kept(struct store *s, int err) {
+        int r = err == -EFBIG ? s->left_err : err;
+
+        if (r < 0 && !flag_error(s, r))
+                s->result.flags |= COLLECT_CUT_ERROR;
+        return r;
 }
 
 static void list_hole(struct store *s, const struct index_item *item, const struct index_hole *h) {
         _cleanup_free_ char *line = NULL;
 
         s->result.holes++;
-        flag_error(s, -h->err);
+        (void) flag_error(s, -h->err);
         if (s->listed_holes >= COLLECT_HOLES_MAX || index_hole_line(item, h, &line) < 0)
                 s->result.flags |= COLLECT_CUT_COUNT;
         else if (add_line(s, line))
@@ -217,6 +230,7 @@ static void lose_pack(struct store *s, const struct pack_seal *p, int err) {
         bag_name(&p->file, name);
         s->result.objects -= p->members;
         s->result.bytes -= p->plain;
+        err = not_kept(s, err);
         list_hole(s, &item, &(struct index_hole) { .file = name, .err = -err, .expected = (int64_t) p->plain });
 }
 
@@ -278,7 +292,7 @@ static int seal_index(struct store *s, size_t n) {
                 lines_drop(&s->waiting, n);
         if (r < 0) {
                 sealer_close(s->sealer);
-                flag_error(s, r);
+                (void) flag_error(s, r);
         }
         s->seal_at = s->waiting.n + PART_SIZE;
         return r;
@@ -326,7 +340,7 @@ int store_begin(struct store *s, const struct index_item *item) {
         if (!index_kind_ok(item->kind))
                 s->err = -EINVAL;
         else if (store_over(s))
-                s->err = bag_broken(s->bag) ? bag_broken(s->bag) : -ETIME;
+                s->err = bag_broken(s->bag) ? not_kept(s, bag_broken(s->bag)) : -ETIME;
         else if (s->result.objects >= s->max_objects)
                 s->err = s->max_objects_err;
         s->begun = s->err == 0;
@@ -353,8 +367,6 @@ static int begin_file(struct store *s) {
         (void) end_pack(s);
         r = sealer_begin(s->sealer, room(s), true);
         s->own_file = r == 0;
-        if (r == -EFBIG)
-                r = s->left_err;
         return r < 0 ? r : sealer_write(s->sealer, s->small, s->n_small);
 }
 
@@ -371,9 +383,7 @@ int store_write(struct store *s, const void *bytes, size_t n) {
                 s->err = begin_file(s);
         if (s->err == 0)
                 s->err = sealer_write(s->sealer, bytes, n);
-        if (s->err == -EFBIG)
-                s->err = s->left_err;
-        return s->err;
+        return s->err = not_kept(s, s->err);
 }
 
 static void name_member(struct store *s) {
@@ -402,7 +412,7 @@ static int keep_small(struct store *s) {
                 turn_pack(s);
         name_member(s);
         if (EVP_Digest(s->small, s->n_small, s->object.sha256, NULL, s->sha256, NULL) != 1)
-                return -EIO;
+                return not_kept(s, -EIO);
         pack_add(&s->pack, s->member, s->small, s->n_small, (time_t) (s->object.started_ms / 1000));
         s->filling.plain += s->n_small;
         s->object.bytes = s->n_small;
@@ -423,9 +433,9 @@ static int keep_file(struct store *s) {
         int r = add_file(s, &f, &sealed);
 
         if (r < 0)
-                return r == -EFBIG ? s->left_err : r;
+                return not_kept(s, r);
         if (s->err == 0)
-                s->err = sealed.err == -EFBIG ? s->left_err : sealed.err;
+                s->err = not_kept(s, sealed.err);
         bag_name(&f, s->name);
         s->object.bytes = sealed.plain_bytes;
         memcpy(s->object.sha256, sealed.plain_sha256, sizeof(s->object.sha256));

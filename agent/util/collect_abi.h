@@ -43,7 +43,8 @@
         X(CUT_COUNT, 3, "cut-count")     /* more objects, holes, processes or cgroups than are taken */ \
         X(NO_LANDLOCK, 4, "no-landlock") /* ran without Landlock: the kernel has none or refused it */  \
         X(NO_MOUNTS, 5, "no-mounts")     /* ran without its read-only mount namespace */                \
-        X(UNSYNCED, 6, "unsynced")       /* the disk reported an error while making it durable */
+        X(UNSYNCED, 6, "unsynced")       /* not all of it is known to be durable */                     \
+        X(CUT_ERROR, 7, "cut-error")     /* what was read could not be kept: the disk, memory, descriptors */
 
 enum collect_flag {
 #define X(name, bit, id) COLLECT_##name = 1 << (bit),
@@ -51,7 +52,10 @@ enum collect_flag {
 #undef X
 };
 
-#define COLLECT_CUT ((uint32_t) (COLLECT_CUT_TIME | COLLECT_CUT_BYTES | COLLECT_CUT_SPACE | COLLECT_CUT_COUNT))
+/* with one of these a snapshot is not complete */
+#define COLLECT_CUT                                                                                 \
+        ((uint32_t) (COLLECT_CUT_TIME | COLLECT_CUT_BYTES | COLLECT_CUT_SPACE | COLLECT_CUT_COUNT | \
+                     COLLECT_CUT_ERROR | COLLECT_UNSYNCED))
 
 #define COLLECT_MAGIC   "FZCOLLCT"
 #define COLLECT_VERSION 2U

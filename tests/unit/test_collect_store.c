@@ -212,6 +212,58 @@ static void store_survives_a_file_size_limit_in_the_middle_of_an_object(void **s
         assert_int_equal(box_int(box_object(&b, "small", 0), "bytes"), 10);
 }
 
+/* Something has the name that the first file will get: the disk refuses it, for a reason that nobody counts with. */
+static void refuse_first(const struct box *b, const char *name, bool refuse) {
+        char path[128];
+
+        (void) snprintf(path, sizeof(path), "%s/data/%s", b->dir.path, name);
+        if (refuse)
+                assert_int_equal(close(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)), 0);
+        else
+                assert_int_equal(unlink(path), 0);
+}
+
+static void store_that_could_not_keep_a_file_is_cut_whatever_the_reason(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        box_open(&b, 64 * MIB);
+        refuse_first(&b, "000001-big.zst.age", true);
+        put_random(&b, "big", MIB);
+        refuse_first(&b, "000001-big.zst.age", false);
+        box_finish(&b);
+        assert_string_equal(box_text(box_hole(&b, "big", 0), "hole"), "EEXIST");
+        assert_int_equal(b.result.objects, 0);
+        assert_true(b.result.flags & COLLECT_CUT_ERROR & COLLECT_CUT);
+}
+
+static void store_that_could_not_keep_a_pack_is_cut_whatever_the_reason(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        box_open(&b, 64 * MIB);
+        refuse_first(&b, "000001-pack.tar.zst.age", true);
+        put(&b, "small", "s", 10);
+        put(&b, "other", "s", 10);
+        store_checkpoint(b.store);
+        refuse_first(&b, "000001-pack.tar.zst.age", false);
+        assert_int_equal(store_finish(b.store, &b.result), 0);
+        assert_int_equal(b.result.objects, 0);
+        assert_int_equal(b.result.holes, 1);
+        assert_true(b.result.flags & COLLECT_CUT_ERROR & COLLECT_CUT);
+}
+
+static void store_of_what_the_host_would_not_let_it_read_is_whole(void **state) {
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        box_open(&b, MIB);
+        store_hole(b.store, &(struct index_item) { .kind = "k", .source = "s" }, -EIO, -1);
+        put(&b, "small", "s", 10);
+        box_finish(&b);
+        assert_int_equal(b.result.flags & COLLECT_CUT, 0);
+}
+
 static void copy(struct box *b, const char *kind, const char *dir, const char *name, unsigned flags) {
         _cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -344,6 +396,9 @@ int main(void) {
                 cmocka_unit_test(store_counts_holes_beyond_those_it_lists),
                 cmocka_unit_test(store_limits_the_size_of_the_index),
                 cmocka_unit_test(store_survives_a_file_size_limit_in_the_middle_of_an_object),
+                cmocka_unit_test(store_that_could_not_keep_a_file_is_cut_whatever_the_reason),
+                cmocka_unit_test(store_that_could_not_keep_a_pack_is_cut_whatever_the_reason),
+                cmocka_unit_test(store_of_what_the_host_would_not_let_it_read_is_whole),
                 cmocka_unit_test(source_takes_nothing_but_regular_files_and_never_waits),
                 cmocka_unit_test(source_reads_procfs_that_has_no_size),
                 cmocka_unit_test(source_larger_than_its_cap_is_cut_and_says_by_how_much),
