@@ -22,7 +22,9 @@
 #define MARGIN_SHARE  4
 #define MARGIN_MAX_MS 5000
 /* A process that a dead disk holds does not even die of SIGKILL; it is not waited for longer than this. */
-#define LOST_US           (2ULL * 1000 * 1000)
+#define LOST_US (2ULL * 1000 * 1000)
+/* Nor is one that makes durable what a collector left that died. */
+#define SYNC_US           (5ULL * 1000 * 1000)
 #define TIMER_ACCURACY_US 1000
 /* Descriptors that are moved to 0..4 in the child come from above these, so that none is overwritten before it is
  * moved. */
@@ -36,6 +38,7 @@ struct preserve {
         char *order; /* owned */
         struct seal_job seal;
         int64_t start_us;
+        bool syncing;
         preserve_fn done;
         void (*before_seal)(void *userdata);
         void *userdata;
@@ -214,18 +217,57 @@ static void read_result(struct preserve *p) {
         p->seal.has_result = n == (ssize_t) sizeof(buf.wire) && collect_unpack(&buf.wire, &p->seal.result);
 }
 
-static void finish(struct preserve *p) {
+static void seal(struct preserve *p) {
         struct preserved out;
 
         (void) sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
-        (void) sd_event_source_set_enabled(p->child, SD_EVENT_OFF);
-        read_result(p);
         if (p->before_seal)
                 p->before_seal(p->userdata);
         seal_folder(p->folder, &p->seal, &out);
         out.folder = p->path;
         out.took_us = clock_mono_us() - p->start_us;
         p->done(&out, p->userdata);
+}
+
+static int on_synced(sd_event_source *s, const siginfo_t *si, void *userdata) {
+        struct preserve *p = userdata;
+
+        (void) s;
+        p->seal.synced = si->si_code == CLD_EXITED && si->si_status == 0;
+        seal(p);
+        return 0;
+}
+
+/* In a process of its own, because the disk takes its time and the core has none. It holds nothing else open: not even
+ * a disk that never answers keeps what is locked here from the next core. */
+static int start_sync(struct preserve *p) {
+        sd_event *event = sd_event_source_get_event(p->timer);
+        const unsigned folder = (unsigned) p->folder;
+        int r = fault_effect("evidence-sync");
+        pid_t pid = r < 0 ? -1 : fork();
+
+        if (pid < 0)
+                return r < 0 ? r : -errno;
+        if (pid == 0) {
+                if ((folder > 0 && close_range(0, folder - 1, 0) < 0) || close_range(folder + 1, ~0U, 0) < 0)
+                        _exit(1);
+                _exit(syncfs(p->folder) < 0);
+        }
+        sd_event_source_disable_unref(TAKE_PTR(p->child));
+        r = sd_event_add_child(event, &p->child, pid, WEXITED, on_synced, p);
+        if (r >= 0)
+                r = sd_event_source_set_time_relative(p->timer, SYNC_US);
+        return r < 0 ? r : sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+}
+
+static void finish(struct preserve *p) {
+        (void) sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(p->child, SD_EVENT_OFF);
+        read_result(p);
+        /* What one left that did not live to make it durable is, before it is signed. */
+        p->syncing = p->seal.exit.code != COLLECT_EXIT_DONE && !p->seal.exit.lost && start_sync(p) >= 0;
+        if (!p->syncing)
+                seal(p);
 }
 
 static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userdata) {
@@ -243,6 +285,10 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         struct preserve *p = userdata;
 
+        if (p->syncing) {
+                seal(p);
+                return 0;
+        }
         if (p->seal.exit.deadline) {
                 p->seal.exit.lost = true;
                 /* Reaping it would wait for the disk that it waits for. */

@@ -270,6 +270,8 @@ void seal_folder(int folder, const struct seal_job *job, struct preserved *ret) 
                 ret->sealed = job->result.sealed;
                 ret->flags = job->result.flags;
         }
+        if (job->exit.code != COLLECT_EXIT_DONE && !job->synced)
+                ret->flags |= COLLECT_UNSYNCED;
         ret->has_manifest = tags[TAG_MANIFEST].bytes;
         memcpy(ret->manifest_sha256, tags[TAG_MANIFEST].sha256, sizeof(ret->manifest_sha256));
         ret->state = unread < 0 ? PRESERVE_FAILED : judge(job, &tags[TAG_MANIFEST], &tags[TAG_PUBLIC]);

@@ -31,6 +31,7 @@ struct seal_job {
         int64_t since_ms, until_ms, started_ms;
         struct seal_position position;
         struct seal_exit exit;
+        bool synced; /* what one left that did not end well was made durable since */
         bool has_result;
         struct collect_result result; /* as the collector says */
 };
