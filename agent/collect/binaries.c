@@ -11,10 +11,10 @@
 #include <sodium.h>
 
 #include "agent/collect/maps.h"
-#include "agent/util/io.h"
 
-#define MAPS_TEXT_MAX (32U * 1024 * 1024)
-#define CHUNK_SIZE    (256U * 1024)
+#define CHUNK_SIZE (256U * 1024)
+/* Of all paths together. */
+#define PATHS_MAX (4U * 1024 * 1024)
 /* Of all files together: somebody may map terabytes of nothing. */
 #define READ_MAX (8ULL * 1024 * 1024 * 1024)
 
@@ -26,6 +26,7 @@ struct search {
         struct mounts own;           /* or, where that is not opened, the process's */
         struct binaries *found;
         uint64_t read;
+        size_t paths; /* bytes */
         EVP_MD_CTX *md;
         uint8_t chunk[CHUNK_SIZE];
 };
@@ -109,33 +110,33 @@ static int add(struct search *x, const struct mapping *m) {
                 return -ENOMEM;
         if (is_missed(x, &b, path))
                 return 0;
-        if (x->found->n == BINARIES_MAX)
+        if (x->found->n == BINARIES_MAX || m->path_n > PATHS_MAX - x->paths)
                 return -EOVERFLOW;
         b.err = look_at(x, m, &b);
         if (b.err == -EEXIST)
                 return 0;
         if (b.err < 0)
                 miss(x, path, b.err, b.stat.stx_mask ? (int64_t) b.stat.stx_size : -1);
+        x->paths += m->path_n;
         b.path = TAKE_PTR(path);
         x->found->v[x->found->n++] = b;
         return 0;
 }
 
-static void find_in(struct search *x) {
-        _cleanup_free_ struct mapping *maps = NULL;
-        _cleanup_free_ char *text = NULL;
-        size_t n = 0, n_maps = 0;
-        int r = 0;
+static int add_mapping(const struct mapping *m, void *userdata) {
+        struct search *x = userdata;
 
-        /* that it cannot be read is a hole of `maps` already */
-        if (io_read_file(x->process->dir, "maps", MAPS_TEXT_MAX, &text, &n) < 0 ||
-            maps_parse(text, n, &maps, &n_maps) < 0)
-                return;
-        for (size_t i = 0; r == 0 && i < n_maps && !store_over(x->store); i++)
-                if (maps[i].exec && maps[i].inode != 0 && maps[i].path_n > 0 && maps[i].path[0] == '/')
-                        r = add(x, &maps[i]);
-        if (r < 0 || store_over(x->store))
-                miss(x, "more programs and libraries", r < 0 ? r : -ETIME, -1);
+        if (!m->exec || m->inode == 0 || m->path_n == 0 || m->path[0] != '/')
+                return 0;
+        return store_over(x->store) ? -ETIME : add(x, m);
+}
+
+static void find_in(struct search *x) {
+        const int r = maps_each(x->process->dir, add_mapping, x);
+
+        /* a process that is over */
+        if (r < 0 && r != -ENOENT && r != -ESRCH)
+                miss(x, "more programs and libraries", r, -1);
 }
 
 /* The list of mounts of one that is not opened cannot be read by everybody either: then each file is a hole. */

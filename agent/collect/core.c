@@ -16,10 +16,13 @@
 #include "agent/collect/thread.h"
 #include "agent/util/io.h"
 
-#define MAPS_TEXT_MAX (32U * 1024 * 1024)
-#define CHUNK_SIZE    (256U * 1024)
-#define AUXV_MAX      4096U
-#define STAT_MAX      4096U
+/* vm.max_map_count is 65530 unless somebody raised it. */
+#define MAPS_MAX (256U * 1024)
+/* Of the files that a process has mapped, once for each mapping: as much as the kernel has in a core of its own. */
+#define PATHS_MAX  (4U * 1024 * 1024)
+#define CHUNK_SIZE (256U * 1024)
+#define AUXV_MAX   4096U
+#define STAT_MAX   4096U
 /* Notes of a thread are some 3 KiB. */
 #define THREADS_MAX 2048U
 
@@ -32,14 +35,16 @@ struct dump {
         char source[96];
         int mem, pagemap;
         int64_t patience_us; /* with threads that do not stop, of all processes */
-        char *maps_text;     /* what maps borrow */
         struct mapping *maps;
-        size_t n_maps;
+        size_t n_maps, size_maps;
+        size_t n_paths;   /* bytes of paths, which maps borrow */
+        bool lacks_paths; /* there were more */
         struct runs runs;
         struct notes notes;
         uint64_t miss_start, miss_end; /* what could not be read, until the next page that could */
         int miss_err;
         uint8_t chunk[CHUNK_SIZE];
+        char paths[PATHS_MAX];
 };
 
 static void miss(struct dump *d, const char *what, int err) {
@@ -136,14 +141,45 @@ static void tell_devices(struct dump *d) {
         }
 }
 
-static int find_memory(struct dump *d) {
-        size_t n = 0;
-        int r = io_read_file(d->process->dir, "maps", MAPS_TEXT_MAX, &d->maps_text, &n);
+/* The memory of one whose path there is no room for is kept all the same. */
+static void keep_path(struct dump *d, struct mapping *m) {
+        char *to = d->paths + d->n_paths;
 
-        if (r == 0)
-                r = maps_parse(d->maps_text, n, &d->maps, &d->n_maps);
+        if (m->inode == 0 || m->path_n > PATHS_MAX - d->n_paths) {
+                d->lacks_paths |= m->inode != 0;
+                m->path_n = 0;
+        }
+        memcpy(to, m->path, m->path_n);
+        m->path = to;
+        d->n_paths += m->path_n;
+}
+
+static int keep_mapping(const struct mapping *m, void *userdata) {
+        struct dump *d = userdata;
+
+        if (d->n_maps == MAPS_MAX)
+                return -E2BIG;
+        if (d->n_maps == d->size_maps) {
+                size_t size = d->size_maps ? d->size_maps * 2 : 256;
+                struct mapping *bigger = reallocarray(d->maps, size, sizeof(*bigger));
+
+                if (!bigger)
+                        return -ENOMEM;
+                d->maps = bigger;
+                d->size_maps = size;
+        }
+        d->maps[d->n_maps] = *m;
+        keep_path(d, &d->maps[d->n_maps++]);
+        return 0;
+}
+
+static int find_memory(struct dump *d) {
+        int r = maps_each(d->process->dir, keep_mapping, d);
+
+        if (r == -E2BIG || d->lacks_paths)
+                miss(d, "maps", r == -E2BIG ? r : -EFBIG);
         /* a kernel's thread, or a process that is over, has none */
-        if (r < 0 || d->n_maps == 0)
+        if ((r < 0 && r != -E2BIG) || d->n_maps == 0)
                 return r;
         tell_devices(d);
         d->mem = openat(d->process->dir, "mem", O_RDONLY | O_CLOEXEC);
@@ -274,8 +310,8 @@ static void dump_process(struct dump *d, struct process *p) {
         runs_done(&d->runs);
         notes_done(&d->notes);
         free(TAKE_PTR(d->maps));
-        free(TAKE_PTR(d->maps_text));
-        d->n_maps = 0;
+        d->n_maps = d->size_maps = d->n_paths = 0;
+        d->lacks_paths = false;
 }
 
 /* Pages in memory; one that cannot be asked comes first and fails first. */

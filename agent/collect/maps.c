@@ -2,9 +2,12 @@
 
 #include "agent/collect/maps.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #define PAGE_MASK 4095U
+/* What is kept of the end of a line that is too long: enough to see that the file is gone. */
+#define TAIL 16U
 
 /* A line as it is taken apart. */
 struct cursor {
@@ -77,60 +80,95 @@ static bool is_memory_file(const struct mapping *m) {
                path_starts(m, "/dev/hugepages/");
 }
 
-static bool parse_line(struct cursor *c, struct mapping *m) {
+static bool parse_numbers(struct cursor *c, struct mapping *m) {
         uint64_t major, minor;
 
-        *m = (struct mapping) { 0 };
         if (!take_hex(c, &m->start) || !take(c, '-') || !take_hex(c, &m->end) || !take(c, ' ') ||
             !take_permissions(c, m) || !take(c, ' ') || !take_hex(c, &m->offset) || !take(c, ' ') ||
             !take_hex(c, &major) || !take(c, ':') || !take_hex(c, &minor) || !take(c, ' ') ||
             !take_decimal(c, &m->inode))
                 return false;
-        while (take(c, ' '))
-                ;
         m->dev = major << 32 | minor;
-        m->path = c->at;
-        m->path_n = (size_t) (c->end - c->at);
-        m->device = m->inode != 0 && path_starts(m, "/dev/") && !is_memory_file(m);
         return m->start < m->end && ((m->start | m->end) & PAGE_MASK) == 0;
 }
 
-static size_t count_lines(const char *text, size_t n) {
-        size_t lines = 0;
+int maps_parse_line(const char *line, size_t n, uint64_t after, struct mapping *ret) {
+        struct cursor c = { line, line + n };
+        struct mapping m = { 0 };
 
-        for (size_t i = 0; i < n; i++)
-                lines += text[i] == '\n';
-        return lines;
-}
-
-int maps_parse(const char *text, size_t n, struct mapping **ret, size_t *ret_n) {
-        const size_t lines = count_lines(text, n);
-        _cleanup_free_ struct mapping *maps = NULL;
-        const char *at = text;
-
-        if (lines > MAPS_MAX)
-                return -E2BIG;
-        if (n > 0 && text[n - 1] != '\n')
+        if (!parse_numbers(&c, &m) || m.start < after)
                 return -EBADMSG;
-        maps = calloc(lines ? lines : 1, sizeof(*maps));
-        if (!maps)
-                return -ENOMEM;
-        for (size_t i = 0; i < lines; i++) {
-                struct cursor c = { at, memchr(at, '\n', n - (size_t) (at - text)) };
-
-                if (!parse_line(&c, &maps[i]) || (i > 0 && maps[i].start < maps[i - 1].end))
-                        return -EBADMSG;
-                at = c.end + 1;
-        }
-        *ret = TAKE_PTR(maps);
-        *ret_n = lines;
+        while (take(&c, ' '))
+                ;
+        m.path = c.at;
+        m.path_n = (size_t) (c.end - c.at);
+        m.memory = is_memory_file(&m);
+        m.kernel = path_starts(&m, "[vvar") || path_starts(&m, "[vsyscall]");
+        m.device = m.inode != 0 && path_starts(&m, "/dev/") && !m.memory;
+        *ret = m;
         return 0;
 }
 
+/* Of the text, what was not yet taken. */
+struct piece {
+        char text[MAPS_LINE_MAX];
+        size_t n;
+        uint64_t after;
+};
+
+static int take_lines(struct piece *p, maps_fn found, void *userdata) {
+        size_t at = 0;
+        int r = 0;
+
+        for (const char *end; r >= 0 && (end = memchr(p->text + at, '\n', p->n - at));) {
+                struct mapping m;
+
+                r = maps_parse_line(p->text + at, (size_t) (end - p->text) - at, p->after, &m);
+                if (r < 0)
+                        break;
+                p->after = m.end;
+                at = (size_t) (end - p->text) + 1;
+                r = found(&m, userdata);
+        }
+        memmove(p->text, p->text + at, p->n - at);
+        p->n -= at;
+        return r < 0 ? r : 0;
+}
+
+static void leave_middle_out(struct piece *p) {
+        static const char dots[] = "...";
+        char *to = p->text + sizeof(p->text) / 2;
+
+        memcpy(to, dots, sizeof(dots) - 1);
+        memmove(to + sizeof(dots) - 1, p->text + p->n - TAIL, TAIL);
+        p->n = sizeof(p->text) / 2 + sizeof(dots) - 1 + TAIL;
+}
+
+int maps_each(int dir, maps_fn found, void *userdata) {
+        _cleanup_close_ int fd = openat(dir, "maps", O_RDONLY | O_CLOEXEC);
+        struct piece p = { .n = 0 };
+
+        if (fd < 0)
+                return -errno;
+        for (;;) {
+                const ssize_t got = read(fd, p.text + p.n, sizeof(p.text) - p.n);
+                int r;
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got <= 0)
+                        return got < 0 ? -errno : p.n > 0 ? -EBADMSG : 0;
+                p.n += (size_t) got;
+                r = take_lines(&p, found, userdata);
+                if (r < 0)
+                        return r;
+                if (p.n == sizeof(p.text))
+                        leave_middle_out(&p);
+        }
+}
+
 enum maps_content maps_content(const struct mapping *m) {
-        if (path_starts(m, "[vvar") || path_starts(m, "[vsyscall]"))
+        if (m->kernel || m->device)
                 return MAPS_NOTHING;
-        if (m->device)
-                return MAPS_NOTHING;
-        return m->inode == 0 || is_memory_file(m) ? MAPS_ANONYMOUS : MAPS_PRIVATE;
+        return m->inode == 0 || m->memory ? MAPS_ANONYMOUS : MAPS_PRIVATE;
 }

@@ -17,10 +17,9 @@
 #include "agent/collect/sparse.h"
 #include "agent/util/io.h"
 
-#define FILES_MAX     16384U
-#define FDS_MAX       65536U
-#define TASKS_MAX     4096U
-#define MAPS_TEXT_MAX (32U * 1024 * 1024)
+#define FILES_MAX 16384U
+#define FDS_MAX   65536U
+#define TASKS_MAX 4096U
 
 struct file_id {
         dev_t dev;
@@ -155,22 +154,13 @@ static bool is_deleted(const struct mapping *m) {
         return m->inode != 0 && m->path_n > n && memcmp(m->path + m->path_n - n, end, n) == 0;
 }
 
-static void look_at_mappings(struct search *x) {
-        _cleanup_free_ struct mapping *maps = NULL;
-        _cleanup_free_ char *text = NULL;
-        size_t n = 0, n_maps = 0;
+static int look_at_mapping(const struct mapping *m, void *userdata) {
+        char path[96];
 
-        /* that it cannot be read is a hole of the core already */
-        if (io_read_file(x->process->dir, "maps", MAPS_TEXT_MAX, &text, &n) < 0 ||
-            maps_parse(text, n, &maps, &n_maps) < 0)
-                return;
-        for (size_t i = 0; i < n_maps; i++) {
-                char path[96];
-
-                (void) snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, maps[i].start, maps[i].end);
-                if (is_deleted(&maps[i]))
-                        look_at(x, "deleted-mapping", path);
-        }
+        (void) snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, m->start, m->end);
+        if (is_deleted(m))
+                look_at(userdata, "deleted-mapping", path);
+        return 0;
 }
 
 void nameless_collect(struct target_set *t, struct store *s) {
@@ -191,7 +181,8 @@ void nameless_collect(struct target_set *t, struct store *s) {
                 look_at(x, "deleted-exe", "exe");
                 look_at_fds(x, "");
                 look_at_fds_of_threads(x);
-                look_at_mappings(x);
+                /* that it cannot be read is a hole of the core already */
+                (void) !maps_each(x->process->dir, look_at_mapping, x);
         }
         if (x->n_seen == FILES_MAX)
                 store_hole(s, &item, -EOVERFLOW, -1);

@@ -6,27 +6,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What is taken is in order, of whole pages, and borrows from the text and nothing else. */
+/* What is taken is in order, of whole pages, and borrows from its line and nothing else. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        const char *text = (const char *) data;
-        _cleanup_free_ struct mapping *maps = NULL;
-        size_t n = 0;
-        int r = maps_parse(text, size, &maps, &n);
+        const char *line = (const char *) data, *const end = line + size;
+        uint64_t after = 0;
 
-        if (r != 0) {
-                if (r != -EBADMSG && r != -E2BIG)
-                        __builtin_trap();
-                return 0;
-        }
-        for (size_t i = 0; i < n; i++) {
-                const struct mapping *m = &maps[i];
+        for (const char *stop; line < end && (stop = memchr(line, '\n', (size_t) (end - line))); line = stop + 1) {
+                struct mapping m;
+                int r = maps_parse_line(line, (size_t) (stop - line), after, &m);
 
-                if (m->start >= m->end || (m->start | m->end) % 4096 != 0 || (i > 0 && m->start < maps[i - 1].end))
+                if (r != 0) {
+                        if (r != -EBADMSG)
+                                __builtin_trap();
+                        return 0;
+                }
+                if (m.start >= m.end || (m.start | m.end) % 4096 != 0 || m.start < after)
                         __builtin_trap();
-                if (m->path < text || m->path + m->path_n > text + size || memchr(m->path, '\n', m->path_n))
+                if (m.path < line || m.path + m.path_n != stop)
                         __builtin_trap();
-                if (maps_content(m) > MAPS_PRIVATE)
+                if (maps_content(&m) > MAPS_PRIVATE)
                         __builtin_trap();
+                after = m.end;
         }
         return 0;
 }

@@ -329,6 +329,49 @@ static void memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page(
         }
 }
 
+#define MAPPINGS 60000
+#define NAME_LEN 230
+
+/* A file so deep down that what /proc/PID/maps says of so many mappings of it is longer than 32 MiB. */
+static void map_often(void *userdata) {
+        const struct scratch *s = userdata;
+        char path[1024], name[NAME_LEN + 2] = "/";
+        int n = snprintf(path, sizeof(path), "%s", s->path), fd;
+
+        memset(name + 1, 'n', NAME_LEN);
+        for (int i = 0; i < 3; i++) {
+                n += snprintf(path + n, sizeof(path) - (size_t) n, "%s", name);
+                assert_int_equal(i < 2 ? mkdir(path, 0700) : 0, 0);
+        }
+        fd = open(path, O_RDWR | O_CREAT, 0600);
+        assert_int_equal(ftruncate(fd, (off_t) PAGE), 0);
+        for (size_t i = 0; i < MAPPINGS; i++)
+                assert_true(mmap(SECRET + i * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED);
+        hide_memory(NULL);
+}
+
+static void memory_is_not_hidden_behind_more_names_than_there_is_room_for(void **state) {
+        struct target_box *b = *state;
+        _cleanup_scratch_ struct scratch s;
+
+        scratch_make(&s);
+        target_box_spawn(b, map_often, &s);
+        target_box_freeze(b, true);
+        target_box_open(b);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        _cleanup_(scratch_bytes_done) struct scratch_bytes core = box_bytes(&b->box, box_object(&b->box, "core", 0));
+        const json_t *hole = box_hole(&b->box, "core", 0);
+
+        assert_int_equal(*at(&core, PLACE + 2 * PAGE), 'b');
+        assert_int_equal(notes_of(&core, NT_PRSTATUS), 1);
+        assert_int_equal(notes_of(&core, NT_FILE), 1);
+        /* the names alone */
+        assert_string_equal(box_text(hole, "hole"), "EFBIG");
+        assert_non_null(strstr(box_text(hole, "source"), "/maps"));
+        assert_null(box_hole(&b->box, "core", 1));
+}
+
 static void one_that_is_gone_by_then_is_a_hole_and_costs_no_other(void **state) {
         struct target_box *b = *state;
         const pid_t first = target_box_spawn(b, NULL, NULL);
@@ -370,6 +413,7 @@ int main(void) {
                 TARGET_BOX_CASE(a_thread_that_never_stops_is_one_hole_and_costs_no_other),
                 TARGET_BOX_CASE(pages_that_nobody_can_read_are_zeros_and_one_hole_that_says_where),
                 TARGET_BOX_CASE(memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page),
+                TARGET_BOX_CASE(memory_is_not_hidden_behind_more_names_than_there_is_room_for),
                 TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
                 TARGET_BOX_CASE(the_smallest_comes_first),
         };

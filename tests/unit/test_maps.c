@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/collect/maps.c agent/util/io.c agent/util/fault.c */
+/* LINK: agent/collect/maps.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,28 +12,62 @@
 #include <sys/mman.h>
 
 #include "agent/collect/maps.h"
-#include "agent/util/io.h"
+#include "lib/scratch.h"
 
 #define PAGE 4096U
 #define LINE "7f0000001000-7f0000003000 r-xp 00002000 fe:01 1234                       /usr/lib/x.so\n"
 
-static const struct mapping *find(const struct mapping *maps, size_t n, const void *at) {
-        for (size_t i = 0; i < n; i++)
-                if (maps[i].start <= (uintptr_t) at && (uintptr_t) at < maps[i].end)
-                        return &maps[i];
+/* All of them, with paths of their own. */
+struct all {
+        struct mapping *v;
+        size_t n;
+        int stop; /* returned when there are stop_at */
+        size_t stop_at;
+};
+
+static void all_done(struct all *a) {
+        for (size_t i = 0; i < a->n; i++)
+                free((char *) (uintptr_t) a->v[i].path);
+        free(a->v);
+}
+
+#define _cleanup_all_ _cleanup_(all_done)
+
+static int keep(const struct mapping *m, void *userdata) {
+        struct all *a = userdata;
+
+        a->v = reallocarray(a->v, a->n + 1, sizeof(*a->v));
+        assert_non_null(a->v);
+        a->v[a->n] = *m;
+        a->v[a->n].path = strndup(m->path, m->path_n);
+        assert_non_null(a->v[a->n].path);
+        return ++a->n == a->stop_at ? a->stop : 0;
+}
+
+static const struct mapping *find(const struct all *a, const void *at) {
+        for (size_t i = 0; i < a->n; i++)
+                if (a->v[i].start <= (uintptr_t) at && (uintptr_t) at < a->v[i].end)
+                        return &a->v[i];
         return NULL;
 }
 
-static int parse(const char *text, struct mapping **ret, size_t *ret_n) {
-        return maps_parse(text, strlen(text), ret, ret_n);
+/* As from a process whose file says this. */
+static int parse(const char *text, size_t n, struct all *ret) {
+        _cleanup_scratch_ struct scratch s;
+        _cleanup_close_ int dir = -EBADF;
+
+        scratch_make(&s);
+        scratch_write(scratch_path(&s, "maps"), text, n);
+        dir = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(dir >= 0);
+        return maps_each(dir, keep, ret);
 }
 
 static void a_real_process_is_read_as_it_is(void **state) {
         uint8_t *p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         _cleanup_close_ int fd = memfd_create("a b\n(deleted)", MFD_CLOEXEC);
-        _cleanup_free_ struct mapping *maps = NULL;
-        _cleanup_free_ char *text = NULL;
-        size_t n = 0, n_maps = 0;
+        _cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_all_ struct all all = { .v = NULL };
 
         (void) state;
         assert_true(p != MAP_FAILED);
@@ -42,9 +76,8 @@ static void a_real_process_is_read_as_it_is(void **state) {
         const uint8_t *shared = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 4 * PAGE);
 
         assert_true(shared != MAP_FAILED);
-        assert_int_equal(io_read_file(AT_FDCWD, "/proc/self/maps", 1U << 20, &text, &n), 0);
-        assert_int_equal(maps_parse(text, n, &maps, &n_maps), 0);
-        const struct mapping *none = find(maps, n_maps, p + PAGE), *named = find(maps, n_maps, shared);
+        assert_int_equal(maps_each(self, keep, &all), 0);
+        const struct mapping *none = find(&all, p + PAGE), *named = find(&all, shared);
 
         assert_non_null(none);
         assert_false(none->read || none->write || none->exec || none->shared);
@@ -56,7 +89,7 @@ static void a_real_process_is_read_as_it_is(void **state) {
         assert_int_equal(named->offset, 4 * PAGE);
         assert_memory_equal(named->path, "/memfd:a b\\012(deleted) (deleted)", named->path_n);
         assert_int_equal(maps_content(named), MAPS_ANONYMOUS);
-        assert_int_equal(maps_content(find(maps, n_maps, (const void *) (uintptr_t) parse)), MAPS_PRIVATE);
+        assert_int_equal(maps_content(find(&all, (const void *) (uintptr_t) parse)), MAPS_PRIVATE);
         (void) munmap(p, 3 * PAGE);
         (void) munmap((void *) (uintptr_t) shared, PAGE);
 }
@@ -85,14 +118,12 @@ static void what_no_kernel_writes_is_refused(void **state) {
                 LINE "7e0000001000-7e0000003000 r-xp 00002000 fe:01 1234\n", /* backwards */
                 LINE "\n",
         };
-        struct mapping *maps = NULL;
-        size_t n = 42;
-
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-                assert_int_equal(parse(texts[i], &maps, &n), -EBADMSG);
-                assert_null(maps);
-                assert_int_equal(n, 42);
+                _cleanup_all_ struct all all = { .v = NULL };
+
+                assert_int_equal(parse(texts[i], strlen(texts[i]), &all), -EBADMSG);
+                assert_in_range(all.n, 0, 1);
         }
 }
 
@@ -101,25 +132,61 @@ static void a_text_that_is_cut_anywhere_is_refused_or_ends_with_a_line(void **st
                                         "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0                  [stack]\n";
         (void) state;
         for (size_t cut = 0; cut <= sizeof(text) - 1; cut++) {
-                _cleanup_free_ struct mapping *maps = NULL;
-                size_t n = 0;
+                _cleanup_all_ struct all all = { .v = NULL };
                 const bool whole = cut == 0 || text[cut - 1] == '\n';
 
-                assert_int_equal(maps_parse(text, cut, &maps, &n), whole ? 0 : -EBADMSG);
+                assert_int_equal(parse(text, cut, &all), whole ? 0 : -EBADMSG);
         }
 }
 
-static void more_mappings_than_there_can_be_are_refused_before_memory_is_taken_for_them(void **state) {
-        const size_t n_text = MAPS_MAX + 1;
-        _cleanup_free_ char *text = malloc(n_text);
-        struct mapping *maps = NULL;
+/* More of it than a collector may have memory for: 65530 mappings of one file deep down are that. */
+static void a_text_of_any_length_is_read_to_its_end(void **state) {
+        _cleanup_all_ struct all all = { .stop = -ECANCELED, .stop_at = 65000 };
+        static const size_t n_path = 600, n_maps = 65530;
+        _cleanup_free_ char *text = malloc(n_maps * (n_path + 64));
         size_t n = 0;
 
         (void) state;
         assert_non_null(text);
-        memset(text, '\n', n_text);
-        assert_int_equal(maps_parse(text, n_text, &maps, &n), -E2BIG);
-        assert_null(maps);
+        for (size_t i = 0; i < n_maps; i++)
+                n += (size_t) sprintf(text + n, "%zx-%zx r--p 00000000 fe:01 7 /%0*zu\n", (i + 1) * PAGE,
+                                      (i + 2) * PAGE, (int) n_path, i);
+        assert_true(n > 32U << 20);
+        /* each arrives whole, and whoever asks can stop */
+        assert_int_equal(parse(text, n, &all), -ECANCELED);
+        assert_int_equal(all.n, 65000);
+        for (size_t i = 0; i < all.n; i++) {
+                assert_int_equal(all.v[i].start, (i + 1) * PAGE);
+                assert_int_equal(all.v[i].path_n, n_path + 1);
+                assert_int_equal(strtoull(all.v[i].path + 1, NULL, 10), i);
+        }
+}
+
+/* Whoever makes directories in directories can have a path of any length. */
+static void of_a_line_that_is_too_long_the_middle_is_left_out_and_no_other_suffers(void **state) {
+        _cleanup_free_ char *text = malloc(5 * MAPS_LINE_MAX);
+        static const char head[] = "1000-2000 rw-p 0 00:05 9    /first", end[] = "last (deleted)\n";
+        _cleanup_all_ struct all all = { .v = NULL };
+
+        (void) state;
+        assert_non_null(text);
+        for (size_t more = MAPS_LINE_MAX - 64; more < 4 * MAPS_LINE_MAX; more += 4093) {
+                size_t n = (size_t) sprintf(text, "%s", head);
+
+                memset(text + n, 'x', more);
+                n += more;
+                n += (size_t) sprintf(text + n, "%s" LINE, end);
+                all_done(&all);
+                all = (struct all) { .v = NULL };
+                assert_int_equal(parse(text, n, &all), 0);
+                assert_int_equal(all.n, 2);
+                assert_memory_equal(all.v[0].path, "/firstx", 7);
+                assert_string_equal(all.v[0].path + all.v[0].path_n - strlen(end) + 1, "last (deleted)");
+                assert_true(all.v[0].memory);
+                assert_true(all.v[0].path_n < MAPS_LINE_MAX);
+                assert_int_equal(strstr(all.v[0].path, "x...x") != NULL, n - strlen(LINE) > MAPS_LINE_MAX);
+                assert_string_equal(all.v[1].path, "/usr/lib/x.so");
+        }
 }
 
 static void what_has_to_be_read_is_told_from_what_lies_in_a_file_and_what_must_not_be_touched(void **state) {
@@ -150,15 +217,14 @@ static void what_has_to_be_read_is_told_from_what_lies_in_a_file_and_what_must_n
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ struct mapping *maps = NULL;
+                _cleanup_all_ struct all all = { .v = NULL };
                 char text[256];
-                size_t n = 0;
 
                 (void) snprintf(text, sizeof(text), "1000-2000 rw-p 0 00:05 %u    %s\n", cases[i].inode, cases[i].path);
-                assert_int_equal(parse(text, &maps, &n), 0);
-                assert_int_equal(n, 1);
-                assert_int_equal(maps[0].path_n, strlen(cases[i].path));
-                assert_int_equal(maps_content(&maps[0]), cases[i].content);
+                assert_int_equal(parse(text, strlen(text), &all), 0);
+                assert_int_equal(all.n, 1);
+                assert_int_equal(all.v[0].path_n, strlen(cases[i].path));
+                assert_int_equal(maps_content(&all.v[0]), cases[i].content);
         }
 }
 
@@ -167,7 +233,8 @@ int main(void) {
                 cmocka_unit_test(a_real_process_is_read_as_it_is),
                 cmocka_unit_test(what_no_kernel_writes_is_refused),
                 cmocka_unit_test(a_text_that_is_cut_anywhere_is_refused_or_ends_with_a_line),
-                cmocka_unit_test(more_mappings_than_there_can_be_are_refused_before_memory_is_taken_for_them),
+                cmocka_unit_test(a_text_of_any_length_is_read_to_its_end),
+                cmocka_unit_test(of_a_line_that_is_too_long_the_middle_is_left_out_and_no_other_suffers),
                 cmocka_unit_test(what_has_to_be_read_is_told_from_what_lies_in_a_file_and_what_must_not_be_touched),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
