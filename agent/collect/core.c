@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "agent/collect/elfcore.h"
+#include "agent/collect/headroom.h"
 #include "agent/collect/maps.h"
 #include "agent/collect/numdir.h"
 #include "agent/collect/runs.h"
@@ -19,8 +20,9 @@
 /* vm.max_map_count is 65530 unless somebody raised it. */
 #define MAPS_MAX (256U * 1024)
 /* Of the files that a process has mapped, once for each mapping: as much as the kernel has in a core of its own. */
-#define PATHS_MAX  (4U * 1024 * 1024)
-#define CHUNK_SIZE (256U * 1024)
+#define PATHS_MAX (4U * 1024 * 1024)
+/* A bit for each page of it fits a word. */
+#define CHUNK_SIZE (64U * RUNS_PAGE)
 #define AUXV_MAX   4096U
 #define STAT_MAX   4096U
 /* Notes of a thread are some 3 KiB. */
@@ -34,7 +36,8 @@ struct dump {
         struct index_item item;
         char source[96];
         int mem, pagemap;
-        int64_t patience_us; /* with threads that do not stop, of all processes */
+        struct headroom headroom; /* for what is swapped out */
+        int64_t patience_us;      /* with threads that do not stop, of all processes */
         struct mapping *maps;
         size_t n_maps, size_maps;
         size_t n_paths;   /* bytes of paths, which maps borrow */
@@ -237,17 +240,36 @@ static void read_singly(struct dump *d, uint64_t chunk_at, uint64_t start, uint6
         }
 }
 
-/* A chunk of a run that has gaps. */
+/* Of a chunk of a run. */
 struct part {
         struct dump *dump;
-        uint64_t at;
+        uint64_t at; /* of the chunk */
 };
+
+/* What is swapped out is left where it is when there is no room for it: the process could be killed for being read. */
+static void read_present(const struct part *p, uint64_t start, uint64_t end, uint64_t swapped) {
+        for (uint64_t page = start; page < end; page += RUNS_PAGE, swapped >>= 1) {
+                if (!(swapped & 1)) {
+                        read_singly(p->dump, p->at, page, page + RUNS_PAGE);
+                        continue;
+                }
+                memset(p->dump->chunk + (page - p->at), 0, RUNS_PAGE);
+                miss_page(p->dump, page, -ENOMEM);
+        }
+}
 
 static int read_part(uint64_t start, uint64_t end, void *userdata) {
         const struct part *p = userdata;
+        struct dump *d = p->dump;
+        uint64_t swapped;
 
-        if (read_pages(p->dump, start, p->dump->chunk + (start - p->at), end - start) < 0)
-                read_singly(p->dump, p->at, start, end);
+        /* FAIL-CLOSED: what cannot be asked counts as swapped out */
+        if (runs_swapped(d->pagemap, start, (end - start) / RUNS_PAGE, &swapped) < 0)
+                swapped = UINT64_MAX;
+        if (swapped && !headroom_take(&d->headroom, (uint64_t) __builtin_popcountll(swapped) * RUNS_PAGE))
+                read_present(p, start, end, swapped);
+        else if (read_pages(d, start, d->chunk + (start - p->at), end - start) < 0)
+                read_singly(d, p->at, start, end);
         return 0;
 }
 
@@ -268,8 +290,8 @@ static int dump_run(struct dump *d, const struct run *run) {
 
                 if (d->runs.gap > 0)
                         read_wanted(d, &d->maps[run->map], at, n);
-                else if (read_pages(d, at, d->chunk, n) < 0)
-                        read_singly(d, at, at, at + n);
+                else
+                        (void) read_part(at, at + n, &(struct part) { d, at });
                 r = store_over(d->store) ? -ETIME : store_write(d->store, d->chunk, n);
                 at += n;
         }
@@ -300,6 +322,7 @@ static void dump_process(struct dump *d, struct process *p) {
         p->frozen = target_is_frozen(d->set, p);
         d->item = (struct index_item) { .kind = "core", .source = d->source, .pid = p->pid, .not_frozen = !p->frozen };
         d->mem = d->pagemap = -EBADF;
+        headroom_open(p, &d->headroom);
         r = store_over(d->store) ? -ETIME : find_memory(d);
         if (r < 0)
                 store_hole(d->store, &d->item, r, -1);
@@ -307,6 +330,7 @@ static void dump_process(struct dump *d, struct process *p) {
                 dump_memory(d);
         closep(&d->mem);
         closep(&d->pagemap);
+        headroom_done(&d->headroom);
         runs_done(&d->runs);
         notes_done(&d->notes);
         free(TAKE_PTR(d->maps));

@@ -84,6 +84,19 @@ static int read_entries(int pagemap, enum maps_content content, uint64_t start, 
         return 0;
 }
 
+int runs_swapped(int pagemap, uint64_t start, size_t pages, uint64_t *ret) {
+        uint64_t entries[64], swapped = 0;
+        const size_t n = MIN(pages, ELEMENTSOF(entries)) * sizeof(entries[0]);
+        const ssize_t got = pread(pagemap, entries, n, (off_t) (start / RUNS_PAGE * sizeof(entries[0])));
+
+        if (got != (ssize_t) n)
+                return got < 0 ? -errno : -EIO;
+        for (size_t i = 0; i < n / sizeof(entries[0]); i++)
+                swapped |= (uint64_t) ((entries[i] & SWAPPED) != 0) << i;
+        *ret = swapped;
+        return 0;
+}
+
 int runs_each(int pagemap, enum maps_content content, uint64_t start, uint64_t end, runs_fn found, void *userdata) {
         int r = scan(pagemap, content, start, end, found, userdata);
 

@@ -36,6 +36,10 @@ void runs_done(struct runs *r);
  * those with the smallest gaps between them become one. -ENOMEM, or -errno of reading. */
 int runs_find(int pagemap, const struct mapping *maps, size_t n, struct runs *ret) _warn_unused_;
 
+/* Which of up to 64 pages from start on are swapped out, the first in the lowest bit: to read one takes it back into
+ * memory. -errno. */
+int runs_swapped(int pagemap, uint64_t start, size_t pages, uint64_t *ret) _warn_unused_;
+
 /* Calls found for each range of pages between start and end that has to be read, in order. A negative return stops and
  * is returned. -EFBIG above RUNS_LOOK_MAX where the kernel has no PAGEMAP_SCAN. */
 typedef int (*runs_fn)(uint64_t start, uint64_t end, void *userdata);

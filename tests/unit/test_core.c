@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/collect/headroom.c */
 /* LINK: agent/collect/core.c agent/collect/elfcore.c agent/collect/maps.c agent/collect/runs.c agent/collect/thread.c */
 /* LINK: agent/collect/target.c agent/collect/numdir.c agent/collect/pidlist.c agent/collect/source.c */
 /* LINK: agent/collect/store.c agent/collect/bag.c agent/collect/sealer.c agent/collect/press.c */
@@ -329,6 +330,66 @@ static void memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page(
         }
 }
 
+/* What a page that is swapped out looks like, without a disk for it. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#define MEMORY "/sys/fs/cgroup/memory"
+
+static void seem_swapped_out(void *userdata) {
+        uint8_t *p = map_at(PLACE, 3 * PAGE, -1, MAP_PRIVATE | MAP_ANONYMOUS);
+
+        memset(p, 'p', 3 * PAGE);
+        *(bool *) userdata = madvise(p + PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
+}
+
+static void write_to(const char *folder, const char *file, const char *text) {
+        char path[192];
+
+        (void) snprintf(path, sizeof(path), "%s/%s", folder, file);
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+/* Collected twice: while its cgroup has room, and has none. */
+static void what_is_swapped_out_is_left_there_when_its_return_could_kill_the_process(void **state) {
+        bool *works = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        struct target_box *b = *state;
+        char limited[128], pid[16];
+
+        (void) snprintf(limited, sizeof(limited), MEMORY "/freezed-test-%d", (int) getpid());
+        (void) snprintf(pid, sizeof(pid), "%d", (int) target_box_spawn(b, seem_swapped_out, works));
+        if (!*works || mkdir(limited, 0755) < 0) {
+                print_message("skip: needs MADV_GUARD_INSTALL and a cgroup that limits memory\n");
+                skip();
+        }
+        write_to(limited, "cgroup.procs", pid);
+        target_box_freeze(b, true);
+        for (int room = 1; room >= 0; room--) {
+                write_to(limited, "memory.limit_in_bytes", room ? "-1" : "16M");
+                target_box_open(b);
+                core_collect(b->set, b->box.store);
+                box_finish(&b->box);
+                const json_t *hole = box_hole(&b->box, "core", 0);
+                _cleanup_(scratch_bytes_done) struct scratch_bytes core =
+                        box_bytes(&b->box, box_object(&b->box, "core", 0));
+
+                /* with room it is asked for, and is none that can be read */
+                assert_string_equal(box_text(hole, "hole"), room ? "EIO" : "ENOMEM");
+                assert_int_equal(box_int(hole, "expected"), PAGE);
+                assert_null(box_hole(&b->box, "core", 1));
+                assert_int_equal(*at(&core, PLACE), 'p');
+                assert_int_equal(*at(&core, PLACE + PAGE), 0);
+                assert_int_equal(*at(&core, PLACE + 2 * PAGE), 'p');
+                target_box_close(b);
+        }
+        target_box_freeze(b, false);
+        target_box_end(b, 0);
+        assert_int_equal(rmdir(limited), 0);
+        (void) munmap(works, PAGE);
+}
+
 #define MAPPINGS 60000
 #define NAME_LEN 230
 
@@ -413,6 +474,7 @@ int main(void) {
                 TARGET_BOX_CASE(a_thread_that_never_stops_is_one_hole_and_costs_no_other),
                 TARGET_BOX_CASE(pages_that_nobody_can_read_are_zeros_and_one_hole_that_says_where),
                 TARGET_BOX_CASE(memory_in_more_runs_than_a_core_takes_is_kept_without_making_a_page),
+                TARGET_BOX_CASE(what_is_swapped_out_is_left_there_when_its_return_could_kill_the_process),
                 TARGET_BOX_CASE(memory_is_not_hidden_behind_more_names_than_there_is_room_for),
                 TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
                 TARGET_BOX_CASE(the_smallest_comes_first),

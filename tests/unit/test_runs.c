@@ -208,6 +208,24 @@ static void a_pagemap_that_ends_too_soon_is_an_error_and_leaves_nothing(void **s
         assert_null(r.v);
 }
 
+static void what_is_swapped_out_is_told_page_by_page(void **state) {
+        uint64_t words[65] = { PRESENT, SWAPPED, 0, SWAPPED | FILE_OR, PRESENT | FILE_OR }, swapped = 0;
+        _cleanup_scratch_ struct scratch s;
+
+        (void) state;
+        words[63] = words[64] = SWAPPED;
+        scratch_make(&s);
+        _cleanup_close_ int fd = words_file(&s, 0x10000, words, ELEMENTSOF(words));
+
+        assert_int_equal(runs_swapped(fd, 0x10000, 5, &swapped), 0);
+        assert_int_equal(swapped, 0xa);
+        assert_int_equal(runs_swapped(fd, 0x10000, 64, &swapped), 0);
+        assert_true(swapped == (UINT64_C(1) << 63 | 0xa));
+        assert_int_equal(runs_swapped(fd, 0x10000 + 64 * RUNS_PAGE, 1, &swapped), 0);
+        assert_int_equal(swapped, 1);
+        assert_int_equal(runs_swapped(fd, 0x10000 + 64 * RUNS_PAGE, 2, &swapped), -EIO);
+}
+
 static int stop(uint64_t start, uint64_t end, void *userdata) {
         (void) start, (void) end;
         return ++*(int *) userdata == 2 ? -ECANCELED : 0;
@@ -235,6 +253,7 @@ int main(void) {
                 cmocka_unit_test(more_mappings_with_pages_than_runs_come_to_an_end),
                 cmocka_unit_test(a_mapping_too_large_for_an_old_kernel_is_skipped_and_counted),
                 cmocka_unit_test(a_pagemap_that_ends_too_soon_is_an_error_and_leaves_nothing),
+                cmocka_unit_test(what_is_swapped_out_is_told_page_by_page),
                 cmocka_unit_test(who_is_told_of_runs_can_stop),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
