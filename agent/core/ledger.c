@@ -194,12 +194,50 @@ static int next_segment(struct ledger *l) {
         return 0;
 }
 
+/* The segment that record n is in: the current one, or one that is opened for it. */
+static int find_segment(const struct ledger *l, uint64_t n, int *ret_opened, int *ret) {
+        const uint32_t segment = (uint32_t) (l->index[n - 1] >> 32);
+        int r;
+
+        if (segment == l->segment) {
+                *ret = l->fd;
+                return 0;
+        }
+        r = segment_open(l->dir, segment, NULL, ret_opened);
+        if (r == 0)
+                *ret = *ret_opened;
+        return r;
+}
+
+static int renew_from(const struct ledger *l, int fd, uint32_t at) {
+        return segment_renew(fd, at, at + MIN(2 * (LEDGER_RECORD_MAX + SEGMENT_OVERHEAD), l->segment_size - at));
+}
+
+/* A predecessor whose disk failed may have left in the page cache what is not on the disk: the last record, zeros over
+ * one that was cut off or taken back. Such pages count as clean, and what is written behind them would show, after the
+ * next boot, that they were never there. */
+static int renew(const struct ledger *l) {
+        _cleanup_close_ int opened = -EBADF;
+        int fd = l->fd, r = 0;
+        uint32_t at = 0;
+
+        if (l->head.n > 0) {
+                r = find_segment(l, l->head.n, &opened, &fd);
+                at = (uint32_t) l->index[l->head.n - 1];
+        }
+        if (r == 0)
+                r = renew_from(l, fd, at);
+        return r == 0 && l->spare.ready ? renew_from(l, l->spare.fd, 0) : r;
+}
+
 /* Brings a ledger whose files verify into the state that appending needs. */
 static int settle(struct ledger *l, const struct tail *torn) {
         int r = l->segment == 0 ? next_segment(l) : 0;
 
         if (r == 0 && torn->end > 0)
                 r = segment_wipe(l->fd, torn->at, torn->end);
+        if (r == 0)
+                r = renew(l);
         if (r < 0)
                 return r;
         /* A predecessor that was killed may not have got to it, and what was replayed will be acted on. */
@@ -323,19 +361,13 @@ int ledger_append_or_none(struct ledger *l, json_t *body, uint64_t *ret_n) {
 
 static int read_record(struct ledger *l, uint64_t n, struct segment_record *ret) {
         _cleanup_close_ int opened = -EBADF;
-        uint32_t segment;
-        int fd = l->fd, r;
+        int fd, r;
 
         if (n == 0 || n > l->head.n)
                 return -ENOENT;
-        segment = (uint32_t) (l->index[n - 1] >> 32);
-        if (segment != l->segment) {
-                r = segment_open(l->dir, segment, NULL, &opened);
-                if (r < 0)
-                        return r;
-                fd = opened;
-        }
-        r = segment_read(fd, (uint32_t) l->index[n - 1], l->segment_size, ret);
+        r = find_segment(l, n, &opened, &fd);
+        if (r == 0)
+                r = segment_read(fd, (uint32_t) l->index[n - 1], l->segment_size, ret);
         return r == -ENODATA ? -EBADMSG : r;
 }
 

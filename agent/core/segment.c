@@ -103,6 +103,8 @@ int segment_open(int dir, uint32_t number, uint64_t *ret_size, int *ret) {
 
         get_name(number, name);
         fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 && (errno == EROFS || errno == EACCES || errno == EPERM))
+                fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == ENOENT || errno == ELOOP || errno == ENXIO || errno == EISDIR ? -EBADMSG : -errno;
         if (fstat(fd, &st) < 0)
@@ -113,6 +115,10 @@ int segment_open(int dir, uint32_t number, uint64_t *ret_size, int *ret) {
                 *ret_size = (uint64_t) st.st_size;
         *ret = TAKE_FD(fd);
         return 0;
+}
+
+bool segment_is_writable(int fd) {
+        return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
 }
 
 int segment_find_last(int dir, uint32_t *ret) {
@@ -235,6 +241,27 @@ int segment_wipe(int fd, uint32_t at, uint32_t end) {
         if (r < 0)
                 return r;
         put = pwrite(fd, zeros, n, at);
+        if (put < 0)
+                return -errno;
+        if ((size_t) put != n)
+                return -EIO;
+        return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int segment_renew(int fd, uint32_t at, uint32_t end) {
+        const size_t n = end - at;
+        _cleanup_free_ uint8_t *buf = malloc(n);
+        ssize_t put;
+        int r;
+
+        if (!buf)
+                return -ENOMEM;
+        r = pread_all(fd, buf, n, at);
+        if (r == 0)
+                r = fault_effect("ledger-renew");
+        if (r < 0)
+                return r;
+        put = pwrite(fd, buf, n, at);
         if (put < 0)
                 return -errno;
         if ((size_t) put != n)

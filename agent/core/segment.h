@@ -33,9 +33,10 @@ void segment_leaf_hash(const void *body, size_t n, uint8_t ret[static 32]);
 
 /* The highest number of the segments in dir; 0 when there is none. -errno. */
 int segment_find_last(int dir, uint32_t *ret) _warn_unused_;
-/* Opens a segment for reading and writing; *ret_size, when not NULL, is the file's. -EBADMSG when there is no
- * such file. */
+/* Opens a segment for reading, and for writing where that may be; *ret_size, when not NULL, is the file's. -EBADMSG
+ * when there is no such file. */
 int segment_open(int dir, uint32_t number, uint64_t *ret_size, int *ret) _warn_unused_;
+bool segment_is_writable(int fd);
 /* Reads the record at an offset. -ENODATA when the used part ends there, -EBADMSG when what is there is no whole
  * record. */
 int segment_read(int fd, uint32_t at, uint32_t size, struct segment_record *ret) _warn_unused_;
@@ -51,6 +52,8 @@ int segment_find_end(int fd, uint32_t from, uint32_t size, uint32_t *ret) _warn_
 int segment_check_torn(int fd, uint32_t at, uint32_t end, uint32_t size) _warn_unused_;
 /* Zeroes them durably, lest a part be read as the record after the next one. */
 int segment_wipe(int fd, uint32_t at, uint32_t end) _warn_unused_;
+/* Writes what is there over itself, durably: what a disk failed to take once, fdatasync does not ask of it again. */
+int segment_renew(int fd, uint32_t at, uint32_t end) _warn_unused_;
 
 /* Makes a segment, a step of about a millisecond for each call: 1 when there is more to do, 0 when it stands, durable
  * and named. On an error what was done is given up and the next call begins again. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* WRAP: pwrite */
+/* WRAP: fdatasync */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +29,27 @@
 
 static void fault(const char *setting) {
         assert_int_equal(setting ? setenv("FREEZED_FAULT", setting, 1) : unsetenv("FREEZED_FAULT"), 0);
+}
+
+/* What of a file was written since the disk was last asked to take it, and what it took. */
+static struct { off_t from, to; } dirty, taken;
+
+ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at) {
+        dirty.from = at;
+        dirty.to = at + (off_t) n;
+        return __real_pwrite(fd, buf, n, at);
+}
+
+int __wrap_fdatasync(int fd) {
+        if (dirty.to > dirty.from)
+                taken = dirty;
+        dirty.from = dirty.to = 0;
+        return __real_fdatasync(fd);
 }
 
 static void ledger_gives_back_what_was_appended(void **state) {
@@ -372,6 +395,35 @@ static void ledger_append_or_none_takes_no_other_record_back(void **state) {
         assert_int_equal(box_check(s.path).n, 1);
 }
 
+/* What a predecessor left may be in the page cache and nowhere else, and clean: it is written once more. */
+static void ledger_open_brings_the_last_record_to_the_disk_again(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+        uint64_t room;
+
+        (void) state;
+        scratch_make(&s);
+        l = box_open(s.path);
+        box_append(l, 4);
+        room = ledger_room(l);
+        fault("fail:2");
+        assert_int_equal(ledger_append(l, box_record(5), NULL), -EIO);
+        fault(NULL);
+        ledger_free(TAKE_PTR(l));
+        dirty.from = dirty.to = taken.from = taken.to = 0;
+        l = box_open(s.path);
+        assert_int_equal(ledger_head(l).n, 5);
+        assert_true(taken.from == (off_t) (BOX_SEGMENT - room));
+        /* and the zeros behind it */
+        assert_true(taken.to == BOX_SEGMENT);
+        box_append(l, 1);
+        ledger_free(TAKE_PTR(l));
+        fault("fail:1");
+        assert_int_equal(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &(bool) { false }, &l), -EIO);
+        fault(NULL);
+        assert_int_equal(box_check(s.path).n, 6);
+}
+
 /* With a kernel that refuses it, the append fails: so it is called, and its answer is heard. */
 static void ledger_append_waits_for_the_disk(void **state) {
         _cleanup_scratch_ struct scratch s;
@@ -441,6 +493,7 @@ int main(void) {
                 cmocka_unit_test(ledger_is_failed_after_a_failed_write),
                 cmocka_unit_test(ledger_append_or_none_leaves_nothing_behind),
                 cmocka_unit_test(ledger_append_or_none_takes_no_other_record_back),
+                cmocka_unit_test(ledger_open_brings_the_last_record_to_the_disk_again),
                 cmocka_unit_test(ledger_append_waits_for_the_disk),
                 cmocka_unit_test(ledger_append_or_none_says_when_it_cannot_say),
         };
