@@ -117,7 +117,7 @@ static int load_segment(struct ledger *l, uint32_t number, int *fd, struct repla
 }
 
 /* Verifies every segment in order. Nothing may follow a cut-off record or the one empty segment that stands in
- * reserve. */
+ * reserve. A block that cannot be read ends what verifies, and is no reason to leave out what is before it. */
 static int load_segments(struct ledger *l, struct replay *replay, struct tail *ret_torn) {
         struct tail torn = { 0 };
         uint32_t last = 0;
@@ -127,13 +127,13 @@ static int load_segments(struct ledger *l, struct replay *replay, struct tail *r
                 _cleanup_close_ int fd = -EBADF;
                 uint64_t size = 0;
                 uint32_t end = 0;
+                int found;
 
                 r = l->spare.ready ? -EBADMSG : segment_open(l->dir, i, &size, &fd);
-                if (r == 0)
-                        r = segment_find_end(fd, 0, (uint32_t) MIN(size, l->segment_size), &end);
                 if (r < 0)
                         return r;
-                if (i > 1 && end == 0 && size == l->segment_size) {
+                found = segment_find_end(fd, 0, (uint32_t) MIN(size, l->segment_size), &end);
+                if (found == 0 && i > 1 && end == 0 && size == l->segment_size) {
                         l->spare.fd = TAKE_FD(fd);
                         l->spare.ready = true;
                         continue;
@@ -141,6 +141,8 @@ static int load_segments(struct ledger *l, struct replay *replay, struct tail *r
                 if (torn.end > 0)
                         return -EBADMSG;
                 r = load_segment(l, i, &fd, replay);
+                if (r == 0)
+                        r = found;
                 if (r == 0 && size != l->segment_size)
                         r = -EBADMSG;
                 if (r == 0 && end > l->used) {
@@ -234,6 +236,8 @@ static int renew(const struct ledger *l) {
 static int settle(struct ledger *l, const struct tail *torn) {
         int r = l->segment == 0 ? next_segment(l) : 0;
 
+        if (r == 0 && !segment_is_writable(l->fd))
+                r = -EROFS;
         if (r == 0 && torn->end > 0)
                 r = segment_wipe(l->fd, torn->at, torn->end);
         if (r == 0)
@@ -260,14 +264,12 @@ int ledger_open(const char *dir, uint32_t segment_size, ledger_replay_fn replay,
         if (r < 0)
                 return r;
         r = load_segments(l, &rp, &torn);
-        l->ok = r == 0;
-        if (r < 0 && (r != -EBADMSG || rp.stopped < 0))
+        if (r == -ENOMEM || rp.stopped < 0)
                 return r;
-        if (l->ok) {
+        l->ok = r == 0;
+        if (r == 0)
                 r = settle(l, &torn);
-                if (r < 0)
-                        return r;
-        }
+        l->ok = r == 0;
         *ret_torn = torn.end > 0;
         *ret = TAKE_PTR(l);
         return r;

@@ -16,7 +16,7 @@
  *
  * A record cut off by a crash (the last one of the last segment, hash not matching) was never acknowledged: it is
  * zeroed at open and the caller is told. Anything else that does not match is corruption: the ledger opens as failed,
- * keeps what verifies, and appends nothing. */
+ * keeps what verifies, and appends nothing. So it does where the disk is read-only, or a part of it cannot be read. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,8 +38,10 @@ struct ledger_head {
 typedef int (*ledger_replay_fn)(const json_t *body, uint64_t n, void *userdata);
 
 /* Opens or makes the ledger. segment_size is LEDGER_SEGMENT_SIZE except in tests. *ret_torn: a cut-off record was
- * dropped. Returns 0; -EBADMSG with *ret set all the same when corruption was found (see above); other -errno with *ret
- * untouched. Blocks on disk. */
+ * dropped. Returns 0; -errno with *ret set all the same, failed, when it could be read as far as it verifies and takes
+ * nothing more: -EBADMSG when corruption was found (see above), -EIO when some of it cannot be read, -EROFS and others
+ * when it cannot be written; -errno with *ret untouched when it could not be had, or not be replayed: -EBUSY when
+ * another process has it, -ENOMEM, what the replay said. Blocks on disk. */
 int ledger_open(const char *dir, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
                 struct ledger **ret) _warn_unused_;
 void ledger_free(struct ledger *l);

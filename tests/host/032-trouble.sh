@@ -241,6 +241,20 @@ is "with room on the disk, two people release" "$(state)" released
 check "and all is as before" alive
 
 # --- read-only
+order contain beacon.service
+id=$(told .id)
+agent_stop
+run mount -o remount,ro $STATE
+agent_start
+status
+is "a ledger on a read-only disk is read: what it tells of is known" "$(jq -r ".holds[] | select(.id == \"$id\") | .state" <<<"$REPORT")" contained
+release "$id"
+check "and not released" refused ledger-failed
+agent_stop
+run mount -o remount,rw $STATE
+agent_start
+release "$id"
+check "until it can be written" alive
 agent_stop
 run mount -o remount,ro $STATE
 agent_start

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WRAP: pwrite */
 /* WRAP: fdatasync */
+/* WRAP: pread */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,6 +51,17 @@ int __wrap_fdatasync(int fd) {
                 taken = dirty;
         dirty.from = dirty.to = 0;
         return __real_fdatasync(fd);
+}
+
+/* From here on a file that is read cannot be; 0: all can. */
+static off_t unreadable;
+
+ssize_t __real_pread(int fd, void *buf, size_t n, off_t at);
+ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at);
+
+ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at) {
+        errno = EIO;
+        return unreadable > 0 && at + (off_t) n > unreadable ? -1 : __real_pread(fd, buf, n, at);
 }
 
 static void ledger_gives_back_what_was_appended(void **state) {
@@ -395,6 +407,60 @@ static void ledger_append_or_none_takes_no_other_record_back(void **state) {
         assert_int_equal(box_check(s.path).n, 1);
 }
 
+/* The file system is read-only: all that is in it is known, and nothing more is taken. */
+static void ledger_open_reads_what_it_cannot_write(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        pid_t pid;
+
+        (void) state;
+        scratch_make(&s);
+        {
+                _cleanup_(ledger_freep) struct ledger *l = box_open(s.path);
+
+                box_append(l, 40);
+        }
+        for (int i = 0; i < 3; i++) {
+                static const int errors[] = { EROFS, EPERM, EACCES };
+
+                pid = fork();
+                if (pid == 0) {
+                        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+                        struct box_opened o;
+
+                        EXPECT(seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint16_t) errors[i]), SCMP_SYS(openat), 1,
+                                                SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_ACCMODE, O_RDWR)) == 0);
+                        EXPECT(seccomp_load(filter) == 0);
+                        o = box_check(s.path);
+                        EXPECT(o.r == -EROFS && o.n == 40);
+                        _exit(0);
+                }
+                assert_int_equal(scratch_wait(pid), 0);
+        }
+        assert_int_equal(box_check(s.path).r, 0);
+}
+
+static void ledger_open_keeps_what_is_before_a_block_that_cannot_be_read(void **state) {
+        _cleanup_scratch_ struct scratch s;
+        uint32_t used;
+
+        (void) state;
+        scratch_make(&s);
+        {
+                _cleanup_(ledger_freep) struct ledger *l = box_open(s.path);
+
+                box_append(l, 6);
+                used = (uint32_t) (BOX_SEGMENT - ledger_room(l));
+                box_append(l, 2);
+        }
+        unreadable = used + 1;
+        struct box_opened o = box_check(s.path);
+
+        unreadable = 0;
+        assert_int_equal(o.r, -EIO);
+        assert_int_equal(o.n, 6);
+        assert_int_equal(box_check(s.path).n, 8);
+}
+
 /* What a predecessor left may be in the page cache and nowhere else, and clean: it is written once more. */
 static void ledger_open_brings_the_last_record_to_the_disk_again(void **state) {
         _cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -421,6 +487,9 @@ static void ledger_open_brings_the_last_record_to_the_disk_again(void **state) {
         fault("fail:1");
         assert_int_equal(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &(bool) { false }, &l), -EIO);
         fault(NULL);
+        assert_int_equal(ledger_head(l).n, 6);
+        assert_false(ledger_ok(l));
+        ledger_free(TAKE_PTR(l));
         assert_int_equal(box_check(s.path).n, 6);
 }
 
@@ -493,6 +562,8 @@ int main(void) {
                 cmocka_unit_test(ledger_is_failed_after_a_failed_write),
                 cmocka_unit_test(ledger_append_or_none_leaves_nothing_behind),
                 cmocka_unit_test(ledger_append_or_none_takes_no_other_record_back),
+                cmocka_unit_test(ledger_open_reads_what_it_cannot_write),
+                cmocka_unit_test(ledger_open_keeps_what_is_before_a_block_that_cannot_be_read),
                 cmocka_unit_test(ledger_open_brings_the_last_record_to_the_disk_again),
                 cmocka_unit_test(ledger_append_waits_for_the_disk),
                 cmocka_unit_test(ledger_append_or_none_says_when_it_cannot_say),
