@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -28,6 +29,9 @@
 #define FILE_MAX (256U * 1024)
 /* free heap beyond this, left by a large answer, goes back to the host */
 #define SPARE_MAX (2U * 1024 * 1024)
+/* for the ledger to be free: a predecessor may be about to end */
+#define LOCK_WAIT_MS 10000
+#define LOCK_TRY_MS  100
 
 struct resolver agent_resolver(const struct agent *a, const struct command_id *hold) {
         return (struct resolver) {
@@ -108,14 +112,26 @@ void agent_reload(struct agent *a) {
         hearing_begin(a);
 }
 
-static int open_ledger(struct agent *a) {
-        _cleanup_free_ char *dir = NULL;
-        bool torn = false;
+/* Before anything is touched that a core which still runs has too: maps, pins, sockets, the key of the epoch. What
+ * holds the ledger is a predecessor that the kernel keeps from ending, or a core that somebody started by hand, and it
+ * may still carry out orders; two would each take what the other holds for nobody's. FAIL-CLOSED: so this one ends, and
+ * is started again until the ledger is free. Where the ledger cannot be had for another reason it is gone without. */
+static int lock_ledger(const char *dir, int *ret) {
+        const int64_t until = clock_boot_ms() + LOCK_WAIT_MS;
         int r;
 
-        if (asprintf(&dir, "%s/ledger", a->config.state) < 0)
-                return -ENOMEM;
-        r = ledger_open(dir, LEDGER_SEGMENT_SIZE, fold_replay, a, &torn, &a->ledger);
+        while ((r = ledger_lock(dir, ret)) == -EBUSY && clock_boot_ms() < until)
+                (void) usleep(LOCK_TRY_MS * 1000);
+        if (r < 0)
+                log_file(dir,
+                         r == -EBUSY ? "another core has it; this one has touched nothing, and ends" : strerror(-r));
+        return r;
+}
+
+static int open_ledger(struct agent *a, const char *dir, int lock) {
+        bool torn = false;
+        int r = ledger_open_locked(lock, LEDGER_SEGMENT_SIZE, fold_replay, a, &torn, &a->ledger);
+
         if (torn)
                 log_file(dir, "the last record was cut off by a crash and dropped; it was never acknowledged");
         if (r == 0)
@@ -138,16 +154,11 @@ static int open_needed(struct agent *a) {
         a->holds = hold_set_new();
         if (!a->holds)
                 return -ENOMEM;
-        r = io_mkdirs(a->config.state, 0700);
+        r = hostkey_open(a->config.state, &a->key);
         if (r < 0)
-                log_file(a->config.state, strerror(-r));
-        if (r == 0) {
-                r = hostkey_open(a->config.state, &a->key);
-                if (r < 0)
-                        log_file(a->config.state,
-                                 r == -EBADMSG ? "host_key is not 32 bytes that only root can read" : strerror(-r));
-        }
-        if (r == 0)
+                log_file(a->config.state,
+                         r == -EBADMSG ? "host_key is not 32 bytes that only root can read" : strerror(-r));
+        else
                 r = epochkey_new(a->config.socket, &a->epoch);
         if (r == 0)
                 r = systemd_new(&a->systemd);
@@ -160,6 +171,26 @@ static int open_needed(struct agent *a) {
         if (r == 0)
                 r = hosthold_new(&host_tell, &a->hosthold);
         return r;
+}
+
+/* In this order: nothing is touched before there is a lock, and nothing replayed before there is a memory for it. */
+static int open_all(struct agent *a) {
+        _cleanup_free_ char *dir = NULL;
+        _cleanup_close_ int lock = -EBADF;
+        int r, locked;
+
+        if (asprintf(&dir, "%s/ledger", a->config.state) < 0)
+                return -ENOMEM;
+        r = io_mkdirs(a->config.state, 0700);
+        if (r < 0) {
+                log_file(a->config.state, strerror(-r));
+                return r;
+        }
+        locked = lock_ledger(dir, &lock);
+        if (locked == -EBUSY)
+                return locked;
+        r = open_needed(a);
+        return r < 0 || locked < 0 ? r : open_ledger(a, dir, TAKE_FD(lock));
 }
 
 /* After each event, and before the next one: whatever that is about finds out by itself whether PID 1 answers. */
@@ -187,9 +218,7 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
                 return -ENOMEM;
         a->config = *config;
         a->event = sd_event_ref(event);
-        r = open_needed(a);
-        if (r == 0)
-                r = open_ledger(a);
+        r = open_all(a);
         if (r < 0)
                 return r;
         if (cgroup_root(&a->cgroup_root) < 0)

@@ -155,7 +155,7 @@ static int load_segments(struct ledger *l, struct replay *replay, struct tail *r
         return r;
 }
 
-static int open_locked(const char *dir, int *ret) {
+int ledger_lock(const char *dir, int *ret) {
         _cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0 && errno == ENOENT) {
@@ -250,19 +250,24 @@ static int settle(struct ledger *l, const struct tail *torn) {
 
 int ledger_open(const char *dir, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
                 struct ledger **ret) {
+        int lock, r = ledger_lock(dir, &lock);
+
+        return r < 0 ? r : ledger_open_locked(lock, segment_size, replay, userdata, ret_torn, ret);
+}
+
+int ledger_open_locked(int lock, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
+                       struct ledger **ret) {
         _cleanup_(ledger_freep) struct ledger *l = calloc(1, sizeof(*l));
+        _cleanup_close_ int dir = lock;
         struct replay rp = { .fn = replay, .userdata = userdata };
         struct tail torn = { 0 };
         int r;
 
-        if (segment_size <= SEGMENT_OVERHEAD)
-                return -EINVAL;
         if (!l)
                 return -ENOMEM;
-        *l = (struct ledger) { .dir = -EBADF, .fd = -EBADF, .spare.fd = -EBADF, .segment_size = segment_size };
-        r = open_locked(dir, &l->dir);
-        if (r < 0)
-                return r;
+        *l = (struct ledger) { .dir = TAKE_FD(dir), .fd = -EBADF, .spare.fd = -EBADF, .segment_size = segment_size };
+        if (segment_size <= SEGMENT_OVERHEAD)
+                return -EINVAL;
         r = load_segments(l, &rp, &torn);
         if (r == -ENOMEM || rp.stopped < 0)
                 return r;

@@ -37,11 +37,17 @@ struct ledger_head {
  * ledger_open. */
 typedef int (*ledger_replay_fn)(const json_t *body, uint64_t n, void *userdata);
 
-/* Opens or makes the ledger. segment_size is LEDGER_SEGMENT_SIZE except in tests. *ret_torn: a cut-off record was
- * dropped. Returns 0; -errno with *ret set all the same, failed, when it could be read as far as it verifies and takes
- * nothing more: -EBADMSG when corruption was found (see above), -EIO when some of it cannot be read, -EROFS and others
- * when it cannot be written; -errno with *ret untouched when it could not be had, or not be replayed: -EBUSY when
- * another process has it, -ENOMEM, what the replay said. Blocks on disk. */
+/* Takes the directory, made when missing, for this process alone: *ret is what has it for as long as it is open. -EBUSY
+ * when another process has it; -errno. */
+int ledger_lock(const char *dir, int *ret) _warn_unused_;
+/* Opens or makes the ledger in a directory that is locked; the lock is taken over in any case. segment_size is
+ * LEDGER_SEGMENT_SIZE except in tests. *ret_torn: a cut-off record was dropped. Returns 0; -errno with *ret set all the
+ * same, failed, when it could be read as far as it verifies and takes nothing more: -EBADMSG when corruption was found
+ * (see above), -EIO when some of it cannot be read, -EROFS and others when it cannot be written; -errno with *ret
+ * untouched when it could not be replayed: -ENOMEM, what the replay said. Blocks on disk. */
+int ledger_open_locked(int lock, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
+                       struct ledger **ret) _warn_unused_;
+/* Both. */
 int ledger_open(const char *dir, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
                 struct ledger **ret) _warn_unused_;
 void ledger_free(struct ledger *l);

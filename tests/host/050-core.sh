@@ -203,6 +203,18 @@ kept=$(said .receipt.id)
 order freeze gone.service >/dev/null
 gone=$(said .receipt.id)
 release "$gone"
+
+# A second core, as somebody starts it by hand.
+pins() { run find /sys/fs/bpf/freezed -printf '%p %i\n' | sort; }
+before=$(pins)
+WORD=$(run timeout 60 /usr/sbin/freezed 2>&1)
+is 'no core runs beside another' $? 1
+like 'it says why' "$WORD" 'ledger: another core has it'
+is 'and has touched nothing that is pinned' "$(pins)" "$before"
+ask health
+is 'the first one is in order' "$(said .report.ledger.ok)" true
+check 'and holds what it held' in_force kept.service
+
 run systemctl stop freezed-gate.socket freezed-gate.service freezed.service
 ledger=$(box_root core)/var/lib/freezed/ledger/00000001.log
 at=$(grep -abo '"verb":"release"' "$ledger" | tail -n 1 | cut -d: -f1)

@@ -303,6 +303,7 @@ static void ledger_open_refuses_a_second_opener(void **state) {
         _cleanup_scratch_ struct scratch s;
         bool torn;
         pid_t pid;
+        int lock;
 
         (void) state;
         scratch_make(&s);
@@ -313,7 +314,16 @@ static void ledger_open_refuses_a_second_opener(void **state) {
         if (pid == 0)
                 _exit(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &torn, &second) == -EBUSY ? 0 : 1);
         assert_int_equal(scratch_wait(pid), 0);
+        assert_int_equal(ledger_lock(s.path, &lock), -EBUSY);
         ledger_free(TAKE_PTR(l));
+        assert_int_equal(ledger_lock(s.path, &lock), 0);
+        assert_int_equal(ledger_open(s.path, BOX_SEGMENT, NULL, NULL, &torn, &second), -EBUSY);
+        assert_int_equal(ledger_open_locked(lock, BOX_SEGMENT, NULL, NULL, &torn, &second), 0);
+        assert_int_equal(ledger_lock(s.path, &lock), -EBUSY);
+        ledger_free(TAKE_PTR(second));
+        assert_int_equal(ledger_lock(s.path, &lock), 0);
+        /* it is given back by whatever it fails on */
+        assert_int_equal(ledger_open_locked(lock, SEGMENT_OVERHEAD, NULL, NULL, &torn, &second), -EINVAL);
         l = box_open(s.path);
 }
 
