@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "agent/core/segment.h"
+#include "agent/util/alive.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
 #include "policy/merkle.h"
@@ -99,6 +100,7 @@ static int load_records(struct ledger *l, struct replay *replay) {
                         r = index_reserve(l);
                 if (r < 0)
                         return r;
+                alive();
                 accept_record(l, rec.n, rec.hash);
                 if (replay->fn)
                         replay->stopped = MIN(replay->fn(body, l->head.n, replay->userdata), 0);
@@ -403,6 +405,7 @@ int ledger_root_at(struct ledger *l, uint64_t n, uint8_t ret[static HASH_SIZE]) 
                 if (r < 0)
                         return r;
                 merkle_append(&tree, rec.hash);
+                alive();
         }
         merkle_root(&tree, ret);
         return 0;

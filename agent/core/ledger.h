@@ -44,7 +44,8 @@ int ledger_lock(const char *dir, int *ret) _warn_unused_;
  * LEDGER_SEGMENT_SIZE except in tests. *ret_torn: a cut-off record was dropped. Returns 0; -errno with *ret set all the
  * same, failed, when it could be read as far as it verifies and takes nothing more: -EBADMSG when corruption was found
  * (see above), -EIO when some of it cannot be read, -EROFS and others when it cannot be written; -errno with *ret
- * untouched when it could not be replayed: -ENOMEM, what the replay said. Blocks on disk. */
+ * untouched when it could not be replayed: -ENOMEM, what the replay said. Blocks on disk, for as long as there are
+ * records, and tells the service manager that it goes on. */
 int ledger_open_locked(int lock, uint32_t segment_size, ledger_replay_fn replay, void *userdata, bool *ret_torn,
                        struct ledger **ret) _warn_unused_;
 /* Both. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
+/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 
 /* Arbitrary bytes in the place of a ledger's files. Whatever they are, the ledger opens as good or as failed, and stays
  * what it was: a good one takes a record and has it afterwards, a failed one is failed again.

@@ -2,7 +2,7 @@
 /* WRAP: pwrite */
 /* WRAP: fdatasync */
 /* WRAP: pread */
-/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
+/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +15,11 @@
 
 #include <openssl/sha.h>
 #include <seccomp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "agent/core/segment.h"
+#include "agent/util/alive.h"
 #include "lib/ledger_box.h"
 
 /* Where a child's own checks fail, it exits with this; 77 is a skip. */
@@ -503,6 +506,32 @@ static void ledger_open_brings_the_last_record_to_the_disk_again(void **state) {
         assert_int_equal(box_check(s.path).n, 6);
 }
 
+/* A start that reads for longer than the service manager waits is no hang. */
+static void ledger_says_that_it_goes_on_while_it_reads(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_close_ int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        _cleanup_scratch_ struct scratch s;
+        char heard[256] = "";
+        uint8_t root[32];
+
+        (void) state;
+        scratch_make(&s);
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", scratch_path(&s, "notify"));
+        assert_int_equal(bind(manager, (struct sockaddr *) &address, sizeof(address)), 0);
+        box_make(scratch_path(&s, "ledger"), 5);
+        assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+        (void) usleep(ALIVE_EVERY_US);
+        l = box_open(scratch_path(&s, "ledger"));
+        assert_true(recv(manager, heard, sizeof(heard) - 1, 0) > 0);
+        assert_non_null(strstr(heard, "EXTEND_TIMEOUT_USEC="));
+        (void) usleep(ALIVE_EVERY_US);
+        assert_int_equal(ledger_root_at(l, 4, root), 0);
+        assert_true(recv(manager, heard, sizeof(heard) - 1, 0) > 0);
+        assert_int_equal(recv(manager, heard, sizeof(heard) - 1, 0), -1);
+        assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+}
+
 /* With a kernel that refuses it, the append fails: so it is called, and its answer is heard. */
 static void ledger_append_waits_for_the_disk(void **state) {
         _cleanup_scratch_ struct scratch s;
@@ -575,6 +604,7 @@ int main(void) {
                 cmocka_unit_test(ledger_open_reads_what_it_cannot_write),
                 cmocka_unit_test(ledger_open_keeps_what_is_before_a_block_that_cannot_be_read),
                 cmocka_unit_test(ledger_open_brings_the_last_record_to_the_disk_again),
+                cmocka_unit_test(ledger_says_that_it_goes_on_while_it_reads),
                 cmocka_unit_test(ledger_append_waits_for_the_disk),
                 cmocka_unit_test(ledger_append_or_none_says_when_it_cannot_say),
         };

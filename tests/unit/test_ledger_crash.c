@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
+/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 
 /* What was acknowledged is still there after a kill at any moment, a failure of any effect, and on a full disk. */
 

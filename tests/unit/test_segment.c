@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/fault.c */
+/* LINK: agent/core/ledger.c agent/core/segment.c agent/util/io.c agent/util/clock.c agent/util/fault.c */
 
 /* Damage: a ledger whose bytes were changed, cut, doubled or put elsewhere says so, and never gives back a record that
  * was not written. */
