@@ -128,9 +128,22 @@ static int lock_ledger(const char *dir, int *ret) {
         return r;
 }
 
+/* After a return to an older version. FAIL-OPEN: what it understands is held again. FAIL-CLOSED: what it does not may
+ * have been anything, so nothing is let go. */
+static int replay(const json_t *body, uint64_t n, void *userdata) {
+        static struct log_limit limit = { .per_second = 5 };
+        const int r = fold_replay(body, n, userdata);
+
+        if (r == -EBADMSG)
+                log_lossy(&limit, LOG_ERR, NULL, LOG_FIELDS(.stage = "start", .reason = reason_id(REASON_LEDGER)),
+                          "Record %llu of the ledger is of no kind that this version knows: nothing is released",
+                          (unsigned long long) n);
+        return r;
+}
+
 static int open_ledger(struct agent *a, const char *dir, int lock) {
         bool torn = false;
-        int r = ledger_open_locked(lock, LEDGER_SEGMENT_SIZE, fold_replay, a, &torn, &a->ledger);
+        int r = ledger_open_locked(lock, LEDGER_SEGMENT_SIZE, replay, a, &torn, &a->ledger);
 
         if (torn)
                 log_file(dir, "the last record was cut off by a crash and dropped; it was never acknowledged");

@@ -16,5 +16,6 @@ int fold_order(struct agent *a, const struct command *c, const uint8_t digest[st
 int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t floor_ms);
 int fold_lapse(struct agent *a, const struct command_id *hold);
 
-/* ledger_replay_fn; userdata is the agent. -EBADMSG for a record that no version of ours wrote. */
+/* ledger_replay_fn; userdata is the agent. -EBADMSG for a record that no version of ours wrote so far;
+ * nothing of it is folded. */
 int fold_replay(const json_t *body, uint64_t n, void *userdata);

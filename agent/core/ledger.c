@@ -82,7 +82,8 @@ static void accept_record(struct ledger *l, uint32_t n_body, const uint8_t hash[
 struct replay {
         ledger_replay_fn fn;
         void *userdata;
-        int stopped; /* what fn returned: not to be taken for what the files are */
+        int stopped;    /* what fn returned: not to be taken for what the files are */
+        bool not_known; /* fn did not understand some of it */
 };
 
 /* Replays the records of the current segment; l->used is where they end. */
@@ -102,10 +103,11 @@ static int load_records(struct ledger *l, struct replay *replay) {
                         return r;
                 alive();
                 accept_record(l, rec.n, rec.hash);
-                if (replay->fn)
-                        replay->stopped = MIN(replay->fn(body, l->head.n, replay->userdata), 0);
-                if (replay->stopped < 0)
-                        return replay->stopped;
+                r = replay->fn ? replay->fn(body, l->head.n, replay->userdata) : 0;
+                if (r == -EBADMSG)
+                        replay->not_known = true;
+                else if (r < 0)
+                        return replay->stopped = r;
         }
 }
 
@@ -273,6 +275,8 @@ int ledger_open_locked(int lock, uint32_t segment_size, ledger_replay_fn replay,
         r = load_segments(l, &rp, &torn);
         if (r == -ENOMEM || rp.stopped < 0)
                 return r;
+        if (r == 0 && rp.not_known)
+                r = -EBADMSG;
         l->ok = r == 0;
         if (r == 0)
                 r = settle(l, &torn);

@@ -33,7 +33,8 @@ struct ledger_head {
         uint8_t hash[32]; /* leaf hash of the last; zeros when n is 0 */
 };
 
-/* Called for every record in order while opening; the body is borrowed. A negative return stops and is returned by
+/* Called for every record in order while opening; the body is borrowed. -EBADMSG: it is not understood, as what a newer
+ * version wrote; the replay goes on, and the ledger opens as failed. Any other negative return stops and is returned by
  * ledger_open. */
 typedef int (*ledger_replay_fn)(const json_t *body, uint64_t n, void *userdata);
 

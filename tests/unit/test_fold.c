@@ -523,7 +523,7 @@ static void what_no_version_wrote_is_refused(void **state) {
         assert_int_equal(hold_set_count(agent.holds), 0);
 }
 
-static void a_ledger_with_such_a_record_is_not_read_on(void **state) {
+static void a_ledger_with_such_a_record_is_read_on_and_takes_nothing_more(void **state) {
         struct agent again = { .trust = &w.trust };
         const struct command_id id = id_of(3), after = id_of(4);
         json_t *o;
@@ -537,9 +537,10 @@ static void a_ledger_with_such_a_record_is_not_read_on(void **state) {
         ledger_free(TAKE_PTR(agent.ledger));
         again.holds = hold_set_new();
         assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &again, &torn, &agent.ledger), -EBADMSG);
-        /* what came before is known, and held */
+        /* what came before is known, and held, and so is what came after */
         assert_non_null(hold_set_find(again.holds, &id));
-        assert_null(hold_set_find(again.holds, &after));
+        assert_non_null(hold_set_find(again.holds, &after));
+        assert_false(ledger_ok(agent.ledger));
         held_list_done(&again.held);
         hold_set_free(again.holds);
 }
@@ -561,7 +562,7 @@ int main(void) {
                 CASE(what_is_recorded_is_of_the_time_that_its_record_says),
                 CASE(a_time_that_cannot_be_is_refused),
                 CASE(what_no_version_wrote_is_refused),
-                CASE(a_ledger_with_such_a_record_is_not_read_on),
+                CASE(a_ledger_with_such_a_record_is_read_on_and_takes_nothing_more),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);

@@ -283,7 +283,7 @@ static int stop_at_three(const json_t *body, uint64_t n, void *userdata) {
 }
 
 static void ledger_open_hands_on_what_the_replay_says(void **state) {
-        static const int errors[] = { -EPERM, -EBADMSG };
+        static const int errors[] = { -EPERM, -ENOSPC };
         struct ledger *l = (struct ledger *) &errors, *untouched = l;
         _cleanup_scratch_ struct scratch s;
         bool torn = true;
@@ -299,6 +299,34 @@ static void ledger_open_hands_on_what_the_replay_says(void **state) {
                 assert_true(torn);
         }
         assert_int_equal(box_check(s.path).n, 5);
+}
+
+static int know_all_but_the_third(const json_t *body, uint64_t n, void *userdata) {
+        *(uint64_t *) userdata = n;
+        (void) body;
+        return n == 3 ? -EBADMSG : 0;
+}
+
+/* What a newer version recorded does not cost what comes after it. */
+static void ledger_open_goes_on_after_what_is_not_understood(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_json_ json_t *body = NULL;
+        _cleanup_scratch_ struct scratch s;
+        uint64_t last = 0;
+        bool torn;
+
+        (void) state;
+        scratch_make(&s);
+        box_make(s.path, 5);
+        assert_int_equal(ledger_open(s.path, BOX_SEGMENT, know_all_but_the_third, &last, &torn, &l), -EBADMSG);
+        assert_int_equal(last, 5);
+        assert_int_equal(ledger_head(l).n, 5);
+        assert_false(ledger_ok(l));
+        assert_int_equal(ledger_append(l, box_record(6), NULL), -EBADMSG);
+        assert_int_equal(ledger_read(l, 5, &body), 0);
+        ledger_free(TAKE_PTR(l));
+        /* whoever knows it takes it as it was */
+        assert_int_equal(box_check(s.path).r, 0);
 }
 
 static void ledger_open_refuses_a_second_opener(void **state) {
@@ -596,6 +624,7 @@ int main(void) {
                 cmocka_unit_test(ledger_goes_through_many_segments),
                 cmocka_unit_test(ledger_prepare_makes_one_reserve_in_steps),
                 cmocka_unit_test(ledger_open_hands_on_what_the_replay_says),
+                cmocka_unit_test(ledger_open_goes_on_after_what_is_not_understood),
                 cmocka_unit_test(ledger_open_refuses_a_second_opener),
                 cmocka_unit_test(ledger_read_sees_what_was_changed_since),
                 cmocka_unit_test(ledger_is_failed_after_a_failed_write),
