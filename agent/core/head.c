@@ -34,23 +34,40 @@ static struct note_key epoch_signer(const struct agent *a) {
 
 /* What this host has signed cannot be taken back: fewer records, or others, are not its ledger. */
 static int compare(struct agent *a, const struct checkpoint *c) {
+        const unsigned long long is_signed = c->n, is_there = ledger_head(a->ledger).n;
+        const struct log_fields *fields = LOG_FIELDS(.stage = "start", .reason = reason_id(REASON_LEDGER));
         uint8_t root[MERKLE_HASH_SIZE];
         int r = ledger_root_at(a->ledger, c->n, root);
 
         if (r == 0 && memcmp(root, c->root, sizeof(root)) != 0)
                 r = -EBADMSG;
-        if (r == 0) {
+        if (r == 0)
                 a->checkpoint_n = c->n;
-                return 0;
-        }
-        log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "start", .reason = reason_id(REASON_LEDGER)),
-                  r == -ENOENT ? "The ledger was rolled back: %llu records were signed, %llu are there"
-                               : "The ledger was changed: the %llu records that were signed are not the first of the "
-                                 "%llu that are there",
-                  (unsigned long long) c->n, (unsigned long long) ledger_head(a->ledger).n);
+        else if (r == -ENOENT)
+                log_event(LOG_ERR, NULL, fields, "The ledger was rolled back: %llu records were signed, %llu are there",
+                          is_signed, is_there);
+        else if (r == -EBADMSG)
+                log_event(LOG_ERR, NULL, fields,
+                          "The ledger was changed: the %llu records that were signed are not the first of the %llu "
+                          "that are there",
+                          is_signed, is_there);
+        else
+                log_event(LOG_ERR, NULL, fields,
+                          "The ledger cannot be held against its checkpoint: the %llu records that were signed cannot "
+                          "be read again: %s",
+                          is_signed, strerror(-r));
         /* FAIL-CLOSED: what was cut off may have been the order that a release undoes */
-        ledger_distrust(a->ledger);
-        return -EBADMSG;
+        if (r < 0)
+                ledger_distrust(a->ledger);
+        return r == -ENOENT ? -EBADMSG : r;
+}
+
+/* False unless this host signed it. */
+static bool parse(const char *text, size_t n, const struct note_key *k, struct checkpoint *ret) {
+        struct note note;
+
+        return note_parse(text, n, &note) == 0 && note_check(&note, k, NULL) == NOTE_SIGNED &&
+               checkpoint_parse(note.text, note.n_text, ret) == 0 && strcmp(ret->origin, k->name) == 0;
 }
 
 int head_check(struct agent *a, const char *dir) {
@@ -58,14 +75,19 @@ int head_check(struct agent *a, const char *dir) {
         _cleanup_free_ char *text = NULL;
         const struct note_key k = host_signer(a);
         struct checkpoint c;
-        struct note note;
         size_t n;
+        int r = fd < 0 ? -errno : io_read_file(fd, NAME, NOTE_MAX, &text, &n);
 
-        if (fd < 0 || io_read_file(fd, NAME, NOTE_MAX, &text, &n) < 0 || note_parse(text, n, &note) < 0 ||
-            note_check(&note, &k, NULL) != NOTE_SIGNED || checkpoint_parse(note.text, note.n_text, &c) < 0 ||
-            strcmp(c.origin, k.name) != 0)
-                return 0;
-        return compare(a, &c);
+        if (r == -ENOENT || r == -ENOMEM)
+                return r == -ENOENT ? 0 : r;
+        if (r == 0 && parse(text, n, &k, &c))
+                return compare(a, &c);
+        log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
+                  "%s/" NAME " says nothing: %s. That the ledger was not rolled back is not known", dir,
+                  r < 0    ? strerror(-r)
+                  : n == 0 ? "it is empty, as after a power cut"
+                           : "it is none that this host signed");
+        return 0;
 }
 
 struct seal_position head_position(const struct agent *a) {

@@ -11,7 +11,8 @@
 #include "policy/epoch.h"
 
 /* Against the checkpoint in the ledger's directory. -EBADMSG, and the ledger takes nothing more, when this host has
- * signed more records than there are, or others. 0 when there is none, or none of ours: then nothing is known. */
+ * signed more records than there are, or others; -errno, and nor does it, when that could not be found out. 0 when
+ * there is none, or one that says nothing, which is logged: then nothing is known. */
 int head_check(struct agent *a, const char *dir) _warn_unused_;
 /* After the replay: goes on with the epoch's key, or begins an epoch by the host's; and the heartbeat. */
 void head_begin(struct agent *a);

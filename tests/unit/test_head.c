@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* WRAP: ledger_root_at */
+/* WRAP: log_event */
 /* LINK: agent/core/preserved.c */
 /* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
 /* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
@@ -16,6 +18,29 @@
 
 #include "agent/util/log.h"
 #include "lib/ledger_rig.h"
+
+/* What reading the records again fails with; 0: nothing. */
+static int unreadable;
+static char logged[512];
+
+int __real_ledger_root_at(struct ledger *l, uint64_t n, uint8_t ret[static 32]);
+int __wrap_ledger_root_at(struct ledger *l, uint64_t n, uint8_t ret[static 32]);
+void __wrap_log_event(int priority, const char *message_id, const struct log_fields *fields, const char *fmt, ...);
+
+int __wrap_ledger_root_at(struct ledger *l, uint64_t n, uint8_t ret[static 32]) {
+        return unreadable < 0 ? unreadable : __real_ledger_root_at(l, n, ret);
+}
+
+void __wrap_log_event(int priority, const char *message_id, const struct log_fields *fields, const char *fmt, ...) {
+        va_list args;
+
+        (void) priority;
+        (void) message_id;
+        (void) fields;
+        va_start(args, fmt);
+        (void) vsnprintf(logged, sizeof(logged), fmt, args);
+        va_end(args);
+}
 
 /* The checkpoint that is there; -1 when there is none that the host signed. */
 static int64_t signed_n(const struct rig *r, bool *ret_by_epoch) {
@@ -172,28 +197,58 @@ static void a_ledger_that_was_written_anew_is_distrusted(void **state) {
 }
 
 static void a_checkpoint_that_this_host_did_not_sign_says_nothing(void **state) {
-        static const char *const commands[] = {
-                "sed -i s/^6$/9/ ledger/checkpoint",
-                ": >ledger/checkpoint",
-                "head -c 40 ledger/checkpoint >x && mv x ledger/checkpoint",
-                "rm ledger/checkpoint",
-                "rm ledger/checkpoint && mkfifo ledger/checkpoint.fifo && ln -s checkpoint.fifo ledger/checkpoint.x",
-                "rm host_key* && head -c 32 /dev/urandom >host_key && chmod 600 host_key",
+        static const struct {
+                const char *command, *said;
+        } rows[] = {
+                { "sed -i s/^6$/9/ ledger/checkpoint", "none that this host signed" },
+                { ": >ledger/checkpoint", "it is empty" },
+                { "head -c 40 ledger/checkpoint >x && mv x ledger/checkpoint", "none that this host signed" },
+                { "rm ledger/checkpoint", NULL },
+                { "rm ledger/checkpoint && mkdir ledger/checkpoint", "Is a directory" },
+                { "rm ledger/checkpoint && mkfifo ledger/checkpoint.fifo && ln -s checkpoint.fifo ledger/checkpoint.x",
+                  NULL },
+                { "rm host_key* && head -c 32 /dev/urandom >host_key && chmod 600 host_key",
+                  "none that this host signed" },
         };
 
         (void) state;
-        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 _cleanup_rig_ struct rig r;
 
                 rig_make(&r);
                 happen(&r, 5);
                 head_write(&r.a);
                 rig_stop(&r);
-                assert_true(shell(&r, commands[i]));
+                assert_true(shell(&r, rows[i].command));
+                logged[0] = '\0';
                 rig_start(&r);
                 assert_int_equal(r.checked, 0);
                 assert_true(agent_ledger_ok(&r.a));
                 assert_true(head_is_due(&r.a));
+                assert_int_equal(logged[0] != '\0', rows[i].said != NULL);
+                assert_true(!rows[i].said || strstr(logged, rows[i].said));
+        }
+}
+
+/* Nobody is told that the ledger was changed when memory or a disk is what failed. */
+static void a_ledger_that_cannot_be_read_again_is_not_called_changed(void **state) {
+        static const int errors[] = { -EIO, -ENOMEM };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(errors); i++) {
+                _cleanup_rig_ struct rig r;
+
+                rig_make(&r);
+                happen(&r, 5);
+                head_write(&r.a);
+                rig_stop(&r);
+                unreadable = errors[i];
+                rig_start(&r);
+                unreadable = 0;
+                assert_int_equal(r.checked, errors[i]);
+                assert_false(agent_ledger_ok(&r.a));
+                assert_null(strstr(logged, "was changed"));
+                assert_non_null(strstr(logged, strerror(-errors[i])));
         }
 }
 
@@ -240,6 +295,7 @@ int main(void) {
                 cmocka_unit_test(a_ledger_that_was_rolled_back_is_distrusted),
                 cmocka_unit_test(a_ledger_that_was_written_anew_is_distrusted),
                 cmocka_unit_test(a_checkpoint_that_this_host_did_not_sign_says_nothing),
+                cmocka_unit_test(a_ledger_that_cannot_be_read_again_is_not_called_changed),
                 cmocka_unit_test(a_disk_that_takes_no_checkpoint_is_left_alone_until_the_next_record),
                 cmocka_unit_test(each_hour_an_epoch_begins),
         };
