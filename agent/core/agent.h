@@ -54,8 +54,10 @@ struct refusals {
                 enum reason reason;
         } last[REFUSALS_REMEMBERED];
         size_t next;
-        int64_t minute;
-        unsigned used;
+        int64_t minute, day;
+        unsigned used; /* in that minute */
+        /* In that day, by who signed; the last: what is no command, or nobody's. */
+        unsigned of[TRUST_PEOPLE_MAX + 1];
 };
 
 /* Numbers of records, ascending. */

@@ -12,8 +12,6 @@
 
 /* between two looks at the ring */
 #define REST_MS 1000
-/* the last of the ledger is for orders and releases: it may be that no more can be had */
-#define ROOM_LEFT (LEDGER_SEGMENT_SIZE / 4)
 
 struct attempts {
         struct ring_buffer *ring;
@@ -30,7 +28,7 @@ void attempts_free(struct attempts *t) {
 }
 
 static void write_down(struct agent *a, struct tried_hold *t) {
-        int r = a->ledger && ledger_room(a->ledger) > ROOM_LEFT
+        int r = a->ledger && ledger_room(a->ledger) > LEDGER_ROOM_LEFT
                         ? record_attempts(a, &t->hold, tried_to_json(&t->tried, true))
                         : -ENOSPC;
 

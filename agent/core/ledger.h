@@ -25,6 +25,9 @@
 
 #define LEDGER_SEGMENT_SIZE (8U * 1024 * 1024)
 #define LEDGER_RECORD_MAX   (256U * 1024)
+/* The last of the room is for orders and releases: it may be that no more can be had. What others can cause stays out
+ * of it. */
+#define LEDGER_ROOM_LEFT (LEDGER_SEGMENT_SIZE / 4)
 
 struct ledger;
 

@@ -80,7 +80,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         if (r < 0)
                 return r;
         if (!v)
-                return refusal_answer(a, NULL, NULL, &decision, to);
+                return refusal_answer(a, NULL, 0, NULL, &decision, to);
         facts = facts_now(a);
         r = decide(v, a->trust, &a->local, &facts, &decision, &authorised, &c);
         phases_stamp(p, PHASE_AUTHORISE);
@@ -97,7 +97,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         if (decision.kind == DECISION_REFUSED && is_in_doubt(a, c, decision.reason))
                 return -ENOTRECOVERABLE;
         if (decision.kind == DECISION_REFUSED)
-                return refusal_answer(a, c, verified_digest(v), &decision, to);
+                return refusal_answer(a, c, verified_people(v), verified_digest(v), &decision, to);
         if (c->plan)
                 return plan_answer(a, authorised, to);
         mark = anew_mark(a);
@@ -113,7 +113,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
          * may be full, which is noticed only by trying; that is a refusal like that of a ledger known to be broken. */
         if (r < 0 && r != -ENOMEM && verb_class_lets_go(verb_info(c->verb)->cls) && !hold_set_seen(a->holds, &c->id)) {
                 decision = (struct decision) { .kind = DECISION_REFUSED, .reason = REASON_LEDGER };
-                return refusal_answer(a, c, verified_digest(v), &decision, to);
+                return refusal_answer(a, c, verified_people(v), verified_digest(v), &decision, to);
         }
         return r;
 }

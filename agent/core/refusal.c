@@ -10,30 +10,57 @@
 #include "agent/util/message_id.h"
 
 #define RECORDED_A_MINUTE 60U
+/* of one person, some 200 KiB */
+#define RECORDED_A_DAY 500U
+#define DAY_MS         (24LL * 60 * 60 * 1000)
 
-static bool may_record(struct refusals *m, const uint8_t *digest, enum reason reason) {
-        const int64_t minute = clock_boot_ms() / 60000;
-
+static bool is_repeated(const struct refusals *m, const uint8_t *digest, enum reason reason) {
         for (size_t i = 0; i < REFUSALS_REMEMBERED; i++)
                 if (m->last[i].reason == reason && memcmp(m->last[i].digest, digest, 32) == 0)
-                        return false;
+                        return true;
+        return false;
+}
+
+/* Of several people it is the first one's. */
+static unsigned *used_today(struct refusals *m, uint64_t people) {
+        const int64_t day = clock_boot_ms() / DAY_MS;
+
+        if (m->day != day) {
+                m->day = day;
+                memset(m->of, 0, sizeof(m->of));
+        }
+        return &m->of[people ? (unsigned) __builtin_ctzll(people) : TRUST_PEOPLE_MAX];
+}
+
+static bool may_record(struct refusals *m, uint64_t people, const uint8_t *digest, enum reason reason) {
+        const int64_t minute = clock_boot_ms() / 60000;
+        unsigned *today = used_today(m, people);
+
+        if (is_repeated(m, digest, reason))
+                return false;
         if (m->minute != minute) {
                 m->minute = minute;
                 m->used = 0;
         }
-        if (m->used >= RECORDED_A_MINUTE)
+        if (m->used >= RECORDED_A_MINUTE || *today >= RECORDED_A_DAY)
                 return false;
         m->used++;
+        (*today)++;
         memcpy(m->last[m->next].digest, digest, 32);
         m->last[m->next].reason = reason;
         m->next = (m->next + 1) % REFUSALS_REMEMBERED;
         return true;
 }
 
-static void record_it(struct agent *a, const struct command *c, const uint8_t *digest, enum reason reason) {
+static bool has_room(const struct agent *a) {
+        return agent_ledger_ok(a) && ledger_room(a->ledger) > LEDGER_ROOM_LEFT;
+}
+
+static void record_it(struct agent *a, const struct command *c, uint64_t people, const uint8_t *digest,
+                      enum reason reason) {
         int r;
 
-        if (!digest || (c && c->plan) || !may_record(&a->refused, digest, reason))
+        if (!digest || (c && c->plan) || !has_room(a) || !may_record(&a->refused, people, digest, reason))
                 return;
         r = record_refusal(a, c ? &c->id : NULL, digest, reason);
         if (r < 0)
@@ -41,8 +68,16 @@ static void record_it(struct agent *a, const struct command *c, const uint8_t *d
                           strerror(-r));
 }
 
-static int answer(struct agent *a, const struct command *c, const char *label, const uint8_t *digest,
-                  const struct decision *d, const struct sites *sites, const struct answer *to) {
+/* Of whom it is, and what. */
+struct refused {
+        const struct command *c; /* NULL: it is none, or was not read */
+        const char *label;       /* what stands for its id then */
+        uint64_t people;
+        const uint8_t *digest; /* NULL: nobody signed it */
+};
+
+static int answer(struct agent *a, const struct refused *what, const struct decision *d, const struct sites *sites,
+                  const struct answer *to) {
         static struct log_limit limit = { .per_second = 5 };
         _cleanup_json_ json_t *receipt = NULL;
         _cleanup_free_ char *envelope = NULL;
@@ -50,13 +85,13 @@ static int answer(struct agent *a, const struct command *c, const char *label, c
         int r;
 
         a->counters.refusals++;
-        if (c)
-                command_id_to_str(&c->id, id);
+        if (what->c)
+                command_id_to_str(&what->c->id, id);
         log_lossy(&limit, LOG_NOTICE, MESSAGE_ID_REFUSED, LOG_FIELDS(.command_id = id, .reason = reason_id(d->reason)),
                   "Refused: %s", reason_text(d->reason));
-        record_it(a, c, digest, d->reason);
-        receipt = receipt_of_refusal(a, c, digest, d);
-        if (receipt && label && json_object_set_new(receipt, "id", json_string(label)) < 0)
+        record_it(a, what->c, what->people, what->digest, d->reason);
+        receipt = receipt_of_refusal(a, what->c, what->digest, d);
+        if (receipt && what->label && json_object_set_new(receipt, "id", json_string(what->label)) < 0)
                 return -ENOMEM;
         if (receipt && sites && json_object_set_new(receipt, "targets", receipt_missing(sites)) < 0)
                 return -ENOMEM;
@@ -66,21 +101,25 @@ static int answer(struct agent *a, const struct command *c, const char *label, c
         return r;
 }
 
-int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
-                   const struct answer *to) {
-        return answer(a, c, NULL, digest, d, NULL, to);
+int refusal_answer(struct agent *a, const struct command *c, uint64_t people, const uint8_t *digest,
+                   const struct decision *d, const struct answer *to) {
+        return answer(a, &(struct refused) { .c = c, .people = people, .digest = digest }, d, NULL, to);
 }
 
 int refusal_of(struct agent *a, const char *label, const uint8_t *digest, const struct decision *d,
                const struct answer *to) {
-        return answer(a, NULL, label, digest, d, NULL, to);
+        return answer(a, &(struct refused) { .label = label, .digest = digest }, d, NULL, to);
 }
 
 int refusal_of_targets(struct agent *a, const struct authorised *authorised, const struct sites *sites,
                        const struct answer *to) {
         const struct decision d = { .kind = DECISION_REFUSED, .reason = sites->v[0].missing };
 
-        return answer(a, authorised_command(authorised), NULL, authorised_digest(authorised), &d, sites, to);
+        const struct refused what = { .c = authorised_command(authorised),
+                                      .people = authorised_people(authorised),
+                                      .digest = authorised_digest(authorised) };
+
+        return answer(a, &what, &d, sites, to);
 }
 
 /* The waves of a rollout share one subject, so each host is brought the orders of all. Who sends one expects answers of

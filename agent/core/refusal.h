@@ -7,10 +7,11 @@
 #include "agent/core/link.h"
 #include "policy/decide.h"
 
-/* Answers with a signed refusal. One of a command whose signature was valid (digest given) is recorded, each once and
- * so many a minute: somebody with a trusted key must not be able to fill the ledger with nothing. 0 or -ENOMEM. */
-int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
-                   const struct answer *to) _warn_unused_;
+/* Answers with a signed refusal. One of a command whose signature was valid (digest given; people: whose it was) is
+ * recorded, each once, 60 a minute, of one person 500 a day, and none in the last of the ledger's room: somebody with a
+ * trusted key must not be able to fill the ledger with nothing. What is left out is in the log. 0 or -ENOMEM. */
+int refusal_answer(struct agent *a, const struct command *c, uint64_t people, const uint8_t *digest,
+                   const struct decision *d, const struct answer *to) _warn_unused_;
 /* The same for what is no command; label stands for its id. */
 int refusal_of(struct agent *a, const char *label, const uint8_t *digest, const struct decision *d,
                const struct answer *to) _warn_unused_;

@@ -350,7 +350,8 @@ static bool still_runs(const struct agent *a, const struct authorised *authorise
 
 static int refuse(struct agent *a, struct authorised *authorised, const struct answer *to) {
         const struct decision d = { .kind = DECISION_REFUSED, .reason = REASON_STILL_HELD };
-        int r = refusal_answer(a, authorised_command(authorised), authorised_digest(authorised), &d, to);
+        int r = refusal_answer(a, authorised_command(authorised), authorised_people(authorised),
+                               authorised_digest(authorised), &d, to);
 
         authorised_free(authorised);
         return r;

@@ -152,10 +152,11 @@ int retain_order(struct agent *a, struct authorised *authorised, const struct ds
         return order_stop(a, authorised, d, p, to);
 }
 
-int refusal_answer(struct agent *a, const struct command *c, const uint8_t *digest, const struct decision *d,
-                   const struct answer *to) {
+int refusal_answer(struct agent *a, const struct command *c, uint64_t people, const uint8_t *digest,
+                   const struct decision *d, const struct answer *to) {
         (void) a;
         (void) c;
+        (void) people;
         (void) digest;
         link_refuse(to, d->reason);
         return 0;
