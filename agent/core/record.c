@@ -325,7 +325,7 @@ int record_custody(struct agent *agent, json_t *o, uint64_t *ret_n) {
 }
 
 int record_epoch(struct agent *agent, json_t *o) {
-        return append(agent, ANYWAY, "epoch", o, NULL);
+        return append(agent, OR_NOT_AT_ALL, "epoch", o, NULL);
 }
 
 /* STATE/evidence/INCIDENT/HOLD as INCIDENT/HOLD. */

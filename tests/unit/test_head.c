@@ -135,6 +135,25 @@ static void a_restart_goes_on_in_the_same_epoch(void **state) {
         assert_false(head_is_due(&r.a));
 }
 
+/* Its key is gone with the failure: a start that found its record would have lost it. */
+static void an_epoch_that_could_not_be_recorded_has_not_begun(void **state) {
+        _cleanup_rig_ struct rig r;
+
+        (void) state;
+        rig_make(&r);
+        happen(&r, 2);
+        assert_int_equal(setenv("FREEZED_FAULT", "fail:3", 1), 0);
+        head_turn(&r.a, EPOCH_HOUR);
+        assert_int_equal(unsetenv("FREEZED_FAULT"), 0);
+        assert_false(agent_ledger_ok(&r.a));
+        rig_stop(&r);
+        rig_start(&r);
+        assert_true(agent_ledger_ok(&r.a));
+        assert_int_equal(ledger_head(r.a.ledger).n, 3);
+        assert_int_equal(epochkey_epoch(r.a.epoch)->number, 1);
+        assert_true(epochkey_is_there(r.a.epoch));
+}
+
 static void records_after_the_checkpoint_are_no_fault(void **state) {
         _cleanup_rig_ struct rig r;
 
@@ -291,6 +310,7 @@ int main(void) {
                 cmocka_unit_test(a_ledger_begins_with_an_epoch_by_the_host_and_goes_on_by_itself),
                 cmocka_unit_test(the_checkpoint_follows_the_records_and_is_signed_by_both_keys),
                 cmocka_unit_test(a_restart_goes_on_in_the_same_epoch),
+                cmocka_unit_test(an_epoch_that_could_not_be_recorded_has_not_begun),
                 cmocka_unit_test(records_after_the_checkpoint_are_no_fault),
                 cmocka_unit_test(a_ledger_that_was_rolled_back_is_distrusted),
                 cmocka_unit_test(a_ledger_that_was_written_anew_is_distrusted),
