@@ -36,6 +36,7 @@ struct isolate {
         char *pins;
         int ring; /* -EBADF: none, sets only count */
         struct isolate_set spare, taken;
+        struct isolate_policy policy; /* of the taken one */
 };
 
 static int drop_message(enum libbpf_print_level level, const char *format, va_list args) {
@@ -106,35 +107,6 @@ void isolate_fill_permit(const struct permit *p, struct isolate_permit *ret) {
         memcpy(ret->mask, mask, sizeof(ret->mask));
 }
 
-int isolate_begin(struct isolate *i, const struct command_id *hold, const struct permit *a, size_t n_a,
-                  const struct permit *b, size_t n_b) {
-        struct isolate_policy policy = { .n = (uint32_t) (n_a + n_b) };
-        int r;
-
-        if (n_a + n_b > ISOLATE_PERMITS_MAX)
-                return -E2BIG;
-        r = isolate_prepare(i);
-        if (r < 0)
-                return r;
-        for (size_t k = 0; k < n_a; k++)
-                isolate_fill_permit(&a[k], &policy.permit[k]);
-        for (size_t k = 0; k < n_b; k++)
-                isolate_fill_permit(&b[k], &policy.permit[n_a + k]);
-        for (size_t k = 0; k < policy.n; k++)
-                policy.any_protocol |= policy.permit[k].proto_mask == 0;
-        memcpy(policy.hold, hold->b, sizeof(policy.hold));
-        r = isolate_set_fix(&i->spare, &policy);
-        if (r < 0) {
-                /* FAIL-CLOSED: with these permits in it, it may not become the set of a hold that permits nothing */
-                isolate_set_close(&i->spare);
-                return r;
-        }
-        isolate_set_close(&i->taken);
-        i->taken = i->spare;
-        i->spare = (struct isolate_set) { 0 };
-        return 0;
-}
-
 void isolate_end(struct isolate *i) {
         isolate_set_close(&i->taken);
 }
@@ -186,6 +158,54 @@ static bool pin_read(const struct isolate *i, const struct command_id *hold, uin
         return fd >= 0;
 }
 
+static int fill_policy(const struct command_id *hold, const struct permit *a, size_t n_a, const struct permit *b,
+                       size_t n_b, struct isolate_policy *ret) {
+        *ret = (struct isolate_policy) { .n = (uint32_t) (n_a + n_b) };
+        if (n_a + n_b > ISOLATE_PERMITS_MAX)
+                return -E2BIG;
+        for (size_t k = 0; k < n_a; k++)
+                isolate_fill_permit(&a[k], &ret->permit[k]);
+        for (size_t k = 0; k < n_b; k++)
+                isolate_fill_permit(&b[k], &ret->permit[n_a + k]);
+        for (size_t k = 0; k < ret->n; k++)
+                ret->any_protocol |= ret->permit[k].proto_mask == 0;
+        memcpy(ret->hold, hold->b, sizeof(ret->hold));
+        return 0;
+}
+
+int isolate_begin(struct isolate *i, const struct command_id *hold, const struct permit *a, size_t n_a,
+                  const struct permit *b, size_t n_b) {
+        int r = fill_policy(hold, a, n_a, b, n_b, &i->policy);
+
+        if (r == 0)
+                r = isolate_prepare(i);
+        if (r < 0)
+                return r;
+        r = isolate_set_fix(&i->spare, &i->policy);
+        if (r < 0) {
+                /* FAIL-CLOSED: with these permits in it, it may not become the set of a hold that permits nothing */
+                isolate_set_close(&i->spare);
+                return r;
+        }
+        isolate_set_close(&i->taken);
+        i->taken = i->spare;
+        i->spare = (struct isolate_set) { 0 };
+        return 0;
+}
+
+bool isolate_is_ours(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, const struct permit *a,
+                     size_t n_a, const struct permit *b, size_t n_b) {
+        struct isolate_policy policy;
+        struct isolate_link link;
+
+        if (fill_policy(hold, a, n_a, b, n_b, &policy) < 0 || isolate_prepare(i) < 0)
+                return true;
+        for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
+                if (pin_read(i, hold, cgroup_id, h, &link) && !isolate_set_is_twin(&i->spare, h, link.prog_id, &policy))
+                        return false;
+        return true;
+}
+
 int isolate_pin(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, enum isolate_hook h, int link) {
         char path[PATH_MAX], dir[PIN_DIR_MAX];
         int r = fault_effect("link-pin");
@@ -227,8 +247,11 @@ static int attach_one(struct isolate *i, const struct command_id *hold, int cgro
         struct isolate_link there;
         _cleanup_close_ int fd = -EBADF;
 
-        if (pin_read(i, hold, cgroup_id, h, &there))
+        fd = isolate_open_link(i, hold, cgroup_id, h, &there);
+        if (fd >= 0 && (isolate_set_is_twin(&i->taken, h, there.prog_id, &i->policy) ||
+                        bpf_link_update(fd, i->taken.prog[h], NULL) == 0))
                 return 0;
+        closep(&fd);
         fd = isolate_attach_program(i, hold, cgroup_fd, cgroup_id, h, i->taken.prog[h]);
         return MIN(fd, 0);
 }

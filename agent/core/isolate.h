@@ -46,10 +46,15 @@ int isolate_prepare(struct isolate *i);
 int isolate_begin(struct isolate *i, const struct command_id *hold, const struct permit *a, size_t n_a,
                   const struct permit *b, size_t n_b) _warn_unused_;
 /* Attaches and pins the hooks of one phase to one cgroup. Goes on after a failure; the first -errno is returned, and
- * -EPERM from a cgroup that carries a foreign exclusive program comes back as -EBUSY. An already attached, pinned hook
- * is left as it is. */
+ * -EPERM from a cgroup that carries a foreign exclusive program comes back as -EBUSY. A link that is pinned and
+ * attached stays, with the program of before when that is this code with these permits, and with the set's in its place
+ * when it is not: whoever can write there may have left one of his own. */
 int isolate_attach(struct isolate *i, const struct command_id *hold, int cgroup_fd, uint64_t cgroup_id,
                    enum isolate_phase phase) _warn_unused_;
+/* False when a link that is pinned for the cgroup runs something else than isolate_attach would have put there. True
+ * also where this kernel takes no programs. */
+bool isolate_is_ours(struct isolate *i, const struct command_id *hold, uint64_t cgroup_id, const struct permit *a,
+                     size_t n_a, const struct permit *b, size_t n_b);
 /* Ends the use of the set taken by isolate_begin; what is attached stays. */
 void isolate_end(struct isolate *i);
 

@@ -2,16 +2,21 @@
 #include "agent/core/isolate_set.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "agent/util/io.h"
 #include "bpf/isolate.skel.h"
 
 /* PROC_PID_INIT_INO of linux/proc_ns.h: the first process namespace's, in which the kernel numbers by itself */
 #define PIDNS_FIRST 0xEFFFFFFCU
+/* a program of ours has fewer */
+#define MAPS_MAX   8U
+#define FDINFO_MAX 4096U
 
 static bool is_ring(int fd) {
         struct bpf_map_info info = { 0 };
@@ -109,6 +114,57 @@ int isolate_set_fix(struct isolate_set *s, const struct isolate_policy *policy) 
         const uint32_t zero = 0;
 
         return bpf_map_update_elem(s->policy, &zero, policy, BPF_ANY) < 0 || bpf_map_freeze(s->policy) < 0 ? -errno : 0;
+}
+
+static bool is_frozen(int map) {
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", map);
+        return io_read_file(AT_FDCWD, path, FDINFO_MAX, &text, NULL) == 0 && strstr(text, "\nfrozen:\t1\n");
+}
+
+/* -ENOENT for a map of something else, 1 for one that says so for good. */
+static int says(uint32_t map_id, const struct isolate_policy *policy) {
+        _cleanup_close_ int map = bpf_map_get_fd_by_id(map_id);
+        struct bpf_map_info info = { 0 };
+        uint32_t size = sizeof(info);
+        const uint32_t zero = 0;
+        struct isolate_policy now;
+
+        if (map < 0 || bpf_obj_get_info_by_fd(map, &info, &size) < 0)
+                return -errno;
+        if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != sizeof(now))
+                return -ENOENT;
+        return bpf_map_lookup_elem(map, &zero, &now) == 0 && memcmp(&now, policy, sizeof(now)) == 0 && is_frozen(map);
+}
+
+static int program_info(int fd, uint32_t *maps, uint32_t n_maps, struct bpf_prog_info *ret) {
+        uint32_t size = sizeof(*ret);
+
+        *ret = (struct bpf_prog_info) { .nr_map_ids = n_maps, .map_ids = (uint64_t) (uintptr_t) maps };
+        return bpf_obj_get_info_by_fd(fd, ret, &size) < 0 ? -errno : 0;
+}
+
+bool isolate_set_is_twin(const struct isolate_set *s, enum isolate_hook h, uint32_t prog_id,
+                         const struct isolate_policy *policy) {
+        _cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+        struct bpf_prog_info ours, its;
+        uint32_t maps[MAPS_MAX];
+        bool follows = false;
+
+        /* the tag is a digest of the instructions without the maps in them */
+        if (fd < 0 || program_info(s->prog[h], NULL, 0, &ours) < 0 || program_info(fd, maps, MAPS_MAX, &its) < 0 ||
+            its.type != ours.type || memcmp(its.tag, ours.tag, sizeof(ours.tag)) != 0 || its.nr_map_ids > MAPS_MAX)
+                return false;
+        for (uint32_t k = 0; k < its.nr_map_ids; k++) {
+                const int r = says(maps[k], policy);
+
+                if (r != -ENOENT && r <= 0)
+                        return false;
+                follows |= r > 0;
+        }
+        return follows;
 }
 
 void isolate_set_close(struct isolate_set *s) {

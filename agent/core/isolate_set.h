@@ -5,6 +5,7 @@
  * user of the generated skeleton. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <linux/bpf.h>
 
@@ -27,4 +28,8 @@ int isolate_ring_open(const char *path) _warn_unused_;
 int isolate_set_load(int ring, struct isolate_set *ret) _warn_unused_;
 /* Writes the policy, for good. 0; or -errno, and the set is of no use any more. */
 int isolate_set_fix(struct isolate_set *s, const struct isolate_policy *policy) _warn_unused_;
+/* True when the loaded program of that id is the same code as the set's for that hook, and follows this very policy,
+ * which nobody can change any more. */
+bool isolate_set_is_twin(const struct isolate_set *s, enum isolate_hook h, uint32_t prog_id,
+                         const struct isolate_policy *policy);
 void isolate_set_close(struct isolate_set *s);

@@ -73,6 +73,16 @@ static bool awaits_receipt(const struct agent *a, const struct hold *h) {
         return s && s->receipt == 0;
 }
 
+/* Links outlive the agent, and whoever has root could exchange what they run while nobody looked. */
+static bool is_exchanged(struct agent *a, const struct hold *h, const struct sites *sites) {
+        for (size_t i = 0; i < sites->n; i++)
+                if (sites->v[i].cgroup_id != 0 && !site_is_host(&sites->v[i]) && site_isolates(&sites->v[i], h->verb) &&
+                    !isolate_is_ours(a->isolate, &h->id, sites->v[i].cgroup_id, a->local.permits, a->local.n_permits,
+                                     h->permits, h->n_permits))
+                        return true;
+        return false;
+}
+
 static void recover_one(struct agent *a, const struct command_id *id) {
         const struct hold *h = hold_set_find(a->holds, id);
         struct sites *sites;
@@ -89,7 +99,8 @@ static void recover_one(struct agent *a, const struct command_id *id) {
         pending = h->state == HOLD_PENDING;
         again_find(a, id, sites);
         state = prove_hold(a, h, NULL, NULL, &gaps);
-        if ((!pending && h->state == state && !(gaps & MENDABLE)) || was_released(a, h, state))
+        if ((!pending && h->state == state && !(gaps & MENDABLE) && !is_exchanged(a, h, sites)) ||
+            was_released(a, h, state))
                 return;
         again_find(a, id, sites); /* they were closed */
         if (!pending)

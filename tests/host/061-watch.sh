@@ -302,6 +302,21 @@ check "agent killed: the process too" box_until 60 grep -qx "$pid" "$(cgroup_of)
 check "agent killed: contained, says status" box_until 60 eval 'status && [ "$(holds .state)" = contained ]'
 let_go "agent killed"
 
+# --- and what its links run is exchanged before the next one is there
+gcc -std=gnu11 -D_GNU_SOURCE -O2 -I. -o "$(box_live host)/usr/local/bin/pass_all" tests/escape/routes/pass_all.c $(pkg-config --cflags --libs libbpf) || exit
+order isolate beacon.service
+ID=$(told .id)
+sunk=$(box_sunk host) before=$(journal RECOVERED)
+run systemctl stop freezed.service freezed-core.socket
+box_sh host 'pass_all "$1"' "$ID" >/dev/null
+check "agent away, its programs exchanged: it speaks" box_until 60 has_spoken "$sunk"
+run systemctl start freezed-core.socket freezed.service
+check "agent away, its programs exchanged: isolated again" box_until 60 is_silent
+check "agent away, its programs exchanged: contained, says status" box_until 60 is_contained
+is "agent away, its programs exchanged: which is told" "$(journal RECOVERED)" $((before + 1))
+release "$ID"
+is "agent away, its programs exchanged: released" "$(state)" released
+
 # --- the file system of the pins
 contain "unmounted"
 before=$(repairs pin)

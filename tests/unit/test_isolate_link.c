@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent/util/clock.h"
+#include "agent/core/isolate_set.h"
 #include "lib/isolate_box.h"
 #include "lib/scratch.h"
 
@@ -304,6 +305,55 @@ static int load_pass(enum bpf_prog_type type, enum bpf_attach_type attach_type) 
         return fd;
 }
 
+static bool is_ours(const struct permit *p, size_t n) {
+        return isolate_is_ours(isolate, &hold_a, cage.id, p, n, NULL, 0);
+}
+
+static void exchange(enum isolate_hook h, int prog) {
+        char path[256];
+
+        pin_of(&hold_a, cage.id, h, path);
+        _cleanup_close_ int link = bpf_obj_get(path);
+
+        assert_true(link >= 0);
+        assert_int_equal(bpf_link_update(link, prog, NULL), 0);
+}
+
+static void whatever_else_runs_in_a_pinned_link_is_seen_and_replaced(void **state) {
+        _cleanup_close_ int pass = load_pass(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT);
+        _cleanup_close_ int fd = cage_socket(&cage, AF_INET, SOCK_STREAM, 0);
+        _cleanup_close_ int again = cage_socket(&cage, AF_INET, SOCK_STREAM, 0);
+        const struct permit everyone = permit_of("0.0.0.0/0", 0, 0);
+        const union wire_addr to = wire_addr("10.0.0.1", 9);
+        struct isolate_set open;
+
+        (void) state;
+        assert_true(is_ours(NULL, 0));
+        hold(&hold_a, NULL, 0, true, true);
+        assert_true(is_ours(NULL, 0));
+        /* other permits than those that it is to have */
+        assert_false(is_ours(&everyone, 1));
+        /* other code */
+        exchange(ISOLATE_CONNECT4, pass);
+        assert_int_equal(seen(&hold_a, cage.id), _ISOLATE_HOOK_MAX);
+        assert_int_equal(wire_connect(fd, &to), 0);
+        assert_false(is_ours(NULL, 0));
+        hold(&hold_a, NULL, 0, true, true);
+        assert_true(is_ours(NULL, 0));
+        assert_int_equal(wire_connect(again, &to), -EPERM);
+        /* our code, and permits that can be changed later */
+        assert_int_equal(isolate_set_load(isolate_ring(isolate), &open), 0);
+        assert_int_equal(bpf_map_update_elem(open.policy, &(uint32_t) { 0 },
+                                             &(struct isolate_policy) { .hold = { 0xa } }, BPF_ANY),
+                         0);
+        exchange(ISOLATE_CONNECT4, open.prog[ISOLATE_CONNECT4]);
+        assert_false(is_ours(NULL, 0));
+        assert_int_equal(bpf_map_freeze(open.policy), 0);
+        assert_true(is_ours(NULL, 0));
+        isolate_set_close(&open);
+        assert_int_equal(attached(&cage, ISOLATE_CONNECT4, false), 1);
+}
+
 static void an_exclusive_program_of_someone_else_is_named(void **state) {
         _cleanup_close_ int prog = load_pass(BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS);
         struct cage below = cage_make("held/below");
@@ -510,6 +560,7 @@ int main(void) {
                 CASE(a_cgroup_made_anew_is_not_the_held_one),
                 CASE(what_is_pinned_survives_its_maker),
                 CASE(permits_are_fixed_for_good),
+                CASE(whatever_else_runs_in_a_pinned_link_is_seen_and_replaced),
                 CASE(an_exclusive_program_of_someone_else_is_named),
                 CASE(a_program_of_someone_else_that_shares_changes_nothing),
                 CASE(a_failing_step_leaves_no_link_unpinned),
