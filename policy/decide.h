@@ -56,8 +56,8 @@ struct decision {
 
 struct authorised;
 
-/* Order of judgement: schema, fleet, host, replay, role and threshold, trust root, time, ledger, room, holds and
- * evidence, local policy.
+/* Order of judgement: schema (also of an id of zeros, which stands for none), fleet, host, replay, role and threshold,
+ * trust root, time, ledger, room, holds and evidence, local policy.
  *
  * Role and threshold: any rule of the verb that is satisfied in full is enough; of several, one without a compulsory
  * lease is taken. When none is, the reason is that of the rule that came closest: ROLE, THRESHOLD, SEVERITY,

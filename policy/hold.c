@@ -246,6 +246,12 @@ int hold_set_release(struct hold_set *s, const struct command_id *id, const stru
         return 0;
 }
 
+bool hold_was_let_go(const struct hold *h) {
+        static const struct command_id nobody;
+
+        return !command_id_equal(&h->releaser, &nobody);
+}
+
 int hold_set_end(struct hold_set *s, const struct command_id *id) {
         ssize_t i = find_index(s, id);
 

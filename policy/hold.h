@@ -71,7 +71,8 @@ struct hold {
         int64_t held_ms;            /* time that passed while it was held, by CLOCK_BOOTTIME */
         int64_t lease_left_ms;      /* INT64_MAX: no lease */
         int64_t lease_total_ms;     /* all it was ever granted; 0: no lease */
-        struct command_id releaser; /* the last release of it, also one that stopped between; all zero when lapsing */
+        struct command_id releaser; /* the last release of it, also one that stopped between; all zero: none was, or it
+                                       is lapsing */
 };
 
 struct hold_set;
@@ -102,6 +103,8 @@ int hold_set_release(struct hold_set *s, const struct command_id *id, const stru
 /* A release that stops between was recorded: the hold isolates from now on, and is THAWING until it is settled.
  * -ENOENT; -EPROTO when it is THAWING or RELEASING; -EINVAL for one that does not isolate. */
 int hold_set_thaw(struct hold_set *s, const struct command_id *id, const struct command_id *releaser) _warn_unused_;
+/* A release of it was recorded, and it is not its lease that ends it: releaser is that order's id. */
+bool hold_was_let_go(const struct hold *h);
 /* The hold is over: RELEASED or, when lapsing, LAPSED; it leaves the active ones. -ENOENT; -EPROTO unless it is
  * RELEASING. */
 int hold_set_end(struct hold_set *s, const struct command_id *id) _warn_unused_;

@@ -68,7 +68,7 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
 
 /* A release that stopped between, and died before its own receipt was recorded. */
 static bool awaits_receipt(const struct agent *a, const struct hold *h) {
-        const struct seen *s = hold_set_seen(a->holds, &h->releaser);
+        const struct seen *s = hold_was_let_go(h) ? hold_set_seen(a->holds, &h->releaser) : NULL;
 
         return s && s->receipt == 0;
 }

@@ -225,7 +225,7 @@ static size_t gather_together(struct agent *a, const struct hold *h, struct endi
         for (size_t i = 0; i < hold_set_count(a->holds); i++) {
                 const struct hold *other = hold_set_at(a->holds, i);
 
-                if (other == h || (!h->lapsing && !other->lapsing && command_id_equal(&other->releaser, &h->releaser)))
+                if (other == h || (hold_was_let_go(h) && command_id_equal(&other->releaser, &h->releaser)))
                         ret[n++] = (struct ending_hold) { .id = other->id,
                                                           .was = hold_state_id(other->state),
                                                           .step = other->state != HOLD_RELEASING };

@@ -69,6 +69,24 @@ static void what_does_not_parse_is_refused_with_the_parsers_reason(void **state)
         expect_go(0);
 }
 
+/* Zeros are what a hold has for its release while nobody released it. */
+static void an_id_of_zeros_is_nobodys(void **state) {
+        (void) state;
+        for (int verb = 0; verb < _VERB_MAX; verb++) {
+                order(verb);
+                w.c.id = (struct command_id) { 0 };
+                if (verb == VERB_EXTEND || verb == VERB_RELEASE)
+                        TARGET_HOLDS(100);
+                if (verb == VERB_EXTEND)
+                        w.c.lease_ms = HOUR;
+                expect_refused(REASON_SCHEMA);
+                assert_null(w.parsed);
+        }
+        order(VERB_CONTAIN);
+        w.c.id = (struct command_id) { .b = { [15] = 1 } };
+        expect_go(0);
+}
+
 static void another_fleets_command_is_refused(void **state) {
         (void) state;
         strcpy(w.c.fleet, "staging");
@@ -455,6 +473,7 @@ int main(void) {
                 CASE(an_allowed_stop_carries_all_that_the_next_stage_needs),
                 CASE(the_parsed_command_is_not_needed),
                 CASE(what_does_not_parse_is_refused_with_the_parsers_reason),
+                CASE(an_id_of_zeros_is_nobodys),
                 CASE(another_fleets_command_is_refused),
                 CASE(a_command_to_others_is_refused),
                 CASE(a_seen_command_is_a_duplicate_for_every_verb),

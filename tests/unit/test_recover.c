@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: agent/core/recover.c agent/core/release.c agent/util/log.c agent/util/clock.c */
+
+/* Which holds a start goes on ending. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/hold_box.h"
+
+#include "agent/core/again.h"
+#include "agent/core/anew.h"
+#include "agent/core/ending.h"
+#include "agent/core/fence.h"
+#include "agent/core/keep.h"
+#include "agent/core/layers.h"
+#include "agent/core/lease.h"
+#include "agent/core/prove.h"
+#include "agent/core/receipt.h"
+#include "agent/core/recover.h"
+#include "agent/core/release.h"
+#include "agent/core/retain.h"
+#include "agent/core/snapshot.h"
+#include "agent/core/strays.h"
+
+static struct agent agent;
+static struct ending_hold ended[8];
+static size_t n_ended;
+
+/* Who is to be ended, and no more: the answer never comes. */
+int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, ending_fn fn, void (*drop)(void *userdata),
+                 void *userdata) {
+        (void) a;
+        (void) fn;
+        for (size_t i = 0; i < n; i++) {
+                assert_true(n_ended < ELEMENTSOF(ended));
+                ended[n_ended++] = holds[i];
+        }
+        drop(userdata);
+        return 0;
+}
+
+enum hold_state prove_hold(struct agent *a, const struct hold *h, prove_fn fn, void *userdata, reason_set *ret_gaps) {
+        (void) a;
+        (void) fn;
+        (void) userdata;
+        *ret_gaps = 0;
+        return h->state;
+}
+
+/* Not asked for here. */
+void again_find(struct agent *a, const struct command_id *hold, struct sites *sites) {
+        (void) a;
+        (void) hold;
+        (void) sites;
+}
+
+int again_enforce(struct agent *a, const struct command_id *hold, enum reason why) {
+        (void) a;
+        (void) hold;
+        (void) why;
+        return 0;
+}
+
+json_t *again_unfinished(struct agent *a, const struct command_id *hold) {
+        (void) a;
+        (void) hold;
+        return NULL;
+}
+
+int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *receipt, const struct answer *to) {
+        (void) a;
+        (void) hold;
+        (void) receipt;
+        (void) to;
+        return 0;
+}
+
+struct sites *held_find(const struct held_list *l, const struct command_id *id) {
+        (void) l;
+        (void) id;
+        return NULL;
+}
+
+void held_doubt(struct held_list *l, const struct command_id *id) {
+        (void) l;
+        (void) id;
+}
+
+void sites_close(struct sites *sites) {
+        (void) sites;
+}
+
+void sites_done(struct sites *sites) {
+        (void) sites;
+}
+
+int site_open(struct site *s, const char *root) {
+        (void) s;
+        (void) root;
+        return -ENOENT;
+}
+
+bool strays_any(struct cgroup_events *e, const struct site *s) {
+        (void) e;
+        (void) s;
+        return false;
+}
+
+bool ledger_ok(const struct ledger *l) {
+        (void) l;
+        return true;
+}
+
+void layers_recover(struct agent *a) {
+        (void) a;
+}
+
+void fence_restore(struct agent *a) {
+        (void) a;
+}
+
+void retain_recover(struct agent *a) {
+        (void) a;
+}
+
+void keep_update(struct agent *a) {
+        (void) a;
+}
+
+void systemd_rest(struct systemd *s) {
+        (void) s;
+}
+
+void lease_arm(struct agent *a) {
+        (void) a;
+}
+
+void anew_or_refuse(struct agent *a, int r, const struct command_id *id, const struct answer *to) {
+        (void) a;
+        (void) r;
+        (void) id;
+        (void) to;
+}
+
+json_t *ending_hold_json(const struct ending_hold *hold, const char *state, const struct hold *h) {
+        (void) hold;
+        (void) state;
+        (void) h;
+        return NULL;
+}
+
+void undone_done(struct undone *u) {
+        (void) u;
+}
+
+void link_answer(const struct answer *to, const char *envelope, bool more) {
+        (void) to;
+        (void) envelope;
+        (void) more;
+}
+
+int record_lapse(struct agent *a, const struct command_id *hold) {
+        (void) a;
+        (void) hold;
+        return 0;
+}
+
+int record_order(struct agent *a, struct authorised *authorised, const struct dsse *d, struct sites *sites,
+                 const struct phases *p, struct recorded **ret) {
+        (void) a;
+        (void) d;
+        (void) sites;
+        (void) p;
+        (void) ret;
+        authorised_free(authorised);
+        return -ENOMEM;
+}
+
+int record_outcome(struct agent *a, const struct outcome *o) {
+        (void) a;
+        (void) o;
+        return 0;
+}
+
+const struct command *recorded_command(const struct recorded *r) {
+        (void) r;
+        return NULL;
+}
+
+const struct command_id *recorded_id(const struct recorded *r) {
+        (void) r;
+        return NULL;
+}
+
+const uint8_t *recorded_digest(const struct recorded *r) {
+        (void) r;
+        return NULL;
+}
+
+reason_set recorded_flags(const struct recorded *r) {
+        (void) r;
+        return 0;
+}
+
+struct phases *recorded_phases(struct recorded *r) {
+        (void) r;
+        return NULL;
+}
+
+void phases_stamp(struct phases *p, enum phase which) {
+        (void) p;
+        (void) which;
+}
+
+void recorded_free(struct recorded *r) {
+        (void) r;
+}
+
+void recorded_freep(struct recorded **r) {
+        (void) r;
+}
+
+json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *digest, const char *verb,
+                      const char *state, reason_set reasons) {
+        (void) a;
+        (void) id;
+        (void) digest;
+        (void) verb;
+        (void) state;
+        (void) reasons;
+        return NULL;
+}
+
+void receipt_add_flag(json_t *receipt, enum reason reason) {
+        (void) receipt;
+        (void) reason;
+}
+
+int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {
+        (void) a;
+        (void) receipt;
+        (void) final;
+        (void) ret;
+        return -ENOMEM;
+}
+
+static const struct command_id zeros;
+
+static struct command_id held(uint32_t n) {
+        const struct command_id id = begin(n, 0, false);
+
+        assert_int_equal(hold_set_settle(set, &id, HOLD_HELD, 0), 0);
+        return id;
+}
+
+static void start(void) {
+        agent = (struct agent) { .holds = set };
+        n_ended = 0;
+        recover_all(&agent);
+}
+
+static void expect_ended(size_t i, const struct command_id *id, bool step) {
+        assert_true(command_id_equal(&ended[i].id, id));
+        assert_int_equal(ended[i].step, step);
+}
+
+/* A ledger may have an order of zeros without a receipt, or one that a release named. Who released what nobody released
+ * is zeros as well. */
+static void what_nobody_released_is_not_let_go(void **state) {
+        (void) state;
+        (void) held(1);
+        (void) held(2);
+        assert_int_equal(hold_set_see(set, &zeros, digest_1, 2 * DAY), 0);
+        start();
+        assert_int_equal(n_ended, 0);
+}
+
+static void neither_is_it_by_a_tombstone_of_zeros(void **state) {
+        (void) state;
+        (void) held(1);
+        assert_int_equal(hold_set_bury(set, &zeros, 2 * DAY), 0);
+        start();
+        assert_int_equal(n_ended, 0);
+}
+
+/* One that is ending is ended alone, every minute anew. */
+static void a_release_of_zeros_ends_what_it_named(void **state) {
+        const struct command_id id = held(2);
+
+        (void) state;
+        (void) held(1);
+        (void) held(3);
+        assert_int_equal(hold_set_see(set, &zeros, digest_1, 2 * DAY), 0);
+        assert_int_equal(hold_set_release(set, &id, &zeros), 0);
+        start();
+        assert_int_equal(n_ended, 1);
+        expect_ended(0, &id, false);
+        release_finish(&agent, &id, 0);
+        assert_int_equal(n_ended, 2);
+        expect_ended(1, &id, false);
+}
+
+/* One release has one receipt, also for those that it has thawed already. */
+static void one_release_is_finished_as_a_whole(void **state) {
+        const struct command_id by = id_of(9), thawed = held(1), thawing = held(2);
+
+        (void) state;
+        (void) held(3);
+        assert_int_equal(hold_set_see(set, &by, digest_1, 2 * DAY), 0);
+        assert_int_equal(hold_set_thaw(set, &thawed, &by), 0);
+        assert_int_equal(hold_set_settle(set, &thawed, HOLD_HELD, 0), 0);
+        assert_int_equal(hold_set_thaw(set, &thawing, &by), 0);
+        agent = (struct agent) { .holds = set };
+        n_ended = 0;
+        release_finish(&agent, &thawing, 0);
+        assert_int_equal(n_ended, 2);
+        expect_ended(0, &thawed, true);
+        expect_ended(1, &thawing, true);
+        assert_int_equal(hold_set_settle(set, &thawing, HOLD_HELD, 0), 0);
+        start(); /* both wait for their receipt, and each asks for the other */
+        assert_int_equal(n_ended, 4);
+        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        start();
+        assert_int_equal(n_ended, 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(what_nobody_released_is_not_let_go),
+                CASE(neither_is_it_by_a_tombstone_of_zeros),
+                CASE(a_release_of_zeros_ends_what_it_named),
+                CASE(one_release_is_finished_as_a_whole),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
