@@ -132,6 +132,13 @@ static enum reason judge_authority(struct judge *j) {
         return best.reason;
 }
 
+/* This very order was acted on. It stays so when the host has left its group since. */
+static bool is_known(const struct judge *j) {
+        const struct seen *s = hold_set_seen(j->f->holds, &j->c->id);
+
+        return s && !seen_is_tombstone(s) && memcmp(s->digest, verified_digest(j->v), sizeof(s->digest)) == 0;
+}
+
 /* Is it by a part alone that it is not this host's, and may its signers order it? Asked of a copy: nothing of the
  * answer is left in what is judged. */
 static bool is_for_another_part(const struct judge *j, struct address whole) {
@@ -144,7 +151,7 @@ static bool is_for_another_part(const struct judge *j, struct address whole) {
 static enum reason judge_host(struct judge *j) {
         const struct address to = command_address(j->c);
 
-        if (address_names(&to, j->f->host, j->f->attributes))
+        if (is_known(j) || address_names(&to, j->f->host, j->f->attributes))
                 return REASON_NONE;
         j->d.for_others = is_for_another_part(j, to);
         return REASON_HOST;

@@ -43,6 +43,25 @@ static void an_order_to_a_group_is_for_those_that_are_of_it_now(void **state) {
         expect_go(0);
 }
 
+/* A registrar takes a host that holds something out of the group that was held. */
+static void what_was_acted_on_stays_so_when_the_host_has_left_its_group(void **state) {
+        (void) state;
+        expect_go(0);
+        see(1, w.digest);
+        strcpy(in_force.groups[1], "www");
+        ask();
+        assert_int_equal(w.d.kind, DECISION_DUPLICATE);
+        strcpy(w.c.reason, "tess");
+        expect_refused(REASON_HOST);
+        strcpy(w.c.reason, "test");
+        w.c.id = id_of(2);
+        expect_refused(REASON_HOST);
+
+        const struct command_id buried = id_of(2);
+        assert_int_equal(hold_set_bury(w.holds, &buried, w.c.exp_ms), 0);
+        expect_refused(REASON_HOST);
+}
+
 static void a_wave_is_for_its_part_and_the_next_one_for_the_others(void **state) {
         const uint8_t salt[PLACE_SALT_SIZE] = { 1, 2, 3 };
         const int64_t place = place_get(salt, w.facts.host);
@@ -207,6 +226,7 @@ int main(void) {
 #define GROUP(name) cmocka_unit_test_setup_teardown(name, set_up_group, tear_down)
         static const struct CMUnitTest tests[] = {
                 GROUP(an_order_to_a_group_is_for_those_that_are_of_it_now),
+                GROUP(what_was_acted_on_stays_so_when_the_host_has_left_its_group),
                 GROUP(a_wave_is_for_its_part_and_the_next_one_for_the_others),
                 GROUP(what_is_for_another_part_is_told_apart_from_what_is_wrong),
                 GROUP(whom_an_order_does_not_name_it_is_not_for),
