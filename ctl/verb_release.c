@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "ctl/exchange.h"
@@ -34,8 +35,16 @@ static int list_add(struct list *l, const char *hold, struct why *w) {
  * between stays. */
 static int expand(struct ctl *c, struct list *l, const json_t *report) {
         json_t *holds = json_object_get(report, "holds"), *h;
+        const int64_t omitted = member_int(report, "omitted", 0);
         size_t i;
 
+        if (omitted > 0) /* FAIL-CLOSED: they may be of the incident */
+                return why_set(&c->why, CTL_REFUSED,
+                               "%" PRId64
+                               " more holds had no room in the host's answer and may be of incident %s: name the "
+                               "holds. `freezectl status` lists those that had room, receipts have the ids of the "
+                               "others",
+                               omitted, CLEAN(c->opt.incident));
         int x = list_init(l, json_array_size(holds), &c->why);
         if (x != 0)
                 return x;

@@ -309,6 +309,13 @@ exits "what is not held is not success when it was named" 3 status other.service
 exits "an incident's holds are named by the host" 0 release --incident SA-20261120-001 "${common[@]}" --socket "$sock" --key alice --out ri.json
 says "and signed by their ids" 'hold:0123456789abcdef0123456789abcdef'
 exits "an incident without holds releases nothing" 3 release --incident SA-20261120-002 "${common[@]}" --socket "$sock" --key alice --out rj.json
+liar '{"report":{"shortened":true,"omitted":3,"holds":[{"id":"0123456789abcdef0123456789abcdef","verb":"contain","state":"contained","incident":"SA-20261120-001","targets_total":9}]}}'
+exits "nor are some of its holds all of them" 3 release --incident SA-20261120-001 "${common[@]}" --socket "$sock" --key alice --out rs.json
+says "where the answer had no room for more" '3 more holds had no room.*name the holds'
+refute "and nothing is signed" test -e rs.json
+liar '{"report":{"shortened":true,"omitted":3,"holds":[]}}'
+exits "nor is there nothing to release" 3 release --incident SA-20261120-001 "${common[@]}" --socket "$sock" --key alice --out rs.json
+says "for the same reason" '3 more holds had no room'
 liar '{"report":{"holds":[],"ended":{"state":"lapsed","held_ms":10000,"id":"0123456789abcdef0123456789abcdef"}}}'
 exits "a hold that is over is told with its last receipt" 0 status 0123456789abcdef0123456789abcdef "${talk[@]:2}"
 says "as what it is" 'NOTHING HELD.*LAPSED after 10.0 s'
