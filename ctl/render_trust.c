@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "ctl/render.h"
 #include "ctl/text.h"
 
 #define LIST_SIZE 1024U
+#define ROW_WIDTH 64U
 
 /* The names whose bit is set, "a, b". */
 static const char *list(uint64_t bits, size_t n, const char *(*name)(const void *of, size_t i), const void *of,
@@ -19,10 +21,6 @@ static const char *list(uint64_t bits, size_t n, const char *(*name)(const void 
         return ret;
 }
 
-static const char *person_name(const void *of, size_t i) {
-        return ((const struct trust *) of)->people[i];
-}
-
 static const char *severity_name(const void *of, size_t i) {
         (void) of;
         return severity_id((enum severity) i);
@@ -31,6 +29,26 @@ static const char *severity_name(const void *of, size_t i) {
 static const char *class_name(const void *of, size_t i) {
         (void) of;
         return target_class_id((enum target_class) i);
+}
+
+/* All of the people, in as many rows as they take. */
+static void render_names(const struct page *p, const char *label, uint64_t bits, const struct trust *t) {
+        char row[ROW_WIDTH + TRUST_NAME_MAX + 3] = "";
+        size_t used = 0;
+
+        for (size_t i = 0; i < t->n_people; i++) {
+                if (!(bits & UINT64_C(1) << i))
+                        continue;
+                if (used > 0)
+                        used += (size_t) snprintf(row + used, sizeof(row) - used, ",");
+                if (used > 0 && used + strlen(t->people[i]) >= ROW_WIDTH) {
+                        render_row(p, label, "%s", row);
+                        label = NULL;
+                        used = 0;
+                }
+                used += (size_t) snprintf(row + used, sizeof(row) - used, "%s%s", used ? " " : "", t->people[i]);
+        }
+        render_row(p, label, "%s", used ? row : "nobody");
 }
 
 static void render_people(const struct page *p, const struct trust *t) {
@@ -62,8 +80,6 @@ static void render_rule(const struct page *p, const struct trust *t, const struc
 }
 
 void render_trust(const struct page *p, const struct trust *t, int64_t now_ms) {
-        char people[LIST_SIZE];
-
         render_verdict(p, t->expires_ms > now_ms ? TONE_PLAIN : TONE_BAD, "TRUST ROOT", "of fleet %s, version %" PRId64,
                        t->fleet, t->version);
         render_row(p, "made", "%s", TIME(t->iat_ms));
@@ -77,7 +93,7 @@ void render_trust(const struct page *p, const struct trust *t, int64_t now_ms) {
         render_people(p, t);
         fprintf(p->f, "Roles\n");
         for (size_t i = 0; i < t->n_roles; i++)
-                render_row(p, t->roles[i].name, "%s", list(t->roles[i].people, t->n_people, person_name, t, people));
+                render_names(p, t->roles[i].name, t->roles[i].people, t);
         fprintf(p->f, "Who can open evidence\n");
         for (size_t i = 0; i < t->n_recipients; i++) {
                 char s[AGE_RECIPIENT_SIZE];

@@ -513,6 +513,35 @@ static void people_are_counted_not_keys(void **state) {
         }
 }
 
+/* Who co-signs what is no surprise later. */
+static void a_trust_root_names_everybody_in_each_role(void **state) {
+        struct trust t;
+        struct sheet s;
+
+        (void) state;
+        people_trust(0, &t);
+        t.n_people = TRUST_PEOPLE_MAX;
+        for (size_t i = 0; i < t.n_people; i++)
+                (void) snprintf(t.people[i], sizeof(t.people[i]), "a-name-of-%0*zu", (int) (TRUST_NAME_MAX - 10), i);
+        t.n_keys = 0;
+        t.roles[ROLE_RESPONDER].people = UINT64_MAX;
+        sheet_open(&s, false);
+        render_trust(&s.page, &t, 0);
+        char *text = sheet_close(&s);
+        for (size_t i = 0; i < t.n_people; i++)
+                assert_has(text, t.people[i]);
+        free(text);
+        for (size_t i = 0; i < t.n_people; i++)
+                (void) snprintf(t.people[i], sizeof(t.people[i]), "p%02zu", i);
+        t.roles[ROLE_RESPONDER].people = 0x3ffffe;
+        sheet_open(&s, false);
+        render_trust(&s.page, &t, 0);
+        text = sheet_close(&s);
+        assert_has(text, " p01, p02, p03, p04, p05, p06, p07, p08, p09, p10, p11, p12, p13,\n");
+        assert_has(text, " p14, p15, p16, p17, p18, p19, p20, p21\n");
+        free(text);
+}
+
 static void a_changed_order_names_nobody(void **state) {
         struct signed_file f = order_of(BY(ALICE) | BY(BOB), "patched");
         struct trust t;
@@ -558,6 +587,7 @@ int main(void) {
                 cmocka_unit_test(a_hold_that_is_over_shows_its_last_receipt),
                 cmocka_unit_test(an_order_is_shown_in_plain_words_before_it_is_signed),
                 cmocka_unit_test(people_are_counted_not_keys),
+                cmocka_unit_test(a_trust_root_names_everybody_in_each_role),
                 cmocka_unit_test(a_changed_order_names_nobody),
                 cmocka_unit_test(every_refusal_and_gap_says_what_to_do_next),
         };
