@@ -215,12 +215,30 @@ static size_t room_for_others(const struct judge *j) {
         return stops ? HOLD_SEEN_JOINT : HOLD_SEEN_RESERVE;
 }
 
+/* A target of a command that is about evidence; the parser has read it. */
+static struct command_id target_id(const struct judge *j, size_t i) {
+        struct command_id id;
+
+        return command_id_from_str(j->c->targets[i].name, &id) == 0 ? id : (struct command_id) { 0 };
+}
+
+/* For one more legal hold of each target. Whoever signs can name what nobody ever took. */
+static bool has_shelf_room(const struct judge *j) {
+        size_t absent = 0;
+
+        for (size_t i = 0; i < j->c->n_targets; i++) {
+                const struct command_id id = target_id(j, i);
+
+                absent += !shelf_find(j->f->shelf, &id);
+        }
+        return shelf_room(j->f->shelf) >= j->c->n_targets && (absent == 0 || shelf_room_absent(j->f->shelf) >= absent);
+}
+
 /* What is remembered is finite. */
 static enum reason judge_room(struct judge *j) {
         const size_t need = 1 + (j->cls == VERB_CLASS_RELEASE ? j->c->n_targets : 0) + room_for_others(j);
 
-        if (hold_set_seen_room(j->f->holds) < need ||
-            (j->cls == VERB_CLASS_KEEP && shelf_room(j->f->shelf) < j->c->n_targets))
+        if (hold_set_seen_room(j->f->holds) < need || (j->cls == VERB_CLASS_KEEP && !has_shelf_room(j)))
                 return REASON_LIMIT;
         if (j->cls == VERB_CLASS_STOP &&
             (hold_set_count(j->f->holds) >= HOLD_ACTIVE_MAX ||
@@ -295,13 +313,6 @@ static enum reason judge_stop(const struct judge *j) {
             (!has_budget(j, j->c->incident, j->c->lease_ms) || !has_day(j, account_day_cost(j->c->lease_ms))))
                 return REASON_BUDGET;
         return REASON_NONE;
-}
-
-/* A target of a command that is about evidence; the parser has read it. */
-static struct command_id target_id(const struct judge *j, size_t i) {
-        struct command_id id;
-
-        return command_id_from_str(j->c->targets[i].name, &id) == 0 ? id : (struct command_id) { 0 };
 }
 
 /* An order whose evidence is yet to be sealed counts: what is to be kept is kept from its first moment. */

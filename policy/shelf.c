@@ -232,6 +232,14 @@ size_t shelf_room(const struct shelf *s) {
         return s ? SHELF_BONDS_MAX - s->n_bonds : 0;
 }
 
+size_t shelf_room_absent(const struct shelf *s) {
+        size_t n = 0;
+
+        for (size_t i = 0; s && i < s->n_bonds; i++)
+                n += !shelf_find(s, &s->bonds[i].item);
+        return n < SHELF_ABSENT_MAX ? SHELF_ABSENT_MAX - n : 0;
+}
+
 int64_t shelf_left(const struct shelf_item *item, int64_t floor_ms, int64_t passed_ms) {
         if (item->condemned || item->keep_ms == 0 || item->holds > 0)
                 return INT64_MAX;

@@ -22,6 +22,9 @@
 /* Evidence under legal holds, each pair of them counted. Beyond that another one could not be accounted for. */
 #define SHELF_BONDS_MAX 65536U
 
+/* Of these, those of what is not there: ids that somebody made up leave room for what is. */
+#define SHELF_ABSENT_MAX (SHELF_BONDS_MAX / 4)
+
 struct shelf_item {
         struct command_id id; /* of the command that it was taken for */
         bool condemned;
@@ -77,8 +80,9 @@ const struct shelf_item *shelf_find(const struct shelf *s, const struct command_
 size_t shelf_count_holds(const struct shelf *s, const struct command_id *item);
 /* A legal hold of something has this id. */
 bool shelf_is_hold(const struct shelf *s, const struct command_id *hold);
-/* How many more bonds there is room for. */
+/* How many more bonds there is room for, and of what is not there. */
 size_t shelf_room(const struct shelf *s);
+size_t shelf_room_absent(const struct shelf *s);
 /* How much of its time is left, and not above 0 when it is over; INT64_MAX: it has no end, or is condemned, or under a
  * legal hold. Both the floor of the clock and the time that passed have to be beyond it: the one stays behind for all
  * the time that a host is off, and comes up in a leap. */

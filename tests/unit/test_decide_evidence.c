@@ -181,6 +181,30 @@ static void a_shelf_that_is_full_of_legal_holds_takes_no_more(void **state) {
         expect_refused(REASON_LIMIT);
 }
 
+/* One key makes up ids enough for all the room there is. */
+static void what_is_not_here_leaves_room_for_what_is(void **state) {
+        (void) state;
+        free(w.shelf.bonds);
+        w.shelf.bonds = calloc(SHELF_BONDS_MAX, sizeof(*w.shelf.bonds));
+        assert_non_null(w.shelf.bonds);
+        w.shelf.bonds_size = SHELF_BONDS_MAX;
+        w.shelf.n_bonds = SHELF_ABSENT_MAX - 1;
+        order(VERB_EVIDENCE_HOLD);
+        TARGET_HOLDS(200, 211);
+        expect_go(0);
+        TARGET_HOLDS(200, 211, 212);
+        expect_refused(REASON_LIMIT);
+        w.shelf.n_bonds++;
+        TARGET_HOLDS(200, 211);
+        expect_refused(REASON_LIMIT);
+        TARGET_HOLDS(200);
+        expect_go(0);
+        /* it came */
+        assert_int_equal(shelf_put(&w.shelf, &(struct shelf_item) { .id = w.shelf.bonds[0].item, .sealed_ms = 1 }), 0);
+        TARGET_HOLDS(200, 211);
+        expect_go(0);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(one_person_keeps_two_custodians_delete),
@@ -193,6 +217,7 @@ int main(void) {
                 CASE(a_legal_hold_is_lifted_by_its_own_id),
                 CASE(a_host_that_is_not_in_order_keeps_and_deletes_nothing),
                 CASE(a_shelf_that_is_full_of_legal_holds_takes_no_more),
+                CASE(what_is_not_here_leaves_room_for_what_is),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);

@@ -270,6 +270,8 @@ static void limits_are_documented(void **state) {
                 { "of these, for stop orders of people and releases", HOLD_SEEN_RESERVE },
                 { "of those, not for a stop order of one person", HOLD_SEEN_JOINT },
                 { "of those, for releases", HOLD_SEEN_RELEASE },
+                { "evidence under legal holds, each pair of them counted", SHELF_BONDS_MAX },
+                { "of these, of what is not here", SHELF_ABSENT_MAX },
                 { "active holds", HOLD_ACTIVE_MAX },
                 { "active holds of automation", HOLD_AUTOMATION_MAX },
                 { "keys of automation whose budgets are remembered", ACCOUNT_KEYS_MAX },
