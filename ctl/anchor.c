@@ -136,12 +136,7 @@ static const char *hold_of(const struct bag *b, const char *folder, char ret[sta
 }
 
 static bool is_by(const struct bag *b, const struct sshkey *host) {
-        char id[SSHKEY_ID_SIZE];
-
-        if (*b->name)
-                return memcmp(b->pub, host->pub, sizeof(b->pub)) == 0;
-        sshkey_id_to_str(host->id, id);
-        return strcmp(b->host, id) == 0;
+        return memcmp(b->pub, host->pub, sizeof(b->pub)) == 0;
 }
 
 /* Held against the ledger that it lies beside, which is that of whose directory it is. */

@@ -161,23 +161,88 @@ static int hash_file(const struct bag *b, const struct sum *s, uint8_t ret[stati
         return r;
 }
 
-/* Which key signed it: that of a known host, or the one that the envelope names, which is then no more than a name. */
-static bool signer(struct bag *b, const struct dsse *d, const struct hosts *known) {
-        enum reason reason;
+/* What it says of a signed file that it cannot be read: another kind of file, or one too large to be it, is not it. */
+static enum bag_finding of_errno(int r) {
+        return r == -ENOENT                                                 ? BAG_MISSING
+               : r == -ELOOP || r == -EBADMSG || r == -EFBIG || r == -ENXIO ? BAG_CHANGED
+                                                                            : BAG_UNREADABLE;
+}
+
+#define PEM_BEGIN  "-----BEGIN PUBLIC KEY-----\n"
+#define PEM_END    "\n-----END PUBLIC KEY-----\n"
+#define PEM_DIGITS 60U
+#define DER_SIZE   44U
+#define DER_KEY    12U
+
+/* RFC 8410: all that comes before an Ed25519 key is the same for each. */
+static bool is_pem_of(const struct text *pem, const uint8_t pub[static 32]) {
+        uint8_t der[DER_SIZE] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
+        char base64[PEM_DIGITS + 1], text[128];
+
+        memcpy(der + DER_KEY, pub, 32);
+        (void) sodium_bin2base64(base64, sizeof(base64), der, sizeof(der), sodium_base64_VARIANT_ORIGINAL);
+        (void) snprintf(text, sizeof(text), PEM_BEGIN "%s" PEM_END, base64);
+        return pem->n == strlen(text) && memcmp(pem->bytes, text, pem->n) == 0;
+}
+
+static bool key_of_pem(const struct text *pem, struct sshkey *ret) {
+        const size_t at = strlen(PEM_BEGIN);
+        uint8_t der[DER_SIZE];
+        size_t n = 0;
+
+        if (pem->n < at + PEM_DIGITS ||
+            sodium_base642bin(der, sizeof(der), pem->bytes + at, PEM_DIGITS, NULL, &n, NULL,
+                              sodium_base64_VARIANT_ORIGINAL) != 0 ||
+            n != sizeof(der) || !is_pem_of(pem, der + DER_KEY))
+                return false;
+        sshkey_from_raw(der + DER_KEY, ret);
+        return true;
+}
+
+/* Notes whose key it is, when that signed it. */
+static bool try_signer(struct bag *b, const struct dsse *d, const struct sshkey *key, enum reason *ret_reason) {
         uint64_t who;
 
-        for (size_t i = 0; i < known->n; i++)
-                if (dsse_verify(d, &known->v[i].key, 1, &who, &reason) == 0 && reason == REASON_NONE) {
-                        sshkey_id_to_str(known->v[i].key.id, b->host);
-                        (void) snprintf(b->name, sizeof(b->name), "%s", known->v[i].name);
-                        memcpy(b->pub, known->v[i].key.pub, sizeof(b->pub));
-                        return true;
-                } else if (reason == REASON_SIGNATURE)
-                        return false;
-        if (d->n_sigs > 0)
-                sshkey_id_to_str(d->sigs[0].keyid, b->host);
-        bag_found(b, BAG_STRANGER, STATEMENT);
+        if (dsse_verify(d, key, 1, &who, ret_reason) < 0)
+                *ret_reason = REASON_INTERNAL;
+        if (*ret_reason != REASON_NONE)
+                return false;
+        sshkey_id_to_str(key->id, b->host);
+        memcpy(b->pub, key->pub, sizeof(b->pub));
         return true;
+}
+
+/* By the key that lies in the folder, whose host nobody knows here. */
+static bool is_by_stranger(struct bag *b, const struct dsse *d) {
+        _cleanup_(text_done) struct text pem = { .bytes = NULL };
+        struct sshkey key;
+        enum reason reason;
+        int r = read_text(b, PEM, &pem);
+
+        if (r < 0 || !key_of_pem(&pem, &key))
+                bag_found(b, r < 0 ? of_errno(r) : BAG_CHANGED, PEM);
+        else if (!try_signer(b, d, &key, &reason))
+                bag_found(b, BAG_STATEMENT, STATEMENT);
+        else {
+                bag_found(b, BAG_STRANGER, STATEMENT);
+                return true;
+        }
+        return false;
+}
+
+/* Which key signed it: that of a known host, or else the folder's own. False, and it is said why: none did. */
+static bool find_signer(struct bag *b, const struct dsse *d, const struct hosts *known) {
+        enum reason reason;
+
+        for (size_t i = 0; i < known->n; i++)
+                if (try_signer(b, d, &known->v[i].key, &reason)) {
+                        (void) snprintf(b->name, sizeof(b->name), "%s", known->v[i].name);
+                        return true;
+                } else if (reason != REASON_UNTRUSTED) {
+                        bag_found(b, BAG_STATEMENT, STATEMENT);
+                        return false;
+                }
+        return is_by_stranger(b, d);
 }
 
 static bool is_digest(const char *hex, const uint8_t sha256[static 32]) {
@@ -222,7 +287,13 @@ static bool check_statement(struct bag *b, const struct hosts *known, char diges
         }
         memcpy(b->statement_sha256, t.sha256, sizeof(b->statement_sha256));
         if (dsse_parse(t.bytes, t.n, &d, &reason) < 0 || reason != REASON_NONE || d.type != DSSE_EVIDENCE ||
-            !is_as_written(&d, &t) || !signer(b, &d, known) || !read_statement(b, &d, digest)) {
+            !is_as_written(&d, &t)) {
+                bag_found(b, BAG_STATEMENT, STATEMENT);
+                return false;
+        }
+        if (!find_signer(b, &d, known))
+                return false;
+        if (!read_statement(b, &d, digest)) {
                 bag_found(b, BAG_STATEMENT, STATEMENT);
                 return false;
         }
@@ -236,13 +307,6 @@ static void check_state(struct bag *b) {
                 bag_found(b, BAG_CUT_SHORT, "");
         else if (strcmp(state, "complete") != 0)
                 bag_found(b, BAG_FAILED, "");
-}
-
-/* What it says of a signed file that it cannot be read: another kind of file, or one too large to be it, is not it. */
-static enum bag_finding of_errno(int r) {
-        return r == -ENOENT                                                 ? BAG_MISSING
-               : r == -ELOOP || r == -EBADMSG || r == -EFBIG || r == -ENXIO ? BAG_CHANGED
-                                                                            : BAG_UNREADABLE;
 }
 
 /* A tag file as the tag manifest has it. False: it is not listed, or not that. */
@@ -261,24 +325,11 @@ static bool read_tag(struct bag *b, const char *name, struct text *ret) {
         return false;
 }
 
-/* RFC 8410: all that comes before an Ed25519 key is the same for each. */
-static bool is_pem_of(const struct text *pem, const uint8_t pub[static 32]) {
-        uint8_t der[44] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
-        char base64[61], text[128];
-
-        memcpy(der + 12, pub, 32);
-        (void) sodium_bin2base64(base64, sizeof(base64), der, sizeof(der), sodium_base64_VARIANT_ORIGINAL);
-        (void) snprintf(text, sizeof(text), "-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n", base64);
-        return pem->n == strlen(text) && memcmp(pem->bytes, text, pem->n) == 0;
-}
-
 /* What is in the folder for other tools says the same: who trusts those must not be told otherwise. */
 static void check_stock(struct bag *b, const struct text *tags) {
         _cleanup_(text_done) struct text sig = { .bytes = NULL }, pem = { .bytes = NULL };
-        int r = b->name[0] ? read_text(b, SIGNATURE, &sig) : -ENOENT;
+        int r = read_text(b, SIGNATURE, &sig);
 
-        if (!b->name[0])
-                return;
         if (r < 0 || sig.n != crypto_sign_BYTES ||
             crypto_sign_verify_detached((const uint8_t *) sig.bytes, (const uint8_t *) tags->bytes, tags->n, b->pub) !=
                     0)

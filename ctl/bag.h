@@ -2,7 +2,8 @@
 #pragma once
 
 /* A folder of evidence, verified by one who cannot open it: nothing of the code that wrote it is used, and nothing in
- * the folder is believed before it is traced to a key that is known.
+ * the folder is believed before it is traced to a key: that of a host that is known, or else the one in the folder,
+ * which anybody can have made.
  *
  *   evidence.dsse.json --signature--> statement --digest--> tagmanifest-sha256.txt --digests--> public.jsonl,
  *   order.dsse.json, manifest-sha256.txt --digests--> data/...
@@ -68,7 +69,7 @@ struct bag {
         char name[HOSTS_NAME_MAX + 1]; /* what that host is called here; "" when it is not known */
         char subject[65];              /* hex: the tag manifest that was signed; "" until then */
         uint8_t statement_sha256[32];  /* of evidence.dsse.json; zeros until it is there */
-        uint8_t pub[32];               /* its key, when it is known */
+        uint8_t pub[32];               /* that key; of a host that is not known, as it lies in the folder */
         uint64_t files, bytes;         /* in data/, that are what they were */
         struct bag_named named[BAG_NAMED_MAX];
         size_t n_named, n_found; /* listed, and all */

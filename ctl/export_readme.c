@@ -7,7 +7,7 @@
 static const char head[] =
         "Evidence of one hold, preserved by freezed\n"
         "\n"
-        "  host       %s\n"
+        "  host       %s%s\n"
         "  incident   %s\n"
         "  hold       %s\n"
         "  state      %s\n"
@@ -137,8 +137,9 @@ char *export_readme(const struct bag *b, bool is_open) {
         FILE *f = open_memstream(&text, &size);
 
         if (f) {
-                (void) fprintf(f, head, b->host, CLEAN(member_str(b->predicate, "incident")),
-                               CLEAN(member_str(b->predicate, "hold")), CLEAN(member_str(b->predicate, "state")));
+                (void) fprintf(f, head, b->host, *b->name ? "" : "   (a key that was not known to whoever made this)",
+                               CLEAN(member_str(b->predicate, "incident")), CLEAN(member_str(b->predicate, "hold")),
+                               CLEAN(member_str(b->predicate, "state")));
                 if (is_open)
                         (void) fputs(opened, f);
                 else {

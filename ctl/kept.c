@@ -59,19 +59,25 @@ static bool is_about(const struct bag *b, const json_t *o, const char *type) {
         return true;
 }
 
-/* By the host that signed the folder; where nobody signed that, by any that is known. One whose folder is a stranger's
- * is as strange. */
-static bool is_signed(const struct bag *b, const struct dsse *d, const struct hosts *known) {
-        for (size_t i = 0; i < known->n; i++) {
-                enum reason reason;
-                uint64_t who = 0;
+static bool is_by(const struct dsse *d, const struct sshkey *host) {
+        enum reason reason;
+        uint64_t who = 0;
 
-                if (b->predicate && memcmp(known->v[i].key.pub, b->pub, sizeof(b->pub)) != 0)
-                        continue;
-                if (dsse_verify(d, &known->v[i].key, 1, &who, &reason) == 0 && reason == REASON_NONE && who == 1)
-                        return true;
+        return dsse_verify(d, host, 1, &who, &reason) == 0 && reason == REASON_NONE && who == 1;
+}
+
+/* By the host that signed the folder, known or not; where nobody signed that, by any that is known. */
+static bool is_signed(const struct bag *b, const struct dsse *d, const struct hosts *known) {
+        struct sshkey host;
+
+        if (b->predicate) {
+                sshkey_from_raw(b->pub, &host);
+                return is_by(d, &host);
         }
-        return b->predicate && !*b->name;
+        for (size_t i = 0; i < known->n; i++)
+                if (is_by(d, &known->v[i].key))
+                        return true;
+        return false;
 }
 
 /* What is around the signed bytes is nobody's word, so there is one form of it only: the host's. */

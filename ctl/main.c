@@ -120,10 +120,9 @@ const struct ctl_verb ctl_verbs[] = {
           "What this host has preserved; as root, on it", "", "freezectl evidence list" },
         { "evidence", "show", CTL_EVIDENCE, "HOLD|INCIDENT|FOLDER", 1, 1, EVIDENCE, verb_evidence_show,
           "What the host says of one folder of it",
-          "Whether it still holds that: `freezectl evidence verify`. Exits 4 for what nobody signed, and 3 for what "
-          "was "
-          "changed,\n"
-          "or what the host's ledger contradicts.",
+          "Whether it still holds that: `freezectl evidence verify`. Exits 5 for a host that is not known here, 4 for "
+          "what\n"
+          "nobody signed, and 3 for what was changed, or what the host's ledger contradicts.",
           "freezectl evidence show SA-20261120-001" },
         { "evidence", "verify", CTL_EVIDENCE, "HOLD|INCIDENT|FOLDER", 1, 1, EVIDENCE | O(TRUST), verb_evidence_verify,
           "Is every file the one that the host signed, since when, and who saw it?",

@@ -73,7 +73,10 @@ void render_bag(const struct page *p, const char *path, const struct bag *b) {
         render_row(p, "folder", "%s", CLEAN(path));
         if (!s)
                 return;
-        render_row(p, "host", "%s  %s", *b->name ? b->name : "(not known here)", b->host);
+        if (*b->name)
+                render_row(p, "host", "%s  %s", b->name, b->host);
+        else
+                render_row(p, "claims to be", "%s, which is no host that is known here", b->host);
         render_row(p, "incident", "%s", CLEAN(member_str(s, "incident")));
         render_row(p, "hold", "%s", CLEAN(member_str(s, "hold")));
         render_row(p, "taken", "%s, in %s", TIME(member_int(s, "started_ms", 0)),

@@ -93,7 +93,7 @@ static int show(struct ctl *c, const char *word, bool look) {
         if (x != 0)
                 return x;
         const bool is_shown = look && b.predicate && b.worst != BAG_SEVERITY_BAD;
-        const int code = is_shown ? CTL_OK : bag_exit(&b);
+        const int code = is_shown && *b.name ? CTL_OK : bag_exit(&b);
         if (c->opt.json) {
                 say(c, "evidence", bag_to_json(dir.path, &b));
                 say(c, "ledger", anchor_to_json(&anchor));

@@ -113,6 +113,12 @@ cp -r "$BASE/$MADE" "$D/elsewhere/"
 SAID=$("$B/freezectl" evidence verify "$D/elsewhere/$MADE/" --hosts-file "$D/nobody" 2>&1)
 is "elsewhere it is that of an unknown host" $? 5
 like "which proves nothing" "$SAID" '^UNKNOWN HOST.*unknown-host'
+SAID=$("$B/freezectl" evidence show "$D/elsewhere/$MADE/" --hosts-file "$D/nobody" 2>&1)
+is "nor is it shown as anything else" $? 5
+like "but as what it claims" "$SAID" 'claims to be +SHA256:'
+cp -r "$D/elsewhere/$MADE" "$D/elsewhere/unsigned" && openssl genpkey -algorithm ed25519 | openssl pkey -pubout >"$D/elsewhere/unsigned/host_key.pem"
+SAID=$("$B/freezectl" evidence show "$D/elsewhere/unsigned/" --hosts-file "$D/nobody" 2>&1)
+is "what not even the key in it signed is none" $? 3
 rm "$BASE/$MADE/evidence.dsse.json"
 verify "$MADE"
 is "one that nobody signed, for an order that never was, neither" $? 3

@@ -14,6 +14,7 @@
 
 /* Of each file so many bytes are changed, and it is cut at so many places: all of a short one, some of a long one. */
 #define SAMPLES 48U
+#define ABSENCE "its absence"
 /* only against one that never ends */
 #define ENDS_S 60U
 
@@ -128,8 +129,10 @@ static void assert_seen(const struct bench *b, const char *file, const char *wha
 
         const enum bag_severity worst = verdict(b, file, &named);
 
-        /* without the statement, or with one that names another key, nobody says anything */
-        if (worst == BAG_SEVERITY_NONE || (worst != BAG_SEVERITY_BAD && strcmp(file, "evidence.dsse.json") != 0))
+        /* without the statement nobody says anything */
+        const bool nobody_says = strcmp(file, "evidence.dsse.json") == 0 && strcmp(what, ABSENCE) == 0;
+
+        if (worst != (nobody_says ? BAG_SEVERITY_SHORT : BAG_SEVERITY_BAD))
                 fail_msg("%s: %s at %ld is not seen", file, what, (long) at);
         if (!named)
                 fail_msg("%s: %s at %ld is not said of it", file, what, (long) at);
@@ -196,7 +199,7 @@ static void take_away(const struct bench *b, const char *file) {
         (void) snprintf(from, sizeof(from), "%s/%s", b->copy, file);
         (void) snprintf(to, sizeof(to), "%s.kept", b->copy);
         assert_int_equal(rename(from, to), 0);
-        assert_seen(b, file, "its absence", 0);
+        assert_seen(b, file, ABSENCE, 0);
         /* another file, another kind of file */
         assert_int_equal(symlink(to, from), 0);
         assert_seen(b, file, "a link to what it was", 0);
@@ -424,6 +427,45 @@ static void a_host_that_is_not_known_is_no_witness(void **state) {
         assert_int_equal(verdict(&b, "evidence.dsse.json", &named), BAG_SEVERITY_DOUBT);
 }
 
+/* Nobody knows the key, and what it did not sign is seen all the same. */
+static void what_a_strangers_key_did_not_sign_is_bad(void **state) {
+        /* as openssl makes one */
+        static const char other[] = "openssl genpkey -algorithm ed25519 | openssl pkey -pubout >host_key.pem";
+        static const struct {
+                const char *command;
+                enum bag_finding what;
+                const char *file;
+        } cases[] = {
+                { "rm host_key.pem", BAG_MISSING, "host_key.pem" },
+                { "echo >>host_key.pem", BAG_CHANGED, "host_key.pem" },
+                { "echo no key >host_key.pem", BAG_CHANGED, "host_key.pem" },
+                { other, BAG_STATEMENT, "evidence.dsse.json" },
+                /* the envelope names another key, or has another signature */
+                { "sed -i 's/SHA256:./SHA256:_/' evidence.dsse.json", BAG_STATEMENT, "evidence.dsse.json" },
+                { "sed -i 's/\"sig\":\"......../\"sig\":\"AAAAAAAA/' evidence.dsse.json", BAG_STATEMENT,
+                  "evidence.dsse.json" },
+                /* another statement, and the tag manifest that it would be about */
+                { "p=$(jq -r .payload evidence.dsse.json); q=$(echo $p | base64 -d | sed 's/complete/failed!!/' | "
+                  "base64 -w 0); "
+                  "sed -i s,$p,$q, evidence.dsse.json",
+                  BAG_STATEMENT, "evidence.dsse.json" },
+                { "head -c 64 /dev/zero >tagmanifest-sha256.txt.sig", BAG_CHANGED, "tagmanifest-sha256.txt.sig" },
+                { "f=(data/*); echo more >>${f[0]}", BAG_CHANGED, NULL },
+        };
+        struct bench b;
+        bool named;
+
+        make_bag(&b, *state);
+        b.known.n = 0;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                take_copy(&b);
+                assert_int_equal(verdict(&b, NULL, &named), BAG_SEVERITY_DOUBT);
+                shell(b.copy, cases[i].command);
+                if (!finds(&b, cases[i].what, cases[i].file) || verdict(&b, NULL, &named) != BAG_SEVERITY_BAD)
+                        fail_msg("not found: %s", cases[i].command);
+        }
+}
+
 static void what_a_killed_collector_left_is_short_and_not_bad(void **state) {
         struct rig *r = *state;
         struct bench b;
@@ -461,6 +503,7 @@ int main(void) {
                 CASE(a_file_of_an_older_snapshot_is_seen),
                 CASE(a_folder_in_the_place_of_another_hold_is_seen),
                 CASE(a_host_that_is_not_known_is_no_witness),
+                CASE(what_a_strangers_key_did_not_sign_is_bad),
                 CASE(what_a_killed_collector_left_is_short_and_not_bad),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

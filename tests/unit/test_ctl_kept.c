@@ -156,6 +156,27 @@ static void another_host_buries_nothing_here(void **state) {
         expect_not_believed();
 }
 
+/* A folder of a host that nobody knows here: that host's tombstone, and no other's. */
+static void a_stranger_buries_what_is_his(void **state) {
+        static const struct hosts nobody = { .n = 0 };
+        char pem[128], base64[61];
+        uint8_t der[44] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
+
+        (void) state;
+        memcpy(der + 12, hosts[0].key.pub, 32);
+        (void) sodium_bin2base64(base64, sizeof(base64), der, sizeof(der), sodium_base64_VARIANT_ORIGINAL);
+        (void) snprintf(pem, sizeof(pem), "-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n", base64);
+        write_text("host_key.pem", pem);
+        sign(TOMBSTONE, HOST, BURIED, HOLD, all());
+        verify(&nobody);
+        assert_true(says(BAG_STRANGER));
+        assert_non_null(b.tombstone);
+        sign(TOMBSTONE, OTHER_HOST, BURIED, HOLD, all());
+        verify(&nobody);
+        assert_null(b.tombstone);
+        assert_true(says(BAG_TOMBSTONE));
+}
+
 static void another_folders_tombstone_is_none(void **state) {
         (void) state;
         sign(TOMBSTONE, HOST, BURIED, OTHER, all());
@@ -241,6 +262,7 @@ int main(void) {
                 CASE(what_the_host_signed_about_this_folder_is_believed),
                 CASE(without_a_tombstone_what_is_missing_was_taken),
                 CASE(another_host_buries_nothing_here),
+                CASE(a_stranger_buries_what_is_his),
                 CASE(another_folders_tombstone_is_none),
                 CASE(another_statement_is_no_tombstone),
                 CASE(it_is_about_what_is_left_and_all_of_that),
