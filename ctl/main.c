@@ -139,7 +139,8 @@ const struct ctl_verb ctl_verbs[] = {
           "Verify it and put it into a bag for others, with timelines and the commands that open it",
           "As it is sealed, which can be sent by any way. With --identity opened: cores, journals and objects in the "
           "clear.\n"
-          "The bag is a directory, or a tar archive when the name ends in .tar.",
+          "The bag is a directory, or a tar archive when the name ends in .tar.\n"
+          "Nothing is opened of a host that is not known here.",
           "freezectl evidence export SA-20261120-001 --out case-7.tar" },
         { "evidence", "witness", CTL_EVIDENCE, "URL...", 1, 8, O(STATE_DIR) | O(TRUST) | O(TIMEOUT) | O(JSON),
           verb_evidence_witness, "Have the head of this host's ledger signed by witnesses; as root, on it",
@@ -153,7 +154,8 @@ const struct ctl_verb ctl_verbs[] = {
         { "evidence", "decrypt", CTL_EVIDENCE, "HOLD|INCIDENT|FOLDER --identity FILE --out DIR", 1, 1,
           O(IDENTITY) | O(OUT) | EVIDENCE, verb_evidence_decrypt,
           "Verify it, open it, compare each object with the index",
-          "On your own machine: the host cannot. `age -d` and `zstd -d` open each file as well.",
+          "On your own machine: the host cannot. `age -d` and `zstd -d` open each file as well.\n"
+          "Nothing is opened of a host that is not known here, and never more than it says, or the disk has room for.",
           "freezectl evidence decrypt ./0123456789abcdef0123456789abcdef --identity key.txt --out case-7" },
         { "evidence", "hold", CTL_EVIDENCE, "HOLD|INCIDENT...", 1, CTL_WORDS_MAX, ORDER | O(STATE_DIR),
           verb_evidence_hold, "Put it under legal hold: neither time nor an order deletes it",

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -15,8 +16,9 @@
 #define SUFFIX       ".zst.age"
 #define INDEX_SUFFIX "-index.jsonl" SUFFIX
 #define PACK_SUFFIX  "-pack.tar" SUFFIX
-#define INDEX_MAX    (64U * 1024 * 1024)
 #define PACK_MAX     (16U * 1024 * 1024)
+/* of what is free on the operator's disk, stays free */
+#define SHARE_KEPT 8U
 
 /* An object as the index has it. */
 struct listed {
@@ -30,10 +32,13 @@ struct work {
         const struct bag *bag;
         const struct identities *with;
         int out, objects, index;
-        struct listed *listed; /* owned; by name once the index is read */
+        struct listed *listed; /* owned; by name once the index is read. As many as there is index for */
         size_t n_listed;
+        size_t n_index; /* bytes of all its parts */
+        size_t n_made;  /* objects */
+        uint64_t left;  /* bytes that may be written yet */
+        int left_err;   /* what it is when there are more */
         struct opened *done;
-        int first_err;
 };
 
 /* What comes out of one file, in memory or on disk. */
@@ -103,8 +108,8 @@ static int open_sealed(const struct work *w, const char *file, uint64_t max, uns
 static void wrong(struct work *w, const char *name, int err) {
         if (w->done->first[0] == '\0')
                 (void) text_clean(name, w->done->first, sizeof(w->done->first));
-        if (w->first_err == 0)
-                w->first_err = err;
+        if (w->done->err == 0)
+                w->done->err = err;
         w->done->wrong++;
 }
 
@@ -144,8 +149,9 @@ static int read_line(struct work *w, const char *line, size_t n) {
 
 static int read_index_part(struct work *w, const char *file) {
         _cleanup_(sink_done) struct sink s = { .fd = -EBADF };
-        int r = open_sealed(w, file, INDEX_MAX, to_memory, &s);
+        int r = open_sealed(w, file, OPENED_INDEX_MAX - w->n_index, to_memory, &s);
 
+        w->n_index += s.n;
         for (size_t at = 0; r == 0 && at < s.n;) {
                 const uint8_t *end = memchr(s.bytes + at, '\n', s.n - at);
 
@@ -166,9 +172,16 @@ static struct listed *find(struct work *w, const char *name) {
         return w->n_listed > 0 ? bsearch(&key, w->listed, w->n_listed, sizeof(key), compare_listed) : NULL;
 }
 
-static int create(const struct work *w, const char *name) {
-        int fd = openat(w->objects, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        return fd < 0 ? -errno : fd;
+static int create(struct work *w, const char *name) {
+        int fd;
+
+        if (w->n_made == OPENED_OBJECTS_MAX)
+                return -E2BIG;
+        fd = openat(w->objects, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        w->n_made++;
+        return fd;
 }
 
 /* What was opened under that name is compared with what the index says of it. */
@@ -190,10 +203,11 @@ static void judge(struct work *w, const char *name, uint64_t bytes, const uint8_
 
 static int put_member(const char *name, const uint8_t *bytes, size_t n, void *userdata) {
         struct work *w = userdata;
-        _cleanup_close_ int fd = create(w, name);
+        _cleanup_close_ int fd = n > w->left ? w->left_err : create(w, name);
         uint8_t digest[32];
         int r = fd < 0 ? fd : write_all(fd, bytes, n);
 
+        w->left -= fd < 0 ? 0 : n;
         if (r == 0 && EVP_Digest(bytes, n, digest, NULL, EVP_sha256(), NULL) != 1)
                 r = -EIO;
         if (r == 0)
@@ -210,15 +224,18 @@ static int open_pack(struct work *w, const char *file) {
 
 static int open_object(struct work *w, const char *file, const char *name) {
         const struct listed *l = find(w, name);
+        const uint64_t max = l ? MIN(l->bytes, w->left) : w->left;
         _cleanup_(sink_done) struct sink s = { .fd = create(w, name), .hash = EVP_MD_CTX_new() };
         uint8_t digest[32];
         int r = s.fd < 0 ? s.fd : 0;
 
         if (r == 0 && (!s.hash || EVP_DigestInit_ex(s.hash, EVP_sha256(), NULL) != 1))
                 r = -ENOMEM;
-        /* one that no part of the index lists is as long as it is: it was verified, so the host wrote it */
         if (r == 0)
-                r = open_sealed(w, file, l ? l->bytes : UINT64_MAX, to_file, &s);
+                r = open_sealed(w, file, max, to_file, &s);
+        if (r == -EFBIG && max == w->left)
+                r = w->left_err;
+        w->left -= s.total;
         if (r == 0 && EVP_DigestFinal_ex(s.hash, digest, NULL) != 1)
                 r = -EIO;
         if (r == 0)
@@ -263,6 +280,21 @@ static void open_all(struct work *w) {
                 }
 }
 
+/* A host that was taken over signs what it likes, and what is sealed can become a million times as much: no more comes
+ * out than the statement says, and never so much that the disk is full. */
+static int find_room(struct work *w) {
+        const int64_t said = member_int(w->bag->predicate, "bytes", -1);
+        struct statvfs fs;
+
+        if (fstatvfs(w->out, &fs) < 0)
+                return -errno;
+        const uint64_t free = (uint64_t) fs.f_bavail * fs.f_frsize, room = free - free / SHARE_KEPT;
+
+        w->left = said < 0 ? room : MIN((uint64_t) said, room);
+        w->left_err = said < 0 || (uint64_t) said > room ? -ENOSPC : -EFBIG;
+        return 0;
+}
+
 static int make_out(struct work *w, const char *out) {
         if (mkdir(out, 0700) < 0)
                 return -errno;
@@ -282,6 +314,8 @@ int opened_make(const struct bag *b, const struct identities *with, const char *
         *ret = (struct opened) { 0 };
         r = make_out(&work, out);
         if (r == 0)
+                r = find_room(&work);
+        if (r == 0)
                 open_all(&work);
         closep(&work.index);
         closep(&work.objects);
@@ -289,7 +323,7 @@ int opened_make(const struct bag *b, const struct identities *with, const char *
         free(work.listed);
         if (r < 0)
                 return why_errno(w, r, "%s", CLEAN(out));
-        if (ret->objects == 0 && work.first_err == -EKEYREJECTED)
+        if (ret->objects == 0 && ret->err == -EKEYREJECTED)
                 return why_set(w, CTL_REFUSED,
                                "none of the keys opens it; to whom it is sealed, `freezectl evidence "
                                "show` says");

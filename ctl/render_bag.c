@@ -160,6 +160,8 @@ void render_opened(const struct page *p, const char *out, const struct opened *o
         if (o->wrong > 0)
                 render_row(p, "wrong", "%" PRIu64 " do not open, or are not what the index says; the first: %s",
                            o->wrong, o->first);
+        if (o->err == -ENOSPC)
+                render_row(p, "room", "there is not enough for what would come out of it");
         if (o->missing > 0)
                 render_row(p, "missing", "%" PRIu64 " are in the index and nowhere else", o->missing);
         if (o->unlisted > 0)

@@ -127,12 +127,30 @@ static int opened_exit(const struct bag *b, const struct opened *o) {
         return o->missing > 0 || o->unlisted > 0 || !o->ended ? CTL_PARTIAL : bag_exit(b);
 }
 
+/* What is sealed says anything of what is in it, and whoever made up the folder can have sealed it to that key. */
+static int check_signer(struct ctl *c, const struct bag *b) {
+        char line[SSHKEY_LINE_SIZE];
+        struct sshkey key;
+
+        if (*b->name)
+                return 0;
+        sshkey_from_raw(b->pub, &key);
+        sshkey_to_line(&key, line);
+        return why_set(
+                &c->why, CTL_REFUSED,
+                "nothing is opened of a host that is not known here. If %s is its fingerprint as you have it from "
+                "where it was enrolled, add \"NAME %s\" to ~/.config/freezed/" HOSTS_FILE_NAME,
+                b->host, line);
+}
+
 static int open_bag(struct ctl *c, const struct bag *b, const char *path) {
         const struct page p = exchange_page(c);
-        struct identities with;
+        struct identities with = { .n = 0 };
         struct opened o;
 
-        int x = identities_load(c->opt.identity, &with, &c->why);
+        int x = check_signer(c, b);
+        if (x == 0)
+                x = identities_load(c->opt.identity, &with, &c->why);
         if (x == 0)
                 x = opened_make(b, &with, c->opt.out, &o, &c->why);
         sodium_memzero(&with, sizeof(with));
@@ -185,8 +203,10 @@ static int export_bag(struct ctl *c, const struct bag *b, const struct anchor *a
         const struct page p = exchange_page(c);
         struct identities with = { .n = 0 };
         struct exported e;
-        int x = c->opt.identity ? identities_load(c->opt.identity, &with, &c->why) : 0;
+        int x = c->opt.identity ? check_signer(c, b) : 0;
 
+        if (x == 0 && c->opt.identity)
+                x = identities_load(c->opt.identity, &with, &c->why);
         if (x == 0)
                 x = export_make(b, anchor, c->opt.identity ? &with : NULL, told, c->opt.out, &e, &c->why);
         sodium_memzero(&with, sizeof(with));

@@ -163,6 +163,18 @@ is "nobody else can look into it" "$(find "$D/open" -perm /077 | wc -l)" 0
 other=$(age-keygen 2>/dev/null) && printf '%s\n' "$other" >"$D/other.txt"
 refute "who has another key does not" ctl export "$D/case/" --identity "$D/other.txt" --out "$D/none"
 is "and gets nothing" "$(ls -d "$D"/none* 2>/dev/null)" ""
+printf '# none yet\n' >"$D/strangers"
+stranger() { "$B/freezectl" evidence "$@" --hosts-file "$D/strangers" 2>&1; }
+out=$(stranger decrypt "$D/case/" --identity "$D/key.txt" --out "$D/strange")
+like "of a host that is not known nothing is opened, and it is told what makes it known" "$? $out" '^3 .*add "NAME ssh-ed25519 [^ ]*" to'
+line=$(sed -n 's/.*"NAME \(ssh-ed25519 [^"]*\)".*/\1/p' <<<"$out")
+out=$(stranger export "$D/case/" --identity "$D/key.txt" --out "$D/strange")
+is "nor exported in the clear" "$? $(find "$D" -maxdepth 1 -name 'strange*' ! -name strangers)" "3 "
+out=$(stranger export "$D/case/" --out "$D/strange")
+is "as it is sealed it goes on, in doubt" $? 5
+echo "web-1 $line" >"$D/strangers"
+out=$(stranger decrypt "$D/case/" --identity "$D/key.txt" --out "$D/known.open")
+like "the line that was told makes it known" "$out" '^OPENED .*each as the index says'
 refute "what was changed is exported by nobody" sh -c 'cp -r "$1/case" "$1/bad" && f=$(ls "$1"/bad/data/evidence/data/*core* | head -n 1) && dd if="$f" bs=1 skip=300 count=1 2>/dev/null | tr "\000-\377" "\001-\377\000" | dd of="$f" bs=1 seek=300 conv=notrunc 2>/dev/null && exec "$2/freezectl" evidence export "$1/bad/" --hosts-file "$1/known" --out "$1/bad.out"' sh "$D" "$B"
 
 out=$(unshare -m sh -c 'mount --bind /dev/null /lib/systemd/systemd-journal-remote && exec "$1/freezectl" evidence export "$2/case/" --identity "$2/key.txt" --hosts-file "$2/known" --out "$2/plain"' sh "$B" "$D")

@@ -3,9 +3,12 @@
 /* LINK: agent/collect/sealer.c agent/collect/press.c agent/collect/pack.c agent/util/io.c agent/util/fault.c */
 #include "lib/sealed.h"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "agent/collect/pack.h"
+#include "agent/util/collect_abi.h"
 #include "ctl/opened.h"
 
 /* A bag whose data files are put there one by one: what is signed of it is not of interest here. */
@@ -28,6 +31,7 @@ static void open_bench(struct bench *b) {
 
 static void close_bench(struct bench *b) {
         closep(&b->bag.dir);
+        json_decref(b->bag.predicate);
         sums_done(&b->bag.data);
         scratch_remove(&b->s);
 }
@@ -170,6 +174,94 @@ static void one_that_is_larger_than_it_was_is_not_written_out(void **state) {
         assert_true(shell(&b, "test $(stat -c %s objects/000004-core) -le 4"));
 }
 
+static void put_said(struct bench *b, json_int_t bytes) {
+        json_decref(b->bag.predicate);
+        b->bag.predicate = json_pack("{s:I}", "bytes", bytes);
+        assert_non_null(b->bag.predicate);
+}
+
+/* The index of a collector that was taken over says of each what is in it; the host, that it was less. */
+static void no_more_comes_out_than_the_host_says(void **state) {
+        _cleanup_free_ char *large = calloc(1, 32U << 20);
+        _cleanup_bench_ struct bench b;
+
+        (void) state;
+        open_bench(&b);
+        put_all(&b);
+        put_said(&b, 3 + 5 + 4);
+        assert_int_equal(make(&b), 0);
+        assert_int_equal(b.o.objects, 3);
+        put_said(&b, 3 + 5 + 3);
+        assert_int_equal(make(&b), 0);
+        assert_int_equal(b.o.wrong, 1);
+        assert_int_equal(b.o.err, -EFBIG);
+        /* the members of packs as well */
+        put_said(&b, 3 + 4);
+        assert_int_equal(make(&b), 0);
+        assert_true(shell(&b, "test $(cat objects/* | wc -c) -le 7"));
+        /* and what is in no index */
+        put(&b, "000006-core.zst.age", large, 32U << 20);
+        put_said(&b, 1000);
+        assert_int_equal(make(&b), 0);
+        assert_int_equal(b.o.wrong, 1);
+        assert_true(shell(&b, "test $(cat objects/* | wc -c) -le 1000"));
+}
+
+/* Where the host says nothing, for its collector died, the disk is not filled. */
+static void the_disk_is_not_filled(void **state) {
+        _cleanup_free_ char *large = calloc(1, 32U << 20);
+        struct bench b = { .bag = BAG_NULL };
+        char command[512];
+
+        (void) state;
+        if (geteuid() != 0) {
+                print_message("skip: mounts a small disk, which takes root\n");
+                skip();
+        }
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        open_bench(&b);
+        put(&b, "000001-core.zst.age", large, 32U << 20);
+        (void) snprintf(command, sizeof(command), "%s/disk", b.s.path);
+        assert_int_equal(mkdir(command, 0700), 0);
+        assert_int_equal(mount("small", command, "tmpfs", 0, "size=8m"), 0);
+        (void) snprintf(b.out, sizeof(b.out), "%s/disk/out", b.s.path);
+        for (int said = 0; said < 2; said++) {
+                if (said)
+                        put_said(&b, (json_int_t) 1 << 52);
+                assert_int_equal(make(&b), 0);
+                assert_int_equal(b.o.wrong, 1);
+                assert_int_equal(b.o.err, -ENOSPC);
+                assert_true(shell(&b, "test $(df --output=avail -B1 . | tail -n 1) -ge $((900 << 10))"));
+        }
+        assert_int_equal(umount2(command, MNT_DETACH), 0);
+        close_bench(&b);
+}
+
+_Static_assert(OPENED_INDEX_MAX >= COLLECT_INDEX_MAX && OPENED_OBJECTS_MAX >= COLLECT_OBJECTS_MAX,
+               "what a collector can make can be opened");
+
+static void all_parts_of_the_index_together_are_bounded(void **state) {
+        static const char line[] = "{\"hole\":\"EIO\",\"kind\":\"k\"}\n";
+        const size_t n = COLLECT_INDEX_MAX / 2 / (sizeof(line) - 1) * (sizeof(line) - 1);
+        _cleanup_free_ char *part = malloc(n + 1);
+        _cleanup_bench_ struct bench b;
+
+        (void) state;
+        for (size_t at = 0; at < n; at += sizeof(line) - 1)
+                memcpy(part + at, line, sizeof(line));
+        open_bench(&b);
+        put(&b, "000001-index.jsonl.zst.age", part, n);
+        put(&b, "000002-index.jsonl.zst.age", part, n);
+        assert_int_equal(make(&b), 0);
+        assert_int_equal(b.o.wrong, 0);
+        put(&b, "000003-index.jsonl.zst.age", part, n);
+        assert_int_equal(make(&b), 0);
+        assert_int_equal(b.o.wrong, 1);
+        assert_string_equal(b.o.first, "data/000003-index.jsonl.zst.age");
+        assert_true(shell(&b, "test $(stat -c %s index.jsonl) -le $((16 << 20))"));
+}
+
 static void what_is_missing_and_what_nobody_lists_are_told_apart(void **state) {
         char index[1024];
         _cleanup_bench_ struct bench b;
@@ -257,6 +349,9 @@ int main(void) {
                 cmocka_unit_test(an_object_that_is_not_what_the_index_says_is_wrong),
                 cmocka_unit_test(a_member_of_a_pack_that_is_not_what_the_index_says_is_wrong),
                 cmocka_unit_test(one_that_is_larger_than_it_was_is_not_written_out),
+                cmocka_unit_test(no_more_comes_out_than_the_host_says),
+                cmocka_unit_test(the_disk_is_not_filled),
+                cmocka_unit_test(all_parts_of_the_index_together_are_bounded),
                 cmocka_unit_test(what_is_missing_and_what_nobody_lists_are_told_apart),
                 cmocka_unit_test(names_that_lead_elsewhere_are_refused_wherever_they_stand),
                 cmocka_unit_test(two_of_a_name_do_not_overwrite_each_other),
