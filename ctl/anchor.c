@@ -89,6 +89,7 @@ static void home_done(struct home *h) {
 /* Three directories above the folder. */
 static int find_home(const char *folder, struct home *h, struct why *w) {
         _cleanup_free_ char *up = NULL, *state = NULL, *key = NULL, *line = NULL;
+        size_t n;
 
         if (!folder || asprintf(&up, "%s/../../..", folder) < 0)
                 return folder ? why_errno(w, -ENOMEM, "ledger") : 0;
@@ -98,7 +99,7 @@ static int find_home(const char *folder, struct home *h, struct why *w) {
                 return why_errno(w, -ENOMEM, "ledger");
         if (access(h->ledger, F_OK) < 0)
                 free(TAKE_PTR(h->ledger));
-        h->has_key = h->ledger && file_read(key, SSHKEY_LINE_SIZE + 256, &line, NULL, NULL) == 0 &&
+        h->has_key = h->ledger && file_read_plain(key, SSHKEY_LINE_SIZE + 256, &line, &n) == 0 &&
                      sshkey_from_line(line, &h->host) == 0;
         return 0;
 }

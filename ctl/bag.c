@@ -25,6 +25,11 @@
 #define SIGNATURE      TAGS ".sig"
 #define PEM            "host_key.pem"
 #define DATA           "data"
+#define TOMBSTONE      "tombstone.dsse.json"
+#define DELETION       "deletion.dsse.json"
+#define KEEPING        "keeping.dsse.json"
+#define PROOF          "evidence.tlog-proof"
+#define UNFINISHED     ".new"
 #define PREDICATE_TYPE "urn:freezed:evidence:v1"
 #define HOLD_DIGITS    32U
 #define TEXT_MAX       (16U * 1024 * 1024)
@@ -447,16 +452,57 @@ static void check_file(struct bag *b, const struct sum *s) {
         }
 }
 
-static void find_extras(struct bag *b) {
-        int fd = openat(b->dir, DATA, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+/* What lies beside data/ and lists itself in no manifest: the signature, or signed for itself. The last three come
+ * later, and the proof with an export. */
+static const char *const beside[] = {
+        STATEMENT, TAGS, SIGNATURE, PEM, DATA, TOMBSTONE, DELETION, KEEPING, PROOF,
+};
+
+static bool is_beside(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(beside); i++)
+                if (strcmp(name, beside[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* As a host calls what it is still writing: a power cut leaves it. */
+static bool is_unfinished(const struct bag *b, const char *name) {
+        const size_t n = strlen(name), end = strlen(UNFINISHED);
+        char of[SUMS_NAME_MAX + 1];
+
+        if (name[0] != '.' || n <= 1 + end || n - 1 - end >= sizeof(of) || strcmp(name + n - end, UNFINISHED) != 0)
+                return false;
+        (void) snprintf(of, sizeof(of), "%.*s", (int) (n - 1 - end), name + 1);
+        return is_beside(of) || sums_find(&b->tags, of);
+}
+
+static void check_extra(struct bag *b, const char *name) {
+        const bool in_data = strncmp(name, DATA "/", strlen(DATA "/")) == 0;
+
+        if (sums_find(in_data ? &b->data : &b->tags, name) || (!in_data && is_beside(name)))
+                return;
+        if (in_data)
+                bag_found(b, sums_find(&b->tags, MANIFEST) ? BAG_EXTRA : BAG_UNLISTED, name);
+        else
+                /* a list that the collector did not live to vouch for is not signed */
+                bag_found(b,
+                          strcmp(name, PUBLIC) == 0 || strcmp(name, MANIFEST) == 0 || is_unfinished(b, name)
+                                  ? BAG_UNLISTED
+                                  : BAG_EXTRA,
+                          name);
+}
+
+/* dir: "." with nothing before each name, or one with its slash. */
+static void find_extras(struct bag *b, const char *dir, const char *before) {
+        int fd = openat(b->dir, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
         for (const struct dirent *e; d && (e = readdir(d));) {
                 char name[sizeof(DATA "/") + sizeof(e->d_name)];
 
-                (void) snprintf(name, sizeof(name), DATA "/%s", e->d_name);
-                if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !sums_find(&b->data, name))
-                        bag_found(b, sums_find(&b->tags, MANIFEST) ? BAG_EXTRA : BAG_UNLISTED, name);
+                (void) snprintf(name, sizeof(name), "%s%s", before, e->d_name);
+                if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+                        check_extra(b, name);
         }
         if (d)
                 (void) closedir(d);
@@ -500,7 +546,8 @@ static void verify(struct bag *b, const char *path, const struct hosts *known) {
                 return;
         for (size_t i = 0; i < b->data.n; i++)
                 check_file(b, &b->data.v[i]);
-        find_extras(b);
+        find_extras(b, DATA, DATA "/");
+        find_extras(b, ".", "");
 }
 
 int bag_open_file(const struct bag *b, const char *name) {

@@ -28,7 +28,7 @@
         X(CHANGED, "changed", BAD, "the file is not the one that was signed")                                     \
         X(MISSING, "missing", BAD, "the file was signed and is not there")                                        \
         X(EXTRA, "extra", BAD, "the file is there and was not signed")                                            \
-        X(UNLISTED, "unlisted", SHORT, "the file got its name, and the collector died before it was listed")      \
+        X(UNLISTED, "unlisted", SHORT, "the file got its name, and whoever wrote it died before it was signed")   \
         X(UNREADABLE, "unreadable", SHORT, "the file could not be read to its end")                               \
         X(CUT_SHORT, "cut-short", SHORT, "the snapshot ended before it had all that it should hold")              \
         X(FAILED, "failed", SHORT, "the host says that the snapshot failed")                                      \

@@ -139,7 +139,7 @@ like "its README says how, and openssl and sha256sum find what the host signed" 
         "$(cd "$D/case" && commands . | sed -n '1,/manifest-sha256.txt --quiet/p' | sed -n '/^sha256sum/,/^sha256sum --quiet -c tagmanifest-sha256.txt$/p' | bash -e 2>&1)" 'Signature Verified Successfully'
 is "the command for the fingerprint prints that of the host" \
         "SHA256:$(cd "$D/case/data/evidence" && commands "$D/case" | sed -n '/^{ printf/,/base64$/p' | bash | tr -d =)" "$(awk '{ print $2, $3 }' "$D/known" | ssh-keygen -lf - | awk '{ print $2 }')"
-is "what its README says opens the index by hand" "$(cd "$D/case/data/evidence" && cp "$D/key.txt" . && commands "$D/case" | grep '^for f in' | bash | jq -rc 'select(.note == "end") | .note'; rm -f "$D/case/data/evidence/key.txt")" end
+is "what its README says opens the index by hand" "$(cd "$D/case/data/evidence" && commands "$D/case" | grep '^for f in' | bash | jq -rc 'select(.note == "end") | .note')" end
 ctl() { "$B/freezectl" evidence "$@" --hosts-file "$D/known"; }
 check "and freezectl, elsewhere, that it is whole and of that host" ctl verify "$D/case/"
 is "it has what the ledger says of the hold, its own record the last of it" "$(jq -r .kind "$D/case/data/ledger.jsonl" | sort -u | paste -sd ' ') $(tail -n 1 "$D/case/data/ledger.jsonl" | jq -r .act)" "custody evidence order outcome export"
@@ -278,6 +278,8 @@ check "mactime takes the bodyfile" sh -c 'mactime -d -b "$1/open/data/bodyfile.t
 is "and has the times that the attacker gave the files that he deleted" "$(grep -c '^Tue Nov 09 2004 11:33:20' "$D/mactime") $(grep -c '^Sun Sep 09 2001 01:46:40' "$D/mactime")" "4 4"
 check "journalctl verifies the journal that was rebuilt" sh -c 'for f; do journalctl --verify --file "$f" || exit; done' sh "$D"/open/data/journal/*.journal
 is "and reads as many entries as were exported" "$(for f in "$D"/open/data/journal/*.journal; do journalctl -q --file "$f" -o json; done | wc -l)" "$(cat "$D"/open/data/journal/*.export | grep -ac '^__CURSOR=')"
+core=$(find "$D/open/data/cores" -name '*.core' | sort | head -n 1)
+like "gdb, as the README starts it, opens a core" "$(cd "$D/open/data" && commands .. | sed -n '/^gdb /,/core$/p' | sed 's,PROGRAM,/usr/bin/python3,; s,cores/000012-4711.core,'"'$core'"',; s,-q -nx,& -batch,' | bash 2>&1)" 'LWP [0-9]+'
 like "gdb opens each core" "$(for f in "$D"/open/data/cores/*.core; do gdb -q -batch -ex 'info threads' -core "$f" 2>&1; done)" 'LWP [0-9]+'
 is "every object is somewhere, under its number" "$(jq -r 'select(.sha256) | .sha256' "$D/open/data/index.jsonl" | sort)" \
         "$(cd "$D/open/data" && sha256sum objects/* cores/* journal/*.export | awk '{ print $1 }' | sort)"

@@ -331,6 +331,15 @@ static void what_is_put_in_the_place_of_another_is_seen(void **state) {
                 { "mkdir data/x", BAG_EXTRA },
                 { "touch data/.x", BAG_EXTRA },
                 { "touch $'data/\\n\\e[2J'", BAG_EXTRA },
+                /* beside data/, where other tools would take it for one of the bag's */
+                { "echo http://x/ - data/y >fetch.txt", BAG_EXTRA },
+                { "echo exit >verify.sh", BAG_EXTRA },
+                { "mkdir more", BAG_EXTRA },
+                { "ln -s data/x metadata", BAG_EXTRA },
+                { "touch .x", BAG_EXTRA },
+                { "touch .verify.sh.new", BAG_EXTRA },
+                { "touch .keeping.dsse.json.new", BAG_UNLISTED },
+                { "touch order.dsse.json", BAG_EXTRA },
                 /* the manifests rewritten by somebody who has no key */
                 { "tac manifest-sha256.txt >x && mv x manifest-sha256.txt", BAG_CHANGED },
                 { "f=(data/*); echo more >>${f[0]}; sha256sum data/* >manifest-sha256.txt", BAG_CHANGED },
