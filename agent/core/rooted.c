@@ -98,27 +98,80 @@ static void load_recorded(struct agent *a, char **ret) {
         }
 }
 
-/* FAIL-CLOSED: a file that is lost, damaged or was put back brings nobody back whom a newer one has removed. */
-static void load_taken(struct agent *a) {
-        _cleanup_(root_done) struct root root = { 0 };
-        _cleanup_free_ char *path = NULL, *recorded = NULL;
+/* It came as an order, whatever it followed. What cannot be read was none. */
+static bool was_recorded(struct agent *a, const uint8_t payload[static 32]) {
+        bool found = false;
+
+        for (size_t i = 0; i < a->trusted.count && !found; i++) {
+                _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+                _cleanup_free_ char *text = NULL;
+                uint8_t digest[32];
+                enum reason reason;
+
+                if (record_read_envelope(a, a->trusted.n[i], &text) < 0 ||
+                    dsse_parse(text, strlen(text), &d, &reason) < 0 || reason != REASON_NONE)
+                        continue;
+                (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
+                found = memcmp(digest, payload, sizeof(digest)) == 0;
+        }
+        return found;
+}
+
+static int read_kept(const struct agent *a, struct root *ret) {
+        _cleanup_free_ char *path = NULL;
         enum reason reason = REASON_NONE;
         int r = asprintf(&path, "%s/" FILE_NAME, a->config.state) < 0 ? -ENOMEM : 0;
 
-        if (!a->trust)
-                return;
-        load_recorded(a, &recorded);
         if (r == 0)
-                r = read_root(path, NULL, &root, &reason);
+                r = read_root(path, NULL, ret, &reason);
         if (r != -ENOENT && (r < 0 || reason != REASON_NONE))
                 log_root(path, r, r < 0 ? REASON_NONE : reason);
-        const bool usable = r == 0 && reason == REASON_NONE && is_of_the_fleet(a, &root);
-        if (usable && root.trust->version > a->trust->version)
+        return r < 0 ? r : reason != REASON_NONE ? -EBADMSG : 0;
+}
+
+static void forget_kept(const struct agent *a) {
+        _cleanup_close_ int dir = open(a->config.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
+                  "%s/" FILE_NAME " is of a root that %s is no successor of, and is not in force%s", a->config.state,
+                  a->config.trust,
+                  dir < 0 || unlinkat(dir, FILE_NAME, 0) < 0 ? "; it cannot be removed" : "; it is removed");
+}
+
+/* FAIL-CLOSED: a file that is lost, damaged or was put back brings nobody back whom a newer one has removed. Neither
+ * does one that came as an order before root began anew: the ledger tells of it, and nothing of what root put there. */
+static void load_taken(struct agent *a) {
+        _cleanup_(root_done) struct root root = { 0 };
+        _cleanup_free_ char *recorded = NULL;
+        uint8_t first[32];
+        int r;
+
+        memcpy(first, a->trust_payload, sizeof(first));
+        load_recorded(a, &recorded);
+        r = read_kept(a, &root);
+        const bool usable = r == 0 && is_of_the_fleet(a, &root);
+        const bool newer = usable && root.trust->version > a->trust->version;
+        if (newer && !recorded && was_recorded(a, root.payload) && !was_recorded(a, first))
+                forget_kept(a);
+        else if (newer)
                 put_in_force(a, &root, true);
         else if (recorded && r != -ENOMEM && !(usable && memcmp(root.payload, a->trust_payload, 32) == 0))
                 log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
-                          "%s was lost, and is what the ledger has of it, version %" PRId64 "%s", path,
-                          a->trust->version, keep(a, recorded) < 0 ? ", but cannot be written" : "");
+                          "%s/" FILE_NAME " was lost, and is what the ledger has of it, version %" PRId64 "%s",
+                          a->config.state, a->trust->version, keep(a, recorded) < 0 ? ", but cannot be written" : "");
+}
+
+/* Root's file is there and cannot be read: what came as an order after it stands for it. FAIL-CLOSED: only one that the
+ * ledger has, so that nothing older is put in its place, nor what somebody put together. */
+static void load_instead(struct agent *a) {
+        _cleanup_(root_done) struct root root = { 0 };
+
+        if (read_kept(a, &root) < 0 || !was_recorded(a, root.payload))
+                return;
+        put_in_force(a, &root, true);
+        log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
+                  "%s cannot be used; what came as an order after it, version %" PRId64 ", is in force",
+                  a->config.trust, a->trust->version);
 }
 
 /* True of the file that was there before the one in force was taken: it was left where it is. */
@@ -154,27 +207,27 @@ void rooted_load(struct agent *a) {
                 log_root(a->config.trust, r, r < 0 ? REASON_NONE : reason);
         else
                 put_in_force(a, &root, false);
-        if (first)
+        if (first && !a->trust && r != -ENOENT)
+                load_instead(a);
+        if (first && a->trust)
                 load_taken(a);
 }
 
-/* One that was recorded and not kept is not in force, and counts when it comes again, or at the next start. */
+/* What was recorded is in force at the next start, so it is at once; the start also writes a file that is not there. */
 static int take_in(struct agent *a, struct root *root, const char *text, enum reason *ret_reason) {
         int r = record_trust(a, root->trust->version, text);
 
         *ret_reason = r < 0 ? REASON_LEDGER : REASON_NONE;
-        if (r == 0) {
-                r = keep(a, text);
-                *ret_reason = r < 0 ? REASON_INTERNAL : REASON_NONE;
-        }
         if (r < 0) {
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The trust root could not be kept: %s",
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The trust root could not be recorded: %s",
                           strerror(-r));
                 return 0;
         }
         put_in_force(a, root, true);
-        log_event(LOG_NOTICE, NULL, LOG_FIELDS(.stage = "trust"), "Trust root version %" PRId64 " is in force",
-                  a->trust->version);
+        r = keep(a, text);
+        log_event(r < 0 ? LOG_ERR : LOG_NOTICE, NULL, LOG_FIELDS(.stage = "trust"),
+                  "Trust root version %" PRId64 " is in force%s%s", a->trust->version,
+                  r < 0 ? "; the ledger has it, but its file cannot be written: " : "", r < 0 ? strerror(-r) : "");
         certified_load(a);
         hearing_begin(a);
         return 0;
