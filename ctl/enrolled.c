@@ -9,9 +9,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <sodium.h>
+
 #include "ctl/exchange.h"
 #include "ctl/member.h"
 #include "ctl/text.h"
+#include "policy/dsse.h"
 
 #define PATIENCE_S 10
 #define AGAIN_MS   100
@@ -46,17 +49,30 @@ static json_t *ask(struct ctl *c) {
         return trust;
 }
 
-static bool is_in_force(const json_t *trust, const struct trust *t) {
-        return strcmp(member_str(trust, "fleet"), t->fleet) == 0 && member_int(trust, "version", 0) == t->version;
+/* One that nobody could read has no digest, and none is in force by it. */
+static void payload_digest(const char *envelope, char ret[static 65]) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        uint8_t digest[32];
+        enum reason reason;
+
+        ret[0] = '\0';
+        if (dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE)
+                return;
+        (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
+        (void) sodium_bin2hex(ret, 65, digest, sizeof(digest));
+}
+
+static bool is_in_force(const json_t *trust, const char *sha256) {
+        return *sha256 && strcmp(member_str(trust, "sha256"), sha256) == 0;
 }
 
 /* A reload is a signal: the agent may not have come to it yet. */
-static enum enrolled ask_until(struct ctl *c, const struct trust *t, char *ret_text, size_t size) {
+static enum enrolled ask_until(struct ctl *c, const char *sha256, char *ret_text, size_t size) {
         const time_t until = time(NULL) + PATIENCE_S;
 
         for (;;) {
                 _cleanup_json_ json_t *trust = ask(c);
-                if (trust && is_in_force(trust, t)) {
+                if (trust && is_in_force(trust, sha256)) {
                         (void) snprintf(ret_text, size, "reloaded; it is in force");
                         return ENROLLED_IN_FORCE;
                 }
@@ -77,9 +93,10 @@ static enum enrolled ask_until(struct ctl *c, const struct trust *t, char *ret_t
         }
 }
 
-enum enrolled enrolled_ask(struct ctl *c, const struct trust *t, char *ret_text, size_t size) {
+enum enrolled enrolled_ask(struct ctl *c, const char *envelope, char *ret_text, size_t size) {
         static const char *const active[] = { "systemctl", "is-active", "--quiet", "freezed.service", NULL };
         static const char *const reload[] = { "systemctl", "reload", "freezed.service", NULL };
+        char sha256[65];
 
         if (c->opt.config_dir || run(active) != 0) {
                 (void) snprintf(ret_text, size, "not running; it reads the trust root when it starts");
@@ -89,5 +106,6 @@ enum enrolled enrolled_ask(struct ctl *c, const struct trust *t, char *ret_text,
                 (void) snprintf(ret_text, size, "COULD NOT BE RELOADED: systemctl reload freezed");
                 return ENROLLED_NOT;
         }
-        return ask_until(c, t, ret_text, size);
+        payload_digest(envelope, sha256);
+        return ask_until(c, sha256, ret_text, size);
 }

@@ -148,7 +148,7 @@ static int install(const struct enrolment *e, struct why *w) {
 static int tell(struct ctl *c, const struct enrolment *e) {
         const struct page p = exchange_page(c);
         char id[SSHKEY_ID_SIZE], line[SSHKEY_LINE_SIZE], agent[256];
-        const enum enrolled enrolled = enrolled_ask(c, e->trust, agent, sizeof(agent));
+        const enum enrolled enrolled = enrolled_ask(c, e->text, agent, sizeof(agent));
         const int x = enrolled == ENROLLED_NOT ? CTL_PARTIAL : CTL_OK;
 
         sshkey_id_to_str(e->host.id, id);

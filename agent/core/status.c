@@ -253,13 +253,17 @@ static json_t *recipients_json(const struct trust *t) {
 }
 
 static json_t *trust_json(const struct agent *a) {
+        char sha256[65];
+
         if (!a->trust)
                 return json_pack("{ss}", "state", reason_id(REASON_NO_TRUST));
-        return json_pack(
-                "{so sI ss sI ss}", "recipients", recipients_json(a->trust), "version", (json_int_t) a->trust->version,
-                "fleet", a->trust->fleet, "expires_ms", (json_int_t) a->trust->expires_ms, "state",
-                MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms ? "valid"
-                                                                                  : reason_id(REASON_ROOT_EXPIRED));
+        (void) sodium_bin2hex(sha256, sizeof(sha256), a->trust_payload, sizeof(a->trust_payload));
+        return json_pack("{ss so sI ss sI ss}", "sha256", sha256, "recipients", recipients_json(a->trust), "version",
+                         (json_int_t) a->trust->version, "fleet", a->trust->fleet, "expires_ms",
+                         (json_int_t) a->trust->expires_ms, "state",
+                         MAX(floor_now(&a->floor), clock_wall_ms()) < a->trust->expires_ms
+                                 ? "valid"
+                                 : reason_id(REASON_ROOT_EXPIRED));
 }
 
 static json_t *ledger_json(const struct agent *a) {

@@ -79,6 +79,23 @@ order contain beacon.service
 is "with it the same order is carried out" "$(state)" contained
 check "and it is so" held
 
+# --- another trust root of the same fleet and version, where root begins anew
+release && alive || exit
+in_force() { [ "$(health .trust.sha256)" = "$(run jq -r .payload "$1" | base64 -d | sha256sum | cut -d ' ' -f 1)" ]; }
+check "which trust root is in force a host tells by what it says" in_force /root/trust-2.json
+check "its people make one anew" box_sh host 'cd /root && freezectl trust init --fleet test --responder alice=alice.pub --responder bob=bob.pub --key alice --key bob --out anew.json && freezectl trust rotate anew.json --expires 365d --key alice --key bob --out anew-2.json'
+run mv /etc/freezed/trust.json /root/away.json
+ask enroll /root/anew-2.json
+like "the agent that runs does not follow it, and enroll says so" "$EXIT $ANSWER" '^4 NOT IN FORCE .*GOES ON WITH version 2 of fleet test'
+check "the old one is in force" in_force /root/trust-2.json
+agent_stop && agent_start
+check "from the next start on it is the new one" in_force /root/anew-2.json
+run mv /root/away.json /etc/freezed/trust.json
+agent_stop && agent_start
+check "and by the same way the old one is again" in_force /root/trust-2.json
+order contain beacon.service
+is "whose order is carried out" "$(state)" contained
+
 # --- PID 1, its bus, the agent's end
 release && alive || exit
 run systemctl stop dbus.socket dbus.service 2>/dev/null
