@@ -78,6 +78,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* inode of the core's pid namespace; set before loading */
 const volatile __u32 pidns_inum = 0;
+/* as it sees itself; set before loading */
+const volatile __u32 core_pid = 0;
 
 struct {
         __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -186,10 +188,11 @@ static __always_inline struct cgroup_held *find_held(struct task_struct *task, _
         return h && h->start_ticks == start_ticks(leader) ? h : NULL;
 }
 
+/* Not the core and not PID 1, into whatever somebody takes them: without either nothing is let go of. */
 static __always_inline void hold(struct task_struct *leader, __u32 pid, __u64 cgroup_id) {
         struct cgroup_held h = { .start_ticks = start_ticks(leader), .cgroup_id = cgroup_id };
 
-        if (pid && bpf_map_update_elem(&cgroup_held, &pid, &h, BPF_ANY) < 0)
+        if (pid > 1 && pid != core_pid && bpf_map_update_elem(&cgroup_held, &pid, &h, BPF_ANY) < 0)
                 lose(CGROUP_LOST_PROCESS);
 }
 

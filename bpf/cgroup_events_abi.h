@@ -16,8 +16,8 @@
  * A process is known by its id as the core sees it (in the core's own pid namespace) and by when it started, because
  * ids are used again. Whoever is moved into a cgroup of cgroup_site is added to cgroup_held by the program itself, and
  * so are children of a process in it as they are forked, as long as the core has that program attached; whoever ends is
- * taken out of it by another one. Whoever is held at a cgroup and is moved into one of cgroup_site below it is held
- * there. */
+ * taken out of it by another one. The core and PID 1 are never in it: whoever took one of them into such a cgroup would
+ * have it held. Whoever is held at a cgroup and is moved into one of cgroup_site below it is held there. */
 
 #include <linux/types.h>
 

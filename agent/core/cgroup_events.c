@@ -64,6 +64,7 @@ static int load(struct cgroup_events *e) {
         r = pidns_inum((uint32_t *) &e->skel->rodata->pidns_inum);
         if (r < 0)
                 return r;
+        e->skel->rodata->core_pid = (uint32_t) getpid();
         reuse_held(e);
         bpf_program__set_autoattach(e->skel->progs.watch_fork, false);
         bpf_program__set_autoattach(e->skel->progs.watch_exit, false);
@@ -238,12 +239,17 @@ static uint64_t start_ticks(pid_t pid) {
         return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : ticks;
 }
 
+/* Of an older core's map neither. */
+static bool is_never_held(pid_t pid) {
+        return pid == 1 || pid == getpid();
+}
+
 uint64_t cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id, uint64_t instead_of) {
         const int fd = bpf_map__fd(e->skel->maps.cgroup_held);
         const uint32_t key = (uint32_t) pid;
         struct cgroup_held was, now = { .start_ticks = start_ticks(pid), .cgroup_id = cgroup_id };
 
-        if (now.start_ticks == 0)
+        if (now.start_ticks == 0 || is_never_held(pid))
                 return 0;
         if (bpf_map_lookup_elem(fd, &key, &was) == 0 && was.start_ticks == now.start_ticks &&
             was.cgroup_id != instead_of)
@@ -269,7 +275,8 @@ void cgroup_events_each_held(struct cgroup_events *e, cgroup_events_each_fn fn, 
                 if (bpf_map_lookup_elem(fd, &key, &h) < 0)
                         continue;
                 at = h.cgroup_id;
-                if (start_ticks((pid_t) key) != h.start_ticks || !fn((pid_t) key, &at, userdata)) {
+                if (is_never_held((pid_t) key) || start_ticks((pid_t) key) != h.start_ticks ||
+                    !fn((pid_t) key, &at, userdata)) {
                         (void) bpf_map_delete_elem(fd, &key);
                 } else if (h.cgroup_id != at) {
                         h.cgroup_id = at;
@@ -287,7 +294,7 @@ uint64_t cgroup_events_held_at(const struct cgroup_events *e, pid_t pid) {
         const uint32_t key = (uint32_t) pid;
         struct cgroup_held h;
 
-        return bpf_map_lookup_elem(bpf_map__fd(e->skel->maps.cgroup_held), &key, &h) == 0 &&
+        return !is_never_held(pid) && bpf_map_lookup_elem(bpf_map__fd(e->skel->maps.cgroup_held), &key, &h) == 0 &&
                                h.start_ticks == start_ticks(pid)
                        ? h.cgroup_id
                        : 0;

@@ -51,8 +51,8 @@ void cgroup_events_follow_forks(struct cgroup_events *e, bool follow);
  * negative top ends that. True when someone had. FAIL-OPEN where the kernel refuses. */
 bool cgroup_events_refuse_outside(struct cgroup_events *e, int top);
 
-/* Where the process is held from now on, 0 when it is gone, or, which is counted as lost, when there is no room: at
- * that cgroup, unless it is held elsewhere and not at instead_of (0: nowhere). */
+/* Where the process is held from now on, 0 when it is gone, is the core or PID 1, or, which is counted as lost, when
+ * there is no room: at that cgroup, unless it is held elsewhere and not at instead_of (0: nowhere). */
 uint64_t cgroup_events_hold(struct cgroup_events *e, pid_t pid, uint64_t cgroup_id, uint64_t instead_of);
 /* Calls fn with every process that is held and lives; whoever is dead, or fn returns false for, is not held any more.
  * fn may change *cgroup_id. */

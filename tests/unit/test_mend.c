@@ -32,6 +32,7 @@
 #include "agent/core/fence.h"
 #include "agent/core/latecomer.h"
 #include "agent/core/mend.h"
+#include "agent/core/strays.h"
 #include "agent/util/io.h"
 
 static struct watch watching;
@@ -203,6 +204,40 @@ static void who_is_held_twice_is_held_at_the_inner_site(void **state) {
         assert_int_equal(cgroup_events_held_at(agent.events, in), 0);
 }
 
+static void count_event(const struct cgroup_event *e, void *userdata) {
+        size_t *n = userdata;
+
+        *n += e->kind == CGROUP_MOVED;
+}
+
+/* Whoever moves it into what it holds does not have it bring itself back there. */
+static void the_core_holds_neither_itself_nor_pid_1(void **state) {
+        const pid_t other = cage_spawn(&cage, keep_no_raw, NULL);
+        _cleanup_free_ char *home = NULL;
+        size_t n = 0;
+
+        (void) state;
+        proven_free(stop(1, VERB_ISOLATE, &cage));
+        watch_all();
+        assert_int_equal(cgroup_of_pid(getpid(), &home), 0);
+        join(cage.path);
+        join(home);
+        cgroup_events_read(agent.events, SIZE_MAX, count_event, &n);
+        assert_int_equal(n, 0);
+        join(cage.path);
+        mend_look(&watching);
+        mend_hold(&watching, &watching.sites[0]);
+        assert_int_equal(cgroup_events_held_at(agent.events, other), cage.id);
+        assert_int_equal(cgroup_events_held_at(agent.events, getpid()), 0);
+        assert_int_equal(cgroup_events_hold(agent.events, 1, cage.id, 0), 0);
+        assert_int_equal(cgroup_events_held_at(agent.events, 1), 0);
+        join(home);
+        watching.sweep_us = watching.sweep_not_before_us = 0;
+        mend_look(&watching);
+        assert_true(strays_is_outside(getpid(), cage.path));
+        (void) let_go(1);
+}
+
 static void nobody_is_held_at_the_root_of_the_host(void **state) {
         struct cage other = cage_make("other");
         const pid_t pid = cage_spawn(&other, NULL, NULL);
@@ -350,6 +385,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_was_protected_is_not_taken_because_it_is_there),
                 CASE(who_is_held_twice_is_held_at_the_inner_site),
+                CASE(the_core_holds_neither_itself_nor_pid_1),
                 CASE(nobody_is_held_at_the_root_of_the_host),
                 CASE(what_is_held_stays_where_its_cgroup_is_though_nobody_is_in_it),
                 CASE(what_is_not_there_is_looked_for_a_few_at_a_time),
