@@ -55,6 +55,11 @@ static const struct {
           "packet",
           false },
         { "signals", "a frozen process can still be killed from outside", true },
+        { "kernel-signals",
+          "a frozen process dies of what the kernel sends it itself: of a timer or a descriptor (F_SETSIG) from which "
+          "it "
+          "had asked for a signal, of lack of memory",
+          false },
 };
 
 static void add(json_t *array, const char *id, int error, const char *why) {
