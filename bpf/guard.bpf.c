@@ -7,10 +7,11 @@
  * FAIL-CLOSED: what should be known about a held task or about the core's own and cannot be read is refused.
  *
  * What root can do all the same: load a kernel module, kexec, write to /dev/mem or to the disk below the file system,
- * reboot, take over PID 1 or a process of the core that it had prepared before the first hold, have the memory of the
- * host run out. What a service that is only isolated can do all the same: have the kernel send what waits in an AF_XDP
- * socket of before by poll(2), which no hook sees, have it send from a vhost device of before, and talk through one end
- * of a socket pair whose other end it had given away before. */
+ * reboot, take over PID 1 or a process of the core that it had prepared before the first hold, have PID 1 stop the
+ * core, have the memory of the host run out. What a service, held in whatever way, can have arranged for before: a
+ * signal that the kernel sends in its own name, as a timer's. What a service that is only isolated can do all the same:
+ * have the kernel send what waits in an AF_XDP socket of before by poll(2), which no hook sees, have it send from a
+ * vhost device of before, and talk through one end of a socket pair whose other end it had given away before. */
 
 #include "bpf/guard_find.h"
 
@@ -166,7 +167,7 @@ int BPF_PROG(guard_task_kill, struct task_struct *task, struct kernel_siginfo *i
         ENTER(GUARD_SIGNAL);
         if (sig == 0)
                 return 0;
-        if (place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT)
+        if (is_core(task))
                 return is_agent() || is_manager() ? 0 : deny(GUARD_SIGNAL);
         f = found_task(task);
         return f.flags & GUARD_FROZEN && !is_agent() ? deny(GUARD_SIGNAL) : 0;
@@ -180,7 +181,7 @@ int BPF_PROG(guard_ptrace_access_check, struct task_struct *task, unsigned int m
         ENTER(GUARD_TRACE);
         if (!(mode & PTRACE_ATTACH))
                 return 0;
-        if (place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT)
+        if (is_core(task))
                 return is_agent() ? 0 : deny(GUARD_TRACE);
         f = found_task(task);
         if (!(f.flags & HELD))
@@ -230,46 +231,69 @@ static __always_inline bool read_write_args(const char **ret_buf, __u64 *ret_n) 
         return false;
 }
 
-/* Whether a write to cgroup.procs is about a task that is held. The hook is not given what is written, so it is read
- * from where write(2) will read it. FAIL-CLOSED: any other way to write, which nobody uses on these files, is taken for
- * one. A second thread can change the bytes in between; then the task is found by its mark. */
-static __always_inline bool moves_held(void) {
-        const char *from;
-        char text[12] = {};
-        __u64 n, *cgroup_id, id;
-        __u32 pid = 0, *flags;
+/* The number that is written, the way everyone writes it: other ways to which the kernel listens as well (blanks before
+ * it, hexadecimal, octal) are for who wants to be misread. -1 for those. */
+static __always_inline int number_in(const char *text, __u64 n) {
+        int number = 0;
 
-        if (!read_write_args(&from, &n))
-                return true;
-        if (n >= sizeof(text))
-                n = sizeof(text) - 1;
-        if (bpf_probe_read_user(text, n, from) < 0)
-                return true;
-        for (int i = 0; i < 11; i++) {
-                if (text[i] >= '0' && text[i] <= '9')
-                        pid = pid * 10 + (text[i] - '0');
-                else if (pid)
-                        break;
+        for (__u64 i = 0; i < 10; i++) {
+                if (i >= n || (i > 0 && i + 1 == n && text[i] == '\n'))
+                        return i > 0 ? number : -1;
+                if (text[i] < '0' || text[i] > '9' || (i > 0 && number == 0))
+                        return -1;
+                number = number * 10 + (text[i] - '0');
         }
-        cgroup_id = bpf_map_lookup_elem(&guard_pids, &pid);
-        if (!cgroup_id)
-                return false;
-        id = *cgroup_id;
-        flags = bpf_map_lookup_elem(&guard_holds, &id);
-        return flags && *flags & HELD;
+        return -1;
 }
 
-/* cgroup is the one whose cgroup.procs is written to. */
+/* By what he is held whom a write to cgroup.procs is about: the id of a cgroup, 0 when he is not, GUARD_CORE for whom
+ * nobody moves. The hook is not given what is written, so it is read from where write(2) will read it. FAIL-CLOSED: any
+ * other way to write, which nobody uses on these files, is taken for one that moves the core. A second thread can
+ * change the bytes in between; then the task is found by its mark. */
+static __always_inline __u64 moved(const struct found *mine) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        const char *from;
+        char text[12] = {};
+        __u64 n, *holder, id;
+        __u32 pid, *flags;
+        int number;
+
+        /* within it nobody is known by the number that he has here, and those who matter by none at all */
+        if (BPF_CORE_READ(task, thread_pid, level) > 0)
+                return mine->cgroup_id;
+        if (!read_write_args(&from, &n) || n >= sizeof(text) || bpf_probe_read_user(text, n, from) < 0)
+                return GUARD_CORE;
+        number = number_in(text, n);
+        if (number < 0 || number == 1)
+                return GUARD_CORE;
+        pid = number;
+        if (pid == 0 || pid == task->tgid || pid == task->pid)
+                return mine->cgroup_id;
+        holder = bpf_map_lookup_elem(&guard_pids, &pid);
+        if (!holder || *holder == GUARD_CORE)
+                return holder ? GUARD_CORE : 0;
+        id = *holder;
+        flags = bpf_map_lookup_elem(&guard_holds, &id);
+        return flags && *flags & HELD ? id : 0;
+}
+
+/* cgroup is the one whose cgroup.procs is written to. Nobody is taken to where he could not be killed any more but by
+ * the core, or would be held by another hold than his own; and who is held takes nobody in. */
 static __always_inline bool may_move(struct cgroup *cgroup, const struct found *into) {
-        struct found f = found_current();
+        const struct found mine = found_current();
+        const enum place place = place_of(cgroup);
+        __u64 holder;
 
         if (is_agent())
                 return true;
-        if (place_of(cgroup) != PLACE_ELSEWHERE && !is_manager())
+        if ((place != PLACE_ELSEWHERE || into->flags & GUARD_FROZEN) && !is_manager())
                 return false;
-        if (into->flags)
-                return true;
-        return !(f.flags & HELD) && !moves_held();
+        holder = moved(&mine);
+        if (holder == GUARD_CORE)
+                return place != PLACE_ELSEWHERE;
+        if (mine.flags & HELD && holder != mine.cgroup_id)
+                return false;
+        return holder == 0 || holder == into->cgroup_id;
 }
 
 static __always_inline bool may_write(struct kernfs_node *kn) {
@@ -284,6 +308,8 @@ static __always_inline bool may_write(struct kernfs_node *kn) {
         f = found_at(cgroup);
         if (is_called(kn, "cgroup.procs") || is_called(kn, "cgroup.threads"))
                 return may_move(cgroup, &f);
+        if (place_of(cgroup) != PLACE_ELSEWHERE)
+                return is_agent() || is_manager();
         if (f.flags & GUARD_FROZEN) {
                 if (f.flags & GUARD_MANAGER && is_called(kn, "cgroup.freeze") && is_manager())
                         return true;
@@ -481,20 +507,40 @@ static __always_inline void mark(struct task_struct *task, __u64 cgroup_id) {
         (void) bpf_map_update_elem(&guard_pids, &pid, &cgroup_id, BPF_ANY);
 }
 
+static __always_inline void mark_core(struct task_struct *task) {
+        struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        __u64 core = GUARD_CORE;
+        __u32 pid = task->pid;
+
+        if (m)
+                m->core = 1;
+        (void) bpf_map_update_elem(&guard_pids, &pid, &core, BPF_ANY);
+}
+
+static __always_inline void mark_alien(struct task_struct *task) {
+        struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+        if (m)
+                m->alien = 1;
+}
+
 static __always_inline void unmark(struct task_struct *task) {
         struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, 0);
         __u32 pid = task->pid;
 
-        if (!m || !m->cgroup_id)
+        if (!m || (!m->cgroup_id && !m->core))
                 return;
         m->cgroup_id = 0;
+        m->core = 0;
         (void) bpf_map_delete_elem(&guard_pids, &pid);
 }
 
-/* Before the child runs for the first time. */
+/* Before the child runs for the first time. What the core makes is the core, but for what it makes elsewhere than where
+ * it is itself: with that it tries from within whether a hold holds. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(guard_process_fork, struct task_struct *parent, struct task_struct *child) {
-        struct guard_mark *m;
+        struct cgroup *at = child->cgroups->dfl_cgrp;
+        enum place place;
         struct found f;
 
         if (!guard_state.active)
@@ -504,11 +550,13 @@ int BPF_PROG(guard_process_fork, struct task_struct *parent, struct task_struct 
                 mark(child, f.cgroup_id);
                 return 0;
         }
-        if (place_of(child->cgroups->dfl_cgrp) != PLACE_AGENT || is_agent() || is_manager())
-                return 0;
-        m = bpf_task_storage_get(&guard_marks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if (m)
-                m->alien = 1;
+        place = place_of(at);
+        if (is_agent() && (place == PLACE_AGENT || at == parent->cgroups->dfl_cgrp))
+                mark_core(child);
+        else if (is_manager() && place == PLACE_AGENT)
+                mark_core(child);
+        else if (place != PLACE_ELSEWHERE && !is_agent() && !is_manager())
+                mark_alien(child);
         return 0;
 }
 
@@ -521,7 +569,8 @@ int BPF_PROG(guard_process_exit, struct task_struct *task) {
         return 0;
 }
 
-/* Run by the core when holds changed: marks who is in a held cgroup now, and no longer whom nothing holds. */
+/* Run by the core when holds changed: marks who is in a held cgroup now, and no longer whom nothing holds; and the core
+ * for as long as anything is held. */
 SEC("iter/task")
 int guard_sweep(struct bpf_iter__task *ctx) {
         struct task_struct *task = ctx->task;
@@ -529,7 +578,11 @@ int guard_sweep(struct bpf_iter__task *ctx) {
 
         if (!task)
                 return 0;
-        f = found_at(task->cgroups->dfl_cgrp);
+        if (guard_state.active && is_core(task)) {
+                mark_core(task);
+                return 0;
+        }
+        f = is_free(task) ? (struct found) {} : found_at(task->cgroups->dfl_cgrp);
         if (f.flags)
                 mark(task, f.cgroup_id);
         else if (!found_by_mark(task).flags)

@@ -8,6 +8,7 @@
  *   guard_paths   path of a held cgroup -> the same flags: what is made at that path again is held from the start
  *   guard_own     what of the core's own has to stay as it is, see enum guard_kind
  *   guard_pids    pid of a held task in the first pid namespace -> id of its cgroup
+ *                 pid of a task of the core -> GUARD_CORE
  *
  * The maps outlive the core together with the programs; struct guard_state belongs to one loaded set. */
 
@@ -19,6 +20,8 @@
 #define GUARD_MANAGER   8U  /* PID 1 may write its cgroup.freeze just now */
 #define GUARD_INHERITED 16U /* made at a held path; nothing of ours is attached to it yet */
 #define GUARD_MOVED     32U /* never in a map: the task is held by its mark and no longer by its cgroup */
+
+#define GUARD_CORE (~0ULL) /* no cgroup's id */
 
 #define GUARD_HOLDS_MAX 8192
 #define GUARD_OWN_MAX   1024
@@ -82,8 +85,8 @@ struct guard_path {
 
 struct guard_mark {
         __u64 cgroup_id; /* 0: not held */
-        __u32 alien;     /* it put itself into the core's cgroup: it is not the core */
-        __u32 pad;
+        __u32 alien;     /* it put itself into the core's cgroup, or the manager's: it is neither */
+        __u32 core;      /* it is the core, wherever somebody takes it */
 };
 
 struct guard_state {

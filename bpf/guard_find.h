@@ -89,25 +89,42 @@ static __always_inline struct kernfs_node *parent_of(struct kernfs_node *kn) {
         return BPF_CORE_READ(kn, parent);
 }
 
-/* The union of what holds this cgroup and all above it. Only the levels at which something is held are looked up. */
+/* Of the cgroup that is that far below the root and contains this one, or is it. */
+static __always_inline __u64 ancestor_id(struct cgroup *cgroup, int level) {
+        struct cgroup *above = 0;
+        __u64 id = 0;
+
+        if (bpf_core_field_exists(struct cgroup, ancestors)) {
+                bpf_probe_read_kernel(&above, sizeof(above),
+                                      (void *) cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
+                                              (__u64) level * sizeof(above));
+                return above ? BPF_CORE_READ(above, kn, id) : 0;
+        }
+        bpf_probe_read_kernel(&id, sizeof(id),
+                              (void *) cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids) +
+                                      (__u64) level * sizeof(id));
+        return id;
+}
+
+/* The union of what holds this cgroup and all above it. Only the levels at which something is held are looked up, so
+ * that it does not count how far below it lies. */
 static __always_inline struct found found_at(struct cgroup *cgroup) {
-        struct kernfs_node *kn = BPF_CORE_READ(cgroup, kn);
         const __u32 levels = guard_state.levels;
-        int level = BPF_CORE_READ(cgroup, level);
+        const int lowest = BPF_CORE_READ(cgroup, level);
         struct found f = {};
 
-        for (int i = 0; i < GUARD_DEPTH_MAX && kn && level > 0; i++) {
-                if (level < GUARD_DEPTH_MAX && levels >> level & 1) {
-                        __u64 id = BPF_CORE_READ(kn, id);
-                        __u32 *flags = bpf_map_lookup_elem(&guard_holds, &id);
+        for (int level = 1; level < GUARD_DEPTH_MAX && level <= lowest && levels >> level; level++) {
+                __u32 *flags;
+                __u64 id;
 
-                        if (flags && *flags & HELD) {
-                                f.flags |= *flags;
-                                f.cgroup_id = f.cgroup_id ?: id;
-                        }
+                if (!(levels >> level & 1))
+                        continue;
+                id = ancestor_id(cgroup, level);
+                flags = bpf_map_lookup_elem(&guard_holds, &id);
+                if (flags && *flags & HELD) {
+                        f.flags |= *flags;
+                        f.cgroup_id = id;
                 }
-                kn = parent_of(kn);
-                level--;
         }
         return f;
 }
@@ -129,14 +146,25 @@ static __always_inline struct found found_by_mark(struct task_struct *task) {
         return f;
 }
 
+/* What nothing holds, wherever somebody takes it: the core, which lets go of what is held, and PID 1, which starts the
+ * core again. */
+static __always_inline bool is_free(struct task_struct *task) {
+        struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
+
+        return task->tgid == 1 || (mark && mark->core);
+}
+
 static __always_inline struct found found_task(struct task_struct *task) {
         struct found f = found_at(task->cgroups->dfl_cgrp);
 
+        if (f.flags && is_free(task))
+                return (struct found) {};
         return f.flags ? f : found_by_mark(task);
 }
 
 /* The same for who calls, for a fraction: this is what everyone else pays while there are holds. */
 static __always_inline struct found found_current(void) {
+        struct task_struct *task = bpf_get_current_task_btf();
         const __u32 levels = guard_state.levels;
         struct found f = {};
 
@@ -155,7 +183,9 @@ static __always_inline struct found found_current(void) {
                         f.cgroup_id = id;
                 }
         }
-        return f.flags ? f : found_by_mark(bpf_get_current_task_btf());
+        if (f.flags && is_free(task))
+                return (struct found) {};
+        return f.flags ? f : found_by_mark(task);
 }
 
 static __always_inline bool is_called(struct kernfs_node *kn, const char *name) {
@@ -165,13 +195,15 @@ static __always_inline bool is_called(struct kernfs_node *kn, const char *name) 
                bpf_strncmp(buf, sizeof(buf), name) == 0;
 }
 
-#define PLACE_ELSEWHERE 0
-#define PLACE_MANAGER   1 /* /init.scope: PID 1, and what it forked until that went where it belongs */
-#define PLACE_AGENT                                                                                       \
-        2 /* /freezed.slice/freezed.service: by name, so that a core that was restarted is itself at once \
-           */
+/* By name, so that a core that was restarted is itself at once. */
+enum place {
+        PLACE_ELSEWHERE,
+        PLACE_MANAGER, /* /init.scope: PID 1, and what it forked until that went where it belongs */
+        PLACE_AGENT,   /* /freezed.slice/freezed.service */
+        PLACE_ABOVE,   /* /freezed.slice: it kills, freezes or starves the core when it is told to */
+};
 
-static __always_inline int place_of(struct cgroup *cgroup) {
+static __always_inline enum place place_of(struct cgroup *cgroup) {
         struct kernfs_node *kn = BPF_CORE_READ(cgroup, kn), *below = 0;
         int level = BPF_CORE_READ(cgroup, level);
 
@@ -184,21 +216,28 @@ static __always_inline int place_of(struct cgroup *cgroup) {
                 return PLACE_ELSEWHERE;
         if (is_called(kn, "init.scope"))
                 return PLACE_MANAGER;
-        return below && is_called(kn, "freezed.slice") && is_called(below, "freezed.service") ? PLACE_AGENT
-                                                                                              : PLACE_ELSEWHERE;
+        if (!is_called(kn, "freezed.slice"))
+                return PLACE_ELSEWHERE;
+        if (!below)
+                return PLACE_ABOVE;
+        return is_called(below, "freezed.service") ? PLACE_AGENT : PLACE_ELSEWHERE;
+}
+
+static __always_inline bool is_core(struct task_struct *task) {
+        struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
+
+        return (mark && mark->core) || (place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT && !(mark && mark->alien));
 }
 
 static __always_inline bool is_agent(void) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
-
-        return place_of(task->cgroups->dfl_cgrp) == PLACE_AGENT && !(mark && mark->alien);
+        return is_core(bpf_get_current_task_btf());
 }
 
 static __always_inline bool is_manager(void) {
         struct task_struct *task = bpf_get_current_task_btf();
+        struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
 
-        return place_of(task->cgroups->dfl_cgrp) == PLACE_MANAGER;
+        return task->tgid == 1 || (place_of(task->cgroups->dfl_cgrp) == PLACE_MANAGER && !(mark && mark->alien));
 }
 
 static __always_inline __u32 own(__u64 id, __u32 dev, enum guard_kind kind) {

@@ -42,6 +42,11 @@ struct kernfs_node___rcu {
 struct cgroup {
         struct kernfs_node *kn;
         int level;
+        struct cgroup *ancestors[]; /* since 6.1; itself is the last */
+};
+struct cgroup___ids {
+        int level;
+        __u64 ancestor_ids[];
 };
 struct css_set {
         struct cgroup *dfl_cgrp;
@@ -56,6 +61,7 @@ struct upid {
         int nr;
 };
 struct pid {
+        unsigned int level;
         struct hlist_head tasks[2];
         struct upid numbers[1];
 };
@@ -74,6 +80,7 @@ struct task_struct {
         struct task_struct *group_leader;
         struct css_set *cgroups;
         struct files_struct *files;
+        struct pid *thread_pid;
         struct hlist_node pid_links[2];
 };
 struct super_block {

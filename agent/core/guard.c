@@ -13,12 +13,14 @@
 #include "agent/core/fencefile.h"
 #include "agent/core/guard_trial.h"
 #include "agent/core/guard_want.h"
+#include "agent/core/strays.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
 #include "agent/util/log.h"
 #include "bpf/guard.skel.h"
 
-#define OWN_CGROUP "/freezed.slice/freezed.service"
+#define OWN_CGROUP     "/freezed.slice/freezed.service"
+#define MANAGER_CGROUP "/init.scope"
 
 /* Those that refuse have a place in GUARD_TABLE; these only take note. */
 static const struct {
@@ -304,13 +306,37 @@ static bool is_pinned(const struct guard *g) {
         return all;
 }
 
-int guard_mend(struct guard *g) {
-        int r;
+/* The service manager may have removed what it saw empty. */
+static int take_home(pid_t pid, const char *home) {
+        _cleanup_free_ char *root = NULL, *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t id;
+        int r = cgroup_of_pid(pid, &path);
 
-        if (!g || !g->skel || !g->own_pins || is_pinned(g))
-                return 0;
-        r = pin_all(g);
+        if (r < 0 || strcmp(path, home) == 0)
+                return r;
+        r = cgroup_root(&root);
+        if (r == 0)
+                r = strays_make_again(root, home, &fd, &id);
+        if (r == 0)
+                r = strays_put_back(root, home, fd, pid);
         return r < 0 ? r : 1;
+}
+
+int guard_mend(struct guard *g) {
+        int core, manager, pins = 0;
+
+        if (!g || !g->skel || !g->own_pins)
+                return 0;
+        core = take_home(getpid(), OWN_CGROUP);
+        manager = take_home(1, MANAGER_CGROUP);
+        if (!is_pinned(g)) {
+                pins = pin_all(g);
+                pins = pins < 0 ? pins : 1;
+        }
+        if (core < 0 || manager < 0)
+                return core < 0 ? core : manager;
+        return pins < 0 ? pins : core | manager | pins;
 }
 
 static void unpin_all(const struct guard *g) {

@@ -39,8 +39,9 @@ int guard_own_map(struct guard *g, int fd) _warn_unused_;
 /* Makes what is guarded agree with the holds of the agent and their sites. To be called before anything is frozen, and
  * after anything else that changes them. */
 void guard_update(struct agent *a);
-/* Puts back pins that somebody took away; the programs stay attached meanwhile, because this core has them. 0 when none
- * was missing, 1, or -errno. */
+/* Puts back pins that somebody took away; the programs stay attached meanwhile, because this core has them. And the
+ * core and PID 1 go back to their own cgroups: the programs know either wherever it is, but what is attached to a
+ * cgroup does not. 0 when nothing was missing, 1, or -errno. */
 int guard_mend(struct guard *g) _warn_unused_;
 /* Before a hold is thawed: what it froze may be touched again. It stays isolated until it is gone. */
 void guard_let_thaw(struct agent *a, const struct command_id *hold);

@@ -16,7 +16,7 @@
         X(REPLACED, "replaced") /* the cgroup was removed and made again */  \
         X(FENCE, "fence")       /* systemd was let start the unit again */   \
         X(UPLINK, "uplink")     /* an interface lost a program or a table */ \
-        X(GUARD, "guard")       /* a pin of the guard was removed */
+        X(GUARD, "guard")       /* a pin of the guard was removed, or the core or PID 1 taken elsewhere */
 
 enum repair {
 #define X(name, id) REPAIR_##name,

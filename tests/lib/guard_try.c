@@ -174,23 +174,6 @@ static long clone_into(const char *arg) {
         return pid;
 }
 
-/* The same, and kills from there who can be killed from there only. */
-static long kill_from(const char *arg) {
-        char dir[256];
-        int pid = 0, sig = 0, status = 0;
-        long child;
-        struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
-
-        (void) sscanf(arg, "%255[^,],%i,%i", dir, &pid, &sig);
-        args.cgroup = (uint64_t) open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        child = syscall(SYS_clone3, &args, sizeof(args));
-        if (child == 0)
-                _exit(kill(pid, sig) < 0 ? errno : 0);
-        (void) waitpid((pid_t) child, &status, 0);
-        errno = WEXITSTATUS(status);
-        return errno ? -1 : 0;
-}
-
 static long force(const char *arg) {
         const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), size = 4096;
         const long r = setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
@@ -311,9 +294,11 @@ static long open_map(const char *arg) {
         return bpf_call(BPF_MAP_GET_FD_BY_ID, &get);
 }
 
+typedef long (*call_fn)(const char *arg);
+
 static const struct {
         const char *name;
-        long (*fn)(const char *arg);
+        call_fn fn;
 } calls[] = {
         { "socket", make_socket }, { "stream", make_stream },    { "datagram", make_datagram },
         { "keep", keep },          { "packet", use_packet },     { "use-stream", use_stream },
@@ -321,15 +306,39 @@ static const struct {
         { "leave", leave },        { "leave-kept", leave_kept }, { "clone-into", clone_into },
         { "force", force },        { "kill", signal_to },        { "trace", trace },
         { "memory", memory },      { "write", write_file },      { "writev", writev_file },
-        { "detach", detach_link }, { "open-map", open_map },     { "kill-from", kill_from },
-        { "race", race },
+        { "detach", detach_link }, { "open-map", open_map },     { "race", race },
 };
 
-static const char *answer(const char *name, const char *arg) {
+static call_fn find(const char *name) {
         for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
                 if (strcmp(calls[i].name, name) == 0)
-                        return calls[i].fn(arg) < 0 ? strerrorname_np(errno) : "ok";
-        return "unknown";
+                        return calls[i].fn;
+        return NULL;
+}
+
+/* DIR,CALL,ARG: made by a child that is born in that cgroup. */
+static long from(const char *arg) {
+        char dir[256], name[64], rest[300] = "";
+        int status = 0;
+        long child;
+        struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
+
+        (void) sscanf(arg, "%255[^,],%63[^,],%299s", dir, name, rest);
+        args.cgroup = (uint64_t) open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        child = syscall(SYS_clone3, &args, sizeof(args));
+        if (child == 0)
+                _exit(find(name)(rest) < 0 ? errno : 0);
+        (void) waitpid((pid_t) child, &status, 0);
+        errno = WEXITSTATUS(status);
+        return errno ? -1 : 0;
+}
+
+static const char *answer(const char *name, const char *arg) {
+        const call_fn fn = strcmp(name, "from") == 0 ? from : find(name);
+
+        if (!fn)
+                return "unknown";
+        return fn(arg) < 0 ? strerrorname_np(errno) : "ok";
 }
 
 static int serve(const char *in, const char *out) {

@@ -90,6 +90,12 @@ clone-into $CGROUP/outside.service | a child born in another cgroup | EPERM
 leave-kept | leaving by a descriptor of before | EPERM
 leave /sys/fs/cgroup/cgroup.procs | leaving | EPERM"
 home="leave $CGROUP/held.service/cgroup.procs"
+# those that it could hold with itself, and each taken back
+AGENT=/sys/fs/cgroup/freezed.slice/freezed.service
+drag="write $CGROUP/held.service/cgroup.procs,$(pid_of freezed) | taking in the core | EPERM
+write $AGENT/cgroup.procs,$(pid_of freezed) | and letting go of it | EPERM
+write $CGROUP/held.service/cgroup.procs,$(pid_of outside) | taking in a bystander | EPERM
+write $CGROUP/outside.service/cgroup.procs,$(pid_of outside) | and letting go of it | EPERM"
 
 # shellcheck disable=SC2016
 vm_sh host 'mkfifo -m 600 /run/alien.in && { sh -c "echo 0 >/sys/fs/cgroup/freezed.slice/freezed.service/cgroup.procs
@@ -98,6 +104,7 @@ is "the service opens what it will keep" "$(echo "keep $CGROUP/held.service/cgro
 answers inside "without a hold" "$free" ok
 answers inside "without a hold" "$cut" ok
 is "it goes home" "$(echo "$home" | inside)" ok
+answers inside "without a hold" "$drag" ok
 # shellcheck disable=SC2016
 maps=$(vm_sh host 'bpftool -j map show | jq -r ".[] | select(.name | IN(\"cgroup_site\", \"cgroup_name\", \"cgroup_held\",
                 \"cgroup_born\", \"cgroup_ring\", \"isolate_ring\")).id"' </dev/null)
@@ -106,6 +113,9 @@ is "isolated; that a socket of before was made outside is said" "$ANSWER" "parti
 is "no receipt says unguarded here" "$(receipt '.flags | index("unguarded")')" null
 answers inside "isolated" "$free"
 answers inside "isolated" "$cut"
+answers inside "isolated" "$drag
+write $CGROUP/held.service/cgroup.procs,1 | taking in the service manager, which would not come home by itself | EPERM"
+answers inside "isolated" "$home | moving itself where it is | ok"
 answers outside "bystanders of an isolated service" "$(grep -E '^(socket|force|stream|datagram)' <<<"$cut")" ok
 refused=$(sed 's/^/open-map /' <<<"$maps" | outside | sort | uniq -c | xargs)
 is "isolated: nobody writes to the maps of who watches it" "$refused" "6 EPERM"
@@ -121,8 +131,14 @@ memory $pid | its memory | EACCES"
 echo "# a second thread that changes what is written to cgroup.procs: $(vm_sh host 'guard_try race "/sys/fs/cgroup/cgroup.procs,$$,$1"' "$pid" </dev/null)"
 at_home() { [ "$(vm_run host cat "/proc/$pid/cgroup" </dev/null)" = "0::/system.slice/held.service" ]; }
 check "it is where it was, or is so again" box_until 60 at_home
-# The same without a race and for longer: by one who went to the core's cgroup before the first hold, and who stops the core.
 agent=$(pid_of freezed)
+is_core_home() { [ "$(vm_run host cat "/proc/$agent/cgroup" </dev/null)" = "0::/freezed.slice/freezed.service" ]; }
+echo "# the same, from within, to take in the core: $(inside <<<"race $CGROUP/held.service/cgroup.procs,0,$agent")"
+check "the core is where it was, or is so again" box_until 60 is_core_home
+# what a runtime does for one that starts in the container
+# shellcheck disable=SC2016
+is "who is outside starts something in it" "$(vm_sh host 'sleep 1 & guard_try write "$1,$!"' "$CGROUP/held.service/cgroup.procs" </dev/null)" ok
+# The same without a race and for longer: by one who went to the core's cgroup before the first hold, and who stops the core.
 is "one who came to the core's cgroup in time moves it" "$(served alien <<<"kill $agent,19
 write /sys/fs/cgroup/cgroup.procs,$pid" | xargs)" "ok ok"
 is "it is outside" "$(vm_run host cat "/proc/$pid/cgroup" </dev/null)" "0::/"
@@ -133,6 +149,9 @@ stream @outside.stream | a proxy outside | EPERM
 force | what takes CAP_NET_ADMIN | EPERM"
 is "the core goes on" "$(served alien <<<"kill $agent,18")" ok
 check "and brings it back" box_until 60 at_home
+is "he takes the core into what it holds" "$(served alien <<<"write $CGROUP/held.service/cgroup.procs,$agent")" ok
+is "which is guarded there as well" "$(vm_run host guard_try kill "$agent,9" </dev/null)" EPERM
+check "and goes home" box_until 60 is_core_home
 order alice,bob release "$ID"
 is "released" "$ANSWER" released
 answers inside "after the release" "$free" ok
@@ -143,14 +162,31 @@ is "and packet sockets again" "$(echo socket 17,3,0 | inside)" ok
 # those that leave it as it is, before; a bystander takes the rest
 vm_run host systemctl restart held.service outside.service </dev/null
 pid=$(pid_of held) other=$(pid_of outside) agent=$(pid_of freezed)
-harmless="kill $pid,18 | SIGCONT | EPERM
-kill $pid,23 | a signal that is ignored | EPERM
-trace $pid | tracing it | EPERM
-memory $pid | its memory | EACCES
-write $CGROUP/held.service/cgroup.freeze,0 | thawing | EPERM
-write $CGROUP/held.service/cgroup.procs,$pid | moving it where it is | ok
-write $CGROUP/held.service/memory.max,max | its memory limit | EPERM
-write $CGROUP/memory.max,max | the memory limit of what it lies in | EPERM"
+harmless() {
+        cat <<-TABLE
+	kill $pid,18 | SIGCONT | EPERM
+	kill $pid,23 | a signal that is ignored | EPERM
+	trace $pid | tracing it | EPERM
+	memory $pid | its memory | EACCES
+	write $CGROUP/held.service/cgroup.freeze,0 | thawing | EPERM
+	write /sys/fs/cgroup/cgroup.procs,$(printf 0x%x "$pid") | moving it out, in hexadecimal | EPERM
+	write /sys/fs/cgroup/cgroup.procs,$(printf 0%o "$pid") | moving it out, in octal | EPERM
+	write /sys/fs/cgroup/cgroup.procs,+$pid | moving it out, with a sign | EPERM
+	write $CGROUP/held.service/cgroup.procs,$other | moving a bystander to it | EPERM
+	write $CGROUP/outside.service/cgroup.procs,$other | and back | ok
+	write $CGROUP/held.service/cgroup.procs,$pid | moving it where it is | EPERM
+	write $AGENT/cgroup.freeze,0 | thawing the core | EPERM
+	write $AGENT/memory.max,max | the memory limit of the core | EPERM
+	write $AGENT/cpu.max,max | what it has of the processors | EPERM
+	write /sys/fs/cgroup/freezed.slice/cgroup.freeze,0 | thawing what it lies in | EPERM
+	write /sys/fs/cgroup/freezed.slice/memory.max,max | the memory limit of what it lies in | EPERM
+	write /sys/fs/cgroup/cgroup.procs,$agent | moving the core | EPERM
+	write $AGENT/cgroup.procs,$agent | and back | EPERM
+	from /sys/fs/cgroup/init.scope,write,$AGENT/cgroup.procs,0 | becoming the core, as a child of the service manager's cgroup | EPERM
+	write $CGROUP/held.service/memory.max,max | its memory limit | EPERM
+	write $CGROUP/memory.max,max | the memory limit of what it lies in | EPERM
+	TABLE
+}
 fatal="kill $pid,1 | SIGHUP | EPERM
 kill $pid,6 | SIGABRT | EPERM
 kill $pid,9 | SIGKILL | EPERM
@@ -160,13 +196,20 @@ write $CGROUP/held.service/cgroup.kill,1 | killing its cgroup | EPERM
 write $CGROUP/cgroup.kill,1 | killing what it lies in | EPERM
 write /sys/fs/cgroup/cgroup.procs,$pid | moving it out | EPERM
 write $CGROUP/outside.service/cgroup.procs,$pid | moving it to another service | EPERM
+write $CGROUP/outside.service/cgroup.procs,1 | moving the service manager | EPERM
 write $CGROUP/outside.service/cgroup.threads,$pid | moving its thread | EPERM
 writev /sys/fs/cgroup/cgroup.procs,$pid | moving it out by writev | EPERM
 kill $agent,9 | SIGKILL to the core | EPERM
 trace $agent | tracing the core | EPERM
-write /sys/fs/cgroup/freezed.slice/freezed.service/cgroup.procs,0 | becoming the core | EPERM
+write $AGENT/cgroup.procs,0 | becoming the core | EPERM
 write /sys/fs/cgroup/init.scope/cgroup.procs,0 | becoming the service manager | EPERM
-kill-from /sys/fs/cgroup/freezed.slice/freezed.service,$pid,9 | killing it as a child of the core's cgroup | EPERM"
+write $AGENT/cgroup.freeze,1 | freezing the core | EPERM
+write $AGENT/cgroup.kill,1 | killing the core's cgroup | EPERM
+write /sys/fs/cgroup/freezed.slice/cgroup.freeze,1 | freezing what it lies in | EPERM
+write /sys/fs/cgroup/freezed.slice/cgroup.kill,1 | killing what it lies in | EPERM
+from /sys/fs/cgroup/init.scope,write,$CGROUP/held.service/cgroup.freeze,0 | thawing it as a child of the service manager's cgroup | EPERM
+from /sys/fs/cgroup/init.scope,kill,$agent,9 | killing the core as one | EPERM
+from $AGENT,kill,$pid,9 | killing it as a child of the core's cgroup | EPERM"
 twin="kill $other,18 | SIGCONT to a bystander | ok
 trace $other | tracing a bystander | ok
 memory $other | the memory of a bystander | ok
@@ -177,13 +220,13 @@ write $CGROUP/outside.service/cgroup.procs,$other | and back | ok
 write $CGROUP/outside.service/memory.max,max | the memory limit of a bystander | ok
 kill $other,9 | killing a bystander | ok"
 
-answers outside "without a hold" "$harmless" ok
+answers outside "without a hold" "$(harmless)" ok
 order alice contain held.service
 hold=$ID
 is "contained" "$ANSWER" contained
 is "the service manager could be told" "$(receipt '.flags | index("systemd-unaware")')" null
 echo "# a call of a bystander with a hold takes, in ns: $(vm_run host guard_try --cost </dev/null)"
-answers outside "frozen" "$harmless"
+answers outside "frozen" "$(harmless)"
 answers outside "frozen" "$fatal"
 answers outside "with a hold" "$twin"
 is "asking whether it is there is answered" "$(vm_run host guard_try kill "$pid,0" </dev/null)" ok
@@ -226,6 +269,15 @@ is "the ledger is read by who may" "$(does 'cat /var/lib/freezed/ledger/00000001
 
 # --- the core goes and comes ------------------------------------------------------------------------------------------------------------------
 
+is_new() { local now; now=$(pid_of freezed) && [ "${now:-0}" != 0 ] && [ "$now" != "$agent" ]; }
+is "one who came to the core's cgroup in time freezes the core with what it holds" \
+        "$(served alien <<<"write $CGROUP/held.service/cgroup.procs,$agent")" ok
+is "even there it is killed by the service manager alone" "$(vm_run host guard_try kill "$agent,9" </dev/null) $(does 'systemctl kill -s KILL --kill-who=main freezed')" "EPERM yes"
+check "and is started again" box_until 60 is_new
+box_until 60 vm_run host freezectl health </dev/null >/dev/null
+agent=$(pid_of freezed)
+is "nothing but what was held is held" "$(vm_cgroup held cgroup.procs | xargs)" "$pid"
+
 # tries to kill what is held, for as long as there is no core, and once more when it is back; prints what was answered
 # shellcheck disable=SC2016
 meanwhile='n=0; "$@"; while [ $n -lt 40 ]; do guard_try kill '$pid',15; n=$((n + 1)); done | sort -u | tr "\n" " "'
@@ -238,7 +290,6 @@ agent=$(pid_of freezed)
 # an upgrade: another file in the same place
 is "it is upgraded" "$(does 'cp /usr/sbin/freezed /usr/sbin/freezed.new && mv /usr/sbin/freezed.new /usr/sbin/freezed')" yes
 is "while it restarts nobody gets at what is held" "$(vm_sh host "$meanwhile" systemctl restart --no-block freezed </dev/null)" "EPERM "
-is_new() { local now; now=$(pid_of freezed) && [ "${now:-0}" != 0 ] && [ "$now" != "$agent" ]; }
 box_until 60 is_new
 box_until 60 vm_run host freezectl health </dev/null >/dev/null
 vm_status
@@ -252,7 +303,9 @@ order alice,bob release "$hold"
 is "released" "$ANSWER" released
 is "the unit runs for the service manager as well" "$(vm_run host systemctl show -P FreezerState held </dev/null)" running
 is "nothing is pinned any more" "$(does 'ls /sys/fs/bpf/freezed/guard')" no
-answers outside "after the release" "$harmless" ok
+vm_run host systemctl restart outside.service </dev/null
+other=$(pid_of outside) agent=$(pid_of freezed)
+answers outside "after the release" "$(harmless)" ok
 is "its cgroup takes what it is told" "$(vm_run host guard_try write "/sys/fs/cgroup/cgroup.procs,$pid" </dev/null)" ok
 is "the ledger can be written to again" "$(does ': >>/var/lib/freezed/ledger/00000001.log')" yes
 is "the service manager restarts it" "$(does 'systemctl restart held')" yes
