@@ -174,6 +174,14 @@ static reason_set beyond(const struct sites *sites) {
         return 0;
 }
 
+static bool is_guarded(const struct agent *a, const struct sites *sites) {
+        bool all = guard_is_live(a->guard);
+
+        for (size_t i = 0; sites && i < sites->n; i++)
+                all &= guard_covers(a->guard, &sites->v[i]);
+        return all;
+}
+
 int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
         _cleanup_(enforced_freep) struct enforced *e = calloc(1, sizeof(*e));
         const struct verb_info *v = verb_info(recorded_verb(r));
@@ -203,7 +211,7 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
                 }
         /* before anything is done to them, so that there is no moment in which they are held and not guarded */
         guard_update(a);
-        if (!guard_is_live(a->guard))
+        if (!is_guarded(a, sites))
                 recorded_add_flags(r, reason_bit(REASON_UNGUARDED));
         /* not earlier: PID 1 would be in the self-test's way */
         if (v->freezes)

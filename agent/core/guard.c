@@ -244,6 +244,10 @@ bool guard_is_live(const struct guard *g) {
         return g != NULL;
 }
 
+bool guard_covers(const struct guard *g, const struct site *s) {
+        return guard_is_live(g) && guard_want_reaches(s);
+}
+
 void guard_each_layer(const struct guard *g, void (*fn)(const char *id, int error, void *userdata), void *userdata) {
         int all = g ? 0 : -ENODEV;
 

@@ -20,6 +20,7 @@
 
 struct agent;
 struct guard;
+struct site;
 
 /* Loads, attaches and tries every program. Returns 0 also where there is none to be had: guard_is_live tells. state:
  * the directory with ledger and evidence. -ENOMEM. */
@@ -29,6 +30,8 @@ void guard_freep(struct guard **g);
 
 /* True when every program is attached and was seen to refuse. */
 bool guard_is_live(const struct guard *g);
+/* And guards this site: not one that is GUARD_DEPTH_MAX levels deep. */
+bool guard_covers(const struct guard *g, const struct site *s);
 /* The guard as a whole and, where its programs could be loaded, each of them, with why it guards nothing: 0, or a
  * negative errno; -ENODATA for one that is attached and does not run, -EXDEV for a core that runs elsewhere. */
 void guard_each_layer(const struct guard *g, void (*fn)(const char *id, int error, void *userdata), void *userdata);

@@ -75,6 +75,10 @@ static int level_of(const char *path) {
         return n;
 }
 
+bool guard_want_reaches(const struct site *s) {
+        return !s->path || level_of(s->path) < GUARD_DEPTH_MAX;
+}
+
 static uint64_t id_of(const char *root, const char *path, size_t n) {
         char full[PATH_MAX];
         struct stat st;
@@ -90,7 +94,7 @@ static int want_site(const struct agent *a, const struct site *s, uint32_t flags
         uint64_t now;
         int r;
 
-        if (level < 1 || level >= GUARD_DEPTH_MAX)
+        if (level < 1 || !guard_want_reaches(s))
                 return 0;
         w->levels |= 1U << level;
         /* none: that cgroup is gone, and known to have been another boot's */

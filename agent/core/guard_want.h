@@ -12,6 +12,7 @@
 #include "policy/command.h"
 
 struct agent;
+struct site;
 
 struct guard_want {
         struct {
@@ -33,6 +34,9 @@ int guard_want_holds(struct agent *a, const struct command_id *thawed, struct gu
 void guard_want_done(struct guard_want *w);
 uint32_t guard_want_flags(const struct guard_want *w, uint64_t id);
 bool guard_want_path(const struct guard_want *w, const struct guard_path *path);
+
+/* False for a site that lies too deep for the programs, which look for nobody there. */
+bool guard_want_reaches(const struct site *s);
 
 struct guard_owned {
         struct guard_own key;

@@ -124,8 +124,8 @@ static void judge_sockets(const struct sockets_result *now, const struct enforce
 }
 
 /* What the sockets that it has are good for as long as it runs. */
-static void judge_ways(const struct agent *a, struct proof *p) {
-        p->gaps |= p->sockets.ways.open | (guard_is_live(a->guard) ? 0 : p->sockets.ways.guarded);
+static void judge_ways(const struct agent *a, const struct site *s, struct proof *p) {
+        p->gaps |= p->sockets.ways.open | (guard_covers(a->guard, s) ? 0 : p->sockets.ways.guarded);
 }
 
 /* Local policy's first, then the hold's own: the order in which the programs have them. */
@@ -200,7 +200,7 @@ static void look_at(struct agent *a, const struct hold *h, struct site *s, const
                 /* whoever was held has died, or is somewhere else */
                 ret->gaps |= reason_bit(REASON_NOT_RUNNING);
         if (site_isolates(s, h->verb) && !site_freezes(s, h->verb) &&
-            (site_is_host(s) ? may_pass_uplinks_by(ret) : !guard_is_live(a->guard)))
+            (site_is_host(s) ? may_pass_uplinks_by(ret) : !guard_covers(a->guard, s)))
                 look_for_packet_sockets(ret);
 }
 
@@ -234,7 +234,7 @@ static void look_at_sockets(struct agent *a, const struct hold *h, const struct 
                 if (now)
                         judge_sockets(&now[i], e ? enforced_site(e, i) : NULL, runs, &ret[i]);
                 if (now && runs)
-                        judge_ways(a, &ret[i]);
+                        judge_ways(a, &sites->v[i], &ret[i]);
                 if (!now)
                         ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }

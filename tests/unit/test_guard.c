@@ -136,6 +136,16 @@ static void what_is_made_anew_at_a_held_path_is_held_from_the_start(void **state
         (void) let_go(1);
 }
 
+static void what_lies_too_deep_is_not_told_as_guarded(void **state) {
+        struct site s = { .path = (char[]) { "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23" } };
+
+        (void) state;
+        assert_true(guard_want_reaches(&s));
+        s.path = (char[]) { "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/24" };
+        assert_false(guard_want_reaches(&s));
+        assert_false(guard_covers(NULL, &s));
+}
+
 /* Pins are all that is left of a hold when the ledger is lost. */
 static void a_hold_that_the_ledger_forgot_is_guarded_by_its_pins(void **state) {
         struct guard_want want = { 0 };
@@ -190,6 +200,7 @@ int main(void) {
                 GUARD_CASE(without_a_guard_every_stop_order_says_so),
                 GUARD_CASE(what_is_held_is_guarded_until_it_is_let_go_of),
                 GUARD_CASE(what_is_made_anew_at_a_held_path_is_held_from_the_start),
+                GUARD_CASE(what_lies_too_deep_is_not_told_as_guarded),
                 GUARD_CASE(a_hold_that_the_ledger_forgot_is_guarded_by_its_pins),
                 GUARD_CASE(a_directory_of_the_core_is_its_own_and_what_leads_to_it_stays),
         };

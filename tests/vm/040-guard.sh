@@ -235,6 +235,30 @@ is "nor kill it" "$(does 'systemctl kill -s KILL held')" no
 is "and its cgroup is not removed" "$(vm_sh host "rmdir $CGROUP/held.service 2>&1" </dev/null | grep -c 'not permitted')" 1
 is "it is still frozen" "$(vm_cgroup held cgroup.events | grep -c 'frozen 1')" 1
 
+# --- what lies deep -----------------------------------------------------------------------------------------------------------------------
+
+# deep N: a process that many levels below the root; its pid
+# shellcheck disable=SC2016
+deep() {
+        vm_sh host 'mkdir -p "/sys/fs/cgroup$1" && { setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $! | tee "/sys/fs/cgroup$1/cgroup.procs"; }' "$1" </dev/null
+}
+d23=/d$(printf '/%s' $(seq 2 23)) d24=/e$(printf '/%s' $(seq 2 24)) d30=/f$(printf '/%s' $(seq 2 30))
+first=$(deep "$d23") too=$(deep "$d24") under=$(deep "$d30")
+order alice contain "cgroup:$d23"
+shallow=$ID
+is "no receipt says unguarded at a depth of 23" "$(receipt '.flags | index("unguarded")')" null
+is "and it is guarded" "$(vm_run host guard_try kill "$first,15" </dev/null)" EPERM
+order alice contain "cgroup:$d24"
+deeper=$ID
+is "one says so at 24" "$(receipt '.flags | index("unguarded") != null')" true
+is "and it is true" "$(vm_run host guard_try kill "$too,15" </dev/null)" ok
+order alice contain cgroup:/f/2/3
+is "who lies 27 levels below what is held is guarded" "$(vm_run host guard_try kill "$under,15" </dev/null)" EPERM
+order alice,bob release "$ID"
+order alice,bob release "$deeper"
+order alice,bob release "$shallow"
+is "released" "$ANSWER" released
+
 # --- what is the core's own ----------------------------------------------------------------------------------------------------------------
 
 link=$(vm_sh host 'bpftool -j link show | jq -r "[.[] | select(.type == \"cgroup\")][-1].id"' </dev/null)
