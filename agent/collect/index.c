@@ -64,14 +64,27 @@ int index_json_line(const json_t *object, char **ret) {
         return 0;
 }
 
-static int add_item(json_t *o, const struct index_item *i) {
+/* Not within a character of UTF-8, or the text would be none. */
+static size_t cut_source(const char *source) {
+        size_t n = strnlen(source, INDEX_HOLE_SOURCE_MAX), cut = n;
+
+        if (source[n] == '\0')
+                return n;
+        while (n - cut < 4 && ((unsigned char) source[cut] & 0xc0) == 0x80)
+                cut--;
+        return n - cut < 4 ? cut : n;
+}
+
+static int add_item(json_t *o, const struct index_item *i, size_t n_source) {
         if (json_object_set_new(o, "kind", json_string(i->kind)) < 0)
                 return -ENOMEM;
         if (i->pid > 0 && json_object_set_new(o, "pid", json_integer(i->pid)) < 0)
                 return -ENOMEM;
         if (i->not_frozen && json_object_set_new(o, "not_frozen", json_true()) < 0)
                 return -ENOMEM;
-        return index_set_bytes(o, "source", i->source, strlen(i->source));
+        if (i->source[n_source] && json_object_set_new(o, "source_cut", json_true()) < 0)
+                return -ENOMEM;
+        return index_set_bytes(o, "source", i->source, n_source);
 }
 
 static int add_member(json_t *o, const char *member) {
@@ -118,7 +131,8 @@ int index_object_line(const struct index_item *i, const struct index_object *obj
         sodium_bin2hex(hex, sizeof(hex), obj->sha256, sizeof(obj->sha256));
         o = json_pack("{s:s, s:I, s:s, s:I, s:I}", "file", obj->file, "bytes", (json_int_t) obj->bytes, "sha256", hex,
                       "started_ms", (json_int_t) obj->started_ms, "ended_ms", (json_int_t) obj->ended_ms);
-        if (!o || add_item(o, i) < 0 || add_member(o, obj->member) < 0 || (obj->stat && add_stat(o, obj->stat) < 0))
+        if (!o || add_item(o, i, strlen(i->source)) < 0 || add_member(o, obj->member) < 0 ||
+            (obj->stat && add_stat(o, obj->stat) < 0))
                 return -ENOMEM;
         return index_json_line(o, ret);
 }
@@ -127,7 +141,8 @@ int index_hole_line(const struct index_item *i, const struct index_hole *h, char
         _cleanup_json_ json_t *o = json_object();
         const char *name = h->err ? strerrorname_np(h->err) : "changed";
 
-        if (!o || json_object_set_new(o, "hole", json_string(name ? name : "errno")) < 0 || add_item(o, i) < 0)
+        if (!o || json_object_set_new(o, "hole", json_string(name ? name : "errno")) < 0 ||
+            add_item(o, i, cut_source(i->source)) < 0)
                 return -ENOMEM;
         if (h->file && (json_object_set_new(o, "file", json_string(h->file)) < 0 || add_member(o, h->member) < 0))
                 return -ENOMEM;

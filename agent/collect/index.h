@@ -41,6 +41,10 @@ struct index_hole {
 #define INDEX_KIND_MAX 24U
 bool index_kind_ok(const char *kind);
 
+/* Of the source in the line of a hole: nothing of such an object is kept, so that nothing else bounds how many there
+ * are. A longer one is cut, and the line has "source_cut". */
+#define INDEX_HOLE_SOURCE_MAX 1024U
+
 /* Each gives one line with its newline, malloc'ed and NUL-terminated, or -ENOMEM. */
 int index_object_line(const struct index_item *i, const struct index_object *o, char **ret) _warn_unused_;
 int index_hole_line(const struct index_item *i, const struct index_hole *h, char **ret) _warn_unused_;

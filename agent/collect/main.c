@@ -39,11 +39,7 @@
 /* How often the cgroup is looked at again for processes that were not there: one that is not frozen can go on
  * forking. */
 #define ROUNDS_MAX 4U
-/* Of the byte budget, what memory has to leave for the journal and the log files. */
-#define LOGS_KEEP (256U * 1024 * 1024)
-/* And what these have to leave for the packages. */
-#define PACKAGES_KEEP (32U * 1024 * 1024)
-#define JOURNALD      "/run/systemd/journal"
+#define JOURNALD   "/run/systemd/journal"
 /* Of everybody's journal, what goes before the order. */
 #define AROUND_MS (60LL * 1000)
 #define NICE      10
@@ -91,6 +87,27 @@ struct job {
         const char *logs[COLLECT_LOGS_MAX];
         size_t n_logs;
 };
+
+/* What others decide the length of leaves room and time for what comes after it: what the processes are for their
+ * memory, that for the journal and the log files, and these for the packages. */
+enum stage { STAGE_DESCRIPTORS, STAGE_PROCESSES, STAGE_MEMORY, STAGE_LOGS, STAGE_LAST };
+
+static const struct {
+        uint64_t bytes, share; /* of the budget, and no more than one of so many parts of it */
+        uint64_t objects;
+        int64_t eighths; /* of the time */
+} stages[] = {
+        [STAGE_DESCRIPTORS] = { 256U * 1024 * 1024, 4, COLLECT_OBJECTS_MAX / 4, 6 },
+        [STAGE_PROCESSES] = { 256U * 1024 * 1024, 4, COLLECT_OBJECTS_MAX / 4, 4 },
+        [STAGE_MEMORY] = { 256U * 1024 * 1024, 4, COLLECT_OBJECTS_MAX / 8, 2 },
+        [STAGE_LOGS] = { 32U * 1024 * 1024, 8, COLLECT_OBJECTS_MAX / 32, 1 },
+        [STAGE_LAST] = { 0, 1, 0, 0 },
+};
+
+static void begin_stage(const struct job *j, struct store *s, enum stage stage) {
+        store_keep(s, MIN(stages[stage].bytes, (uint64_t) j->numbers[MAX_BYTES] / stages[stage].share),
+                   stages[stage].objects, j->numbers[DEADLINE] * 1000 / 8 * stages[stage].eighths);
+}
 
 static bool parse_number(const char *s, int64_t *ret) {
         char *end = NULL;
@@ -153,22 +170,24 @@ static void note_begin(const struct job *j, struct store *s) {
                                 targets));
 }
 
-/* What memory and the programs are has to leave the rest room and time. */
 static void collect_memory(const struct job *j, struct target_set *t, struct store *s) {
-        store_keep(s, MIN((uint64_t) LOGS_KEEP, (uint64_t) j->numbers[MAX_BYTES] / 4), j->numbers[DEADLINE] * 1000 / 4);
+        begin_stage(j, s, STAGE_MEMORY);
         if (!profile_info(j->profile)->memory)
                 return;
         core_collect(t, s);
         nameless_collect(t, s);
 }
 
-static void collect_processes(struct target_set *t, struct store *s, struct tables *tables) {
+static void collect_processes(const struct job *j, struct target_set *t, struct store *s, struct tables *tables) {
         struct socket_seen seen = { .n = 0 };
 
+        begin_stage(j, s, STAGE_DESCRIPTORS);
         tables_collect_netns(tables, s);
 
         for (unsigned round = 0; round == 0 || (round < ROUNDS_MAX && target_find_processes(t, s)); round++) {
+                begin_stage(j, s, STAGE_DESCRIPTORS);
                 socket_collect(t, s, &seen);
+                begin_stage(j, s, STAGE_PROCESSES);
                 process_collect(t, s);
         }
         for (size_t i = 0; i < seen.n; i++)
@@ -226,13 +245,12 @@ static void collect_files(const struct job *j, const struct units *u, const stru
         for (size_t i = 0; i < u->n; i++)
                 unit_collect(s, root, u->v[i].name);
         properties_collect(p, s);
-        store_keep(s, MIN((uint64_t) PACKAGES_KEEP, (uint64_t) j->numbers[MAX_BYTES] / 8),
-                   j->numbers[DEADLINE] * 1000 / 8);
+        begin_stage(j, s, STAGE_LOGS);
         collect_journals(j, u, s);
         collect_runtimes(j, roots, s);
         logs_collect(s, roots, j->logs, j->n_logs);
         collect_host_journal(j, s);
-        store_keep(s, 0, 0);
+        begin_stage(j, s, STAGE_LAST);
         packages_collect(s, roots, b);
         binaries_put(s, b);
 }
@@ -283,12 +301,12 @@ static int run(const struct job *j, int *folder, struct collect_result *ret) {
         if (sandbox_enter() < 0)
                 return COLLECT_EXIT_SANDBOX;
         store_start_threads(s);
-        collect_processes(t, s, tables);
+        collect_processes(j, t, s, tables);
         collect_memory(j, t, s);
         roots_open(t, s, &roots);
         binaries_find(t, &roots, s, &binaries);
         target_end_pass(t, s);
-        store_keep(s, 0, 0);
+        begin_stage(j, s, STAGE_LAST);
         footprint_collect(s, &footprint);
         store_stop_threads(s);
         if (sandbox_landlock(*folder) < 0)

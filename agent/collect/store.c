@@ -23,6 +23,13 @@
 /* Of the free space and inodes, what a snapshot may take: the host has to go on running beside it, and the core to seal
  * it. */
 #define SPACE_SHARE 2U
+/* Of the index: what holes may take and what notes may, because others decide how many and how long they are; what the
+ * last line needs; and what each object that is kept for later does. */
+#define ASIDE_MAX   (COLLECT_INDEX_MAX / 8)
+#define LAST_LINE   4096U
+#define OBJECT_LINE 512U
+
+enum line { LINE_OBJECT, LINE_HOLE, LINE_NOTE, LINE_LAST, _LINE_MAX };
 
 /* A pack, on its way into the bag. */
 struct pack_seal {
@@ -38,13 +45,13 @@ struct store {
         struct sealer *sealer; /* the bag's */
         uint64_t left;         /* bytes of the budget */
         int left_err;          /* what its end is called: -EFBIG the given maximum, -ENOSPC the disk's share */
-        uint64_t keep;
+        uint64_t keep, keep_objects;
         int64_t keep_us;
         uint64_t max_objects;
         int max_objects_err;
         int64_t deadline_us;
         struct collect_result result;
-        uint64_t index_bytes;
+        uint64_t index_bytes, index_of[_LINE_MAX];
         uint64_t listed_holes;
         struct lines waiting;
         size_t seal_at; /* so many bytes of them are sealed, or tried to be again */
@@ -127,9 +134,14 @@ bool store_over(struct store *s) {
         return bag_broken(s->bag) || over;
 }
 
-void store_keep(struct store *s, uint64_t bytes, int64_t us) {
+int64_t store_left_us(const struct store *s) {
+        return MAX(s->deadline_us - s->keep_us - clock_mono_us(), (int64_t) 0);
+}
+
+void store_keep(struct store *s, uint64_t bytes, uint64_t objects, int64_t us) {
         /* the disk's share can be far smaller than the maximum that the caller knows */
         s->keep = MIN(bytes, s->left / 3);
+        s->keep_objects = MIN(objects, (s->max_objects - s->result.objects) / 3);
         s->keep_us = us;
 }
 
@@ -137,30 +149,46 @@ void store_flag(struct store *s, enum collect_flag flag) {
         s->result.flags |= flag;
 }
 
+/* So many bytes of the index this kind of line may still take. */
+static uint64_t index_room(const struct store *s, enum line what) {
+        const uint64_t kept = what == LINE_LAST ? 0 : LAST_LINE + s->keep_objects * OBJECT_LINE;
+        const uint64_t taken = s->index_bytes + kept;
+        uint64_t room = taken < COLLECT_INDEX_MAX ? COLLECT_INDEX_MAX - taken : 0;
+
+        if (what == LINE_HOLE || what == LINE_NOTE)
+                room = MIN(room, ASIDE_MAX - s->index_of[what]);
+        return room;
+}
+
 /* A line is given room, or none is ever given that it could have had: the count of holes still tells. */
-static bool add_line(struct store *s, const char *line) {
+static bool add_line(struct store *s, enum line what, const char *line) {
         size_t n = strlen(line);
 
-        if (s->index_bytes + n > COLLECT_INDEX_MAX || s->waiting.n + n > WAITING_MAX ||
+        if (n > index_room(s, what) || (what != LINE_LAST && s->waiting.n + n > WAITING_MAX) ||
             lines_add(&s->waiting, line, n) < 0) {
                 s->result.flags |= COLLECT_CUT_COUNT;
                 return false;
         }
         s->index_bytes += n;
+        s->index_of[what] += n;
         /* one file at a time */
         if (s->waiting.n >= s->seal_at && !s->own_file && !s->sealing)
                 store_checkpoint(s);
         return true;
 }
 
-void store_note(struct store *s, json_t *object) {
+static void add_note(struct store *s, enum line what, json_t *object) {
         _cleanup_json_ json_t *o = object;
         _cleanup_free_ char *line = NULL;
 
         if (!o || index_json_line(o, &line) < 0)
                 s->result.flags |= COLLECT_CUT_COUNT;
         else
-                (void) add_line(s, line);
+                (void) add_line(s, what, line);
+}
+
+void store_note(struct store *s, json_t *object) {
+        add_note(s, LINE_NOTE, object);
 }
 
 /* The reason of a cut decides what the whole snapshot is called. */
@@ -198,7 +226,7 @@ static void list_hole(struct store *s, const struct index_item *item, const stru
         (void) flag_error(s, -h->err);
         if (s->listed_holes >= COLLECT_HOLES_MAX || index_hole_line(item, h, &line) < 0)
                 s->result.flags |= COLLECT_CUT_COUNT;
-        else if (add_line(s, line))
+        else if (add_line(s, LINE_HOLE, line))
                 s->listed_holes++;
 }
 
@@ -341,7 +369,7 @@ int store_begin(struct store *s, const struct index_item *item) {
                 s->err = -EINVAL;
         else if (store_over(s))
                 s->err = bag_broken(s->bag) ? not_kept(s, bag_broken(s->bag)) : -ETIME;
-        else if (s->result.objects >= s->max_objects)
+        else if (s->result.objects + s->keep_objects >= s->max_objects)
                 s->err = s->max_objects_err;
         s->begun = s->err == 0;
         return s->err;
@@ -453,7 +481,7 @@ static void list_object(struct store *s) {
         if (index_object_line(&s->item, &s->object, &line) < 0)
                 s->result.flags |= COLLECT_CUT_COUNT;
         else
-                (void) add_line(s, line);
+                (void) add_line(s, LINE_OBJECT, line);
 }
 
 void store_end(struct store *s, int err, int64_t expected, bool changed) {
@@ -502,9 +530,10 @@ static void note_end(struct store *s) {
         for (size_t i = 0; i < ELEMENTSOF(flags); i++)
                 if (s->result.flags & flags[i].flag)
                         (void) json_array_append_new(ids, json_string(flags[i].id));
-        store_note(s, json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "note", "end", "flags", ids, "objects",
-                                (json_int_t) s->result.objects, "holes", (json_int_t) s->result.holes, "bytes",
-                                (json_int_t) s->result.bytes, "ended_ms", (json_int_t) clock_wall_ms()));
+        add_note(s, LINE_LAST,
+                 json_pack("{s:s, s:o, s:I, s:I, s:I, s:I}", "note", "end", "flags", ids, "objects",
+                           (json_int_t) s->result.objects, "holes", (json_int_t) s->result.holes, "bytes",
+                           (json_int_t) s->result.bytes, "ended_ms", (json_int_t) clock_wall_ms()));
 }
 
 int store_finish(struct store *s, struct collect_result *ret) {

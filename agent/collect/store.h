@@ -31,9 +31,11 @@ void store_freep(struct store **s);
 
 /* The deadline has passed, or nothing can be listed any more: read nothing else. */
 bool store_over(struct store *s);
-/* What the objects from now on have to leave for later ones: bytes of the budget, a third of what is left of it at
- * most, and time before the deadline. */
-void store_keep(struct store *s, uint64_t bytes, int64_t us);
+/* Microseconds until it is, by the deadline. */
+int64_t store_left_us(const struct store *s);
+/* What the objects from now on have to leave for later ones: bytes of the budget and numbers of objects, of each a
+ * third of what is left of it at most, and time before the deadline. */
+void store_keep(struct store *s, uint64_t bytes, uint64_t objects, int64_t us);
 void store_flag(struct store *s, enum collect_flag flag);
 /* A line of our own in the index: what ran, where and how. The reference is stolen in every case. */
 void store_note(struct store *s, json_t *object);

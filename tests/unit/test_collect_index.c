@@ -86,6 +86,41 @@ static void index_line_is_one_ascii_line_for_any_source(void **state) {
                 }
 }
 
+/* The source of a hole whose bytes are all there, but for what comes after the bound. */
+static json_t *hole_of(const char *source) {
+        const struct index_item item = { .kind = "log", .source = source };
+        const struct index_hole hole = { .err = EACCES, .expected = -1 };
+        _cleanup_free_ char *line = NULL;
+
+        assert_int_equal(index_hole_line(&item, &hole, &line), 0);
+        json_t *o = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+
+        assert_non_null(o);
+        return o;
+}
+
+static void index_hole_line_cuts_a_source_that_is_too_long_and_no_character_of_it(void **state) {
+        char source[4096];
+
+        (void) state;
+        for (size_t n = INDEX_HOLE_SOURCE_MAX - 4; n <= INDEX_HOLE_SOURCE_MAX + 4; n++) {
+                memset(source, 'x', n);
+                (void) snprintf(source + n, sizeof(source) - n, "\xe2\x82\xac");
+                _cleanup_json_ json_t *o = hole_of(source);
+                const char *is = json_string_value(json_object_get(o, "source"));
+                const bool whole = n + 3 <= INDEX_HOLE_SOURCE_MAX;
+
+                assert_non_null(is);
+                assert_int_equal(json_is_true(json_object_get(o, "source_cut")), !whole);
+                assert_int_equal(strlen(is), whole ? n + 3 : MIN(n, (size_t) INDEX_HOLE_SOURCE_MAX));
+        }
+        memset(source, 0x80, sizeof(source) - 1);
+        source[sizeof(source) - 1] = '\0';
+        _cleanup_json_ json_t *o = hole_of(source);
+
+        assert_int_equal(json_string_length(json_object_get(o, "source_b64")), (INDEX_HOLE_SOURCE_MAX + 2) / 3 * 4);
+}
+
 static void index_object_line_has_every_member(void **state) {
         const struct index_item item = { .kind = "status", .source = "/proc/7/status", .pid = 7 };
         struct index_object object = { .file = "data/000001-status", .bytes = 1234, .started_ms = 5, .ended_ms = 6 };
@@ -182,6 +217,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(index_line_is_one_ascii_line_for_any_source),
                 cmocka_unit_test(index_object_line_has_every_member),
+                cmocka_unit_test(index_hole_line_cuts_a_source_that_is_too_long_and_no_character_of_it),
                 cmocka_unit_test(index_object_line_says_what_the_file_system_said_and_nothing_it_did_not),
                 cmocka_unit_test(index_hole_line_says_what_is_missing_and_why),
                 cmocka_unit_test(index_bytes_with_a_nul_are_base64),

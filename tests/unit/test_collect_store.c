@@ -114,9 +114,9 @@ static void store_keeps_room_for_later(void **state) {
 
         (void) state;
         box_open(&b, 4000);
-        store_keep(b.store, 1024, 0);
+        store_keep(b.store, 1024, 0, 0);
         put(&b, "long", "journal", 5000);
-        store_keep(b.store, 0, 0);
+        store_keep(b.store, 0, 0, 0);
         put(&b, "short", "unit", 300);
         box_finish(&b);
         assert_int_equal(box_int(box_object(&b, "long", 0), "bytes"), 4000 - 1024 - 512);
@@ -129,9 +129,9 @@ static void store_keeps_no_more_room_for_later_than_a_third_of_what_there_is(voi
 
         (void) state;
         box_open(&b, 9000);
-        store_keep(b.store, 1ULL << 30, 0);
+        store_keep(b.store, 1ULL << 30, 0, 0);
         put(&b, "memory", "now", 9000);
-        store_keep(b.store, 0, 0);
+        store_keep(b.store, 0, 0, 0);
         put(&b, "log", "later", 2000);
         box_finish(&b);
         assert_int_equal(box_int(box_object(&b, "memory", 0), "bytes"), 6000 - 512);
@@ -174,7 +174,42 @@ static void store_counts_holes_beyond_those_it_lists(void **state) {
         assert_null(box_hole(&b, "k", COLLECT_HOLES_MAX));
 }
 
-static void store_limits_the_size_of_the_index(void **state) {
+static void store_keeps_numbers_for_later(void **state) {
+        _cleanup_box_ struct box b;
+        unsigned n = 0;
+
+        (void) state;
+        box_open(&b, 64 * MIB);
+        store_keep(b.store, 0, UINT64_MAX, 0);
+        while (n <= COLLECT_OBJECTS_MAX &&
+               store_begin(b.store, &(struct index_item) { .kind = "many", .source = "s" }) == 0) {
+                store_end(b.store, 0, -1, false);
+                n++;
+        }
+        store_end(b.store, 0, -1, false);
+        assert_int_equal(n, COLLECT_OBJECTS_MAX - COLLECT_OBJECTS_MAX / 3);
+        store_keep(b.store, 0, 0, 0);
+        put(&b, "later", "s", 10);
+        box_finish(&b);
+        assert_true(b.result.flags & COLLECT_CUT_COUNT);
+        assert_string_equal(box_text(box_hole(&b, "many", 0), "hole"), "EOVERFLOW");
+        assert_non_null(box_object(&b, "later", 0));
+}
+
+static size_t index_size(const struct box *b) {
+        _cleanup_(scratch_bytes_done) struct scratch_bytes index =
+                scratch_read(scratch_path(&b->opened, "index.jsonl"));
+
+        assert_int_equal(index.data[index.n - 1], '\n');
+        return index.n;
+}
+
+static const json_t *last_line(const struct box *b) {
+        return json_array_get(b->index, json_array_size(b->index) - 1);
+}
+
+/* Both are as many and as long as who is looked at wants. */
+static void store_leaves_the_index_to_objects_whatever_holes_and_notes_there_are(void **state) {
         char source[4096];
         _cleanup_box_ struct box b;
 
@@ -182,14 +217,40 @@ static void store_limits_the_size_of_the_index(void **state) {
         memset(source, '\x01', sizeof(source) - 1);
         source[sizeof(source) - 1] = '\0';
         box_open(&b, MIB);
-        for (unsigned i = 0; i < 1000; i++)
+        for (unsigned i = 0; i < 1000; i++) {
                 store_hole(b.store, &(struct index_item) { .kind = "k", .source = source }, -EACCES, -1);
+                store_note(b.store, json_pack("{s:s}", "note", source));
+        }
+        put(&b, "later", "s", 10);
         box_finish(&b);
         assert_true(b.result.flags & COLLECT_CUT_COUNT);
-        _cleanup_(scratch_bytes_done) struct scratch_bytes index = scratch_read(scratch_path(&b.opened, "index.jsonl"));
+        assert_non_null(box_object(&b, "later", 0));
+        assert_string_equal(box_text(last_line(&b), "note"), "end");
+        assert_int_equal(b.result.holes, 1000);
+        assert_in_range(index_size(&b), COLLECT_INDEX_MAX / 4 - 65536, COLLECT_INDEX_MAX / 4 + 65536);
+        assert_int_equal(strlen(box_text(box_hole(&b, "k", 0), "source")), INDEX_HOLE_SOURCE_MAX);
+        assert_true(json_is_true(json_object_get(box_hole(&b, "k", 0), "source_cut")));
+}
 
-        assert_in_range(index.n, COLLECT_INDEX_MAX - 32768, COLLECT_INDEX_MAX);
-        assert_int_equal(index.data[index.n - 1], '\n');
+static void store_limits_the_size_of_the_index(void **state) {
+        char source[4096];
+        _cleanup_box_ struct box b;
+
+        (void) state;
+        memset(source, '\x01', sizeof(source) - 1);
+        source[sizeof(source) - 1] = '\0';
+        box_open(&b, 64 * MIB);
+        store_keep(b.store, 0, 100, 0);
+        for (unsigned i = 0; i < 800; i++)
+                put(&b, "k", source, 1);
+        store_keep(b.store, 0, 0, 0);
+        put(&b, "later", "s", 10);
+        box_finish(&b);
+        assert_true(b.result.flags & COLLECT_CUT_COUNT);
+        assert_non_null(box_object(&b, "later", 0));
+        assert_string_equal(box_text(last_line(&b), "note"), "end");
+        assert_in_range(index_size(&b), COLLECT_INDEX_MAX - 131072, COLLECT_INDEX_MAX);
+        assert_null(json_object_get(box_object(&b, "k", 0), "source_cut"));
 }
 
 static void store_survives_a_file_size_limit_in_the_middle_of_an_object(void **state) {
@@ -394,6 +455,8 @@ int main(void) {
                 cmocka_unit_test(store_keeps_no_more_room_for_later_than_a_third_of_what_there_is),
                 cmocka_unit_test(store_after_the_deadline_reads_nothing_and_still_seals),
                 cmocka_unit_test(store_counts_holes_beyond_those_it_lists),
+                cmocka_unit_test(store_keeps_numbers_for_later),
+                cmocka_unit_test(store_leaves_the_index_to_objects_whatever_holes_and_notes_there_are),
                 cmocka_unit_test(store_limits_the_size_of_the_index),
                 cmocka_unit_test(store_survives_a_file_size_limit_in_the_middle_of_an_object),
                 cmocka_unit_test(store_that_could_not_keep_a_file_is_cut_whatever_the_reason),
