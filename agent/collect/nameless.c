@@ -127,7 +127,7 @@ static void look_at_fds(struct search *x, const char *below) {
         _cleanup_(numdir_closep) DIR *d = numdir_open(x->process->dir, path);
         size_t n = 0;
 
-        for (const char *fd; d && n++ < FDS_MAX && (fd = numdir_next(d));) {
+        for (const char *fd; d && n++ < FDS_MAX && !store_over(x->store) && (fd = numdir_next(d));) {
                 (void) snprintf(path, sizeof(path), "%sfd/%.20s", below, fd);
                 look_at(x, "deleted-file", path);
         }
@@ -155,12 +155,13 @@ static bool is_deleted(const struct mapping *m) {
 }
 
 static int look_at_mapping(const struct mapping *m, void *userdata) {
+        struct search *x = userdata;
         char path[96];
 
         (void) snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, m->start, m->end);
         if (is_deleted(m))
-                look_at(userdata, "deleted-mapping", path);
-        return 0;
+                look_at(x, "deleted-mapping", path);
+        return store_over(x->store) ? -ETIME : 0;
 }
 
 void nameless_collect(struct target_set *t, struct store *s) {
@@ -176,7 +177,7 @@ void nameless_collect(struct target_set *t, struct store *s) {
         _cleanup_close_ int init = openat(t->proc, "1", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         (void) !mounts_read(init, &x->host_mounts);
-        for (size_t i = 0; i < t->n_processes; i++) {
+        for (size_t i = 0; i < t->n_processes && !store_over(s); i++) {
                 x->process = &t->processes[i];
                 look_at(x, "deleted-exe", "exe");
                 look_at_fds(x, "");
@@ -186,6 +187,8 @@ void nameless_collect(struct target_set *t, struct store *s) {
         }
         if (x->n_seen == FILES_MAX)
                 store_hole(s, &item, -EOVERFLOW, -1);
+        if (store_over(s))
+                store_hole(s, &item, -ETIME, -1);
         mounts_done(&x->mounts);
         mounts_done(&x->host_mounts);
 }

@@ -8,6 +8,7 @@
 
 #include "agent/collect/numdir.h"
 #include "agent/collect/source.h"
+#include "agent/util/clock.h"
 #include "agent/util/io.h"
 
 #define TASKS_MAX  4096U
@@ -110,7 +111,26 @@ static void copy_netns(struct store *s, const struct process *p, struct socket_s
                 store_hole(s, &item, r, -1);
 }
 
-static int add_fd(struct store *s, int infos, DIR *d, const char *fd) {
+/* One table of descriptors. What the kernel says of a single one can be made to take it a tenth of a second: of an
+ * epoll it writes down each file that is watched. */
+struct fds {
+        DIR *dir;
+        int infos;
+        int64_t until_us; /* fdinfo is left out from then on, */
+        bool late;        /* and was */
+};
+
+static int read_info(struct fds *f, const char *fd, char **ret, size_t *ret_n) {
+        if (f->infos < 0)
+                return -ENOENT;
+        if (clock_mono_us() >= f->until_us) {
+                f->late = true;
+                return -ETIME;
+        }
+        return io_read_file(f->infos, fd, FDINFO_MAX, ret, ret_n);
+}
+
+static int add_fd(struct store *s, struct fds *f, const char *fd) {
         _cleanup_json_ json_t *o = json_pack("{s:I}", "fd", (json_int_t) atoi(fd));
         _cleanup_free_ char *line = NULL, *info = NULL;
         char target[PATH_MAX];
@@ -119,13 +139,13 @@ static int add_fd(struct store *s, int infos, DIR *d, const char *fd) {
 
         if (r < 0)
                 return r;
-        ssize_t n_target = source_link(dirfd(d), fd, target, sizeof(target));
+        ssize_t n_target = source_link(dirfd(f->dir), fd, target, sizeof(target));
 
         if (n_target >= 0)
                 r = index_set_bytes(o, "target", target, (size_t) n_target);
         else if (json_object_set_new(o, "target_errno", json_string(strerrorname_np((int) -n_target))) < 0)
                 r = -ENOMEM;
-        int info_r = infos < 0 ? -ENOENT : io_read_file(infos, fd, FDINFO_MAX, &info, &n);
+        int info_r = read_info(f, fd, &info, &n);
 
         if (r == 0 && info_r == 0)
                 r = index_set_bytes(o, "info", info, n);
@@ -138,17 +158,21 @@ static int add_fd(struct store *s, int infos, DIR *d, const char *fd) {
 
 /* One line a descriptor. What one descriptor does not tell is said on its line. path: of the directory below /proc/PID
  * that has fd and fdinfo, with a slash after it. */
-static void copy_fds(struct store *s, const struct process *p, const char *path) {
-        char fds[64], infos[64], source[96];
+static void copy_fds(struct store *s, const struct process *p, const char *path, int64_t until_us) {
+        char fds[64], infos[64], source[96], info_source[96];
         const struct index_item item = { .kind = "fds", .source = source, .pid = p->pid, .not_frozen = !p->frozen };
+        struct index_item late = item;
         size_t n = 0;
 
         (void) snprintf(fds, sizeof(fds), "%sfd", path);
         (void) snprintf(infos, sizeof(infos), "%sfdinfo", path);
         (void) snprintf(source, sizeof(source), "/proc/%d/%s", (int) p->pid, fds);
+        (void) snprintf(info_source, sizeof(info_source), "/proc/%d/%s", (int) p->pid, infos);
+        late.source = info_source;
         _cleanup_(numdir_closep) DIR *d = numdir_open(p->dir, fds);
         int r = d ? 0 : -errno;
         _cleanup_close_ int info_dir = openat(p->dir, infos, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct fds f = { .dir = d, .infos = info_dir, .until_us = until_us };
 
         if (r < 0) {
                 store_hole(s, &item, r, -1);
@@ -156,21 +180,23 @@ static void copy_fds(struct store *s, const struct process *p, const char *path)
         }
         r = store_begin(s, &item);
         for (const char *fd; r == 0 && (fd = numdir_next(d));)
-                r = store_over(s) ? -ETIME : ++n > FDS_MAX ? -EOVERFLOW : add_fd(s, info_dir, d, fd);
+                r = store_over(s) ? -ETIME : ++n > FDS_MAX ? -EOVERFLOW : add_fd(s, &f, fd);
         store_end(s, r, -1, false);
+        if (f.late)
+                store_hole(s, &late, -ETIME, -1);
 }
 
 /* Descriptors belong to threads too: one that wants to hide a file opens it in one thread only. */
-static void copy_all_fds(struct store *s, const struct process *p) {
+static void copy_all_fds(struct store *s, const struct process *p, int64_t until_us) {
         _cleanup_(numdir_closep) DIR *d = numdir_open(p->dir, "task");
         char path[64];
         size_t n = 0;
 
-        copy_fds(s, p, "");
+        copy_fds(s, p, "", until_us);
         for (const char *tid; d && n++ < TASKS_MAX && !store_over(s) && (tid = numdir_next(d));)
                 if (atoi(tid) != p->pid && numdir_own_files(p->pid, atoi(tid))) {
                         (void) snprintf(path, sizeof(path), "task/%.20s/", tid);
-                        copy_fds(s, p, path);
+                        copy_fds(s, p, path, until_us);
                 }
 }
 
@@ -178,7 +204,10 @@ void socket_collect(struct target_set *t, struct store *s, struct socket_seen *s
         for (size_t i = 0; i < t->n_processes; i++)
                 if (!t->processes[i].done)
                         copy_netns(s, &t->processes[i], seen);
+        /* No process takes the time of those after it; what it does not need is theirs. */
+        const int64_t begun = clock_mono_us(), left = store_left_us(s), n = (int64_t) t->n_processes;
+
         for (size_t i = 0; i < t->n_processes; i++)
                 if (!t->processes[i].done)
-                        copy_all_fds(s, &t->processes[i]);
+                        copy_all_fds(s, &t->processes[i], begun + left * ((int64_t) i + 1) / n);
 }

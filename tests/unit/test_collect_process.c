@@ -5,10 +5,12 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "lib/age_keys.h"
@@ -131,6 +133,57 @@ static void threads_that_share_their_descriptors_are_not_read_twice(void **state
         must(d.opened, "test $(ls data/*-fds | wc -l) = 1");
 }
 
+#define WATCHED 15000U
+#define WATCHES 2000U
+
+/* Each of those costs the kernel a line for each that is watched, in memory that it takes and gives back. */
+static void watch_many(void *userdata) {
+        struct rlimit many;
+        int epoll, ends[2];
+
+        (void) userdata;
+        need(getrlimit(RLIMIT_NOFILE, &many) == 0);
+        many.rlim_cur = many.rlim_max;
+        need(setrlimit(RLIMIT_NOFILE, &many) == 0);
+        epoll = epoll_create1(EPOLL_CLOEXEC);
+        for (unsigned i = 1; i < WATCHES; i++)
+                need(dup(epoll) >= 0);
+        need(pipe2(ends, O_CLOEXEC) == 0);
+        for (unsigned i = 0; i < WATCHED; i++) {
+                const int fd = dup(ends[0]);
+
+                need(fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event) { .data.fd = fd }) == 0);
+        }
+}
+
+static void descriptors_that_take_long_cost_their_own_process_and_no_other(void **state) {
+        struct rig *r = *state;
+        struct rig_done d;
+        char ours[256];
+
+        rig_spawn(r, watch_many, NULL);
+        const pid_t other = rig_spawn(r, NULL, NULL);
+
+        rig_freeze(r, true);
+        r->job.deadline_ms = 16000;
+        r->job.max_bytes = 1 << 30;
+        d = rig_preserve(r);
+        rig_open(r, &d);
+        assert_int_equal(d.state, PRESERVE_CUT_SHORT);
+        assert_true(d.counted && (d.flags & COLLECT_CUT_TIME));
+        must(d.opened,
+             ANY(".kind == \"fds\" and .hole == \"ETIME\" and (.source | endswith(\"/fdinfo\"))", "index.jsonl"));
+        must(d.opened, "grep -hq '\"info_errno\":\"ETIME\"' data/*-fds");
+        /* nothing else is missing of either */
+        must(d.opened,
+             "for k in status maps cmdline environ core; do test $(ls data/*[0-9]-$k | wc -l) = 2 || exit 1; done");
+        (void) snprintf(ours, sizeof(ours),
+                        "f=$(jq -r 'select(.kind == \"fds\" and .pid == %d and .sha256) | .member' index.jsonl) && "
+                        "! grep -q ETIME data/$f",
+                        (int) other);
+        must(d.opened, ours);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
@@ -138,6 +191,7 @@ int main(void) {
                 CASE(each_table_of_mounts_is_kept_once),
                 CASE(what_one_thread_has_for_itself_is_kept),
                 CASE(threads_that_share_their_descriptors_are_not_read_twice),
+                CASE(descriptors_that_take_long_cost_their_own_process_and_no_other),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

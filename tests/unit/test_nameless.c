@@ -289,6 +289,21 @@ static void files_that_the_frozen_service_itself_serves_are_not_waited_for(void 
         assert_int_equal(count(b, "deleted-file"), 1);
 }
 
+/* Files that have a name, or are known, take time as well. */
+static void after_its_time_nothing_is_looked_at_and_that_is_said(void **state) {
+        struct target_box *b = *state;
+
+        target_box_spawn(b, NULL, NULL);
+        target_box_freeze(b, true);
+        target_box_open(b);
+        store_keep(b->box.store, 0, 0, BOX_FAR_US);
+        nameless_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        assert_string_equal(box_text(box_hole(&b->box, "deleted-file", 0), "hole"), "ETIME");
+        assert_null(box_hole(&b->box, "deleted-file", 1));
+        assert_true(b->box.result.flags & COLLECT_CUT_TIME);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TARGET_BOX_CASE(a_deleted_program_is_kept_whole_whatever_its_size),
@@ -296,6 +311,7 @@ int main(void) {
                 TARGET_BOX_CASE(of_a_file_with_gaps_the_data_is_kept_and_where_it_belongs),
                 TARGET_BOX_CASE(a_deleted_library_that_only_a_mapping_holds_is_kept),
                 TARGET_BOX_CASE(files_that_the_frozen_service_itself_serves_are_not_waited_for),
+                TARGET_BOX_CASE(after_its_time_nothing_is_looked_at_and_that_is_said),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
