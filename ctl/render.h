@@ -70,6 +70,8 @@ void render_order(const struct page *p, const struct signed_file *f, const struc
 /* The same of an order, but for whom, and under which id. */
 void render_effect(const struct page *p, const struct command *c, int64_t now_ms);
 void render_trust(const struct page *p, const struct trust *t, int64_t now_ms);
+/* When a trust root was made, and that it is ahead of this machine's clock by more than hosts let pass. */
+void render_trust_made(const struct page *p, const struct trust *t, int64_t now_ms);
 void render_attributes(const struct page *p, const struct attributes *a);
 void render_head(const struct page *p, const struct herald_head *h);
 /* What a host says that it is certified as, and whether it hears its fleet: members of a report. */

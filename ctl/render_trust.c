@@ -5,6 +5,7 @@
 
 #include "ctl/render.h"
 #include "ctl/text.h"
+#include "policy/decide.h"
 
 #define LIST_SIZE 1024U
 #define ROW_WIDTH 64U
@@ -79,10 +80,22 @@ static void render_rule(const struct page *p, const struct trust *t, const struc
                    r->max_lease_ms > 0 ? SPAN(r->max_lease_ms) : "", severities, classes, hosts);
 }
 
+void render_trust_made(const struct page *p, const struct trust *t, int64_t now_ms) {
+        if (t->iat_ms > now_ms + DECIDE_AHEAD_MS)
+                render_row(
+                        p, "made",
+                        "%s: AHEAD of this machine's clock by %s. If the clock that made it is wrong, make it again: "
+                        "hosts whose clock is not synchronised release nothing until then",
+                        TIME(t->iat_ms), SPAN(t->iat_ms - now_ms));
+        else
+                render_row(p, "made", "%s%s%s%s", TIME(t->iat_ms), t->iat_ms < now_ms ? " (" : "",
+                           t->iat_ms < now_ms ? SPAN(now_ms - t->iat_ms) : "", t->iat_ms < now_ms ? " ago)" : "");
+}
+
 void render_trust(const struct page *p, const struct trust *t, int64_t now_ms) {
         render_verdict(p, t->expires_ms > now_ms ? TONE_PLAIN : TONE_BAD, "TRUST ROOT", "of fleet %s, version %" PRId64,
                        t->fleet, t->version);
-        render_row(p, "made", "%s", TIME(t->iat_ms));
+        render_trust_made(p, t, now_ms);
         if (t->expires_ms > now_ms)
                 render_row(p, "valid until", "%s", TIME(t->expires_ms));
         else

@@ -10,6 +10,7 @@
 #include "ctl/enrolled.h"
 #include "ctl/exchange.h"
 #include "ctl/file.h"
+#include "ctl/order.h"
 #include "ctl/text.h"
 #include "ctl/trustfile.h"
 
@@ -164,6 +165,7 @@ static int tell(struct ctl *c, const struct enrolment *e) {
         render_verdict(&p, x == 0 ? TONE_GOOD : TONE_BAD, x == 0 ? "ENROLLED" : "NOT IN FORCE",
                        "%s in fleet %s, trust root version %" PRId64, e->name, e->trust->fleet, e->trust->version);
         render_row(&p, "trust root", "%s", CLEAN(e->trust_path));
+        render_trust_made(&p, e->trust, order_now_ms());
         render_row(&p, "host key", "%s", id);
         render_row(&p, "known in", "%s", CLEAN(e->hosts_path));
         render_row(&p, "agent", "%s", agent);

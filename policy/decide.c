@@ -182,7 +182,9 @@ static enum reason judge_time(struct judge *j) {
         /* By the second condition an order whose id was forgotten can never act again, whatever the clock says. */
         if (now >= j->c->exp_ms || j->c->exp_ms <= hold_set_forgotten(f->holds))
                 return REASON_EXPIRED;
-        if (f->wall_ms < f->floor_ms - DECIDE_BEHIND_MS) {
+        /* whose clock is wrong, the host's or that of who made the root, is known where something disciplines it */
+        const int64_t past = f->clock_synced ? f->floor_ms : MAX(f->floor_ms, j->t->iat_ms);
+        if (f->wall_ms < past - DECIDE_BEHIND_MS) {
                 enum reason r = weigh(j, REASON_CLOCK);
                 if (r != REASON_NONE)
                         return r;

@@ -9,7 +9,8 @@
  * with a wrong clock would be for ever. A stop verb is judged by the clock when the clock is synchronised and by the
  * floor when not, so a wrong clock cannot disarm it; and it is dead in any case when its id may have been forgotten.
  * Observing, extending and keeping follow the stop verbs. What lets go, of a hold or of evidence, is judged by the
- * later of clock and floor, and not at all while the clock is provably behind. */
+ * later of clock and floor, and not at all while the clock is provably behind: behind the floor, or, where nothing
+ * disciplines it, behind what the trust root says of when it was made. */
 
 #include <stdbool.h>
 #include <stdint.h>

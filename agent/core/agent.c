@@ -41,6 +41,7 @@ struct resolver agent_resolver(const struct agent *a, const struct command_id *h
 
 void agent_tick(struct agent *a) {
         hold_set_advance(a->holds, a->boot_id, clock_boot_ms());
+        rooted_date(a);
         hold_set_forget(a->holds, floor_now(&a->floor));
 }
 

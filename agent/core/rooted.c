@@ -12,6 +12,7 @@
 #include "agent/core/receipt.h"
 #include "agent/core/record.h"
 #include "agent/core/refusal.h"
+#include "agent/util/clock.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
 #include "agent/util/log.h"
@@ -52,13 +53,25 @@ static int read_root(const char *path, const struct trust *prev, struct root *re
         return r < 0 ? r : accept_text(text, n, prev, ret, ret_reason);
 }
 
+void rooted_date(struct agent *a) {
+        if (a->trust)
+                floor_raise(&a->floor, MIN(a->trust->iat_ms, clock_wall_ms()));
+}
+
+static bool is_ahead(const struct trust *t) {
+        return t->iat_ms > clock_wall_ms() + DECIDE_AHEAD_MS;
+}
+
 static void put_in_force(struct agent *a, struct root *r, bool taken) {
         free(a->trust);
         a->trust = TAKE_PTR(r->trust);
         memcpy(a->trust_digest, r->file, sizeof(r->file));
         memcpy(a->trust_payload, r->payload, sizeof(r->payload));
         a->trust_taken = taken;
-        floor_raise(&a->floor, a->trust->iat_ms);
+        rooted_date(a);
+        if (is_ahead(a->trust))
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "trust", .reason = reason_id(REASON_CLOCK_SKEW)),
+                          "Trust root version %" PRId64 " is dated ahead of this host's clock", a->trust->version);
 }
 
 static void log_root(const char *path, int r, enum reason reason) {
@@ -234,7 +247,8 @@ static int take_in(struct agent *a, struct root *root, const char *text, enum re
 }
 
 static int answer(struct agent *a, const char *id, const uint8_t digest[static 32], const struct answer *to) {
-        _cleanup_json_ json_t *receipt = receipt_plain(a, NULL, digest, NULL, "trusted", 0);
+        _cleanup_json_ json_t *receipt =
+                receipt_plain(a, NULL, digest, NULL, "trusted", is_ahead(a->trust) ? reason_bit(REASON_CLOCK_SKEW) : 0);
         _cleanup_free_ char *envelope = NULL;
         int r;
 

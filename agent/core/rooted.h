@@ -16,6 +16,10 @@
 /* Reads the files; at the start, and when root says so. What cannot be accepted is logged and leaves the one in force
  * as it is. */
 void rooted_load(struct agent *a);
+/* The floor is from now on at least the earlier of the root's iat and the wall clock: one that was made with a clock
+ * that is ahead must not put the floor where every order is expired and this host's clock provably behind. To be called
+ * as time passes. */
+void rooted_date(struct agent *a);
 /* Judges an envelope and answers with a receipt, whose id is how the SHA-256 of the payload begins. The ledger and the
  * gate are told of it, the ledger before it is in force; one that the ledger has is in force. 0 or -errno. */
 int rooted_take(struct agent *a, const struct dsse *d, const struct answer *to) _warn_unused_;

@@ -153,6 +153,24 @@ static void a_clock_provably_behind_refuses_a_release(void **state) {
         expect_go(0);
 }
 
+/* Or whoever made the root has one that is ahead: a synchronised clock knows. */
+static void a_root_from_the_future_refuses_a_release_only_where_the_clock_is_in_doubt(void **state) {
+        (void) state;
+        w.facts.clock_synced = false;
+        w.trust.iat_ms = NOW + DECIDE_BEHIND_MS;
+        expect_go(reason_bit(REASON_CLOCK_UNSYNC));
+        w.trust.iat_ms++;
+        expect_refused(REASON_CLOCK);
+        w.facts.clock_synced = true;
+        expect_go(0);
+
+        order(VERB_CONTAIN);
+        expect_go(0);
+        w.facts.clock_synced = false;
+        w.trust.iat_ms = NOW + 100 * DAY;
+        expect_go(reason_bit(REASON_CLOCK_UNSYNC) | reason_bit(REASON_CLOCK));
+}
+
 static void a_command_from_the_future_waits_when_it_releases_and_is_noted_when_it_stops(void **state) {
         (void) state;
         w.c.iat_ms = NOW + DECIDE_AHEAD_MS;
@@ -365,7 +383,9 @@ static void no_state_of_the_host_disarms_a_stop_or_slips_a_release_through(void 
                                         else
                                                 late = (bits & 1 ? offsets[wall] : offsets[floor]) >= 59 * MINUTE;
                                         bool expired = NOW + MAX(offsets[wall], offsets[floor]) >= w.trust.expires_ms;
-                                        bool behind = offsets[wall] < offsets[floor] - DECIDE_BEHIND_MS;
+                                        int64_t past = NOW + offsets[floor];
+                                        past = bits & 1 ? past : MAX(past, w.trust.iat_ms);
+                                        bool behind = w.facts.wall_ms < past - DECIDE_BEHIND_MS;
 
                                         ask();
                                         if (!release)
@@ -408,6 +428,7 @@ int main(void) {
                 CASE(a_floor_that_is_wrong_by_years_does_not_disarm_a_stop),
                 RELEASE(a_release_is_judged_by_the_later_of_clock_and_floor),
                 RELEASE(a_clock_provably_behind_refuses_a_release),
+                RELEASE(a_root_from_the_future_refuses_a_release_only_where_the_clock_is_in_doubt),
                 RELEASE(a_command_from_the_future_waits_when_it_releases_and_is_noted_when_it_stops),
                 RELEASE(a_failed_ledger_flags_a_stop_and_refuses_a_release),
                 CASE(the_number_of_holds_is_limited),
