@@ -52,7 +52,9 @@ static int fold_extend(struct agent *a, const struct command *c, const struct ac
 
                 if (r == 0)
                         r = hold_set_extend(a->holds, &hold, c->lease_ms, automation);
-                if (r < 0)
+                /* one that was made, or is not over, by what could not be recorded: the others are extended all the
+                 * same */
+                if (r < 0 && r != -ENOENT && r != -EPROTO)
                         return r;
         }
         return 0;

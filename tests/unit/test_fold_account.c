@@ -109,11 +109,38 @@ static void a_record_of_no_time_charges_nobody(void **state) {
         hold_set_free(again.holds);
 }
 
+/* At the next start one of them is not there, and the other's lease must not end before its time. */
+static void an_extension_is_of_each_hold_that_is_there(void **state) {
+        struct ledger *ledger = TAKE_PTR(agent.ledger);
+        const struct command_id forgotten = id_of(3), kept = id_of(4);
+        struct agent again = { .trust = &w.trust };
+        struct sites none = { 0 };
+        bool torn;
+
+        (void) state;
+        stop(3, VERB_CONTAIN, MINUTE, BY(ALICE));
+        agent.ledger = ledger;
+        stop(4, VERB_CONTAIN, MINUTE, BY(ALICE));
+        order(VERB_EXTEND);
+        TARGET_HOLDS(3, 4);
+        w.c.id = id_of(5);
+        w.c.lease_ms = DAY;
+        recorded_free(agent_record(&none));
+        ledger_free(TAKE_PTR(agent.ledger));
+        again.holds = hold_set_new();
+        assert_int_equal(ledger_open(dir.path, SEGMENT_SIZE, fold_replay, &again, &torn, &agent.ledger), 0);
+        assert_null(hold_set_find(again.holds, &forgotten));
+        check_close(hold_set_find(again.holds, &kept)->lease_left_ms, DAY);
+        held_list_done(&again.held);
+        hold_set_free(again.holds);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_automation_has_used_up_is_told_by_the_ledger),
                 CASE(a_record_without_a_key_charges_nobodys),
                 CASE(a_record_of_no_time_charges_nobody),
+                CASE(an_extension_is_of_each_hold_that_is_there),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);
