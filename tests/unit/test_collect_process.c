@@ -149,7 +149,7 @@ static void watch_many(void *userdata) {
         for (unsigned i = 1; i < WATCHES; i++)
                 need(dup(epoll) >= 0);
         need(pipe2(ends, O_CLOEXEC) == 0);
-        for (unsigned i = 0; i < WATCHED; i++) {
+        for (unsigned i = 0; i < WATCHED && i + WATCHES + 100 < many.rlim_cur; i++) {
                 const int fd = dup(ends[0]);
 
                 need(fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event) { .data.fd = fd }) == 0);
