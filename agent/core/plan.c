@@ -115,16 +115,18 @@ static void add_uplinks(json_t *o, const struct agent *a) {
 
         uplinks_read(&of, &found);
         for (size_t i = 0; i < found.n; i++) {
-                (void) json_array_append_new(
-                        uplinks, json_pack("{ss sI}", "name", found.v[i].name, "netns", (json_int_t) found.v[i].netns));
+                if (i < UPLINKS_TOLD_MAX)
+                        (void) json_array_append_new(uplinks, json_pack("{ss sI}", "name", found.v[i].name, "netns",
+                                                                        (json_int_t) found.v[i].netns));
                 gaps |= found.v[i].xdp_prog != 0 ? reason_bit(REASON_LOADED_BPF) : 0;
         }
         if (found.unread || (uplinks_try_tcx() < 0 && uplinks_try_clsact() < 0))
                 gaps |= reason_bit(REASON_UPLINK);
         if (found.n_xsk > 0 || direct_try() < 0)
                 gaps |= reason_bit(REASON_PACKET_SOCKETS);
-        uplinks_done(&found);
         (void) json_object_set_new(o, "uplinks", uplinks);
+        (void) json_object_set_new(o, "uplinks_total", json_integer((json_int_t) found.n));
+        uplinks_done(&found);
         (void) json_object_set_new(o, "gaps", reasons_to_json(gaps, 0));
 }
 

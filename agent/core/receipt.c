@@ -130,19 +130,25 @@ static void put_isolation(json_t **o, const struct proof *p) {
                 put(o, "selftest", selftest_json(p));
 }
 
+static json_t *uplink_json(const struct uplink *u) {
+        const char *by = u->link_id ? "tcx" : u->prog_id ? "clsact" : "none";
+
+        return json_pack("{ss sI sI ss sI sI sb sI}", "name", u->name, "ifindex", (json_int_t) u->ifindex, "netns",
+                         (json_int_t) u->netns, "by", by, "link_id", (json_int_t) u->link_id, "prog_id",
+                         (json_int_t) u->prog_id, "direct", u->direct, "xdp", (json_int_t) u->xdp_prog);
+}
+
+static bool is_closed(const struct uplink *u) {
+        return u->prog_id != 0 && u->direct && u->xdp_prog == 0;
+}
+
 static json_t *uplinks_json(const struct uplinks *u) {
         json_t *array = json_array();
 
-        for (size_t i = 0; array && i < u->n; i++)
-                (void) json_array_append_new(array, json_pack("{ss sI sI ss sI sI sb sI}", "name", u->v[i].name,
-                                                              "ifindex", (json_int_t) u->v[i].ifindex, "netns",
-                                                              (json_int_t) u->v[i].netns, "by",
-                                                              u->v[i].link_id   ? "tcx"
-                                                              : u->v[i].prog_id ? "clsact"
-                                                                                : "none",
-                                                              "link_id", (json_int_t) u->v[i].link_id, "prog_id",
-                                                              (json_int_t) u->v[i].prog_id, "direct", u->v[i].direct,
-                                                              "xdp", (json_int_t) u->v[i].xdp_prog));
+        for (int closed = 0; closed < 2; closed++)
+                for (size_t i = 0; array && i < u->n && json_array_size(array) < UPLINKS_TOLD_MAX; i++)
+                        if (is_closed(&u->v[i]) == closed)
+                                (void) json_array_append_new(array, uplink_json(&u->v[i]));
         return array;
 }
 
@@ -175,8 +181,10 @@ json_t *receipt_site(const struct site *s, const struct proof *p, const struct h
                 put(&o, "unfrozen", unfrozen_to_json(&p->unfrozen));
         if (site_isolates(s, h->verb))
                 put_isolation(&o, p);
-        if (site_is_host(s))
+        if (site_is_host(s)) {
                 put(&o, "uplinks", uplinks_json(&p->uplinks));
+                put(&o, "uplinks_total", json_integer((json_int_t) p->uplinks.n));
+        }
         return o;
 }
 

@@ -2,18 +2,15 @@
 #include "agent/core/uplink.h"
 
 #include <fcntl.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <libmnl/libmnl.h>
 
 #include "agent/core/direct.h"
 #include "agent/core/netns.h"
+#include "agent/core/uplink_list.h"
 #include "agent/util/fault.h"
 #include "agent/util/io.h"
 
@@ -126,70 +123,6 @@ static void clsact_drop(struct visit *v, const struct uplink *u) {
                 v->dropped = -EBUSY;
 }
 
-static int on_xdp(const struct nlattr *attr, void *data) {
-        struct uplink *u = data;
-
-        if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-                u->xdp_prog = mnl_attr_get_u32(attr);
-        return MNL_CB_OK;
-}
-
-static int on_attribute(const struct nlattr *attr, void *data) {
-        struct uplink *u = data;
-
-        if (mnl_attr_get_type(attr) == IFLA_IFNAME && mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
-                (void) snprintf(u->name, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, mnl_attr_get_str(attr));
-        else if (mnl_attr_get_type(attr) == IFLA_XDP)
-                (void) mnl_attr_parse_nested(attr, on_xdp, u);
-        return MNL_CB_OK;
-}
-
-/* The interfaces of one namespace, listed before anything is done: a dump does not stand changes. */
-struct listing {
-        struct uplink *v;
-        size_t n;
-        uint64_t netns;
-};
-
-static int on_link(const struct nlmsghdr *nlh, void *data) {
-        struct listing *l = data;
-        const struct ifinfomsg *m = mnl_nlmsg_get_payload(nlh);
-        struct uplink u = { .netns = l->netns };
-
-        if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*m) ||
-            m->ifi_flags & IFF_LOOPBACK)
-                return MNL_CB_OK;
-        if (l->n == UPLINKS_MAX) {
-                errno = E2BIG;
-                return MNL_CB_ERROR;
-        }
-        u.ifindex = (unsigned) m->ifi_index;
-        (void) mnl_attr_parse(nlh, sizeof(*m), on_attribute, &u);
-        l->v[l->n++] = u;
-        return MNL_CB_OK;
-}
-
-static int list_links(struct listing *ret) {
-        char buf[16384] __attribute__((aligned(8)));
-        struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-        struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-        ssize_t n = -1;
-        int r = 1;
-
-        if (!nl)
-                return -errno;
-        h->nlmsg_type = RTM_GETLINK;
-        h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-        h->nlmsg_seq = 1;
-        (void) mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-        if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) >= 0 && mnl_socket_sendto(nl, h, h->nlmsg_len) >= 0)
-                while (r > 0 && (n = mnl_socket_recvfrom(nl, buf, sizeof(buf))) > 0)
-                        r = mnl_cb_run(buf, (size_t) n, 1, mnl_socket_get_portid(nl), on_link, ret);
-        r = n <= 0 || r < 0 ? -errno : 0;
-        (void) mnl_socket_close(nl);
-        return r;
-}
-
 /* How many AF_XDP sockets the namespace has: the kernel's table of protocols counts them, diag or not. */
 static uint64_t count_xsk(void) {
         _cleanup_free_ char *text = NULL;
@@ -203,6 +136,17 @@ static uint64_t count_xsk(void) {
         return line && sscanf(line, "\nXDP %*u %llu", &n) != 1 ? 1 : n;
 }
 
+static bool append(struct uplinks *l, const struct uplink *links, size_t n) {
+        struct uplink *more = n > 0 ? reallocarray(l->v, l->n + n, sizeof(*more)) : NULL;
+
+        if (!more)
+                return n == 0;
+        l->v = more;
+        memcpy(l->v + l->n, links, n * sizeof(*links));
+        l->n += n;
+        return true;
+}
+
 static void cover(struct visit *v, struct uplink *links, size_t n) {
         struct uplinks *l = v->ret;
 
@@ -213,11 +157,8 @@ static void cover(struct visit *v, struct uplink *links, size_t n) {
                 direct_cover(v->of.hold, v->of.mark, links, n);
         else
                 direct_read(v->of.hold, v->of.mark, links, n);
-        l->unread |= n > UPLINKS_MAX - l->n;
-        n = MIN(n, UPLINKS_MAX - l->n);
-        memcpy(l->v + l->n, links, n * sizeof(*links));
-        l->n += n;
         l->n_xsk += count_xsk();
+        l->unread |= !append(l, links, n);
 }
 
 static void drop(struct visit *v, const struct uplink *links, size_t n) {
@@ -230,14 +171,15 @@ static void drop(struct visit *v, const struct uplink *links, size_t n) {
 /* In the namespace itself. */
 static int visit_netns(uint64_t inode, void *userdata) {
         struct visit *v = userdata;
-        struct listing l = { .v = calloc(UPLINKS_MAX, sizeof(*l.v)), .netns = inode };
-        const int r = l.v ? list_links(&l) : -ENOMEM;
+        struct uplink *links;
+        size_t n;
+        const int r = uplink_list(inode, &links, &n);
 
-        if (l.v && v->drop)
-                drop(v, l.v, l.n);
-        else if (l.v)
-                cover(v, l.v, l.n);
-        free(l.v);
+        if (v->drop)
+                drop(v, links, n);
+        else
+                cover(v, links, n);
+        free(links);
         return r;
 }
 
@@ -260,9 +202,9 @@ static int make_pin_dir(const struct visit *v) {
 }
 
 static void look(struct visit *v, int (*where)(struct visit *v), struct uplinks *ret) {
-        *ret = (struct uplinks) { .v = calloc(UPLINKS_MAX, sizeof(*ret->v)) };
+        *ret = (struct uplinks) { 0 };
         v->ret = ret;
-        ret->unread = !ret->v || make_pin_dir(v) < 0 || where(v) < 0 || ret->unread;
+        ret->unread = make_pin_dir(v) < 0 || where(v) < 0 || ret->unread;
 }
 
 void uplinks_read(const struct uplinks_of *of, struct uplinks *ret) {

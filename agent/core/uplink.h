@@ -15,7 +15,8 @@
 #include "policy/cleanup.h"
 #include "policy/command.h"
 
-#define UPLINKS_MAX 512U
+/* as many of them as are told of, those first of which something is open; held is every one */
+#define UPLINKS_TOLD_MAX 512U
 
 struct uplink {
         char name[IFNAMSIZ];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/uplink.c agent/core/direct.c agent/core/netns.c agent/core/cgroup.c */
+/* LINK: agent/core/uplink.c agent/core/uplink_list.c agent/core/direct.c agent/core/netns.c agent/core/cgroup.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
@@ -131,6 +131,16 @@ static void what_is_taken_off_is_put_back(void **state) {
         assert_true(is_whole("up0") && named("up0")->mended && named("up1")->mended);
 }
 
+/* Whoever makes interfaces in a namespace of his own can make as many as he likes. */
+static void however_many_there_are_each_is_looked_at(void **state) {
+        (void) state;
+        shell("for i in $(seq 300); do echo \"link add many$i type veth peer name more$i\"; done | ip -batch -");
+        cover(-EBADF);
+        assert_int_equal(links.n, 602);
+        assert_non_null(named("more300"));
+        shell("for i in $(seq 300); do echo \"link delete many$i\"; done | ip -batch -");
+}
+
 static void an_af_xdp_socket_is_counted(void **state) {
         int fd;
 
@@ -181,6 +191,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(every_interface_but_the_loopback_is_covered),
                 CASE(what_is_taken_off_is_put_back),
+                CASE(however_many_there_are_each_is_looked_at),
                 CASE(an_af_xdp_socket_is_counted),
                 CASE(an_xdp_program_is_seen),
                 CASE(trying_leaves_nothing),
