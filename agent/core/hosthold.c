@@ -25,8 +25,9 @@ struct kept {
 struct hosthold {
         struct kept **v;
         size_t n;
-        uint32_t mark; /* nobody can guess it who means to pass for the host's programs */
-        bool soon;     /* the clock was put forward */
+        uint32_t *progs; /* as many: the uplink programs of each, or 0 */
+        uint32_t mark;   /* nobody can guess it who means to pass for the host's programs */
+        bool soon;       /* the clock was put forward */
         sd_event_source *links, *tables, *clock;
         const struct hosthold_tell *tell;
 };
@@ -64,6 +65,7 @@ void hosthold_free(struct hosthold *x) {
         for (size_t i = 0; i < x->n; i++)
                 kept_free(x->v[i]);
         free(x->v);
+        free(x->progs);
         free(x);
 }
 
@@ -76,14 +78,17 @@ static struct kept *find(const struct hosthold *x, const struct command_id *id) 
 
 static int find_or_add(struct hosthold *x, const struct command_id *id, struct kept **ret) {
         struct kept **more;
+        uint32_t *progs;
 
         *ret = find(x, id);
         if (*ret)
                 return 0;
-        more = realloc(x->v, (x->n + 1) * sizeof(struct kept *));
-        if (!more)
+        more = reallocarray(x->v, x->n + 1, sizeof(struct kept *));
+        x->v = more ? more : x->v;
+        progs = reallocarray(x->progs, x->n + 1, sizeof(*progs));
+        x->progs = progs ? progs : x->progs;
+        if (!more || !progs)
                 return -ENOMEM;
-        x->v = more;
         *ret = calloc(1, sizeof(**ret));
         if (!*ret)
                 return -ENOMEM;
@@ -149,7 +154,17 @@ static int hooks_apply(struct agent *a, const struct kept *k, const struct site 
 }
 
 static struct uplinks_of uplinks_of(const struct agent *a, const struct command_id *hold) {
-        return (struct uplinks_of) { .pins = a->config.pins, .hold = hold, .mark = a->hosthold->mark };
+        const struct hosthold *x = a->hosthold;
+        const struct kept *k = find(x, hold);
+
+        for (size_t i = 0; i < x->n; i++)
+                x->progs[i] = x->v[i]->set.uplink_id;
+        return (struct uplinks_of) { .pins = a->config.pins,
+                                     .hold = hold,
+                                     .mark = x->mark,
+                                     .prog_id = k ? k->set.uplink_id : 0,
+                                     .progs = x->progs,
+                                     .n_progs = x->n };
 }
 
 static bool is_covered(const struct uplink *u) {
@@ -170,11 +185,11 @@ static void count_lost(struct agent *a, const struct kept *k, const struct uplin
                         a->hosthold->tell->lost(a, &k->id, is_covered(&now->v[i]) ? 1 : -EIO, k->last_us);
 }
 
-static void cover(struct agent *a, struct kept *k, bool replace) {
+static void cover(struct agent *a, struct kept *k, bool is_new) {
         const struct uplinks_of of = uplinks_of(a, &k->id);
         struct uplinks now;
 
-        uplinks_cover(&of, k->set.uplink, replace, &now);
+        uplinks_cover(&of, k->set.uplink, is_new, &now);
         count_lost(a, k, &now);
         uplinks_done(&k->last);
         k->last = now;

@@ -37,6 +37,16 @@ static int duplicate(const struct bpf_program *p) {
         return fd < 0 ? -errno : fd;
 }
 
+static int read_id(int prog, uint32_t *ret) {
+        struct bpf_prog_info info = { 0 };
+        uint32_t size = sizeof(info);
+
+        if (bpf_obj_get_info_by_fd(prog, &info, &size) < 0)
+                return -errno;
+        *ret = info.id;
+        return 0;
+}
+
 static int fill(struct host_bpf *skel, const struct management *m, const struct host_policy *policy) {
         const int units = bpf_map__fd(skel->maps.host_units), map = bpf_map__fd(skel->maps.host_policy);
         const uint32_t zero = 0;
@@ -65,6 +75,8 @@ static int take(struct host_bpf *skel, struct hostset *ret) {
         }
         s.uplink = duplicate(skel->progs.host_uplink);
         r = s.uplink < 0 ? s.uplink : r;
+        if (r == 0)
+                r = read_id(s.uplink, &s.uplink_id);
         if (r < 0)
                 hostset_close(&s);
         else

@@ -10,6 +10,7 @@
 struct hostset {
         int hook[_ISOLATE_HOOK_MAX]; /* -EBADF where a whole host needs none */
         int uplink;
+        uint32_t uplink_id;
         bool loaded;
 };
 

@@ -3,9 +3,10 @@
 
 /* The ways out of a held host that are no socket's: every interface but the loopback, in every network namespace that a
  * process of the host is in or that has a name. Each gets the set's uplink program: as a TCX link (6.6), pinned as
- * PINS/<hold>/uplink_<namespace>_<ifindex>, before all others; where the kernel has no TCX, as a filter of clsact,
- * which has no pin. What packet sockets send past either is dropped by direct.h. One interface at a time in its own
- * namespace: what does not hold for one must not keep the others open. */
+ * PINS/<hold>/uplink_<namespace>_<ifindex>; where the kernel has no TCX, as a filter of clsact, which has no pin;
+ * either before all others. One that carries another program, or is asked after somebody's, is open. What packet
+ * sockets send past either is dropped by direct.h. One interface at a time in its own namespace: what does not hold for
+ * one must not keep the others open. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,13 +41,16 @@ struct uplinks_of {
         const char *pins;
         const struct command_id *hold;
         uint32_t mark;
+        uint32_t prog_id;      /* of the program that it has to be; 0: of this hold nobody knows, and any is believed */
+        const uint32_t *progs; /* of all holds: each may be asked before the others */
+        size_t n_progs;
 };
 
 /* Reads which interfaces there are and what the hold has on each. Never fails. */
 void uplinks_read(const struct uplinks_of *of, struct uplinks *ret);
-/* Attaches prog where there is nothing of the hold; replace: also in the place of what there is. The same reading
- * afterwards. */
-void uplinks_cover(const struct uplinks_of *of, int prog, bool replace, struct uplinks *ret);
+/* Attaches prog, whose id is of->prog_id, wherever it is not, and first. is_new: what is in its place is the set's from
+ * before. The same reading afterwards. */
+void uplinks_cover(const struct uplinks_of *of, int prog, bool is_new, struct uplinks *ret);
 /* The same where there is nothing, in our own namespace alone: an interface that leads out of the host appears there,
  * and a walk through all processes for the others takes long. */
 void uplinks_cover_home(const struct uplinks_of *of, int prog, struct uplinks *ret);

@@ -2,7 +2,7 @@
 /* LINK: agent/core/epochkey.c agent/core/hostkey.c */
 /* LINK: agent/core/preserved.c */
 /* LINK: agent/core/hosttest.c */
-/* LINK: agent/core/hosthold.c agent/core/hostparts.c agent/core/hostset.c agent/core/management.c agent/core/netns.c agent/core/uplink.c agent/core/uplink_list.c agent/core/direct.c */
+/* LINK: agent/core/hosthold.c agent/core/hostparts.c agent/core/hostset.c agent/core/management.c agent/core/netns.c agent/core/uplink.c agent/core/uplink_list.c agent/core/uplink_prog.c agent/core/direct.c */
 /* LINK: agent/core/fence.c agent/core/fencefile.c agent/core/stamps.c agent/core/reload.c */
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/resolve_pid.c agent/core/branch_path.c agent/core/process.c agent/core/branch.c agent/core/elsewhere.c */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: agent/core/uplink.c agent/core/uplink_list.c agent/core/direct.c agent/core/netns.c agent/core/cgroup.c */
+/* LINK: agent/core/uplink.c agent/core/uplink_list.c agent/core/uplink_prog.c agent/core/direct.c agent/core/netns.c agent/core/cgroup.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
 /* LINK: tests/lib/cage.c */
 
@@ -41,6 +41,14 @@ static int load(enum bpf_prog_type type, int verdict) {
         return fd;
 }
 
+static uint32_t id_of(int prog) {
+        struct bpf_prog_info info = { 0 };
+        uint32_t size = sizeof(info);
+
+        assert_int_equal(bpf_obj_get_info_by_fd(prog, &info, &size), 0);
+        return info.id;
+}
+
 static int begin(void **state) {
         const int r = cage_begin(state);
 
@@ -49,6 +57,7 @@ static int begin(void **state) {
         shell("ip link add up0 type veth peer name up1 && ip link set up0 up && ip link set up1 up");
         of = (struct uplinks_of) { .pins = cage_pins(), .hold = &hold, .mark = 1 };
         drop_all = load(BPF_PROG_TYPE_SCHED_CLS, 2);
+        of.prog_id = id_of(drop_all);
         return 0;
 }
 
@@ -131,6 +140,97 @@ static void what_is_taken_off_is_put_back(void **state) {
         assert_true(is_whole("up0") && named("up0")->mended && named("up1")->mended);
 }
 
+static bool has_tcx(void) {
+        if (named("up0")->link_id == 0)
+                (void) puts("skip: without TCX there is no link");
+        return named("up0")->link_id != 0;
+}
+
+/* Looks, and sees up0 open; covers it, and sees that it had to. */
+static void open_until_covered(void) {
+        cover(-EBADF);
+        assert_false(is_whole("up0"));
+        assert_int_equal(named("up0")->link_id, 0);
+        assert_true(is_whole("up1"));
+        cover(drop_all);
+        assert_true(is_whole("up0") && named("up0")->mended && !named("up1")->mended);
+        assert_int_equal(named("up0")->prog_id, of.prog_id);
+        cover(-EBADF);
+        assert_true(is_whole("up0"));
+}
+
+static void a_link_with_another_program_is_open(void **state) {
+        _cleanup_close_ int pass_all = load(BPF_PROG_TYPE_SCHED_CLS, 0), link = -EBADF;
+        char pin[256];
+
+        (void) state;
+        cover(drop_all);
+        if (!has_tcx())
+                skip();
+        pin_of("up0", pin);
+        link = bpf_obj_get(pin);
+        assert_int_equal(bpf_link_update(link, pass_all, NULL), 0);
+        open_until_covered();
+}
+
+static void who_is_asked_before_the_program_opens_it(void **state) {
+        _cleanup_close_ int pass_all = load(BPF_PROG_TYPE_SCHED_CLS, 0), link = -EBADF;
+        const uint32_t holds[] = { of.prog_id, id_of(pass_all) };
+        LIBBPF_OPTS(bpf_link_create_opts, before, .flags = 1U << 3);
+
+        (void) state;
+        cover(drop_all);
+        if (!has_tcx())
+                skip();
+        link = bpf_link_create(pass_all, (int) named("up0")->ifindex, (enum bpf_attach_type) 47, &before);
+        assert_true(link >= 0);
+        /* but not another hold */
+        of.progs = holds;
+        of.n_progs = ELEMENTSOF(holds);
+        cover(-EBADF);
+        assert_true(is_whole("up0"));
+        of.n_progs = 0;
+        open_until_covered();
+        /* whose it was is still there */
+        closep(&link);
+        cover(-EBADF);
+        assert_true(is_whole("up0"));
+}
+
+static void a_new_set_takes_the_place_of_the_last_one(void **state) {
+        _cleanup_close_ int next = load(BPF_PROG_TYPE_SCHED_CLS, 2);
+
+        (void) state;
+        cover(drop_all);
+        of.prog_id = id_of(next);
+        uplinks_done(&links);
+        uplinks_cover_home(&of, next, &links);
+        assert_true(is_whole("up0") && named("up0")->prog_id == of.prog_id);
+}
+
+/* What cannot be pinned is not a link's, so that this kernel is made to do as those without TCX do. */
+static void a_filter_is_the_holds_and_asked_first(void **state) {
+        char dir[] = "/tmp/freezed-uplink.XXXXXX";
+        _cleanup_close_ int pass_all = load(BPF_PROG_TYPE_SCHED_CLS, 0);
+
+        (void) state;
+        assert_non_null(mkdtemp(dir));
+        of.pins = dir;
+        cover(drop_all);
+        assert_true(is_whole("up0") && named("up0")->link_id == 0 && named("up0")->mended);
+        cover(drop_all);
+        assert_false(named("up0")->mended);
+        LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) named("up0")->ifindex, .attach_point = BPF_TC_EGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, other, .handle = 0x0f0a0000, .priority = 1, .prog_fd = pass_all,
+                    .flags = BPF_TC_F_REPLACE);
+        assert_int_equal(bpf_tc_attach(&hook, &other), 0);
+        open_until_covered();
+        shell("tc filter add dev up0 egress protocol all prio 1 handle 7 bpf bytecode '1,6 0 0 4294967295' flowid 1:1");
+        open_until_covered();
+        shell("test \"$(tc filter show dev up0 egress | grep -c handle)\" = 2");
+        shell("rm -r /tmp/freezed-uplink.*");
+}
+
 /* Whoever makes interfaces in a namespace of his own can make as many as he likes. */
 static void however_many_there_are_each_is_looked_at(void **state) {
         (void) state;
@@ -191,6 +291,10 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(every_interface_but_the_loopback_is_covered),
                 CASE(what_is_taken_off_is_put_back),
+                CASE(a_link_with_another_program_is_open),
+                CASE(who_is_asked_before_the_program_opens_it),
+                CASE(a_new_set_takes_the_place_of_the_last_one),
+                CASE(a_filter_is_the_holds_and_asked_first),
                 CASE(however_many_there_are_each_is_looked_at),
                 CASE(an_af_xdp_socket_is_counted),
                 CASE(an_xdp_program_is_seen),

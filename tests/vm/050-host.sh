@@ -129,6 +129,11 @@ vm_run host tc qdisc del dev host0 clsact </dev/null
 check "the queueing discipline is deleted, and put back, and that is counted" box_until 60 put_back "$before"
 check "nothing is on the cable" vm_silent mark-free mark-direct
 box_until 60 so_far
+vm_run host tc filter add dev host0 egress protocol all prio 1 handle 7 bpf bytecode '1,6 0 0 4294967295' flowid 1:1 </dev/null
+check "a filter that lets all through before it is asked is itself put behind, and that is counted" box_until 60 put_back "$before"
+check "nothing is on the cable" vm_silent mark-free mark-direct
+vm_run host tc filter del dev host0 egress prio 1 handle 7 bpf </dev/null
+box_until 60 so_far
 vm_run host nft flush ruleset </dev/null
 check "the rules are flushed, and put back, and that is counted" box_until 60 put_back "$before"
 check "nothing is on the cable" vm_silent mark-free mark-direct
