@@ -85,6 +85,19 @@ static __always_inline int is_own(const struct host_policy *policy, const struct
         return 0;
 }
 
+/* Where a DHCP client asks: everyone on the link, or who leased it its address. */
+static __always_inline int is_asked(const struct host_policy *policy, const struct remote *r) {
+        if (r->addr[0] == 0 && r->addr[1] == 0 && r->addr[2] == bpf_htonl(0xffff) && r->addr[3] == 0xffffffff)
+                return 1;
+        if (r->addr[0] == bpf_htonl(0xff020000) && r->addr[1] == 0 && r->addr[2] == 0 &&
+            r->addr[3] == bpf_htonl(0x00010002))
+                return 1;
+        for (__u32 i = 0; i < HOST_LEASES_MAX && i < policy->n_leases; i++)
+                if (remote_matches(&policy->lease[i], r))
+                        return 1;
+        return 0;
+}
+
 static __always_inline int is_dhcp(__u8 proto, __u16 client, __u16 server) {
         return proto == IPPROTO_UDP && ((client == 68 && server == 67) || (client == 546 && server == 547));
 }
@@ -207,8 +220,10 @@ static __always_inline int judge(struct __sk_buff *skb, const struct host_policy
                 return PASS;
         if (o.may & HOST_ASKS && is_stream(skb) && is_broker(policy, &p.remote))
                 return PASS;
-        if (o.may & HOST_CONFIGURES && (is_dhcp(p.remote.proto, p.local_port, p.remote.port) ||
-                                        (p.icmp6_type == 133 && p.hops == HOP_LIMIT_LINK && p.to_link)))
+        if (o.may & HOST_CONFIGURES && is_dhcp(p.remote.proto, p.local_port, p.remote.port) &&
+            (!out || is_asked(policy, &p.remote)))
+                return PASS;
+        if (o.may & HOST_CONFIGURES && p.icmp6_type == 133 && p.hops == HOP_LIMIT_LINK && p.to_link)
                 return PASS;
         return (is_discovery(&p) || is_listening(&p)) && is_kernels(skb, &o);
 }
@@ -312,7 +327,7 @@ static __always_inline int judge_packet_socket(struct __sk_buff *skb) {
         if (skb->protocol == bpf_htons(ETH_P_ARP) || skb->protocol == bpf_htons(ETH_P_PAE))
                 return PASS;
         return skb->protocol == bpf_htons(ETH_P_IP) && read_v4(skb, 1, &p) &&
-               is_dhcp(p.remote.proto, p.local_port, p.remote.port);
+               is_dhcp(p.remote.proto, p.local_port, p.remote.port) && is_asked(policy, &p.remote);
 }
 
 static __always_inline int judge_uplink(struct __sk_buff *skb) {

@@ -9,8 +9,8 @@
  * - a socket of a unit that ANSWERS: TCP, its connections that others made to it. It cannot make any: connect(2) is
  *   refused to everyone whose peer is neither permitted nor the host itself
  * - a socket of a unit that ASKS: TCP with one of `broker`, to which connect(2) is not refused to it
- * - a socket of a unit that CONFIGURES: DHCP between the client's port and the server's, router solicitations; from a
- *   packet socket also ARP and EAPOL
+ * - a socket of a unit that CONFIGURES: DHCP between the client's port and the server's, out to everyone on the link or
+ * to a server of `lease` and to no other address; router solicitations; from a packet socket also ARP and EAPOL
  * - a socket of the kernel: neighbour discovery with hop limit 255, multicast listener reports to ff02::/16
  * - no socket, on an uplink: ARP and LACP no longer than they are
  *
@@ -26,6 +26,7 @@
 #define HOST_UNITS_MAX 256
 /* LOCAL_BROKERS_MAX of the policy */
 #define HOST_BROKERS_MAX 16
+#define HOST_LEASES_MAX  16
 /* how deep below the root a unit's cgroup may lie */
 #define HOST_LEVELS_MAX 16
 
@@ -39,7 +40,10 @@ struct host_policy {
         __u32 n_permits, n_own;
         __u32 mark; /* of every packet that the program on the way out let through; see agent/core/direct.h */
         __u32 n_brokers;
+        __u32 n_leases;
+        __u32 unused;
         struct isolate_permit permit[ISOLATE_PERMITS_MAX];
         struct isolate_permit broker[HOST_BROKERS_MAX]; /* of units that ASK: the other end of their TCP connections */
+        struct isolate_permit lease[HOST_LEASES_MAX];   /* of units that CONFIGURE: whom they ask besides everyone */
         struct isolate_permit own[HOST_OWN_MAX]; /* addresses of the host: connect(2) to them stays on the loopback */
 };

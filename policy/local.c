@@ -67,6 +67,10 @@ static const char *const configures[] = {
         "dhcpcd.service",           "dhcpcd@*.service",       "wpa_supplicant*.service",
 };
 
+#define RELAY "freezed-relay.service"
+
+_Static_assert(LOCAL_PATTERNS_MAX + ELEMENTSOF(configures) + 1 <= LOCAL_SPOKEN_FOR_MAX, "all are spoken for");
+
 /* the same: who logged in and what the kernel's audit saw, where the host writes that to files */
 static const char *const default_logs[] = { "/var/log/auth.log*", "/var/log/audit/audit.log*" };
 
@@ -283,7 +287,7 @@ bool local_answers(const struct local *l, const char *unit) {
 }
 
 bool local_asks(const char *unit) {
-        return strcmp(unit, "freezed-relay.service") == 0;
+        return strcmp(unit, RELAY) == 0;
 }
 
 bool local_configures(const char *unit) {
@@ -291,4 +295,13 @@ bool local_configures(const char *unit) {
                 if (wildcard_matches(configures[i], unit))
                         return true;
         return false;
+}
+
+const char *local_spoken_for(const struct local *l, size_t i) {
+        if (i < l->n_management)
+                return l->management[i];
+        i -= l->n_management;
+        if (i < ELEMENTSOF(configures))
+                return configures[i];
+        return i == ELEMENTSOF(configures) ? RELAY : NULL;
 }

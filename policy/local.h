@@ -40,8 +40,10 @@
 
 #define LOCAL_FILE_MAX     (64U * 1024)
 #define LOCAL_PATTERNS_MAX 64U
-#define LOCAL_LOGS_MAX     64U
-#define LOCAL_BROKERS_MAX  16U
+/* of local_spoken_for() */
+#define LOCAL_SPOKEN_FOR_MAX (LOCAL_PATTERNS_MAX + 8U)
+#define LOCAL_LOGS_MAX       64U
+#define LOCAL_BROKERS_MAX    16U
 /* a collector that is given less than this has not even listed the processes */
 #define LOCAL_DEADLINE_MIN_MS 1000LL
 /* longer than this is no deadline */
@@ -79,3 +81,6 @@ bool local_answers(const struct local *l, const char *unit);
 bool local_asks(const char *unit);
 /* True when the unit is one that gives network interfaces their addresses: it may speak DHCP on an isolated host. */
 bool local_configures(const char *unit);
+/* The patterns of all that answer, ask or configure, one after another: of those the service manager is asked. NULL
+ * after the last. */
+const char *local_spoken_for(const struct local *l, size_t i);

@@ -106,7 +106,8 @@ static void forget(struct hosthold *x, size_t i) {
 static int load(struct agent *a, const struct hold *h, struct kept *k) {
         _cleanup_free_ struct management *now = calloc(1, sizeof(*now));
         struct hostset set;
-        int r = now ? management_read(a->cgroup_root, &a->local, now) : -ENOMEM;
+        int r = now ? management_read(a->cgroup_root, a->systemd, &a->local, k->set.loaded ? &k->facts : NULL, now)
+                    : -ENOMEM;
 
         if (r < 0)
                 return r;
@@ -224,6 +225,15 @@ int hosthold_drop(struct agent *a, const struct command_id *hold) {
                         break;
                 }
         return uplinks_drop(hold);
+}
+
+const struct management *hosthold_known(const struct agent *a) {
+        const struct hosthold *x = a->hosthold;
+
+        for (size_t i = 0; x && i < x->n; i++)
+                if (x->v[i]->set.loaded)
+                        return &x->v[i]->facts;
+        return NULL;
 }
 
 void hosthold_read(const struct agent *a, const struct command_id *hold, struct uplinks *ret) {

@@ -49,6 +49,8 @@ int hosthold_attach(struct agent *a, const struct hold *h, const struct site *s,
                     enum isolate_phase phase) _warn_unused_;
 /* Takes off what isolate_drop() would leave. 0, -EBUSY. */
 int hosthold_drop(struct agent *a, const struct command_id *hold) _warn_unused_;
+/* What management was when programs were last loaded for a host; NULL when no host is held. Until the next look. */
+const struct management *hosthold_known(const struct agent *a);
 /* What is on the uplinks. Owned by the caller. */
 void hosthold_read(const struct agent *a, const struct command_id *hold, struct uplinks *ret);
 /* A cgroup was made that may be management's: looks soon. */

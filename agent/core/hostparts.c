@@ -9,6 +9,7 @@
 
 #include "agent/core/cgroup.h"
 #include "agent/core/slices.h"
+#include "agent/util/alive.h"
 #include "policy/schema.h"
 
 /* Whoever is logged in stays so: nobody else could get in any more. */
@@ -29,14 +30,29 @@ static bool ends_with(const char *s, const char *suffix) {
         return n > m && strcmp(s + n - m, suffix) == 0;
 }
 
-static struct target target_of(const char *path, uint64_t id) {
+/* Root can make a cgroup of any name: what the service manager does not know as its unit's it starts nothing in. */
+static bool is_units(const struct resolver *r, const char *name, const char *path) {
+        _cleanup_free_ char *cgroup = NULL;
+        int e = systemd_unit_cgroup_written(r->cgroup_root, name, &cgroup);
+
+        if (e < 0)
+                e = systemd_unit_cgroup(r->systemd, name, &cgroup);
+        return e == 0 ? strcmp(cgroup, path) == 0 : e != -ENOENT;
+}
+
+/* As a unit it is known to the service manager too; TARGET_CGROUP when it has no unit's name. */
+static struct target as_unit(const char *path) {
         const char *name = strrchr(path, '/') + 1;
         struct target t;
 
-        /* as a unit it is known to the service manager too */
-        if (!strchr(name, ':') && target_from_str(name, &t) == 0)
+        if (!strchr(name, ':') && target_from_str(name, &t) == 0 && (t.cls == TARGET_UNIT || t.cls == TARGET_SLICE))
                 return t;
-        t = (struct target) { .cls = TARGET_CGROUP };
+        return (struct target) { .cls = TARGET_CGROUP };
+}
+
+static struct target as_cgroup(const char *path, uint64_t id) {
+        struct target t = { .cls = TARGET_CGROUP };
+
         /* one with a name that no target has is held all the same */
         if (schema_is_text(path, sizeof(t.name)))
                 (void) snprintf(t.name, sizeof(t.name), "%s", path);
@@ -52,7 +68,9 @@ static int make_site(const char *path, int fd, uint64_t id, struct site *ret) {
                 site_done(ret);
                 return -ENOMEM;
         }
-        ret->target = target_of(path, id);
+        ret->target = as_unit(path);
+        if (ret->target.cls == TARGET_CGROUP)
+                ret->target = as_cgroup(path, id);
         return 0;
 }
 
@@ -74,6 +92,8 @@ static int add(struct walk *w, const char *path) {
                 site_done(&s); /* nobody is in there */
                 return 0;
         }
+        if (s.target.cls != TARGET_CGROUP && !is_units(w->r, s.target.name, path))
+                s.target = as_cgroup(path, id);
         s.was_frozen = state.asked;
         w->sites->v[w->sites->n++] = s;
         return 0;
@@ -126,6 +146,7 @@ static int visit(struct walk *w, const char *path, int depth, bool *ret_spared) 
         bool spared = false;
         int r;
 
+        alive();
         if (strcmp(path, SESSIONS) == 0) {
                 *w->notes |= is_populated(w, path) ? reason_bit(REASON_SESSIONS) : 0;
                 *ret_spared = true;

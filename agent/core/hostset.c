@@ -103,6 +103,9 @@ int hostset_load(const struct management *m, uint32_t mark, const struct permit 
         policy->n_brokers = (uint32_t) m->n_brokers;
         for (size_t k = 0; k < m->n_brokers; k++)
                 isolate_fill_permit(&m->brokers[k], &policy->broker[k]);
+        policy->n_leases = (uint32_t) m->n_leases;
+        for (size_t k = 0; k < m->n_leases; k++)
+                isolate_fill_permit(&m->leases[k], &policy->lease[k]);
         for (size_t k = 0; k < m->n_own; k++)
                 isolate_fill_permit(&m->own[k], &policy->own[k]);
         skel = host_bpf__open_and_load();

@@ -6,11 +6,13 @@
 
 #include <stdint.h>
 
+#include "agent/core/systemd.h"
 #include "bpf/host_abi.h"
 #include "policy/local.h"
 
 struct management {
         uint64_t root_id;
+        uint64_t told; /* 1: PID 1 said which units there are, now or before */
         struct management_unit {
                 uint64_t cgroup_id;
                 uint32_t may; /* HOST_ANSWERS, HOST_CONFIGURES, HOST_ASKS */
@@ -20,8 +22,14 @@ struct management {
         size_t n_brokers;
         struct permit own[HOST_OWN_MAX]; /* the loopback networks first */
         size_t n_own;
+        struct permit leases[HOST_LEASES_MAX]; /* the DHCP servers that addresses were leased from, and their port */
+        size_t n_leases;
 };
 
-/* Equal facts are equal bytes. Only a cgroup that lies in slices alone is taken for a unit: what lies in a unit was
- * named by whoever is in it. -errno; -E2BIG when there are more units than fit. */
-int management_read(const char *cgroup_root, const struct local *l, struct management *ret) _warn_unused_;
+/* Equal facts are equal bytes. A unit's cgroup is the one that PID 1 says is its: root can make one of any name. While
+ * it does not answer, the units are those of `known` (NULL: none). Before it has said anything, and without systemd,
+ * whatever lies in slices alone and has a unit's name is one, since a host that nobody reaches is lost (FAIL-OPEN). Of
+ * more than fit units of templates are left out first: they do not answer, but nothing fails. The leases are those of
+ * `known` too: a server that comes later is heard of by broadcast. -errno. */
+int management_read(const char *cgroup_root, struct systemd *s, const struct local *l, const struct management *known,
+                    struct management *ret) _warn_unused_;

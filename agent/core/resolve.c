@@ -89,11 +89,32 @@ static bool boot_waits_for(const struct resolver *r, const char *name) {
                systemd_unit_is_starting(r->systemd, *name == '_' ? name + 1 : name);
 }
 
+/* Root can make a cgroup of any name: what has a unit's is the unit's when PID 1 says that it is there. FAIL-OPEN: what
+ * no unit can be called is believed, and so is all while PID 1 does not answer: the way in is not to be frozen. */
+static bool is_units(const struct resolver *r, const char *path) {
+        _cleanup_free_ char *copy = strdup(path), *cgroup = NULL;
+        char *name = copy, *end;
+        int e;
+
+        if (!copy)
+                return true;
+        do {
+                name++;
+                end = strchrnul(name, '/');
+        } while (*end && end - name > 6 && strncmp(end - 6, ".slice", 6) == 0 && (name = end));
+        *end = 0;
+        name += *name == '_';
+        e = systemd_unit_cgroup(r->systemd, name, &cgroup);
+        return e == 0 ? strcmp(cgroup, copy) == 0 : e != -ENOENT;
+}
+
 bool resolve_spares(const struct resolver *r, const char *path) {
         const char *name = strrchr(path, '/') + 1;
 
-        return resolve_is_protected_path(r->local, path) || local_answers(r->local, name) || local_configures(name) ||
-               holds_process(path, 1) || holds_process(path, getpid()) || boot_waits_for(r, name);
+        if (holds_process(path, 1) || holds_process(path, getpid()) || boot_waits_for(r, name))
+                return true;
+        return (resolve_is_protected_path(r->local, path) || local_answers(r->local, name) || local_configures(name)) &&
+               is_units(r, path);
 }
 
 struct lookup {

@@ -2,6 +2,7 @@
 #include "agent/core/sweep.h"
 
 #include "agent/core/cgroup.h"
+#include "agent/core/hosthold.h"
 #include "agent/core/management.h"
 #include "agent/util/alive.h"
 
@@ -35,7 +36,8 @@ static int read_host(struct sweep *w, const struct agent *a) {
         if (w->management)
                 return 0;
         w->management = calloc(1, sizeof(*w->management));
-        r = w->management ? management_read(a->cgroup_root, &a->local, w->management) : -ENOMEM;
+        r = w->management ? management_read(a->cgroup_root, a->systemd, &a->local, hosthold_known(a), w->management)
+                          : -ENOMEM;
         if (r < 0)
                 return r;
         w->host = (struct sockets_host) { .own = w->management->own,

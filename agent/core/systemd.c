@@ -200,6 +200,72 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
         return 0;
 }
 
+static int list_units(struct systemd *s, char **patterns, sd_bus_message **ret) {
+        sd_bus_message *m = NULL;
+        int r = connect_greeted(s);
+
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(s->bus, &m, DESTINATION, MANAGER, DESTINATION ".Manager",
+                                                   "ListUnitsByPatterns");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, NULL); /* in any state */
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, patterns);
+        if (r >= 0)
+                r = answered(s, sd_bus_call(s->bus, m, 0, NULL, ret));
+        (void) sd_bus_message_unref(m);
+        return r;
+}
+
+/* What is listed of a unit, as far as it matters. */
+struct listed {
+        const char *name, *active, *path;
+};
+
+static int read_listed(sd_bus_message *m, struct listed *ret) {
+        return sd_bus_message_read(m, "(ssssssouso)", &ret->name, NULL, NULL, &ret->active, NULL, NULL, &ret->path,
+                                   NULL, NULL, NULL);
+}
+
+/* "" also when it has gone since it was listed. */
+static int listed_cgroup(struct systemd *s, const struct listed *u, char **ret) {
+        const char *interface = interface_of(u->name);
+        int r = 0;
+
+        if (interface && strcmp(u->active, "inactive") != 0)
+                r = answered(s, sd_bus_get_property_string(s->bus, DESTINATION, u->path, interface, "ControlGroup",
+                                                           NULL, ret));
+        if (s->silent || sd_bus_is_open(s->bus) <= 0)
+                return r < 0 ? r : -ECONNRESET;
+        return 0;
+}
+
+int systemd_each_unit(struct systemd *s, char **patterns,
+                      bool (*fn)(const char *name, const char *cgroup, void *userdata), void *userdata) {
+        sd_bus_message *m = NULL;
+        bool more = true;
+        int r = list_units(s, patterns, &m);
+
+        for (int templates = 0; r >= 0 && more && templates < 2; templates++) {
+                struct listed u;
+
+                r = sd_bus_message_rewind(m, true);
+                if (r >= 0)
+                        r = sd_bus_message_enter_container(m, 'a', "(ssssssouso)");
+                while (r >= 0 && more && (r = read_listed(m, &u)) > 0) {
+                        _cleanup_free_ char *cgroup = NULL;
+
+                        if ((strchr(u.name, '@') != NULL) != templates)
+                                continue;
+                        r = listed_cgroup(s, &u, &cgroup);
+                        if (r >= 0 && cgroup && cgroup[0] != 0)
+                                more = fn(u.name, cgroup, userdata);
+                }
+        }
+        (void) sd_bus_message_unref(m);
+        return MIN(r, 0);
+}
+
 int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) {
         char link[PATH_MAX], id[INVOCATION_SIZE + 1], on_cgroup[INVOCATION_SIZE + 1];
         _cleanup_free_ char *path = NULL, *full = NULL;

@@ -41,6 +41,11 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) _warn_u
  * less than asking. root: the hierarchy's mount point. -ENOENT where that does not tell, which says nothing about the
  * unit. */
 int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) _warn_unused_;
+/* Calls fn for each unit that is loaded, has a cgroup now and fits one of the patterns (`*`, `?`; NULL after the last),
+ * those of templates after all others; it returns false when it wants no more. 0, or -errno as above, after which
+ * nothing is known of any. May fail after some. */
+int systemd_each_unit(struct systemd *s, char **patterns,
+                      bool (*fn)(const char *name, const char *cgroup, void *userdata), void *userdata) _warn_unused_;
 /* The unit's watchdog if this manager kills a frozen unit with it, in microseconds; 0 when there is none, when this
  * version does not, or when it cannot be told. */
 uint64_t systemd_unit_watchdog(struct systemd *s, const char *name);

@@ -121,6 +121,11 @@ while True:
     time.sleep(0.02)' &
 wired() { on_wire mark-early; }
 check "before: what is handed to the driver directly gets out" box_until 60 wired
+# root makes cgroups of any name, and is in one of sshd's
+run sh -c 'for i in $(seq 300); do mkdir "/sys/fs/cgroup/ssh@$i.service" || exit; done' || exit
+run sh -c 'echo $$ >/sys/fs/cgroup/ssh@1.service/cgroup.procs && exec socat TCP-LISTEN:4444,reuseaddr,fork PIPE' &
+poses() { [ "$(echo posing | box_outside host timeout 5 socat -t 2 - TCP:10.77.0.2:4444,connect-timeout=1)" = posing ]; }
+check "before: one who calls his cgroup as sshd's could be is reached" box_until 60 poses
 order plan isolate host
 is "a plan names the interfaces, and says that nothing would stay open" "$(jq -c '.targets[0] | [([.uplinks[].name] | sort), .gaps]' <<<"$RECEIPT")" '[["dhcp0","host0"],[]]'
 like "health has every layer of a host's isolation" "$(run freezectl health)" 'yes setsockopt.*yes tcx.*yes netdev-egress'
@@ -144,6 +149,8 @@ beats_on() { [ "$(box_beats host)" -gt "$beats" ]; }
 check "while it beats on" box_until 60 beats_on
 run sh -c ': >/run/local'
 check "processes of the host still talk to each other by the host's own address" box_until 60 run test -s /run/local
+sleep 1.5
+refute "nor one whose cgroup is called as sshd's could be, be there hundreds of them" poses
 refute "nobody outside reaches another service" box_outside host timeout 2 socat -u TCP:10.77.0.2:9000,connect-timeout=1 -
 like "ssh makes no connection on behalf of who is logged in" "$(box_outside host timeout 6 ssh -q -i "$DIR/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -W 10.77.0.1:7100 root@10.77.0.2 </dev/null 2>&1; echo "exit $?")" 'exit [^0]'
 
@@ -292,6 +299,7 @@ order contain host
 is "the host is contained" "$EXIT $(state) $(told .reasons)" "0 contained "
 check "the beacon is frozen" frozen
 check "sshd answers" test "$(login 10.77.0.2 echo in)" = in
+check "one whose cgroup is called as sshd's could be is frozen as well" grep -qx 'frozen 1' "$(box_cgroup host)/ssh@1.service/cgroup.events"
 refute "PID 1 runs" grep -qx 'frozen 1' "$(box_cgroup host)/init.scope/cgroup.events"
 STARTS=20
 for k in $(seq "$STARTS"); do run systemd-run -q --no-block --unit="late$k.service" sh -c "touch /root/ran$k; sleep 1000"; done

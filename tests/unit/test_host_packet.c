@@ -293,6 +293,8 @@ static void nothing_but_ip_and_arp_leaves(void **state) {
 static void only_who_configures_the_network_asks_for_an_address(void **state) {
         const struct packet ask4 = dhcp4("255.255.255.255", 68, 67), ask6 = dhcp6("ff02::1:2", 546, 547);
         const struct packet renew4 = dhcp4("10.0.0.1", 68, 67), renew6 = dhcp6("fd00::1", 546, 547);
+        const struct packet others4 = dhcp4("10.0.0.2", 68, 67);
+        const struct packet near6[] = { dhcp6("ff02::1:3", 546, 547), dhcp6("ff05::1:2", 546, 547) };
         const struct packet answer4 = make_v4(V4(.src = "10.0.0.1", .proto = IPPROTO_UDP, .sport = 67, .dport = 68));
         const struct packet answer6 = make_v6(V6(.src = "fd00::1", .proto = IPPROTO_UDP, .sport = 547, .dport = 546));
         const struct packet wrong4[] = { dhcp4("10.0.0.1", 67, 68), dhcp4("10.0.0.1", 68, 53),
@@ -305,8 +307,19 @@ static void only_who_configures_the_network_asks_for_an_address(void **state) {
 
         (void) state;
         load_unit(HOST_CONFIGURES);
-        assert_true(sends(&cage, &ask4) && sends(&cage, &renew4) && leaves(&cage, &renew4) && gets(&cage, &answer4));
-        assert_true(sends(&cage, &ask6) && sends(&cage, &renew6) && leaves(&cage, &renew6) && gets(&cage, &answer6));
+        assert_true(sends(&cage, &ask4) && leaves(&cage, &ask4) && gets(&cage, &answer4));
+        assert_true(sends(&cage, &ask6) && leaves(&cage, &ask6) && gets(&cage, &answer6));
+        /* everyone on the link, or who leased the address, and no other */
+        assert_false(sends(&cage, &renew4) || leaves(&cage, &renew4));
+        assert_false(sends(&cage, &renew6) || leaves(&cage, &renew6));
+        for (size_t k = 0; k < ELEMENTSOF(near6); k++)
+                assert_false(sends(&cage, &near6[k]) || leaves(&cage, &near6[k]));
+        facts.leases[0] = permit_of("10.0.0.1", 67, IPPROTO_UDP);
+        facts.n_leases = 1;
+        load_unit(HOST_CONFIGURES);
+        assert_true(sends(&cage, &renew4) && leaves(&cage, &renew4));
+        assert_false(sends(&cage, &others4) || leaves(&cage, &others4));
+        assert_false(sends(&other, &renew4) || leaves(&other, &renew4));
         assert_false(sends(&other, &ask4) || leaves(&other, &ask4) || gets(&other, &answer4));
         assert_false(sends(&other, &ask6) || leaves(&other, &ask6) || gets(&other, &answer6));
         for (size_t k = 0; k < ELEMENTSOF(wrong4); k++)

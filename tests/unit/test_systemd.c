@@ -45,12 +45,24 @@ static int end(void **state) {
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static char *any[] = { "*", NULL };
+
+static bool count(const char *name, const char *cgroup, void *userdata) {
+        (void) name;
+        (void) cgroup;
+        *(int *) userdata += 1;
+        return true;
+}
+
 static void without_one_every_call_says_so(void **state) {
         char *path = NULL;
+        int n = 0;
 
         (void) state;
         systemd_begin(systemd);
         assert_int_equal(systemd_version(systemd), 0);
+        assert_int_equal(systemd_each_unit(systemd, any, count, &n), -EOPNOTSUPP);
+        assert_int_equal(n, 0);
         assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -EOPNOTSUPP);
         assert_int_equal(systemd_unit_frozen(systemd, "x.service", true), -EOPNOTSUPP);
         assert_int_equal(systemd_unit_watchdog(systemd, "x.service"), 0);
@@ -81,6 +93,7 @@ static int listen_as_pid_1(void) {
 /* All that an order asks costs one timeout, and the next order tries again. */
 static void check_silence(void) {
         char *path = NULL;
+        int n = 0;
 
         for (int order = 0; order < 2; order++) {
                 int64_t start = clock_mono_us(), least = INT64_MAX;
@@ -91,6 +104,7 @@ static void check_silence(void) {
                 for (int k = 0; k < 10; k++) {
                         start = clock_mono_us();
                         assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -ETIMEDOUT);
+                        assert_int_equal(systemd_each_unit(systemd, any, count, &n), -ETIMEDOUT);
                         assert_int_equal(systemd_unit_frozen(systemd, "x.service", true), -ETIMEDOUT);
                         assert_int_equal(systemd_unit_watchdog(systemd, "x.service"), 0);
                         assert_int_equal(systemd_version(systemd), 0);
@@ -102,6 +116,7 @@ static void check_silence(void) {
                 systemd_rest(systemd);
         }
         assert_null(path);
+        assert_int_equal(n, 0);
 }
 
 static void one_that_does_not_even_greet_costs_one_timeout(void **state) {
