@@ -104,8 +104,8 @@
         X(WATCHDOG, "unit-watchdog", NOTE, 0,                                                                          \
           "The unit has a watchdog; this service manager kills it when it expires")                                    \
         X(UNGUARDED, "unguarded", NOTE, 0,                                                                             \
-          "This kernel runs no BPF LSM programs, or what is held is 24 levels deep or more: root can signal, "         \
-          "trace, move or thaw it, and is only seen")                                                                  \
+          "This kernel runs no BPF LSM programs, or what is held is 24 levels deep or more, or a whole host's "        \
+          "network: root can signal, trace, move or thaw it, or move to who is let through, and is only seen")         \
         X(PROXIES, "proxies", NOTE, 0,                                                                                 \
           "Others on this host, the kernel among them, may carry out or pass on what the target gives or gave them")   \
         X(KERNEL_PACKETS, "kernel-packets", NOTE, 0,                                                                   \

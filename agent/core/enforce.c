@@ -174,6 +174,13 @@ static reason_set beyond(const struct sites *sites) {
         return 0;
 }
 
+static bool has_host(const struct sites *sites) {
+        for (size_t i = 0; sites && i < sites->n; i++)
+                if (site_is_host(&sites->v[i]))
+                        return true;
+        return false;
+}
+
 static bool is_guarded(const struct agent *a, const struct sites *sites) {
         bool all = guard_is_live(a->guard);
 
@@ -211,7 +218,8 @@ int enforce_apply(struct agent *a, struct recorded *r, struct enforced **ret) {
                 }
         /* before anything is done to them, so that there is no moment in which they are held and not guarded */
         guard_update(a);
-        if (!is_guarded(a, sites))
+        /* nobody is kept from going to where a held host still answers */
+        if (!is_guarded(a, sites) || (v->isolates && has_host(sites)))
                 recorded_add_flags(r, reason_bit(REASON_UNGUARDED));
         /* not earlier: PID 1 would be in the self-test's way */
         if (v->freezes)
@@ -407,14 +415,6 @@ void enforce_thaw(struct agent *a, const struct command_id *hold, reason_set *re
                 thaw_orphan(a, hold, ret);
 }
 
-/* A hold that the ledger does not know may have been one on the host. */
-static bool has_host(const struct sites *sites) {
-        for (size_t i = 0; sites && i < sites->n; i++)
-                if (site_is_host(&sites->v[i]))
-                        return true;
-        return false;
-}
-
 void enforce_lift(struct agent *a, const struct command_id *hold, reason_set *ret) {
         const struct hold *h = hold_set_find(a->holds, hold);
         const struct sites *sites = held_find(&a->held, hold);
@@ -426,6 +426,7 @@ void enforce_lift(struct agent *a, const struct command_id *hold, reason_set *re
         /* its pins are all that tells which cgroups to thaw: they stay for the next try */
         if (!h && *ret & reason_bit(REASON_PERSISTS))
                 return;
+        /* one that the ledger does not know may have been one on the host */
         if ((!h || has_host(sites)) && hosthold_drop(a, hold) < 0)
                 *ret |= reason_bit(REASON_PERSISTS);
         if (isolate_drop(a->isolate, hold) < 0)

@@ -333,4 +333,9 @@ answers outside "after the release" "$(harmless)" ok
 is "its cgroup takes what it is told" "$(vm_run host guard_try write "/sys/fs/cgroup/cgroup.procs,$pid" </dev/null)" ok
 is "the ledger can be written to again" "$(does ': >>/var/lib/freezed/ledger/00000001.log')" yes
 is "the service manager restarts it" "$(does 'systemctl restart held')" yes
+# whoever is let through on a whole host is not guarded against who moves there
+order alice isolate host
+is "of a whole host it is said, guard or not" "$(receipt '.flags | index("unguarded") != null')" true
+order alice,bob release "$ID"
+is "released" "$ANSWER" released
 done_testing
