@@ -10,6 +10,7 @@
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 
+#include "agent/util/alive.h"
 #include "agent/util/fault.h"
 
 #define TABLE_SIZE 64
@@ -91,6 +92,7 @@ static void compare(const char *listed, uint32_t mark, struct uplink *v, size_t 
                 chain_of(&v[i], mark, chain);
                 /* FAIL-CLOSED: one whose name cannot be said is not covered */
                 v[i].direct = listed && is_plain(v[i].name) && strstr(listed, chain);
+                alive();
         }
 }
 
@@ -119,10 +121,12 @@ void direct_cover(const struct command_id *hold, uint32_t mark, struct uplink *v
         bool changed = false;
 
         direct_read(hold, mark, v, n);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 if (!v[i].direct && is_plain(v[i].name) && fault_effect("direct") >= 0 &&
                     make(hold, mark, &v[i], false))
                         changed = v[i].mended = true;
+                alive();
+        }
         if (changed)
                 direct_read(hold, mark, v, n);
 }

@@ -14,6 +14,24 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
+/* What somebody else can make long takes this share of one processor at most. */
+#define SHARE 20
+
+/* CLOCK_MONOTONIC of when it may be done again */
+struct pace {
+        int64_t not_before_us;
+};
+
+static bool is_due(const struct pace *p) {
+        return clock_mono_us() >= p->not_before_us;
+}
+
+static void spend(struct pace *p, int64_t since_us) {
+        const int64_t now = clock_mono_us();
+
+        p->not_before_us = now + (now - since_us) * SHARE;
+}
+
 struct kept {
         struct command_id id;
         struct hostset set;
@@ -25,9 +43,10 @@ struct kept {
 struct hosthold {
         struct kept **v;
         size_t n;
-        uint32_t *progs; /* as many: the uplink programs of each, or 0 */
-        uint32_t mark;   /* nobody can guess it who means to pass for the host's programs */
-        bool soon;       /* the clock was put forward */
+        uint32_t *progs;       /* as many: the uplink programs of each, or 0 */
+        uint32_t mark;         /* nobody can guess it who means to pass for the host's programs */
+        bool soon;             /* the clock was put forward */
+        struct pace ask, walk; /* who manages the host, and the namespaces of others */
         sd_event_source *links, *tables, *clock;
         const struct hosthold_tell *tell;
 };
@@ -253,29 +272,51 @@ static struct site *host_site(struct agent *a, const struct hold *h) {
         return NULL;
 }
 
-static void look_after(struct agent *a, const struct hold *h, struct site *s, bool *ret_changed) {
+/* *ret_changed: there is a new set, and the links of the cgroup have it, but for a failure. */
+static int follow(struct agent *a, const struct hold *h, struct site *s, struct kept *k, bool *ret_changed) {
+        const int64_t since_us = clock_mono_us();
+        int r = load(a, h, k);
+
+        spend(&a->hosthold->ask, since_us);
+        *ret_changed = r == 1;
+        if (r == 1)
+                r = site_open(s, a->cgroup_root);
+        if (r == 0 && *ret_changed)
+                r = hooks_apply(a, k, s, true, ISOLATE_CALLS);
+        closep(&s->fd);
+        s->fd = -EBADF;
+        return r;
+}
+
+/* Our own namespace each time; all of them when that took no long time. */
+static void cover_due(struct agent *a, struct kept *k, bool is_new, bool due) {
+        const int64_t since_us = clock_mono_us();
+
+        if (!is_new && !due) {
+                cover_home(a, k);
+                return;
+        }
+        cover(a, k, is_new);
+        spend(&a->hosthold->walk, since_us);
+}
+
+static void look_after(struct agent *a, const struct hold *h, struct site *s, bool ask, bool walk, bool *ret_changed) {
+        bool changed = false;
         struct kept *k;
         int r = find_or_add(a->hosthold, &h->id, &k);
 
-        if (r == 0)
-                r = load(a, h, k);
-        if (r >= 0) {
-                const bool changed = r == 1;
-
-                r = changed ? site_open(s, a->cgroup_root) : 0;
-                if (r == 0 && changed)
-                        r = hooks_apply(a, k, s, true, ISOLATE_CALLS);
-                *ret_changed |= changed;
-                closep(&s->fd);
-                s->fd = -EBADF;
-                cover(a, k, changed);
-        }
+        if (r == 0 && (ask || !k->set.loaded))
+                r = follow(a, h, s, k, &changed);
+        *ret_changed |= changed;
+        if (k && k->set.loaded)
+                cover_due(a, k, changed, walk);
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"),
                           "The isolation of the host could not follow it: %s", strerror(-r));
 }
 
 static int look(struct agent *a) {
+        const bool ask = is_due(&a->hosthold->ask), walk = is_due(&a->hosthold->walk);
         bool changed = false;
         int n = 0;
 
@@ -285,7 +326,7 @@ static int look(struct agent *a) {
 
                 if (!s)
                         continue;
-                look_after(a, h, s, &changed);
+                look_after(a, h, s, ask, walk, &changed);
                 alive();
                 n++;
         }
@@ -325,11 +366,16 @@ static int on_netlink(sd_event_source *e, int fd, uint32_t events, void *userdat
 
 static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {
         struct agent *a = userdata;
+        const bool asks = is_due(&a->hosthold->ask);
+        int64_t next = HOSTHOLD_LOOK_US;
 
         (void) usec;
         a->hosthold->soon = false;
         (void) look(a);
-        (void) sd_event_source_set_time_relative(e, HOSTHOLD_LOOK_US);
+        /* what it was put forward for was not asked yet */
+        if (!asks)
+                next = MIN(MAX(a->hosthold->ask.not_before_us - clock_mono_us(), HOSTHOLD_SOON_US), HOSTHOLD_LOOK_US);
+        (void) sd_event_source_set_time_relative(e, (uint64_t) next);
         (void) sd_event_source_set_enabled(e, SD_EVENT_ONESHOT);
         return 0;
 }

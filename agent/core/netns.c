@@ -4,15 +4,17 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <search.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/util/alive.h"
+
 #define NAMED "/run/netns"
 
 struct list {
-        ino_t *seen;
-        size_t n;
+        void *seen; /* of tsearch(3): inodes */
         int home;
         int (*fn)(uint64_t inode, void *userdata);
         void *userdata;
@@ -24,20 +26,23 @@ static void note(struct list *l, int r) {
                 l->first = r;
 }
 
-static bool is_new(struct list *l, ino_t inode) {
-        ino_t *more;
+static int compare(const void *a, const void *b) {
+        return *(const ino_t *) a < *(const ino_t *) b ? -1 : *(const ino_t *) a > *(const ino_t *) b;
+}
 
-        for (size_t i = 0; i < l->n; i++)
-                if (l->seen[i] == inode)
-                        return false;
-        more = realloc(l->seen, (l->n + 1) * sizeof(*more));
-        if (!more) {
-                note(l, -ENOMEM);
-                return false;
+/* Anyone makes namespaces and processes by the thousand: a tree, and not a list for each to be compared with. */
+static bool is_new(struct list *l, ino_t inode) {
+        ino_t *own = malloc(sizeof(*own)), **found = NULL;
+
+        if (own) {
+                *own = inode;
+                found = tsearch(own, &l->seen, compare);
         }
-        l->seen = more;
-        l->seen[l->n++] = inode;
-        return true;
+        if (found && *found == own)
+                return true;
+        note(l, found ? 0 : -ENOMEM);
+        free(own);
+        return false;
 }
 
 /* A process that is gone, or a name that is, has taken its namespace along or left it to others. */
@@ -62,6 +67,7 @@ static void visit(struct list *l, int dir, const char *path) {
                 return;
         }
         note(l, l->fn(st.st_ino, l->userdata));
+        alive();
         note(l, setns(l->home, CLONE_NEWNET) < 0 ? -errno : 0);
 }
 
@@ -93,6 +99,6 @@ int netns_each(int (*fn)(uint64_t inode, void *userdata), void *userdata) {
         visit_each(&l, "/proc", "/ns/net", true);
         visit_each(&l, NAMED, "", false);
         (void) close(l.home);
-        free(l.seen);
+        tdestroy(l.seen, free);
         return l.first;
 }

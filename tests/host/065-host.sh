@@ -123,7 +123,13 @@ wired() { on_wire mark-early; }
 check "before: what is handed to the driver directly gets out" box_until 60 wired
 # root makes cgroups of any name, and is in one of sshd's
 run sh -c 'for i in $(seq 300); do mkdir "/sys/fs/cgroup/ssh@$i.service" || exit; done' || exit
-run sh -c 'echo $$ >/sys/fs/cgroup/ssh@1.service/cgroup.procs && exec socat TCP-LISTEN:4444,reuseaddr,fork PIPE' &
+run python3 -c 'import socket
+open("/sys/fs/cgroup/ssh@1.service/cgroup.procs", "w").write("0")
+s = socket.create_server(("10.77.0.2", 4444))
+while True:
+    c = s.accept()[0]
+    c.sendall(c.recv(100))
+    c.close()' &
 poses() { [ "$(echo posing | box_outside host timeout 5 socat -t 2 - TCP:10.77.0.2:4444,connect-timeout=1)" = posing ]; }
 check "before: one who calls his cgroup as sshd's could be is reached" box_until 60 poses
 order plan isolate host
