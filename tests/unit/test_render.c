@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "ctl/render.h"
-#include "policy/decide.h"
 #include "tests/lib/answers.h"
 #include "tests/lib/people.h"
 
@@ -464,31 +463,6 @@ static char *render_file(const struct signed_file *f, const struct trust *t, int
         return sheet_close(&s);
 }
 
-static void a_trust_root_that_is_dated_ahead_says_so(void **state) {
-        struct trust t;
-        struct sheet s;
-
-        (void) state;
-        people_trust(1000000, &t);
-        sheet_open(&s, false);
-        render_trust(&s.page, &t, 1000000 - DECIDE_AHEAD_MS - 1);
-        char *text = sheet_close(&s);
-        assert_has(text, "AHEAD of this machine's clock by 10 min");
-        free(text);
-        sheet_open(&s, false);
-        render_trust(&s.page, &t, 1000000 - DECIDE_AHEAD_MS);
-        render_trust(&s.page, &t, 1000000);
-        text = sheet_close(&s);
-        assert_null(strstr(text, "AHEAD"));
-        assert_null(strstr(text, "ago"));
-        free(text);
-        sheet_open(&s, false);
-        render_trust(&s.page, &t, 1060000);
-        text = sheet_close(&s);
-        assert_has(text, "(1 min ago)");
-        free(text);
-}
-
 static void an_order_is_shown_in_plain_words_before_it_is_signed(void **state) {
         struct signed_file f = order_of(BY(ALICE), "patched");
         struct trust t;
@@ -612,7 +586,6 @@ int main(void) {
                 cmocka_unit_test(status_shows_what_the_kernel_says_beside_what_was_recorded),
                 cmocka_unit_test(a_hold_that_is_over_shows_its_last_receipt),
                 cmocka_unit_test(an_order_is_shown_in_plain_words_before_it_is_signed),
-                cmocka_unit_test(a_trust_root_that_is_dated_ahead_says_so),
                 cmocka_unit_test(people_are_counted_not_keys),
                 cmocka_unit_test(a_trust_root_names_everybody_in_each_role),
                 cmocka_unit_test(a_changed_order_names_nobody),
