@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "agent/gate/limit.h"
+#include "agent/gate/linger.h"
 #include "agent/gate/request.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -18,6 +19,8 @@
 /* What the kernel gives without privilege by default, doubled for its own bookkeeping: two answers of the largest size
  * and a half. */
 #define SEND_BUFFER (208 * 1024)
+/* as long for its uid as it was for everybody, by the share of the gate's time that a uid's failures may take */
+#define LINGER_COST_US (20 * LINGER_US)
 
 enum {
         PRIORITY_CLEAN = SD_EVENT_PRIORITY_NORMAL,
@@ -26,7 +29,7 @@ enum {
 
 struct client {
         struct clients *owner;
-        sd_event_source *source; /* owns the socket; NULL: the slot is free */
+        sd_event_source *source; /* of the socket that drop() closes; NULL: the slot is free */
         struct limit_account *account;
         uint32_t number; /* of its message that is with the core; 0: none is */
         bool waiting;    /* its uid has spent its budget */
@@ -64,9 +67,34 @@ static uint32_t next_number(struct clients *cs) {
         return cs->last_number;
 }
 
+static void fail(struct limit_account *a, int64_t cost_us, enum reason reason) {
+        static struct log_limit limit = LOG_LIMIT(10);
+        int64_t now = clock_mono_us();
+        uint64_t n;
+
+        limit_fail(a, cost_us, now);
+        if (limit_say(a, now, &n))
+                log_lossy(&limit, LOG_WARNING, NULL, LOG_FIELDS(.stage = "arrive", .reason = reason_id(reason)),
+                          "Dropped %" PRIu64 " messages of uid %" PRIu32 " since the last such line, now: %s", n,
+                          (uint32_t) a->uid, reason_text(reason));
+}
+
+/* What was waited for is paid for like work. An honest client pays it when the machine is as slow as that, and is heard
+ * all the same. */
+static void end_linger(struct limit_account *a) {
+        if (linger_end())
+                fail(a, LINGER_COST_US, REASON_BUSY);
+}
+
 static void drop(struct client *c) {
-        limit_disconnect(&c->owner->limit, c->account);
+        int fd = sd_event_source_get_io_fd(c->source);
+
+        /* Disabled, it is no longer in epoll. The loop may free it only after this turn: the closing is here. */
         (void) sd_event_source_disable_unref(c->source);
+        linger_begin();
+        (void) close(fd);
+        end_linger(c->account);
+        limit_disconnect(&c->owner->limit, c->account);
         *c = (struct client) { .owner = c->owner };
 }
 
@@ -119,18 +147,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static void fail(struct limit_account *a, int64_t cost_us, enum reason reason) {
-        static struct log_limit limit = LOG_LIMIT(10);
-        int64_t now = clock_mono_us();
-        uint64_t n;
-
-        limit_fail(a, cost_us, now);
-        if (limit_say(a, now, &n))
-                log_lossy(&limit, LOG_WARNING, NULL, LOG_FIELDS(.stage = "arrive", .reason = reason_id(reason)),
-                          "Dropped %" PRIu64 " messages of uid %" PRIu32 " since the last such line, now: %s", n,
-                          (uint32_t) a->uid, reason_text(reason));
-}
-
 /* False when the client had to be dropped. */
 static bool say(struct client *c, const void *text, size_t n) {
         int fd = sd_event_source_get_io_fd(c->source);
@@ -180,10 +196,14 @@ static bool hand_on(struct client *c, const char *text, size_t n, bool is_whole)
 static bool read_one(struct client *c) {
         struct clients *cs = c->owner;
         ssize_t n;
+        int error;
 
+        linger_begin();
         n = recv(sd_event_source_get_io_fd(c->source), cs->text, sizeof(cs->text), MSG_DONTWAIT | MSG_TRUNC);
+        error = errno;
+        end_linger(c->account);
         /* An error of the connection is told once, and what came before it can be read after. */
-        if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
+        if (n < 0 && (error == EAGAIN || error == EINTR || error == ECONNRESET))
                 return true;
         if (n <= 0) {
                 drop(c);
@@ -241,16 +261,14 @@ static int admit(struct clients *cs, int fd, struct limit_account *a) {
         r = sd_event_add_io(cs->event, &c->source, fd, 0, on_client, c);
         if (r < 0)
                 return r;
-        (void) sd_event_source_set_io_fd_own(c->source, true);
         (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         c->account = a;
         update(c);
         return 0;
 }
 
-/* False when there is no place for it. */
+/* False when there is no place for it, and fd is still the caller's. */
 static bool welcome(struct clients *cs, int fd) {
-        _cleanup_close_ int owned = fd;
         char text[REQUEST_REFUSAL_SIZE];
         struct limit_account *a;
         struct ucred peer = {};
@@ -272,8 +290,13 @@ static bool welcome(struct clients *cs, int fd) {
                 limit_disconnect(&cs->limit, a);
                 return false;
         }
-        (void) TAKE_FD(owned);
         return true;
+}
+
+static void turn_away(int fd) {
+        linger_begin();
+        (void) close(fd);
+        (void) linger_end();
 }
 
 /* Accepts as many as a turn allows; 0, or -errno of accept4(). */
@@ -286,6 +309,8 @@ static int welcome_some(struct clients *cs, int fd, bool *ret_any) {
                         return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
                 if (welcome(cs, client))
                         *ret_any = true;
+                else
+                        turn_away(client);
         }
         return 0;
 }
@@ -344,6 +369,11 @@ int clients_new(sd_event *event, int listen_fd, client_judge judge, void *userda
         cs->userdata = userdata;
         for (size_t i = 0; i < ELEMENTSOF(cs->slots); i++)
                 cs->slots[i].owner = cs;
+        r = linger_prepare(listen_fd);
+        if (r < 0) {
+                closep(&listen_fd);
+                return r;
+        }
         r = add_sources(cs, listen_fd);
         if (r < 0)
                 return r;

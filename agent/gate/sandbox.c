@@ -33,6 +33,7 @@ static const struct {
         { SCMP_SYS(epoll_pwait), 0, {} },
         { SCMP_SYS(epoll_pwait2), 0, {} },
         { SCMP_SYS(timerfd_settime), 0, {} },
+        { SCMP_SYS(setitimer), 0, {} },
         { SCMP_SYS(clock_gettime), 0, {} },
         { SCMP_SYS(gettimeofday), 0, {} },
         { SCMP_SYS(getpid), 0, {} },

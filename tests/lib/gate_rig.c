@@ -114,13 +114,25 @@ void rig_start(struct rig *r) {
         start(r, -EBADF, 0);
 }
 
-void rig_start_managed(struct rig *r, unsigned int watchdog_us) {
+static void start_managed(struct rig *r, unsigned int watchdog_us, int *ret_clients, size_t n) {
         _cleanup_close_ int inherited = -EBADF;
 
         prepare(r);
         r->manager = bound(r, "manager", SOCK_DGRAM);
         inherited = bound(r, "command.sock", SOCK_SEQPACKET);
+        for (size_t i = 0; i < n; i++) {
+                ret_clients[i] = rig_try_connect(r);
+                assert_true(ret_clients[i] >= 0);
+        }
         start(r, inherited, watchdog_us);
+}
+
+void rig_start_managed(struct rig *r, unsigned int watchdog_us) {
+        start_managed(r, watchdog_us, NULL, 0);
+}
+
+void rig_start_late(struct rig *r, int *ret_clients, size_t n) {
+        start_managed(r, RIG_WAIT_MS * 1000U, ret_clients, n);
 }
 
 int rig_wait(struct rig *r) {

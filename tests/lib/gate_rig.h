@@ -28,6 +28,8 @@ const char *rig_program(void);
 void rig_start(struct rig *r);
 /* The same as systemd starts it: the listening socket is inherited, and it has a watchdog of so many microseconds. */
 void rig_start_managed(struct rig *r, unsigned int watchdog_us);
+/* The same, when so many clients have connected already. */
+void rig_start_late(struct rig *r, int *ret_clients, size_t n);
 /* Ends it, unless rig_wait() has seen its end, and removes what it left. */
 void rig_stop(struct rig *r);
 /* The exit status of a gate that ends by itself. */
