@@ -12,8 +12,9 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
-/* Accepted in a turn: closing what is too much has to be faster than connecting. */
-#define ACCEPT_MAX 32
+/* Accepted in a turn: closing what is too much has to be faster than connecting. Two turns fill less than the house, so
+ * that who came in one is read before he is the one who has been there longest. */
+#define ACCEPT_MAX 16
 /* After accept4() ran out of descriptors or memory; the connections stay in the backlog. */
 #define ACCEPT_RETRY_US (100 * 1000)
 /* What the kernel gives without privilege by default, doubled for its own bookkeeping: two answers of the largest size
@@ -31,10 +32,11 @@ struct client {
         struct clients *owner;
         sd_event_source *source; /* of the socket that drop() closes; NULL: the slot is free */
         struct limit_account *account;
-        uint32_t number; /* of its message that is with the core; 0: none is */
-        bool waiting;    /* its uid has spent its budget */
-        bool gone;       /* it closed its end; unless its uid keeps failing, what it sent before still counts */
-        size_t n_later;  /* 0: nothing was put off */
+        uint32_t number;  /* of its message that is with the core; 0: none is */
+        bool waiting;     /* its uid has spent its budget */
+        bool gone;        /* it closed its end; unless its uid keeps failing, what it sent before still counts */
+        int64_t since_us; /* when it came, was last read, or last answered */
+        size_t n_later;   /* 0: nothing was put off */
         char later[CLIENT_LATER_MAX];
 };
 
@@ -209,6 +211,7 @@ static bool read_one(struct client *c) {
                 drop(c);
                 return false;
         }
+        c->since_us = clock_mono_us();
         return hand_on(c, cs->text, MIN((size_t) n, sizeof(cs->text)), (size_t) n <= sizeof(cs->text));
 }
 
@@ -239,17 +242,42 @@ static int on_client(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-/* A full house must not keep out who did nothing wrong: somebody who did has to go. */
-static void displace(struct clients *cs) {
+/* True when a makes room rather than b: it failed, its uid has more connections, nothing of it was put off, it has been
+ * silent for longer. */
+static bool goes_before(const struct client *a, const struct client *b, int64_t now) {
+        bool a_clean = limit_is_clean(a->account, now), b_clean = limit_is_clean(b->account, now);
+
+        if (a_clean != b_clean)
+                return !a_clean;
+        if (a->account->n_connections != b->account->n_connections)
+                return a->account->n_connections > b->account->n_connections;
+        if ((a->n_later == 0) != (b->n_later == 0))
+                return a->n_later == 0;
+        return a->since_us < b->since_us;
+}
+
+/* Whoever failed has to go; else one that waits for no answer of the core, of a uid that has more than the newcomer's
+ * and does not come first. */
+static bool may_be_displaced(const struct client *c, const struct limit_account *by, int64_t now) {
+        if (!limit_is_clean(c->account, now))
+                return true;
+        return c->number == 0 && c->account->n_connections > by->n_connections &&
+               limit_rank(c->account->uid) >= limit_rank(by->uid);
+}
+
+/* A full house must not keep out who did nothing wrong. */
+static void displace(struct clients *cs, const struct limit_account *by) {
+        int64_t now = clock_mono_us();
+        struct client *victim = NULL;
+
         for (size_t i = 0; i < ELEMENTSOF(cs->slots); i++) {
                 struct client *c = &cs->slots[i];
 
-                if (!c->source || limit_is_clean(c->account, clock_mono_us()))
-                        continue;
-                if (say_refusal(c, REASON_BUSY))
-                        drop(c);
-                return;
+                if (c->source && may_be_displaced(c, by, now) && (!victim || goes_before(c, victim, now)))
+                        victim = c;
         }
+        if (victim && say_refusal(victim, REASON_BUSY))
+                drop(victim);
 }
 
 static int admit(struct clients *cs, int fd, struct limit_account *a) {
@@ -263,6 +291,7 @@ static int admit(struct clients *cs, int fd, struct limit_account *a) {
                 return r;
         (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         c->account = a;
+        c->since_us = clock_mono_us();
         update(c);
         return 0;
 }
@@ -277,9 +306,9 @@ static bool welcome(struct clients *cs, int fd) {
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
                 return false;
         a = limit_account(&cs->limit, peer.uid, clock_mono_us());
-        if (cs->limit.n_connections == LIMIT_CONNECTIONS_MAX && a->n_connections < LIMIT_CONNECTIONS_PER_UID &&
+        if (limit_is_full(&cs->limit, a->uid) && a->n_connections < LIMIT_CONNECTIONS_PER_UID &&
             limit_is_clean(a, clock_mono_us()))
-                displace(cs);
+                displace(cs, a);
         if (!limit_connect(&cs->limit, a)) {
                 if (a->n_connections == LIMIT_CONNECTIONS_PER_UID)
                         fail(a, LIMIT_UNIT_US, REASON_BUSY);
@@ -429,6 +458,7 @@ void clients_answer(struct clients *cs, uint32_t number, const void *text, size_
 
         if (!c || !say(c, text, n))
                 return;
+        c->since_us = clock_mono_us();
         if (!more || c->gone)
                 c->number = 0;
         update(c);

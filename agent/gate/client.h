@@ -6,7 +6,8 @@
  * that does not read its answers is dropped.
  *
  * Served in this order, one message a turn: uids that have not failed of late and new connections in turn, then uids
- * that have. A uid that spent its budget (limit.h) is not read at all until it has some again. */
+ * that have. A uid that spent its budget (limit.h) is not read at all until it has some again. In a full house a
+ * newcomer displaces who failed, or who does nothing and whose uid has more connections. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -41,8 +41,16 @@ struct limit_account *limit_account(struct limit *l, uid_t uid, int64_t now_us) 
         return best;
 }
 
+unsigned int limit_rank(uid_t uid) {
+        return uid == 0 ? 0 : uid <= LIMIT_SERVICE_UID_MAX ? 1 : 2;
+}
+
+bool limit_is_full(const struct limit *l, uid_t uid) {
+        return l->n_connections >= LIMIT_CONNECTIONS_MAX - limit_rank(uid) * LIMIT_CONNECTIONS_KEPT;
+}
+
 bool limit_connect(struct limit *l, struct limit_account *a) {
-        if (l->n_connections >= LIMIT_CONNECTIONS_MAX || a->n_connections >= LIMIT_CONNECTIONS_PER_UID)
+        if (limit_is_full(l, a->uid) || a->n_connections >= LIMIT_CONNECTIONS_PER_UID)
                 return false;
         l->n_connections++;
         a->n_connections++;

@@ -15,6 +15,10 @@
 
 #define LIMIT_CONNECTIONS_MAX     64U
 #define LIMIT_CONNECTIONS_PER_UID 16U
+/* Of these so many are only for root, and as many more only for root and the host's services, of which the relay is
+ * one: whoever may be many users, all of people, does not shut them out. */
+#define LIMIT_CONNECTIONS_KEPT 8U
+#define LIMIT_SERVICE_UID_MAX  999U
 /* Twice the connections: at least half the accounts have none and can remember who failed before. */
 #define LIMIT_ACCOUNTS_MAX (2U * LIMIT_CONNECTIONS_MAX)
 
@@ -58,6 +62,10 @@ int64_t limit_cost_us(size_t n_bytes, unsigned int n_verified);
  * longest ago. Stays valid while it has a connection, else until the next call. */
 struct limit_account *limit_account(struct limit *l, uid_t uid, int64_t now_us);
 
+/* Who comes first when places are short: 0 root, 1 the host's services, 2 everybody else. */
+unsigned int limit_rank(uid_t uid);
+/* True when there is no place for that uid, however few it has itself. */
+bool limit_is_full(const struct limit *l, uid_t uid);
 /* Counts a connection; false, and nothing counted, when the uid or the gate has as many as it may. */
 bool limit_connect(struct limit *l, struct limit_account *a);
 void limit_disconnect(struct limit *l, struct limit_account *a);

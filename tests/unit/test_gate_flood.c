@@ -93,31 +93,99 @@ static void gate_takes_sixteen_connections_of_a_uid(void **state) {
                 assert_int_equal(close(clients[i]), 0);
 }
 
-static void gate_displaces_only_who_failed_when_it_is_full(void **state) {
-        int clients[LIMIT_CONNECTIONS_MAX], newcomer;
+/* Places for people, by users that each have as many as they may; and so many are left for root. */
+#define N_PEOPLE (LIMIT_CONNECTIONS_MAX - 2 * LIMIT_CONNECTIONS_KEPT)
+
+static void fill(int clients[static N_PEOPLE], uid_t first, unsigned int per_uid) {
+        for (size_t i = 0; i < N_PEOPLE; i++)
+                clients[i] = rig_connect(&rig, first + i / per_uid);
+        for (size_t i = 0; i < N_PEOPLE; i++)
+                expect_served(clients[i]);
+}
+
+static void leave(const int *clients, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(close(clients[i]), 0);
+}
+
+static void gate_displaces_who_failed_first_when_it_is_full(void **state) {
+        int clients[N_PEOPLE], newcomer;
 
         (void) state;
         need_root();
-        for (size_t i = 0; i < ELEMENTSOF(clients); i++)
-                clients[i] = rig_connect(&rig, UID_OTHER + i / LIMIT_CONNECTIONS_PER_UID);
-        for (size_t i = 0; i < ELEMENTSOF(clients); i++)
-                expect_served(clients[i]);
-        expect_busy(rig_connect(&rig, UID_BAD));
-
+        fill(clients, UID_OTHER, LIMIT_CONNECTIONS_PER_UID);
         /* what the second uid sends is no slip any more */
-        for (unsigned int i = 0; i < LIMIT_SLIPS_MAX; i++) {
-                expect_busy(rig_connect(&rig, UID_BAD));
+        for (unsigned int i = 0; i < LIMIT_SLIPS_MAX; i++)
                 assert_string_equal(rig_refused(clients[LIMIT_CONNECTIONS_PER_UID], "x", 1), "malformed");
-        }
-        newcomer = rig_connect(&rig, 0);
+        newcomer = rig_connect(&rig, UID_BAD);
         expect_served(newcomer);
-        expect_busy(clients[LIMIT_CONNECTIONS_PER_UID]);
+        /* of that uid the one that was silent for longest */
+        expect_busy(clients[LIMIT_CONNECTIONS_PER_UID + 1]);
         for (size_t i = 0; i < ELEMENTSOF(clients); i++)
-                if (i != LIMIT_CONNECTIONS_PER_UID) {
+                if (i != LIMIT_CONNECTIONS_PER_UID + 1) {
                         expect_served(clients[i]);
                         assert_int_equal(close(clients[i]), 0);
                 }
         assert_int_equal(close(newcomer), 0);
+}
+
+/* Clients of three users, of users without number, and of users whose question waits. */
+static void gate_lets_a_newcomer_in_when_who_is_there_does_nothing(void **state) {
+        int clients[N_PEOPLE], newcomer;
+        struct frame f;
+
+        (void) state;
+        need_root();
+        fill(clients, UID_OTHER, LIMIT_CONNECTIONS_PER_UID);
+        expect_served(clients[0]);
+        newcomer = rig_connect(&rig, UID_BAD);
+        expect_served(newcomer);
+        expect_busy(clients[1]);
+        assert_int_equal(close(newcomer), 0);
+        expect_served(clients[0]);
+        assert_int_equal(close(clients[0]), 0);
+        leave(clients + 2, ELEMENTSOF(clients) - 2);
+
+        /* others: the gate may not have seen yet that those left */
+        fill(clients, UID_OTHER + N_PEOPLE, 1);
+        newcomer = rig_connect(&rig, UID_BAD);
+        expect_served(newcomer);
+        expect_busy(clients[0]);
+        /* a uid does not displace its equals */
+        expect_busy(rig_connect(&rig, UID_BAD));
+        /* nor anybody whose order the core has; the one whose question waits is next */
+        for (size_t i = 1; i < ELEMENTSOF(clients); i++) {
+                _cleanup_free_ char *order = rig_envelope("{\"n\":1}", BY(ALICE));
+
+                rig_send_string(clients[i], order);
+                f = rig_take(&rig);
+                assert_int_equal(f.kind, FRAME_COMMAND);
+        }
+        clients[0] = rig_connect(&rig, UID_BAD + 1);
+        expect_served(clients[0]);
+        expect_busy(newcomer);
+        leave(clients, ELEMENTSOF(clients));
+}
+
+static void gate_keeps_places_for_root_and_services(void **state) {
+        int people[N_PEOPLE], services[LIMIT_CONNECTIONS_KEPT], root[LIMIT_CONNECTIONS_KEPT];
+
+        (void) state;
+        need_root();
+        fill(people, UID_OTHER, LIMIT_CONNECTIONS_PER_UID);
+        for (size_t i = 0; i < ELEMENTSOF(services); i++)
+                services[i] = rig_connect(&rig, LIMIT_SERVICE_UID_MAX);
+        for (size_t i = 0; i < ELEMENTSOF(root); i++)
+                root[i] = rig_connect(&rig, 0);
+        for (size_t i = 0; i < ELEMENTSOF(root); i++) {
+                expect_served(services[i]);
+                expect_served(root[i]);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(people); i++)
+                expect_served(people[i]);
+        leave(people, ELEMENTSOF(people));
+        leave(services, ELEMENTSOF(services));
+        leave(root, ELEMENTSOF(root));
 }
 
 /* What the gate has used of processors. */
@@ -287,7 +355,9 @@ static void gate_works_no_longer_for_a_uid_than_its_budget(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(gate_takes_sixteen_connections_of_a_uid, start, stop),
-                cmocka_unit_test_setup_teardown(gate_displaces_only_who_failed_when_it_is_full, start, stop),
+                cmocka_unit_test_setup_teardown(gate_displaces_who_failed_first_when_it_is_full, start, stop),
+                cmocka_unit_test_setup_teardown(gate_lets_a_newcomer_in_when_who_is_there_does_nothing, start, stop),
+                cmocka_unit_test_setup_teardown(gate_keeps_places_for_root_and_services, start, stop),
                 cmocka_unit_test_setup_teardown(gate_without_a_descriptor_rests_serves_and_lets_in_later, start, stop),
                 cmocka_unit_test_setup_teardown(gate_hears_a_genuine_order_through_a_flood_and_does_not_grow, start,
                                                 stop),

@@ -129,20 +129,30 @@ static void limit_sees_who_fails_slowly_but_steadily(void **state) {
         assert_false(limit_is_clean(a, now));
 }
 
-static void limit_counts_connections_by_uid_and_in_all(void **state) {
-        (void) state;
-        for (uid_t uid = 0; uid < LIMIT_CONNECTIONS_MAX / LIMIT_CONNECTIONS_PER_UID; uid++) {
-                for (unsigned int i = 0; i < LIMIT_CONNECTIONS_PER_UID; i++)
-                        assert_true(limit_connect(&limit, limit_account(&limit, uid, T0)));
-                assert_false(limit_connect(&limit, limit_account(&limit, uid, T0)));
-        }
-        assert_int_equal(limit.n_connections, LIMIT_CONNECTIONS_MAX);
-        assert_false(limit_connect(&limit, limit_account(&limit, 99, T0)));
+static void connect_all(uid_t uid, unsigned int n) {
+        for (unsigned int i = 0; i < n; i++)
+                assert_true(limit_connect(&limit, limit_account(&limit, uid, T0)));
+        assert_false(limit_connect(&limit, limit_account(&limit, uid, T0)));
+}
 
-        limit_disconnect(&limit, limit_account(&limit, 0, T0));
-        assert_false(limit_connect(&limit, limit_account(&limit, 1, T0)));
-        assert_true(limit_connect(&limit, limit_account(&limit, 99, T0)));
-        assert_false(limit_connect(&limit, limit_account(&limit, 0, T0)));
+static void limit_counts_connections_by_uid_and_in_all(void **state) {
+        const unsigned int people = LIMIT_CONNECTIONS_MAX - 2 * LIMIT_CONNECTIONS_KEPT;
+
+        (void) state;
+        for (uid_t uid = 1000; uid < 1000 + people / LIMIT_CONNECTIONS_PER_UID; uid++)
+                connect_all(uid, LIMIT_CONNECTIONS_PER_UID);
+        assert_int_equal(limit.n_connections, people);
+        assert_true(limit_is_full(&limit, 1099));
+        assert_false(limit_connect(&limit, limit_account(&limit, 1099, T0)));
+
+        limit_disconnect(&limit, limit_account(&limit, 1000, T0));
+        assert_false(limit_connect(&limit, limit_account(&limit, 1001, T0)));
+        assert_true(limit_connect(&limit, limit_account(&limit, 1099, T0)));
+        assert_false(limit_connect(&limit, limit_account(&limit, 1000, T0)));
+
+        connect_all(LIMIT_SERVICE_UID_MAX, LIMIT_CONNECTIONS_KEPT);
+        connect_all(0, LIMIT_CONNECTIONS_KEPT);
+        assert_int_equal(limit.n_connections, LIMIT_CONNECTIONS_MAX);
 }
 
 static void limit_reconnecting_buys_nothing(void **state) {
@@ -160,16 +170,16 @@ static void limit_reconnecting_buys_nothing(void **state) {
 }
 
 static void limit_keeps_accounts_with_connections(void **state) {
-        struct limit_account *connected[LIMIT_CONNECTIONS_MAX];
+        struct limit_account *connected[LIMIT_CONNECTIONS_MAX - LIMIT_CONNECTIONS_KEPT];
 
         (void) state;
-        for (uid_t uid = 0; uid < LIMIT_CONNECTIONS_MAX; uid++) {
+        for (uid_t uid = 0; uid < ELEMENTSOF(connected); uid++) {
                 connected[uid] = limit_account(&limit, uid, T0);
                 assert_true(limit_connect(&limit, connected[uid]));
         }
         for (uid_t uid = 1000; uid < 2000; uid++)
                 limit_fail(limit_account(&limit, uid, T0 + uid), LIMIT_UNIT_US, T0 + uid);
-        for (uid_t uid = 0; uid < LIMIT_CONNECTIONS_MAX; uid++)
+        for (uid_t uid = 0; uid < ELEMENTSOF(connected); uid++)
                 assert_ptr_equal(limit_account(&limit, uid, T0 + 2000), connected[uid]);
 
         /* who failed last is remembered longest */
