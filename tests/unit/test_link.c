@@ -102,6 +102,16 @@ static bool is_in(int fd) {
         return n > 0 && frame_unpack(bytes, (size_t) n, &f) == 0 && f.kind == FRAME_KEYS;
 }
 
+static bool comes_in(int fd) {
+        bool in = is_in(fd);
+
+        for (int i = 0; !in && i < WAIT_MS / 100; i++) {
+                run_for(LONG_US / 10);
+                in = is_in(fd);
+        }
+        return in;
+}
+
 static void ask(int fd) {
         static const uint8_t nonce[16];
         const struct frame f = { .kind = FRAME_HEALTH, .number = 7, .payload = nonce, .n_payload = sizeof(nonce) };
@@ -114,11 +124,9 @@ static void ask(int fd) {
 
 static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **state) {
         int first = gate(), second;
-        bool in = false;
 
         (void) state;
-        run_for(1);
-        assert_true(is_in(first));
+        assert_true(comes_in(first));
         second = gate();
         const struct rlimit before = descriptors_take();
 
@@ -126,16 +134,13 @@ static void without_a_descriptor_the_core_rests_serves_and_lets_in_later(void **
         run_for(LONG_US);
         assert_in_range(clock_cpu_us() - used, 0, LONG_US / 5);
         ask(first);
-        run_for(1);
+        for (int i = 0; n_frames == 0 && i < WAIT_MS / 100; i++)
+                run_for(LONG_US / 10);
         assert_int_equal(n_frames, 1);
         assert_false(is_in(second));
 
         descriptors_give(&before);
-        for (int i = 0; !in && i < WAIT_MS / 100; i++) {
-                run_for(LONG_US / 10);
-                in = is_in(second);
-        }
-        assert_true(in);
+        assert_true(comes_in(second));
         (void) close(first);
         (void) close(second);
 }
@@ -153,7 +158,6 @@ static void accept_fails(int error, unsigned times) {
 
 static void each_rest_is_said_once(void **state) {
         int fd = gate();
-        bool in = false;
 
         (void) state;
         n_lines = 0;
@@ -165,11 +169,7 @@ static void each_rest_is_said_once(void **state) {
         accept_fails(ENFILE, 3);
         assert_int_equal(n_lines, 2);
         accept_error = 0;
-        for (int i = 0; !in && i < WAIT_MS / 100; i++) {
-                run_for(LONG_US / 10);
-                in = is_in(fd);
-        }
-        assert_true(in);
+        assert_true(comes_in(fd));
         assert_int_equal(n_lines, 2);
         (void) close(fd);
 }
