@@ -54,6 +54,12 @@ static int chain_check(const struct trust *t, const struct dsse *d, enum reason 
         return 0;
 }
 
+bool trust_signed_by_root(const struct trust *t, const struct dsse *d) {
+        enum reason reason;
+
+        return chain_check(t, d, &reason) == 0 && reason == REASON_NONE;
+}
+
 static int payload_accept(const struct dsse *d, const struct trust *prev, struct trust **ret, enum reason *ret_reason) {
         _cleanup_trust_ struct trust *t = NULL;
         enum reason reason = REASON_NONE;

@@ -119,6 +119,9 @@ int trust_parse(const uint8_t *payload, size_t n, struct trust **ret, enum reaso
 int trust_accept(const char *envelope, size_t n, const struct trust *prev, struct trust **ret,
                  enum reason *ret_reason) _warn_unused_;
 
+/* True when the root threshold of t signed it, and nobody of t falsely. */
+bool trust_signed_by_root(const struct trust *t, const struct dsse *d);
+
 /* Serialises the payload for signing: compact, keys sorted; trust_parse reads the same back (people and roles in byte
  * order). *ret is malloc'ed. -ENOMEM, or -EINVAL when trust_parse would not take it. */
 int trust_to_json(const struct trust *t, char **ret) _warn_unused_;

@@ -111,8 +111,9 @@ static void load_recorded(struct agent *a, char **ret) {
         }
 }
 
-/* It came as an order, whatever it followed. What cannot be read was none. */
-static bool was_recorded(struct agent *a, const uint8_t payload[static 32]) {
+/* It came as an order, whatever it followed. What cannot be read was none. *ret_by: the root people of the root in
+ * force signed it too. */
+static bool was_recorded(struct agent *a, const uint8_t payload[static 32], bool *ret_by) {
         bool found = false;
 
         for (size_t i = 0; i < a->trusted.count && !found; i++) {
@@ -126,6 +127,8 @@ static bool was_recorded(struct agent *a, const uint8_t payload[static 32]) {
                         continue;
                 (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
                 found = memcmp(digest, payload, sizeof(digest)) == 0;
+                if (found && ret_by)
+                        *ret_by = trust_signed_by_root(a->trust, &d);
         }
         return found;
 }
@@ -152,10 +155,12 @@ static void forget_kept(const struct agent *a) {
 }
 
 /* FAIL-CLOSED: a file that is lost, damaged or was put back brings nobody back whom a newer one has removed. Neither
- * does one that came as an order before root began anew: the ledger tells of it, and nothing of what root put there. */
+ * does one that came as an order before root began anew: the ledger tells of it, and nothing of what root put there,
+ * whose people did not sign it. */
 static void load_taken(struct agent *a) {
         _cleanup_(root_done) struct root root = { 0 };
         _cleanup_free_ char *recorded = NULL;
+        bool theirs = false;
         uint8_t first[32];
         int r;
 
@@ -164,7 +169,7 @@ static void load_taken(struct agent *a) {
         r = read_kept(a, &root);
         const bool usable = r == 0 && is_of_the_fleet(a, &root);
         const bool newer = usable && root.trust->version > a->trust->version;
-        if (newer && !recorded && was_recorded(a, root.payload) && !was_recorded(a, first))
+        if (newer && !recorded && was_recorded(a, root.payload, &theirs) && !theirs && !was_recorded(a, first, NULL))
                 forget_kept(a);
         else if (newer)
                 put_in_force(a, &root, true);
@@ -179,7 +184,7 @@ static void load_taken(struct agent *a) {
 static void load_instead(struct agent *a) {
         _cleanup_(root_done) struct root root = { 0 };
 
-        if (read_kept(a, &root) < 0 || !was_recorded(a, root.payload))
+        if (read_kept(a, &root) < 0 || !was_recorded(a, root.payload, NULL))
                 return;
         put_in_force(a, &root, true);
         log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "start"),
@@ -230,7 +235,7 @@ void rooted_load(struct agent *a) {
 static int take_in(struct agent *a, struct root *root, const char *text, enum reason *ret_reason) {
         int r = record_trust(a, root->trust->version, text);
 
-        *ret_reason = r < 0 ? REASON_LEDGER : REASON_NONE;
+        *ret_reason = r == -ENOTRECOVERABLE ? REASON_INTERNAL : r < 0 ? REASON_LEDGER : REASON_NONE;
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The trust root could not be recorded: %s",
                           strerror(-r));

@@ -376,9 +376,9 @@ static void old_people_do_not_come_back_by_what_they_send_before_the_start(void 
         struct trust t = version(1);
 
         (void) state;
-        t.roles[ROLE_ROOT].people = PERSON(CAROL);
-        t.root_k = 1;
-        put_file(&t, BY(CAROL));
+        t.roles[ROLE_ROOT].people = PERSON(CAROL) | PERSON(DAVE);
+        t.root_k = 2;
+        put_file(&t, BY(CAROL) | BY(DAVE));
         assert_string_equal(take(4, ALL), "trusted");
         assert_true(shell(&r, "test -s trust.json"));
         for (int i = 0; i < 2; i++) {
@@ -387,10 +387,25 @@ static void old_people_do_not_come_back_by_what_they_send_before_the_start(void 
                 assert_false(shell(&r, "test -e trust.json"));
         }
         t.version = 2;
-        assert_string_equal(take_root(&t, BY(CAROL)), "trusted");
+        assert_string_equal(take_root(&t, BY(CAROL) | BY(DAVE)), "trusted");
         start_again();
         assert_int_equal(r.a.trust->version, 2);
         assert_true(shell(&r, "test -s trust.json"));
+}
+
+/* It is older than what root put there since, which the ledger does not tell of; whoever it names signed what came
+ * then. */
+static void a_file_of_roots_that_was_put_back_brings_nobody_back(void **state) {
+        const struct trust older = version(2);
+
+        (void) state;
+        assert_string_equal(take(4, ALL), "trusted");
+        put_file(&older, BY(ALICE) | BY(BOB));
+        for (int i = 0; i < 2; i++) {
+                start_again();
+                assert_int_equal(r.a.trust->version, 4);
+                assert_true(shell(&r, "test -s trust.json"));
+        }
 }
 
 /* What came as an order is newer than what root's file was before. */
@@ -495,6 +510,7 @@ int main(void) {
                 CASE(what_does_not_follow_is_not_put_in_force_because_it_is_recorded),
                 CASE(a_fleet_made_anew_does_not_get_its_old_people_back),
                 CASE(old_people_do_not_come_back_by_what_they_send_before_the_start),
+                CASE(a_file_of_roots_that_was_put_back_brings_nobody_back),
                 CASE(what_followed_another_root_of_the_same_people_does_not_follow_this_one),
                 CASE(what_is_recorded_is_in_force_and_nothing_else),
                 CASE(a_file_of_roots_that_cannot_be_used_is_not_the_end_of_trust),
