@@ -256,13 +256,12 @@ static bool goes_before(const struct client *a, const struct client *b, int64_t 
         return a->since_us < b->since_us;
 }
 
-/* Whoever failed has to go; else one that waits for no answer of the core, of a uid that has more than the newcomer's
- * and does not come first. */
+/* Of those who do not come first, whoever failed has to go; else one that waits for no answer of the core, of a uid
+ * that has more than the newcomer's. */
 static bool may_be_displaced(const struct client *c, const struct limit_account *by, int64_t now) {
-        if (!limit_is_clean(c->account, now))
-                return true;
-        return c->number == 0 && c->account->n_connections > by->n_connections &&
-               limit_rank(c->account->uid) >= limit_rank(by->uid);
+        if (limit_rank(c->account->uid) < limit_rank(by->uid))
+                return false;
+        return !limit_is_clean(c->account, now) || (c->number == 0 && c->account->n_connections > by->n_connections);
 }
 
 /* A full house must not keep out who did nothing wrong. */

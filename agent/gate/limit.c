@@ -46,20 +46,27 @@ unsigned int limit_rank(uid_t uid) {
 }
 
 bool limit_is_full(const struct limit *l, uid_t uid) {
-        return l->n_connections >= LIMIT_CONNECTIONS_MAX - limit_rank(uid) * LIMIT_CONNECTIONS_KEPT;
+        for (unsigned int rank = 0; rank <= limit_rank(uid); rank++)
+                if (l->n_from[rank] >= LIMIT_CONNECTIONS_MAX - rank * LIMIT_CONNECTIONS_KEPT)
+                        return true;
+        return false;
+}
+
+static void count(struct limit *l, struct limit_account *a, int by) {
+        for (unsigned int rank = 0; rank <= limit_rank(a->uid); rank++)
+                l->n_from[rank] += (unsigned int) by;
+        a->n_connections += (unsigned int) by;
 }
 
 bool limit_connect(struct limit *l, struct limit_account *a) {
         if (limit_is_full(l, a->uid) || a->n_connections >= LIMIT_CONNECTIONS_PER_UID)
                 return false;
-        l->n_connections++;
-        a->n_connections++;
+        count(l, a, 1);
         return true;
 }
 
 void limit_disconnect(struct limit *l, struct limit_account *a) {
-        l->n_connections--;
-        a->n_connections--;
+        count(l, a, -1);
 }
 
 void limit_fail(struct limit_account *a, int64_t cost_us, int64_t now_us) {

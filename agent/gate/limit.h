@@ -19,6 +19,7 @@
  * one: whoever may be many users, all of people, does not shut them out. */
 #define LIMIT_CONNECTIONS_KEPT 8U
 #define LIMIT_SERVICE_UID_MAX  999U
+#define LIMIT_RANKS            3U
 /* Twice the connections: at least half the accounts have none and can remember who failed before. */
 #define LIMIT_ACCOUNTS_MAX (2U * LIMIT_CONNECTIONS_MAX)
 
@@ -52,7 +53,8 @@ struct limit_account {
 
 struct limit {
         struct limit_account accounts[LIMIT_ACCOUNTS_MAX]; /* all zero at start */
-        unsigned int n_connections;
+        unsigned int
+                n_from[LIMIT_RANKS]; /* connections of those who come as late as that, or later: all is the first */
 };
 
 /* What a failure costs: its bytes as received, and the signature checks made for it. */

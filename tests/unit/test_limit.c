@@ -141,7 +141,7 @@ static void limit_counts_connections_by_uid_and_in_all(void **state) {
         (void) state;
         for (uid_t uid = 1000; uid < 1000 + people / LIMIT_CONNECTIONS_PER_UID; uid++)
                 connect_all(uid, LIMIT_CONNECTIONS_PER_UID);
-        assert_int_equal(limit.n_connections, people);
+        assert_int_equal(limit.n_from[0], people);
         assert_true(limit_is_full(&limit, 1099));
         assert_false(limit_connect(&limit, limit_account(&limit, 1099, T0)));
 
@@ -152,7 +152,13 @@ static void limit_counts_connections_by_uid_and_in_all(void **state) {
 
         connect_all(LIMIT_SERVICE_UID_MAX, LIMIT_CONNECTIONS_KEPT);
         connect_all(0, LIMIT_CONNECTIONS_KEPT);
-        assert_int_equal(limit.n_connections, LIMIT_CONNECTIONS_MAX);
+        assert_int_equal(limit.n_from[0], LIMIT_CONNECTIONS_MAX);
+
+        /* whoever makes room for another of his kind makes it whatever others have */
+        limit_disconnect(&limit, limit_account(&limit, 1099, T0));
+        assert_true(limit_connect(&limit, limit_account(&limit, 1099, T0)));
+        limit_disconnect(&limit, limit_account(&limit, 0, T0));
+        assert_false(limit_connect(&limit, limit_account(&limit, 1098, T0)));
 }
 
 static void limit_reconnecting_buys_nothing(void **state) {
