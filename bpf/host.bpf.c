@@ -221,8 +221,8 @@ static __always_inline int judge(struct __sk_buff *skb, const struct host_policy
         if (o.may & HOST_ASKS && is_stream(skb) && is_broker(policy, &p.remote))
                 return PASS;
         if (o.may & HOST_CONFIGURES && is_dhcp(p.remote.proto, p.local_port, p.remote.port) &&
-            (!out || is_asked(policy, &p.remote)))
-                return PASS;
+            (!out || policy->n_leases == 0 || is_asked(policy, &p.remote)))
+                return PASS; /* FAIL-OPEN where nobody knows who leased it: not every client survives a refusal */
         if (o.may & HOST_CONFIGURES && p.icmp6_type == 133 && p.hops == HOP_LIMIT_LINK && p.to_link)
                 return PASS;
         return (is_discovery(&p) || is_listening(&p)) && is_kernels(skb, &o);
