@@ -187,11 +187,24 @@ static void dump_filters(const struct uplink *u, struct first *ret) {
         (void) mnl_socket_close(nl);
 }
 
+/* TCX is asked before clsact, and what it lets pass clsact is not asked for. */
+static bool tcx_is_clear(const struct uplinks_of *of, const struct uplink *u) {
+        uint32_t ids[TCX_MAX] = { 0 };
+        LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = ELEMENTSOF(ids));
+
+        if (bpf_prog_query_opts((int) u->ifindex, (enum bpf_attach_type) TCX_EGRESS, &opts) < 0)
+                return true; /* a kernel without it */
+        for (size_t i = 0; i < ELEMENTSOF(ids) && ids[i] != 0; i++)
+                if (!is_others(of, ids[i]) && (of->prog_id == 0 || ids[i] != of->prog_id))
+                        return false;
+        return true;
+}
+
 static bool clsact_read(const struct uplinks_of *of, struct uplink *u) {
         struct first f = { .of = of };
 
         dump_filters(u, &f);
-        if (f.handle != tc_handle(of->hold, TC_HANDLE) || !is_expected(of, f.prog_id))
+        if (f.handle != tc_handle(of->hold, TC_HANDLE) || !is_expected(of, f.prog_id) || !tcx_is_clear(of, u))
                 return false;
         u->prog_id = f.prog_id;
         return true;
