@@ -20,6 +20,7 @@
 
 struct walk {
         const struct resolver *r;
+        const struct sites *held;
         struct sites *sites;
         reason_set *notes;
 };
@@ -141,12 +142,22 @@ static bool is_populated(const struct walk *w, const char *path) {
                state.populated;
 }
 
+/* Before PID 1 is asked about it. */
+static bool is_held(const struct walk *w, const char *path) {
+        _cleanup_close_ int fd = -EBADF;
+        uint64_t id;
+
+        return w->held && cgroup_open(w->r->cgroup_root, path, &fd, &id) == 0 && sites_have(w->held, id);
+}
+
 static int visit(struct walk *w, const char *path, int depth, bool *ret_spared) {
         const size_t before = w->sites->n;
         bool spared = false;
         int r;
 
         alive();
+        if (is_held(w, path))
+                return 0;
         if (strcmp(path, SESSIONS) == 0) {
                 *w->notes |= is_populated(w, path) ? reason_bit(REASON_SESSIONS) : 0;
                 *ret_spared = true;
@@ -168,8 +179,8 @@ static int visit(struct walk *w, const char *path, int depth, bool *ret_spared) 
         return add(w, path);
 }
 
-int hostparts_add(const struct resolver *r, struct sites *s, reason_set *ret_notes) {
-        struct walk w = { .r = r, .sites = s, .notes = ret_notes };
+int hostparts_add(const struct resolver *r, const struct sites *held, struct sites *s, reason_set *ret_notes) {
+        struct walk w = { .r = r, .held = held, .sites = s, .notes = ret_notes };
         bool spared;
 
         return visit_children(&w, "/", 0, &spared);

@@ -11,13 +11,6 @@
 #include "agent/util/alive.h"
 #include "agent/util/log.h"
 
-static bool is_held(const struct sites *s, uint64_t cgroup_id) {
-        for (size_t i = 0; i < s->n; i++)
-                if (s->v[i].missing == REASON_NONE && s->v[i].cgroup_id == cgroup_id)
-                        return true;
-        return false;
-}
-
 /* Takes the site over. The mark is there before it is frozen, and frozen it is before it is on record, which takes
  * long: should the core end in between, the next one finds it by its mark. */
 static int freeze_one(struct agent *a, const struct hold *h, struct sites *held, struct site *s) {
@@ -53,11 +46,10 @@ static void freeze_new(struct agent *a, const struct hold *h) {
         struct sites *held = held_find(&a->held, &h->id), now = { 0 };
         const size_t before = held->n;
         reason_set notes = 0;
-        int r = hostparts_add(&resolver, &now, &notes);
+        int r = hostparts_add(&resolver, held, &now, &notes);
 
         for (size_t i = 0; r == 0 && i < now.n; i++)
-                if (!is_held(held, now.v[i].cgroup_id))
-                        r = freeze_one(a, h, held, &now.v[i]);
+                r = freeze_one(a, h, held, &now.v[i]);
         if (held->n > before)
                 watch_update(a);
         sites_done(&now);
@@ -80,7 +72,7 @@ static bool freeze_made(struct agent *a, const struct hold *h, const char *path,
         const struct resolver resolver = agent_resolver(a, NULL);
         struct sites *held = held_find(&a->held, &h->id);
         struct site s = SITE_NULL;
-        int r = is_held(held, cgroup_id) ? 0 : hostparts_made(&resolver, path, fd, cgroup_id, &s);
+        int r = sites_have(held, cgroup_id) ? 0 : hostparts_made(&resolver, path, fd, cgroup_id, &s);
 
         if (r <= 0)
                 return false;

@@ -297,7 +297,7 @@ int resolve_targets(const struct resolver *r, const struct target *targets, size
                 alive();
         }
         if (has_host && r->freezes) {
-                int e = hostparts_add(r, &s, ret_notes);
+                int e = hostparts_add(r, NULL, &s, ret_notes);
 
                 if (e < 0)
                         return e;

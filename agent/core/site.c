@@ -50,6 +50,13 @@ int site_open(struct site *s, const char *root) {
         return 0;
 }
 
+bool sites_have(const struct sites *s, uint64_t cgroup_id) {
+        for (size_t i = 0; i < s->n; i++)
+                if (s->v[i].missing == REASON_NONE && s->v[i].cgroup_id == cgroup_id)
+                        return true;
+        return false;
+}
+
 void sites_close(struct sites *s) {
         for (size_t i = 0; i < s->n; i++) {
                 closep(&s->v[i].fd);

@@ -46,6 +46,8 @@ void sites_done(struct sites *s);
 /* Opens the directory of the recorded path if it still is the recorded cgroup. -ESTALE when another cgroup has taken
  * its place, -ENOENT, also for one that is missing. */
 int site_open(struct site *s, const char *root) _warn_unused_;
+/* True when the cgroup is one of them. */
+bool sites_have(const struct sites *s, uint64_t cgroup_id);
 /* Closes the directories, which are only needed while something is done about the sites: what is held may be more than
  * may be open. */
 void sites_close(struct sites *s);
