@@ -121,9 +121,12 @@ int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t f
         for (size_t i = 0; i < o->n_ended; i++) {
                 int r = hold_set_end(a->holds, &o->ended[i]);
 
+                first = first < 0 ? first : r;
+                /* its end is of a release that this version does not know: it stays, with what it holds */
+                if (r == -EPROTO)
+                        continue;
                 held_remove(&a->held, &o->ended[i]);
                 shelf_begin(&a->shelf, &o->ended[i], floor_ms, hold_set_passed(a->holds));
-                first = first < 0 ? first : r;
         }
         /* what cannot be deleted yet is tried until it is, and then there is more to say */
         if (!(o->reasons & reason_bit(REASON_NOT_DELETED)))
