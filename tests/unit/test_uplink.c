@@ -197,6 +197,31 @@ static void who_is_asked_before_the_program_opens_it(void **state) {
         assert_true(is_whole("up0"));
 }
 
+/* Where there is room for no more, the filter that stands instead is not asked for what they let pass. */
+static void an_interface_full_of_those_who_let_pass_is_open(void **state) {
+        int links_of_others[64], n = 0;
+
+        (void) state;
+        cover(-EBADF);
+        for (; n < 64; n++) {
+                _cleanup_close_ int pass_all = load(BPF_PROG_TYPE_SCHED_CLS, 0);
+
+                links_of_others[n] =
+                        bpf_link_create(pass_all, (int) named("up0")->ifindex, (enum bpf_attach_type) 47, NULL);
+                if (links_of_others[n] < 0)
+                        break;
+        }
+        if (n == 0)
+                skip();
+        cover(drop_all);
+        assert_false(is_whole("up0"));
+        assert_true(is_whole("up1"));
+        while (n > 0)
+                (void) close(links_of_others[--n]);
+        cover(drop_all);
+        assert_true(is_whole("up0"));
+}
+
 static void a_new_set_takes_the_place_of_the_last_one(void **state) {
         _cleanup_close_ int next = load(BPF_PROG_TYPE_SCHED_CLS, 2);
 
@@ -293,6 +318,7 @@ int main(void) {
                 CASE(what_is_taken_off_is_put_back),
                 CASE(a_link_with_another_program_is_open),
                 CASE(who_is_asked_before_the_program_opens_it),
+                CASE(an_interface_full_of_those_who_let_pass_is_open),
                 CASE(a_new_set_takes_the_place_of_the_last_one),
                 CASE(a_filter_is_the_holds_and_asked_first),
                 CASE(however_many_there_are_each_is_looked_at),
