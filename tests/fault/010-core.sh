@@ -83,6 +83,16 @@ said() {
         jq -r "$1" <<<"$SAID"
 }
 
+has_report() {
+        query status
+        [ "$(said '.report | type')" = object ]
+}
+
+# Whoever is about to die at a late effect gives none, and his successor does.
+report() {
+        box_until 60 has_report || wrong "the agent is not back"
+}
+
 # the state in the receipt; of a refusal its reason, of no answer "silent"
 answer() {
         said 'if .receipt.state == "refused" then .receipt.reasons[0] else .receipt.state // .refused // .class // "silent" end'
@@ -160,8 +170,7 @@ is_honest() {
 # The core is back without fault: the hold is in full, or the order is unknown and nothing is in force that a receipt has not told of.
 is_recovered() {
         local when="after the restart" first=$1 holds
-        box_until 60 answers || wrong "$when: the agent is not back"
-        query status
+        report
         holds=$(said '[.report.holds[]? | .state + ":" + (.reasons | join(","))] | join(" ")')
         trace "then $holds"
         case $holds in
@@ -207,7 +216,7 @@ contain() {
         until_answered "$1" contained
         is_held || wrong "sent again, the kernel does not hold it"
         is_still || wrong "contained, it beats or streams"
-        query status
+        report
         [ "$(said '[.report.holds[]?.state] | join(" ")')" = contained ] || wrong "sent again, its holds are $(said '.report.holds')"
 }
 
@@ -218,7 +227,7 @@ let_go() {
         if "$2"; then kill_core; fi
         until_answered "$1" released
         is_free || wrong "released, something is in force"
-        query status
+        report
         [ "$(said '.report.holds | length')" = 0 ] || wrong "released, status lists $(said '.report.holds')"
         [ -z "$(ours)" ] || wrong "left: $(ours)"
         alive || wrong "it does not live again"
@@ -286,7 +295,7 @@ beside() {
                 [[ $fault == kill:* ]] || kill_core
                 until_answered "$label-go-$k.json" released
                 is_held || wrong "released, the other hold is not in force"
-                query status
+                report
                 [ "$(said '[.report.holds[]?.state] | join(" ")')" = contained ] || wrong "released, its holds are $(said '.report.holds')"
                 [ "$(box_beats "$HOST")/$(box_sunk "$HOST")" = "$before" ] || wrong "it has run"
                 verdict
@@ -309,7 +318,7 @@ between() {
                 until_answered "$label-step-$k.json" thawed
                 ! frozen || wrong "thawed, it is frozen"
                 is_isolated || wrong "thawed, it is not isolated"
-                query status
+                report
                 [ "$(said '[.report.holds[]? | .verb + ":" + .state] | join(" ")')" = isolate:contained ] || wrong "thawed, its holds are $(said '.report.holds')"
                 until_answered "$label-go-$k.json" released
                 is_free || wrong "released, something is in force"
@@ -327,7 +336,7 @@ looked() {
                 restart "kill:$((N_START + k))"
                 run freezectl health --timeout 30s >/dev/null 2>&1
                 box_until 60 answers || wrong "it does not answer"
-                query status
+                report
                 [ "$(said '.report.holds | length')" = 0 ] || wrong "it holds $(said '.report.holds')"
                 [ -z "$(ours)" ] || wrong "left: $(ours)"
                 verdict
