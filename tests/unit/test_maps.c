@@ -36,7 +36,9 @@ static void all_done(struct all *a) {
 static int keep(const struct mapping *m, void *userdata) {
         struct all *a = userdata;
 
-        a->v = reallocarray(a->v, a->n + 1, sizeof(*a->v));
+        /* twice as many when it is full: one more each time is a copy of all under the sanitizer */
+        if ((a->n & (a->n - 1)) == 0)
+                a->v = reallocarray(a->v, MAX(2 * a->n, 1U), sizeof(*a->v));
         assert_non_null(a->v);
         a->v[a->n] = *m;
         a->v[a->n].path = strndup(m->path, m->path_n);
