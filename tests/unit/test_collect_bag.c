@@ -64,10 +64,11 @@ static bool shell(const struct bench *b, const char *command) {
 }
 
 /* A line for each file and a file for each line, with its digest and size. */
-#define IS_LISTED                                                                                       \
-        "for l in $(cat public.jsonl); do echo $l | jq -r '.sha256 + \"  \" + .file' | "                \
-        "sha256sum -c --quiet && test $(echo $l | jq .bytes) = $(stat -c %s $(echo $l | jq -r .file)) " \
-        "|| exit 1; done; test $(wc -l <public.jsonl) = $(ls data | wc -l)"
+#define IS_LISTED                                                                           \
+        "jq -r '.sha256 + \"  \" + .file' public.jsonl | sha256sum -c --strict --quiet && " \
+        "test \"$(jq -r '\"\\(.bytes) \\(.file)\"' public.jsonl)\" = "                      \
+        "\"$(jq -r .file public.jsonl | xargs -r stat -c '%s %n')\" && "                    \
+        "test $(wc -l <public.jsonl) = $(ls data | wc -l)"
 
 static void every_file_has_a_line_that_says_what_it_is(void **state) {
         uint8_t digest[32], is[32];
