@@ -15,9 +15,7 @@
 #include "agent/util/alive.h"
 #include "agent/util/io.h"
 
-#define TCX_EGRESS   47   /* linux/bpf.h of Debian 12 is older */
-#define NEXT         (-1) /* to whoever else is attached */
-#define PIN_PATH_MAX 512
+#define NEXT (-1) /* to whoever else is attached */
 
 /* its ifindex in every network namespace */
 #define LOOPBACK 1
@@ -113,7 +111,7 @@ static int visit_all(struct visit *v) {
 }
 
 static int make_pin_dir(const struct visit *v) {
-        char dir[PIN_PATH_MAX], id[33];
+        char dir[UPLINK_PIN_MAX], id[33];
 
         command_id_to_str(v->of.hold, id);
         (void) snprintf(dir, sizeof(dir), "%s/%s", v->of.pins, id);

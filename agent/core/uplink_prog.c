@@ -13,12 +13,10 @@
 
 #include "agent/util/fault.h"
 
-/* linux/bpf.h of Debian 12 is older than TCX */
-#define TCX_EGRESS   47
-#define TYPE_TCX     11
-#define BEFORE       (1U << 3)
-#define TCX_DROP     2
-#define PIN_PATH_MAX 512
+/* as TCX_EGRESS: of a newer linux/bpf.h */
+#define TYPE_TCX 11
+#define BEFORE   (1U << 3)
+#define TCX_DROP 2
 /* as many programs as the kernel allows on one interface */
 #define TCX_MAX 64
 
@@ -36,7 +34,7 @@ static void pin_path(const struct uplinks_of *of, const struct uplink *u, char *
         char id[33];
 
         command_id_to_str(of->hold, id);
-        (void) snprintf(ret, PIN_PATH_MAX, "%s/%s/uplink_%llx_%u", of->pins, id, (unsigned long long) u->netns,
+        (void) snprintf(ret, UPLINK_PIN_MAX, "%s/%s/uplink_%llx_%u", of->pins, id, (unsigned long long) u->netns,
                         u->ifindex);
 }
 
@@ -74,20 +72,20 @@ static bool link_read(int link, struct uplink *u) {
         return true;
 }
 
-/* Nobody but other holds is asked before the program. */
-static bool tcx_is_first(const struct uplinks_of *of, const struct uplink *u) {
+/* Who is asked first but for other holds' programs, among which own may be; 0: nobody, or the kernel has no TCX. */
+static uint32_t tcx_first(const struct uplinks_of *of, const struct uplink *u, uint32_t own) {
         uint32_t ids[TCX_MAX] = { 0 };
         LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = ELEMENTSOF(ids));
         size_t i = 0;
 
         (void) bpf_prog_query_opts((int) u->ifindex, (enum bpf_attach_type) TCX_EGRESS, &opts);
-        while (i < ELEMENTSOF(ids) && ids[i] != u->prog_id && is_others(of, ids[i]))
+        while (i < ELEMENTSOF(ids) && ids[i] != own && is_others(of, ids[i]))
                 i++;
-        return i < ELEMENTSOF(ids) && ids[i] == u->prog_id;
+        return i < ELEMENTSOF(ids) ? ids[i] : 0;
 }
 
 static bool tcx_read(const struct uplinks_of *of, int link, struct uplink *u) {
-        if (link_read(link, u) && is_expected(of, u->prog_id) && tcx_is_first(of, u))
+        if (link_read(link, u) && is_expected(of, u->prog_id) && tcx_first(of, u, u->prog_id) == u->prog_id)
                 return true;
         u->link_id = u->prog_id = 0;
         return false;
@@ -114,7 +112,7 @@ static bool tcx_put(const struct uplinks_of *of, int prog, const char *path, int
 }
 
 static bool tcx_cover(const struct uplinks_of *of, int prog, bool is_new, struct uplink *u) {
-        char path[PIN_PATH_MAX];
+        char path[UPLINK_PIN_MAX];
         _cleanup_close_ int link = -EBADF;
         bool there;
 
@@ -188,23 +186,18 @@ static void dump_filters(const struct uplink *u, struct first *ret) {
 }
 
 /* TCX is asked before clsact, and what it lets pass clsact is not asked for. */
-static bool tcx_is_clear(const struct uplinks_of *of, const struct uplink *u) {
-        uint32_t ids[TCX_MAX] = { 0 };
-        LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = ids, .prog_cnt = ELEMENTSOF(ids));
+static bool is_overtaken_by_tcx(const struct uplinks_of *of, const struct uplink *u, uint32_t own) {
+        const uint32_t first = tcx_first(of, u, own);
 
-        if (bpf_prog_query_opts((int) u->ifindex, (enum bpf_attach_type) TCX_EGRESS, &opts) < 0)
-                return true; /* a kernel without it */
-        for (size_t i = 0; i < ELEMENTSOF(ids) && ids[i] != 0; i++)
-                if (!is_others(of, ids[i]) && (of->prog_id == 0 || ids[i] != of->prog_id))
-                        return false;
-        return true;
+        return first != 0 && first != own;
 }
 
 static bool clsact_read(const struct uplinks_of *of, struct uplink *u) {
         struct first f = { .of = of };
 
         dump_filters(u, &f);
-        if (f.handle != tc_handle(of->hold, TC_HANDLE) || !is_expected(of, f.prog_id) || !tcx_is_clear(of, u))
+        if (f.handle != tc_handle(of->hold, TC_HANDLE) || !is_expected(of, f.prog_id) ||
+            is_overtaken_by_tcx(of, u, f.prog_id))
                 return false;
         u->prog_id = f.prog_id;
         return true;
@@ -251,7 +244,7 @@ static void clsact_cover(const struct uplinks_of *of, int prog, bool is_new, str
 }
 
 void uplink_prog_read(const struct uplinks_of *of, struct uplink *u) {
-        char path[PIN_PATH_MAX];
+        char path[UPLINK_PIN_MAX];
         _cleanup_close_ int link = -EBADF;
 
         pin_path(of, u, path);

@@ -8,6 +8,11 @@
 
 #include "agent/core/uplink.h"
 
+/* linux/bpf.h of Debian 12 is older than TCX */
+#define TCX_EGRESS 47
+/* PINS/<hold>/uplink_<namespace>_<ifindex>; PINS is an option of ours and short */
+#define UPLINK_PIN_MAX 512
+
 /* Sets link_id and prog_id of what the hold has there, both 0 when that is not as it has to be. */
 void uplink_prog_read(const struct uplinks_of *of, struct uplink *u);
 /* The same reading, after prog was attached where there was none, given to a link that has another, and put before
