@@ -34,11 +34,10 @@ static bool ends_with(const char *s, const char *suffix) {
 /* Root can make a cgroup of any name: what the service manager does not know as its unit's it starts nothing in. */
 static bool is_units(const struct resolver *r, const char *name, const char *path) {
         _cleanup_free_ char *cgroup = NULL;
-        int e = systemd_unit_cgroup_written(r->cgroup_root, name, &cgroup);
 
-        if (e < 0)
-                e = systemd_unit_cgroup(r->systemd, name, &cgroup);
-        return e == 0 ? strcmp(cgroup, path) == 0 : e != -ENOENT;
+        if (systemd_unit_cgroup_written(r->cgroup_root, name, &cgroup) == 0)
+                return strcmp(cgroup, path) == 0;
+        return systemd_unit_may_be_at(r->systemd, name, path);
 }
 
 /* As a unit it is known to the service manager too; TARGET_CGROUP when it has no unit's name. */

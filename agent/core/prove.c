@@ -209,7 +209,7 @@ static void look_for_strays(struct agent *a, const struct sites *sites, struct p
         _cleanup_free_ bool *any = calloc(sites->n ? sites->n : 1, sizeof(*any));
 
         if (any)
-                strays_find(a->events, sites, any);
+                strays_find(a->events, sites->v, sites->n, any);
         for (size_t i = 0; i < sites->n; i++)
                 if (ret[i].present && (!any || any[i]))
                         ret[i].gaps |= reason_bit(REASON_MOVED_OUT);

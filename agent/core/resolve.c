@@ -92,9 +92,8 @@ static bool boot_waits_for(const struct resolver *r, const char *name) {
 /* Root can make a cgroup of any name: what has a unit's is the unit's when PID 1 says that it is there. FAIL-OPEN: what
  * no unit can be called is believed, and so is all while PID 1 does not answer: the way in is not to be frozen. */
 static bool is_units(const struct resolver *r, const char *path) {
-        _cleanup_free_ char *copy = strdup(path), *cgroup = NULL;
+        _cleanup_free_ char *copy = strdup(path);
         char *name = copy, *end;
-        int e;
 
         if (!copy)
                 return true;
@@ -104,8 +103,7 @@ static bool is_units(const struct resolver *r, const char *path) {
         } while (*end && end - name > 6 && strncmp(end - 6, ".slice", 6) == 0 && (name = end));
         *end = 0;
         name += *name == '_';
-        e = systemd_unit_cgroup(r->systemd, name, &cgroup);
-        return e == 0 ? strcmp(cgroup, copy) == 0 : e != -ENOENT;
+        return systemd_unit_may_be_at(r->systemd, name, copy);
 }
 
 bool resolve_spares(const struct resolver *r, const char *path) {

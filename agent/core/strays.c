@@ -87,37 +87,28 @@ void strays_retag(struct cgroup_events *e, uint64_t from, uint64_t to) {
 
 struct search {
         const struct site *site;
-        const char *root; /* NULL: they are only counted */
-        size_t n;
+        const char *root;
 };
 
-static bool visit(pid_t pid, uint64_t *cgroup_id, void *userdata) {
-        struct search *x = userdata;
+static bool bring_back(pid_t pid, uint64_t *cgroup_id, void *userdata) {
+        const struct search *x = userdata;
 
-        if (*cgroup_id == x->site->cgroup_id && strays_is_outside(pid, x->site->path) &&
-            (!x->root || strays_put_back(x->root, x->site->path, x->site->fd, pid) == 0))
-                x->n++;
+        if (*cgroup_id == x->site->cgroup_id && strays_is_outside(pid, x->site->path))
+                (void) !strays_put_back(x->root, x->site->path, x->site->fd, pid);
         return true;
 }
 
-bool strays_any(struct cgroup_events *e, const struct site *s) {
-        struct search x = { .site = s };
-
-        if (e && s->path && s->cgroup_id != 0)
-                cgroup_events_each_held(e, visit, &x);
-        return x.n > 0;
-}
-
 struct finding {
-        const struct sites *sites;
+        const struct site *v;
+        size_t n;
         bool *any;
 };
 
 static bool find_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
         const struct finding *f = userdata;
 
-        for (size_t i = 0; i < f->sites->n; i++) {
-                const struct site *s = &f->sites->v[i];
+        for (size_t i = 0; i < f->n; i++) {
+                const struct site *s = &f->v[i];
 
                 if (!f->any[i] && s->path && s->cgroup_id == *cgroup_id)
                         f->any[i] = strays_is_outside(pid, s->path);
@@ -125,11 +116,18 @@ static bool find_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
         return true;
 }
 
-void strays_find(struct cgroup_events *e, const struct sites *sites, bool *ret) {
-        struct finding f = { .sites = sites, .any = ret };
+void strays_find(struct cgroup_events *e, const struct site *v, size_t n, bool *ret) {
+        struct finding f = { .v = v, .n = n, .any = ret };
 
         if (e)
                 cgroup_events_each_held(e, find_one, &f);
+}
+
+bool strays_any(struct cgroup_events *e, const struct site *s) {
+        bool any = false;
+
+        strays_find(e, s, 1, &any);
+        return any;
 }
 
 bool strays_bring_back(struct cgroup_events *e, const char *root, struct site *s) {
@@ -145,6 +143,6 @@ bool strays_bring_back(struct cgroup_events *e, const char *root, struct site *s
         s->cgroup_id = id;
         s->missing = REASON_NONE;
         s->was_frozen = false;
-        cgroup_events_each_held(e, visit, &x);
+        cgroup_events_each_held(e, bring_back, &x);
         return true;
 }

@@ -13,7 +13,7 @@ bool strays_is_outside(pid_t pid, const char *path);
 /* True when there are such processes of this site. */
 bool strays_any(struct cgroup_events *e, const struct site *s);
 /* The same of many at once: sets those of ret, one for each site. */
-void strays_find(struct cgroup_events *e, const struct sites *sites, bool *ret);
+void strays_find(struct cgroup_events *e, const struct site *v, size_t n, bool *ret);
 
 /* Puts a process into the cgroup at path, whose directory is fd, or into one below when that one takes none. -errno. */
 int strays_put_back(const char *root, const char *path, int fd, pid_t pid) _warn_unused_;

@@ -200,6 +200,13 @@ int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) {
         return 0;
 }
 
+bool systemd_unit_may_be_at(struct systemd *s, const char *name, const char *path) {
+        _cleanup_free_ char *cgroup = NULL;
+        const int r = systemd_unit_cgroup(s, name, &cgroup);
+
+        return r == 0 ? strcmp(cgroup, path) == 0 : r != -ENOENT;
+}
+
 static int list_units(struct systemd *s, char **patterns, sd_bus_message **ret) {
         sd_bus_message *m = NULL;
         int r = connect_greeted(s);

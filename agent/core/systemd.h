@@ -36,10 +36,12 @@ bool systemd_unit_is_starting(struct systemd *s, const char *name);
  * -ENOENT for a unit that does not exist. Another -errno, -ETIMEDOUT among them, says nothing of the unit: the manager
  * was not reached or did not answer. */
 int systemd_unit_cgroup(struct systemd *s, const char *name, char **ret) _warn_unused_;
-/* The same without asking, for a unit of system.slice that runs: PID 1 writes the id of a unit's invocation down in a
- * directory of its own and on the cgroup that it made for it, where only root can, and here both are the same. 1300 us
- * less than asking. root: the hierarchy's mount point. -ENOENT where that does not tell, which says nothing about the
- * unit. */
+/* False when the manager says that the cgroup at that path is not the unit's, or that there is no such unit. */
+bool systemd_unit_may_be_at(struct systemd *s, const char *name, const char *path);
+/* The same as systemd_unit_cgroup() without asking, for a unit of system.slice that runs: PID 1 writes the id of a
+ * unit's invocation down in a directory of its own and on the cgroup that it made for it, where only root can, and here
+ * both are the same. 1300 us less than asking. root: the hierarchy's mount point. -ENOENT where that does not tell,
+ * which says nothing about the unit. */
 int systemd_unit_cgroup_written(const char *root, const char *name, char **ret) _warn_unused_;
 /* Calls fn for each unit that is loaded, has a cgroup now and fits one of the patterns (`*`, `?`; NULL after the last),
  * those of templates after all others; it returns false when it wants no more. 0, or -errno as above, after which
