@@ -61,6 +61,10 @@ bool command_id_equal(const struct command_id *a, const struct command_id *b) {
         return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
+bool command_id_is_none(const struct command_id *id) {
+        return sodium_is_zero(id->b, sizeof(id->b)) == 1;
+}
+
 static enum reason read_id(const json_t *v, const struct schema_field *f, void *ret) {
         const char *s = json_string_value(v);
 

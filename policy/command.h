@@ -101,3 +101,5 @@ void command_id_to_str(const struct command_id *id, char ret[static 33]);
 /* Exactly 32 lower-case hex digits. -EINVAL. */
 int command_id_from_str(const char *s, struct command_id *ret) _warn_unused_;
 bool command_id_equal(const struct command_id *a, const struct command_id *b);
+/* True for zeros, which are nobody's: no command has them for its id. */
+bool command_id_is_none(const struct command_id *id);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <sodium.h>
-
 struct authorised {
         struct command *command;
         uint8_t digest[32];
@@ -468,12 +466,6 @@ static int command_dup(const struct command *c, struct command **ret) {
         return 0;
 }
 
-/* Zeros stand for no id, here and in what others keep of an order. A ledger may have such an order all the same, so
- * that it still parses. */
-static bool is_nobody(const struct command_id *id) {
-        return sodium_is_zero(id->b, sizeof(id->b)) == 1;
-}
-
 static int authorised_new(const struct judge *j, struct authorised **ret) {
         _cleanup_(authorised_freep) struct authorised *a = calloc(1, sizeof(*a));
         int r;
@@ -518,7 +510,8 @@ int decide(const struct verified *v, const struct trust *t, const struct local *
         r = command_parse(payload, n, &c, &j.d.reason);
         if (r < 0)
                 return r;
-        if (c && is_nobody(&c->id)) {
+        /* a ledger may have such an order, so that it still parses */
+        if (c && command_id_is_none(&c->id)) {
                 command_free(TAKE_PTR(c));
                 j.d.reason = REASON_SCHEMA;
         }

@@ -247,9 +247,7 @@ int hold_set_release(struct hold_set *s, const struct command_id *id, const stru
 }
 
 bool hold_was_let_go(const struct hold *h) {
-        static const struct command_id nobody;
-
-        return !command_id_equal(&h->releaser, &nobody);
+        return !command_id_is_none(&h->releaser);
 }
 
 int hold_set_end(struct hold_set *s, const struct command_id *id) {

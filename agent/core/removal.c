@@ -56,10 +56,6 @@ static void source_done(struct source *s) {
         command_free(s->command);
 }
 
-static bool is_zero(const struct command_id *id) {
-        return sodium_is_zero(id->b, sizeof(id->b)) == 1;
-}
-
 /* FAIL-CLOSED: an order that the ledger cannot show any more deletes nothing. */
 static int load(struct agent *a, const struct shelf_item *item, struct source *s) {
         s->t = (struct tombstone) { .key = a->key,
@@ -70,7 +66,7 @@ static int load(struct agent *a, const struct shelf_item *item, struct source *s
                                     .keep_ms = item->keep_ms,
                                     .by = item->by };
         memcpy(s->t.boot_id, a->boot_id, sizeof(s->t.boot_id));
-        if (is_zero(&item->by))
+        if (command_id_is_none(&item->by))
                 return 0;
         s->body = record_order_of(a, &item->by);
         s->command = record_order_command(s->body, s->t.command_sha256);
@@ -107,7 +103,7 @@ static struct log_fields fields(const struct shelf_item *item, struct about *ret
         command_id_to_str(&item->id, ret->hold);
         command_id_to_str(&item->by, ret->order);
         return (struct log_fields) { .hold = ret->hold,
-                                     .command_id = is_zero(&item->by) ? NULL : ret->order,
+                                     .command_id = command_id_is_none(&item->by) ? NULL : ret->order,
                                      .stage = "retain" };
 }
 
