@@ -306,14 +306,19 @@ int record_attributes(struct agent *agent, const struct attributes *attributes, 
 
 int record_trust(struct agent *agent, int64_t version, const char *envelope) {
         char follows[65];
-        uint64_t n;
+        /* its place comes first: one that is recorded is in force at the next start, and not refused for want of memory
+         */
+        int r = record_list_add(&agent->trusted, 0);
 
+        if (r < 0)
+                return r;
         (void) sodium_bin2hex(follows, sizeof(follows), agent->trust_payload, sizeof(agent->trust_payload));
-        int r = append(
-                agent, OR_NOT_AT_ALL, "trust",
-                json_pack("{sI ss ss}", "version", (json_int_t) version, "follows", follows, "envelope", envelope), &n);
-
-        return r < 0 ? r : record_list_add(&agent->trusted, n);
+        r = append(agent, OR_NOT_AT_ALL, "trust",
+                   json_pack("{sI ss ss}", "version", (json_int_t) version, "follows", follows, "envelope", envelope),
+                   &agent->trusted.n[agent->trusted.count - 1]);
+        if (r < 0)
+                agent->trusted.count--;
+        return r;
 }
 
 int record_hearing(struct agent *agent, const char *state, int64_t n) {

@@ -91,8 +91,11 @@ static int keep(struct agent *a, const char *text) {
 }
 
 /* What the ledger has and does not follow was taken when root's file was another: under one that has come since, or of
- * a fleet that was made anew. *ret: the envelope of the last one that follows; malloc'ed, NULL when none does. */
-static void load_recorded(struct agent *a, char **ret) {
+ * a fleet that was made anew. *ret: the envelope of the last one that follows; malloc'ed, NULL when none does. False
+ * when one could not be read: what followed it is not known then. */
+static bool load_recorded(struct agent *a, char **ret) {
+        bool all = true;
+
         for (size_t i = 0; i < a->trusted.count; i++) {
                 _cleanup_(root_done) struct root root = { 0 };
                 _cleanup_free_ char *text = NULL;
@@ -101,14 +104,17 @@ static void load_recorded(struct agent *a, char **ret) {
 
                 if (r == 0)
                         r = accept_text(text, strlen(text), a->trust, &root, &reason);
-                if (r < 0 && r != -ESTALE)
+                if (r < 0 && r != -ESTALE) {
                         log_root("a trust root in the ledger", r, REASON_NONE);
+                        all = false;
+                }
                 if (r < 0 || reason != REASON_NONE)
                         continue;
                 put_in_force(a, &root, true);
                 free(*ret);
                 *ret = TAKE_PTR(text);
         }
+        return all;
 }
 
 /* It came as an order, whatever it followed. What cannot be read was none. *ret_by: the root people of the root in
@@ -165,11 +171,12 @@ static void load_taken(struct agent *a) {
         int r;
 
         memcpy(first, a->trust_payload, sizeof(first));
-        load_recorded(a, &recorded);
+        const bool all = load_recorded(a, &recorded);
         r = read_kept(a, &root);
         const bool usable = r == 0 && is_of_the_fleet(a, &root);
         const bool newer = usable && root.trust->version > a->trust->version;
-        if (newer && !recorded && was_recorded(a, root.payload, &theirs) && !theirs && !was_recorded(a, first, NULL))
+        if (newer && all && !recorded && was_recorded(a, root.payload, &theirs) && !theirs &&
+            !was_recorded(a, first, NULL))
                 forget_kept(a);
         else if (newer)
                 put_in_force(a, &root, true);
