@@ -10,7 +10,8 @@
  *   refused to everyone whose peer is neither permitted nor the host itself
  * - a socket of a unit that ASKS: TCP with one of `broker`, to which connect(2) is not refused to it
  * - a socket of a unit that CONFIGURES: DHCP between the client's port and the server's, out to everyone on the link or
- * to a server of `lease` and to no other address; router solicitations; from a packet socket also ARP and EAPOL
+ *   to a server of `lease`, and to any while there is none, as nobody knows then whom it asks; router solicitations.
+ *   From a packet socket ARP and EAPOL, and DHCP to the former alone
  * - a socket of the kernel: neighbour discovery with hop limit 255, multicast listener reports to ff02::/16
  * - no socket, on an uplink: ARP and LACP no longer than they are
  *

@@ -56,9 +56,8 @@ static const struct {
           false },
         { "signals", "a frozen process can still be killed from outside", true },
         { "kernel-signals",
-          "a frozen process dies of what the kernel sends it itself: of a timer or a descriptor (F_SETSIG) from which "
-          "it "
-          "had asked for a signal, of lack of memory",
+          "a frozen process dies of what the kernel sends it itself: of a timer or a descriptor (F_SETSIG) that it had "
+          "set to do so, of lack of memory",
           false },
 };
 

@@ -122,7 +122,7 @@ static void add_lease(struct management *m, const char *text) {
         }
 }
 
-/* What other clients were leased is not read: they are answered when they ask everyone on the link. */
+/* What other clients than networkd were leased is not read: where they are alone, they may ask anybody. */
 static void read_leases(const struct management *known, struct management *m) {
         struct dirent *e;
         DIR *d = known ? NULL : opendir(LEASES);

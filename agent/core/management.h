@@ -30,6 +30,6 @@ struct management {
  * it does not answer, the units are those of `known` (NULL: none). Before it has said anything, and without systemd,
  * whatever lies in slices alone and has a unit's name is one, since a host that nobody reaches is lost (FAIL-OPEN). Of
  * more than fit units of templates are left out first: they do not answer, but nothing fails. The leases are those of
- * `known` too: a server that comes later is heard of by broadcast. -errno. */
+ * `known` too: a server of networkd that comes later is heard of by broadcast. -errno. */
 int management_read(const char *cgroup_root, struct systemd *s, const struct local *l, const struct management *known,
                     struct management *ret) _warn_unused_;

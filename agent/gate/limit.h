@@ -53,8 +53,8 @@ struct limit_account {
 
 struct limit {
         struct limit_account accounts[LIMIT_ACCOUNTS_MAX]; /* all zero at start */
-        unsigned int
-                n_from[LIMIT_RANKS]; /* connections of those who come as late as that, or later: all is the first */
+        /* connections of those who come as late as that rank, or later: the first is all of them */
+        unsigned int n_from[LIMIT_RANKS];
 };
 
 /* What a failure costs: its bytes as received, and the signature checks made for it. */
