@@ -8,6 +8,11 @@
 
 #define BOX_SEGMENT 4096U
 
+/* NULL: none from now on. */
+static inline void fault(const char *setting) {
+        assert_int_equal(setting ? setenv("FREEZED_FAULT", setting, 1) : unsetenv("FREEZED_FAULT"), 0);
+}
+
 static inline json_t *box_record(unsigned i) {
         return json_pack("{s:s,s:i,s:s}", "ev", "test", "i", i, "text", "a line\nand \"more\" of it");
 }

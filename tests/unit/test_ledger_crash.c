@@ -17,20 +17,8 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
+#include "lib/expect.h"
 #include "lib/ledger_box.h"
-
-/* Where a child's own checks fail, it exits with this; 77 is a skip. */
-#define EXPECT(condition)                                                       \
-        do {                                                                    \
-                if (!(condition)) {                                             \
-                        fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-                        _exit(1);                                               \
-                }                                                               \
-        } while (false)
-
-static void fault(const char *setting) {
-        assert_int_equal(setting ? setenv("FREEZED_FAULT", setting, 1) : unsetenv("FREEZED_FAULT"), 0);
-}
 
 static int prepare_all(struct ledger *l) {
         int r;

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "lib/expect.h"
 #include "lib/decide_world.h"
 #include "lib/scratch.h"
 #include "lib/order_box.h"
@@ -36,14 +37,6 @@
 #define SEGMENT_SIZE (1024U * 1024)
 #define FILES        40U
 #define EVIDENCE     200U
-
-#define EXPECT(condition)                                                       \
-        do {                                                                    \
-                if (!(condition)) {                                             \
-                        fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-                        _exit(1);                                               \
-                }                                                               \
-        } while (false)
 
 /* Idle work is the core's; here there is none. */
 void agent_idle_work(struct agent *a) {
