@@ -334,9 +334,8 @@ void export_render(const struct page *p, const char *out, const struct exported 
                 render_row(p, NULL, "and %" PRIu64 " places that are not as they should be", e->bad_records);
         if (!e->is_open)
                 return;
-        render_row(p, "opened",
-                   "%" PRIu64 " objects as the index says; %" PRIu64 " wrong, %" PRIu64 " missing; %" PRIu64 " holes",
-                   e->opened.objects, e->opened.wrong, e->opened.missing, e->opened.holes);
+        render_row(p, "opened", "%" PRIu64 " objects as the index says", e->opened.objects);
+        render_opened_findings(p, &e->opened);
         render_row(p, "cores", "%" PRIu64, e->cores);
         render_row(p, "journals", "%" PRIu64 ", %" PRIu64 " of them rebuilt%s", e->journals, e->rebuilt,
                    e->rebuilt < e->journals ? "; that takes systemd-journal-remote" : "");

@@ -148,14 +148,7 @@ void render_bag_verdict(const struct page *p, const char *path, const struct bag
         render_bag_findings(p, b);
 }
 
-void render_opened(const struct page *p, const char *out, const struct opened *o, int code) {
-        char bytes[32];
-
-        const bool all = o->wrong == 0 && o->missing == 0 && o->unlisted == 0 && o->ended;
-
-        render_verdict(p, render_tone(code), all ? "OPENED" : "OPENED IN PART",
-                       "%" PRIu64 " objects, %s, each as the index says", o->objects, size(o->bytes, bytes));
-        render_row(p, "in", "%s", CLEAN(out));
+void render_opened_findings(const struct page *p, const struct opened *o) {
         render_row(p, "holes", "%" PRIu64 ", in index.jsonl: what could not be read, and why", o->holes);
         if (o->wrong > 0)
                 render_row(p, "wrong", "%" PRIu64 " do not open, or are not what the index says; the first: %s",
@@ -168,6 +161,17 @@ void render_opened(const struct page *p, const char *out, const struct opened *o
                 render_row(p, "unlisted", "%" PRIu64 " are in no part of the index that was sealed", o->unlisted);
         if (!o->ended)
                 render_row(p, "cut short", "the index has no end: the collector was stopped");
+}
+
+void render_opened(const struct page *p, const char *out, const struct opened *o, int code) {
+        char bytes[32];
+
+        const bool all = o->wrong == 0 && o->missing == 0 && o->unlisted == 0 && o->ended;
+
+        render_verdict(p, render_tone(code), all ? "OPENED" : "OPENED IN PART",
+                       "%" PRIu64 " objects, %s, each as the index says", o->objects, size(o->bytes, bytes));
+        render_row(p, "in", "%s", CLEAN(out));
+        render_opened_findings(p, o);
 }
 
 json_t *bag_to_json(const char *path, const struct bag *b) {

@@ -17,6 +17,8 @@ void render_kept(const struct page *p, const struct bag *b);
 void render_bag_findings(const struct page *p, const struct bag *b);
 /* The verdict first, then each finding. */
 void render_bag_verdict(const struct page *p, const char *path, const struct bag *b);
+/* The holes, and whatever keeps it from being all of it. */
+void render_opened_findings(const struct page *p, const struct opened *o);
 void render_opened(const struct page *p, const char *out, const struct opened *o, int code);
 
 /* The same for scripts. New references, NULL when out of memory. */

@@ -193,7 +193,8 @@ UNIT
 run systemctl daemon-reload && run systemctl start large.service
 is_large() { run journalctl -q -u large.service | grep -q ready; }
 box_until 120 is_large
-kill_collector() { in_box 'for i in $(seq 4000); do for d in /var/lib/freezed/evidence/SA-20261121-009/*; do if [ -s "$d/public.jsonl" ]; then kill -KILL $(pidof freezed-collect) && exit; fi; done; sleep 0.05; done'; }
+# what there is before the first part of the index is in none
+kill_collector() { in_box 'for i in $(seq 4000); do for d in /var/lib/freezed/evidence/SA-20261121-009/*; do if grep -qs "\"kind\":\"index\"" "$d/public.jsonl"; then kill -KILL $(pidof freezed-collect) && exit; fi; done; sleep 0.05; done'; }
 kill_collector &
 order alice snapshot large.service --incident SA-20261121-009
 wait $!
@@ -205,7 +206,7 @@ is "as a bag that sha256sum verifies" "$(bag cut)" ""
 check "and whose README verifies what was sealed" sh -c 'cd "$1/cut/data/evidence" && sed -n "s/^    \(jq .*\)/\1/p" ../../README.txt | sh -e' sh "$D"
 out=$(ctl export "$D/cut/" --identity "$D/key.txt" --out "$D/cut.open")
 is "it opens as far as it goes" "$? $(bag cut.open)" "4 "
-like "and says how far" "$out" 'opened +[1-9][0-9]* objects'
+like "and says how far" "$out" 'opened +[1-9][0-9]* objects.*cut short'
 
 # --- what was deleted
 
