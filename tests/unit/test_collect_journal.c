@@ -156,9 +156,22 @@ static void log_about_unit(pid_t unit_pid) {
         send_field("MESSAGE=of no concern", NULL, 0);
 }
 
-static int set_up(void **state) {
+/* All of it is in the journal then. */
+static bool log_all(void) {
+        pid_t unit = start_unit();
         char command[256];
+        bool there;
 
+        (void) snprintf(command, sizeof(command), "journalctl -q -u %s | grep -q 'last by the unit'", world.unit);
+        there = wait_for(command);
+        log_about_unit(unit);
+        there = there && wait_for("journalctl -q | grep -q 'of no concern'");
+        assert_int_equal(kill(unit, SIGKILL), 0);
+        assert_int_equal(scratch_wait(unit), -SIGKILL);
+        return there;
+}
+
+static int set_up(void **state) {
         (void) state;
         if (geteuid() != 0 || access(JOURNALD, X_OK) < 0 || access("/etc/machine-id", R_OK) < 0)
                 return 0;
@@ -171,15 +184,7 @@ static int set_up(void **state) {
         (void) snprintf(world.unit, sizeof(world.unit), "frzj%d.service", (int) getpid());
         make_cgroups();
         start_journald();
-        pid_t unit = start_unit();
-
-        (void) snprintf(command, sizeof(command), "journalctl -q -u %s | grep -q 'last by the unit'", world.unit);
-        world.up = wait_for(command);
-        log_about_unit(unit);
-        (void) snprintf(command, sizeof(command), "journalctl -q | grep -q 'of no concern'");
-        world.up = world.up && wait_for(command);
-        assert_int_equal(kill(unit, SIGKILL), 0);
-        assert_int_equal(scratch_wait(unit), -SIGKILL);
+        world.up = log_all();
         return world.up ? 0 : -1;
 }
 
@@ -446,6 +451,9 @@ static void journal_that_is_corrupt_or_truncated_never_kills_the_reader(void **s
         (void) state;
         if (!is_up())
                 return;
+        /* what is spoiled is all that there is of the unit */
+        assert_true(shell("rm /run/log/journal/*/system@*.journal"));
+        assert_true(log_all());
         stop_journald();
         assert_int_equal(find_journal(path, sizeof(path)), 0);
         assert_int_equal(stat(path, &st), 0);
