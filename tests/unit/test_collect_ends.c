@@ -73,6 +73,8 @@ static void killed_at_any_moment_it_leaves_what_can_be_opened_and_is_called_shor
         for (int i = 0; i < 10; i++)
                 rig_exec(r, "/bin/sleep");
         rig_spawn(r, fill_memory, &some);
+        /* the core makes durable what each leaves, and on a disk that is shared all that others write */
+        rig_own_disk(r, "size=300m");
         r->job.max_bytes = 1 << 30;
         r->job.order = NULL;
         whole_us = rig_preserve(r).took_us;
