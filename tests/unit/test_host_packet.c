@@ -229,12 +229,12 @@ static void what_hides_its_ports_passes_only_where_everything_does(void **state)
         load("10.0.0.5/32", 0, 0);
         assert_true(sends(&cage, &fragment) && leaves(&cage, &fragment));
         assert_true(sends(&cage, &options) && leaves(&cage, &options));
-        for (size_t k = 0; k < ELEMENTSOF(extended); k++) {
-                load("fd00::5/128", 443, IPPROTO_TCP);
+        load("fd00::5/128", 443, IPPROTO_TCP);
+        for (size_t k = 0; k < ELEMENTSOF(extended); k++)
                 assert_false(sends(&cage, &extended[k]) || leaves(&cage, &extended[k]));
-                load("fd00::5/128", 0, 0);
+        load("fd00::5/128", 0, 0);
+        for (size_t k = 0; k < ELEMENTSOF(extended); k++)
                 assert_true(sends(&cage, &extended[k]) && leaves(&cage, &extended[k]));
-        }
 }
 
 /* On less than a header newer kernels run nothing. */
