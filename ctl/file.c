@@ -81,15 +81,18 @@ int file_read_plain(const char *path, size_t max, char **ret, size_t *ret_n) {
         return S_ISREG(st.st_mode) ? read_all(fd, MIN(max, (size_t) st.st_size + 1), ret, ret_n) : -EINVAL;
 }
 
-static int write_all(int fd, const char *buf, size_t n) {
+int file_write_all(int fd, const void *buf, size_t n) {
+        const char *p = buf;
+
         while (n > 0) {
-                ssize_t k = write(fd, buf, n);
-                if (k < 0 && errno == EINTR)
+                ssize_t put = write(fd, p, n);
+
+                if (put < 0 && errno == EINTR)
                         continue;
-                if (k < 0)
-                        return -errno;
-                buf += k;
-                n -= (size_t) k;
+                if (put <= 0)
+                        return put < 0 ? -errno : -EIO;
+                p += put;
+                n -= (size_t) put;
         }
         return 0;
 }
@@ -118,7 +121,7 @@ static int put(const char *path, const void *buf, size_t n, mode_t mode, unsigne
         _cleanup_close_ int fd = mkostemp(tmp, O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        int r = write_all(fd, buf, n);
+        int r = file_write_all(fd, buf, n);
         if (r >= 0 && fchmod(fd, mode) < 0)
                 r = -errno;
         if (r >= 0 && fsync(fd) < 0)

@@ -24,6 +24,8 @@ int file_read(const char *path, size_t max, char **ret, size_t *ret_n, mode_t *r
 /* The same of what somebody else may have made: only a regular file is read, nothing is waited for, and a link in its
  * place is -ELOOP. */
 int file_read_plain(const char *path, size_t max, char **ret, size_t *ret_n) _warn_unused_;
+/* All of buf, whatever signals come between. */
+int file_write_all(int fd, const void *buf, size_t n) _warn_unused_;
 /* Durably replaces the file: temporary file beside it, fsync, rename, fsync of the directory. A reader sees the old or
  * the new one. */
 int file_replace(const char *path, const void *buf, size_t n, mode_t mode) _warn_unused_;

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include "ctl/file.h"
 #include "ctl/member.h"
 #include "ctl/opened.h"
 #include "ctl/text.h"
@@ -73,25 +74,11 @@ static int to_memory(const uint8_t *bytes, size_t n, void *userdata) {
         return 0;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t n) {
-        while (n > 0) {
-                ssize_t put = write(fd, bytes, n);
-
-                if (put < 0 && errno == EINTR)
-                        continue;
-                if (put <= 0)
-                        return put < 0 ? -errno : -EIO;
-                bytes += put;
-                n -= (size_t) put;
-        }
-        return 0;
-}
-
 static int to_file(const uint8_t *bytes, size_t n, void *userdata) {
         struct sink *s = userdata;
 
         s->total += n;
-        return EVP_DigestUpdate(s->hash, bytes, n) == 1 ? write_all(s->fd, bytes, n) : -EIO;
+        return EVP_DigestUpdate(s->hash, bytes, n) == 1 ? file_write_all(s->fd, bytes, n) : -EIO;
 }
 
 static bool ends_with(const char *s, const char *end) {
@@ -158,7 +145,7 @@ static int read_index_part(struct work *w, const char *file) {
                 r = end ? read_line(w, (const char *) s.bytes + at, (size_t) (end - s.bytes) - at) : -EBADMSG;
                 at = end ? (size_t) (end - s.bytes) + 1 : s.n;
         }
-        return r < 0 ? r : write_all(w->index, s.bytes, s.n);
+        return r < 0 ? r : file_write_all(w->index, s.bytes, s.n);
 }
 
 static int compare_listed(const void *a, const void *b) {
@@ -205,7 +192,7 @@ static int put_member(const char *name, const uint8_t *bytes, size_t n, void *us
         struct work *w = userdata;
         _cleanup_close_ int fd = n > w->left ? w->left_err : create(w, name);
         uint8_t digest[32];
-        int r = fd < 0 ? fd : write_all(fd, bytes, n);
+        int r = fd < 0 ? fd : file_write_all(fd, bytes, n);
 
         w->left -= fd < 0 ? 0 : n;
         if (r == 0 && EVP_Digest(bytes, n, digest, NULL, EVP_sha256(), NULL) != 1)

@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include "ctl/file.h"
 #include "ctl/outbox.h"
 #include "ctl/text.h"
 
@@ -255,17 +256,7 @@ static int begin(struct outbox *o, const char *name, uint64_t size, int *ret) {
 static int write_some(struct outbox *o, int fd, const uint8_t *bytes, size_t n) {
         if (o->tar)
                 return archive_write_data(o->tar, bytes, n) == (la_ssize_t) n ? 0 : -(archive_errno(o->tar) ?: EIO);
-        while (n > 0) {
-                ssize_t put = write(fd, bytes, n);
-
-                if (put < 0 && errno == EINTR)
-                        continue;
-                if (put <= 0)
-                        return put < 0 ? -errno : -EIO;
-                bytes += put;
-                n -= (size_t) put;
-        }
-        return 0;
+        return file_write_all(fd, bytes, n);
 }
 
 static int put_bytes(struct outbox *o, const char *name, const void *bytes, size_t n) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/outbox.c ctl/text.c ctl/why.c */
+/* LINK: ctl/outbox.c ctl/file.c ctl/text.c ctl/why.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
