@@ -18,6 +18,7 @@
 #include "agent/core/head.h"
 #include "agent/core/hearing.h"
 #include "agent/core/hosthold.h"
+#include "agent/core/record.h"
 #include "agent/core/retain.h"
 #include "agent/core/room.h"
 #include "agent/core/rooted.h"
@@ -32,6 +33,8 @@
 /* for the ledger to be free: a predecessor may be about to end */
 #define LOCK_WAIT_MS 10000
 #define LOCK_TRY_MS  100
+/* how often it is tried whether there is room for what was done without a record */
+#define LATE_US (UINT64_C(5) * 1000 * 1000)
 
 struct resolver agent_resolver(const struct agent *a, const struct command_id *hold) {
         return (struct resolver) {
@@ -62,6 +65,7 @@ static int on_idle(sd_event_source *s, void *userdata) {
         struct agent *a = userdata;
         bool more = prepare_ledger(a);
 
+        (void) record_late(a);
         head_write(a);
         (void) isolate_prepare(a->isolate);
         if (mallinfo2().fordblks > SPARE_MAX)
@@ -207,12 +211,32 @@ static int open_all(struct agent *a) {
         return r < 0 || locked < 0 ? r : open_ledger(a, dir, TAKE_FD(lock));
 }
 
+/* Somebody makes room on a disk without telling. */
+static int on_late(sd_event_source *s, uint64_t usec, void *userdata) {
+        struct agent *a = userdata;
+
+        (void) s;
+        (void) usec;
+        a->late_timer = sd_event_source_disable_unref(a->late_timer);
+        agent_idle_work(a);
+        return 0;
+}
+
+static void try_late(struct agent *a) {
+        if (json_array_size(a->late) == 0 || a->late_timer)
+                return;
+        if (sd_event_add_time_relative(a->event, &a->late_timer, CLOCK_BOOTTIME, LATE_US, 0, on_late, a) < 0)
+                log_event(LOG_WARNING, NULL, LOG_FIELDS(.stage = "record"),
+                          "What has no record is recorded with the next command only");
+}
+
 /* After each event, and before the next one: whatever that is about finds out by itself whether PID 1 answers. */
 static int on_event_done(sd_event_source *s, void *userdata) {
         struct agent *a = userdata;
 
         (void) s;
         systemd_rest(a->systemd);
+        try_late(a);
         if (head_is_due(a))
                 agent_idle_work(a);
         return 0;
@@ -259,9 +283,12 @@ void agent_free(struct agent *a) {
         a->rest = sd_event_source_disable_unref(a->rest);
         a->latecomers = sd_event_source_disable_unref(a->latecomers);
         a->heartbeat = sd_event_source_disable_unref(a->heartbeat);
+        a->late_timer = sd_event_source_disable_unref(a->late_timer);
         heard_done(&a->heard);
-        if (a->holds)
+        if (a->holds) {
                 attempts_stop(a);
+                (void) record_late(a);
+        }
         attempts_free(a->attempts);
         watch_free(a->watch);
         retain_free(a->retain);
@@ -278,6 +305,7 @@ void agent_free(struct agent *a) {
         hold_set_free(a->holds);
         if (a->ledger)
                 head_write(a);
+        json_decref(a->late);
         ledger_free(a->ledger);
         epochkey_free(a->epoch);
         hostkey_free(a->key);

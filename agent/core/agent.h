@@ -87,6 +87,7 @@ struct agent {
         int64_t attributes_due_ms;     /* CLOCK_BOOTTIME by which as many as were taken are due (certified.c) */
         bool doubted;                  /* the disk took the record of one command and would not give it back */
         struct command_id doubted_id;
+        json_t *late;               /* records of what was done while the ledger had no room (record.h) */
         struct record_list trusted; /* of trust roots that came as orders */
         struct heard heard;
         struct local local;
@@ -103,7 +104,7 @@ struct agent {
         struct retain *retain;
         struct watch *watch;
         struct cgroup_events *events; /* NULL: the kernel does not tell of any */
-        sd_event_source *lapse_timer, *idle, *rest, *latecomers, *heartbeat;
+        sd_event_source *lapse_timer, *idle, *rest, *latecomers, *heartbeat, *late_timer;
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0:

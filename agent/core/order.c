@@ -126,22 +126,13 @@ int order_conclude(struct agent *a, struct proven *p, const char *of, bool final
                              .reasons = proven_gaps(p) | recorded_flags(r) };
         const struct hold *h = hold_set_find(a->holds, o.id);
         const bool news = !h || h->state != o.state;
-        int e = receipt_seal(a, receipt, final, &envelope);
+        int e;
 
         if (sites)
                 sites_close(sites);
+        e = receipt_conclude(a, receipt, final, &o, &envelope);
         if (e < 0)
                 return e;
-        o.receipt = envelope;
-        e = record_outcome(a, &o);
-        if (e < 0 && !(recorded_flags(r) & reason_bit(REASON_LEDGER))) {
-                /* The hold stands; that its outcome is not on disk has to be in the answer. */
-                receipt_add_flag(receipt, REASON_LEDGER);
-                free(TAKE_PTR(envelope));
-                e = receipt_seal(a, receipt, final, &envelope);
-                if (e < 0)
-                        return e;
-        }
         if (news)
                 log_outcome(p);
         keep_update(a);
@@ -175,15 +166,10 @@ static int answer_overtaken(struct fencing *f, const struct command_id *id, bool
         receipt_catch_up(f->agent, id, &f->receipt);
         if (snapshots)
                 receipt_add_flag(f->receipt, REASON_NO_EVIDENCE);
-        r = receipt_seal(f->agent, f->receipt, true, &envelope);
-        if (r < 0)
-                return r;
-        o.receipt = envelope;
-        if (record_outcome(f->agent, &o) < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record", .reason = reason_id(REASON_LEDGER)),
-                          "The ledger cannot record the last receipt of an order whose hold is over");
-        link_answer(&f->to, envelope, false);
-        return 0;
+        r = receipt_conclude(f->agent, f->receipt, true, &o, &envelope);
+        if (r == 0)
+                link_answer(&f->to, envelope, false);
+        return r;
 }
 
 static int answer_fenced(struct fencing *f, const struct command_id *id, bool told) {

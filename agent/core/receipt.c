@@ -10,6 +10,7 @@
 #include "agent/core/report_json.h"
 #include "agent/core/watch.h"
 #include "agent/util/clock.h"
+#include "agent/util/log.h"
 #include "policy/schema.h"
 
 /* a service of thousands is not listed one by one */
@@ -328,4 +329,27 @@ int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {
                 return -ENOMEM;
         r = fit_dump(receipt, json_object_get(receipt, "receipt") ? FIT_REPORT_MAX : FIT_RECEIPT_MAX, &text);
         return r < 0 ? r : hostkey_envelope(a->key, DSSE_RECEIPT, text, ret);
+}
+
+int receipt_conclude(struct agent *a, json_t *receipt, bool final, struct outcome *o, char **ret) {
+        _cleanup_free_ char *envelope = NULL;
+        int e, r = receipt_seal(a, receipt, final, &envelope);
+
+        if (r < 0)
+                return r;
+        o->receipt = envelope;
+        e = record_outcome(a, o);
+        if (e < 0) {
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record", .reason = reason_id(REASON_LEDGER)),
+                          "The ledger cannot record what became of a command: %s", strerror(-e));
+                receipt_add_flag(receipt, REASON_LEDGER);
+                free(TAKE_PTR(envelope));
+                r = receipt_seal(a, receipt, final, &envelope);
+                if (r < 0)
+                        return r;
+                o->receipt = envelope;
+                record_resealed(a, o);
+        }
+        *ret = TAKE_PTR(envelope);
+        return 0;
 }

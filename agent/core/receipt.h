@@ -37,3 +37,6 @@ int receipt_add_evidence(json_t *receipt, const struct preserved *p) _warn_unuse
 /* Sets "final", makes it fit in an envelope (fit.h) and signs. *ret is malloc'ed. -ENOMEM, -E2BIG. Does not take the
  * reference. */
 int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) _warn_unused_;
+/* The same of what became of a command, and records that: o, which gets the envelope. It was done and cannot be taken
+ * back; where the record of it is missing, the receipt says so (REASON_LEDGER). */
+int receipt_conclude(struct agent *a, json_t *receipt, bool final, struct outcome *o, char **ret) _warn_unused_;

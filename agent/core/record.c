@@ -56,28 +56,100 @@ static struct moment moment_now(const struct agent *a) {
         return now;
 }
 
-/* Whether what a record tells of happens, or has happened, where the ledger does not take it. */
-enum bond { ANYWAY, OR_NOT_AT_ALL };
+/* Whether what a record tells of happens, or has happened, where the ledger does not take it, and whether it is written
+ * down later then. */
+enum bond { ANYWAY, LATER, OR_NOT_AT_ALL };
+
+/* The last half of these is for orders. */
+#define LATE_MAX 256U
+
+static const char *id_of(const json_t *body) {
+        return json_string_value(json_object_get(body, "id"));
+}
+
+static bool is_order(const json_t *body) {
+        return strcmp(json_string_value(json_object_get(body, "kind")), "order") == 0;
+}
+
+static bool is_of(const json_t *body, const char *id) {
+        return id && strcmp(id_of(body), id) == 0;
+}
+
+/* Whether an order waits for room, or anything of this id, which may be NULL. What follows an order in time follows it
+ * in the ledger too: whoever replays that would take it for one of later. */
+static bool waits(const struct agent *a, const char *id) {
+        const json_t *late;
+        size_t i;
+
+        json_array_foreach(a->late, i, late) if (is_order(late) || is_of(late, id)) return true;
+        return false;
+}
+
+/* The ledger goes on, and has no room for it. No ledger takes what is too large, or no JSON. */
+static bool lacks_room(const struct agent *a, int r) {
+        return r < 0 && r != -E2BIG && r != -EINVAL && agent_ledger_ok(a);
+}
+
+static void keep_late(struct agent *a, json_t *body) {
+        if (!a->late)
+                a->late = json_array();
+        if (json_array_size(a->late) < (is_order(body) ? LATE_MAX : LATE_MAX / 2))
+                (void) json_array_append(a->late, body);
+}
+
+/* It is in the ledger. An id may have been forgotten meanwhile. */
+static int remember(struct agent *a, const json_t *body, uint64_t n) {
+        struct command_id id;
+        int r = command_id_from_str(id_of(body), &id);
+
+        if (r < 0)
+                return r;
+        return is_order(body) ? hold_set_order(a->holds, &id, n) : hold_set_receipt(a->holds, &id, n);
+}
+
+int record_late(struct agent *a) {
+        while (json_array_size(a->late) > 0) {
+                json_t *body = json_array_get(a->late, 0);
+                uint64_t n;
+                int r = ledger_append(a->ledger, json_incref(body), &n);
+
+                if (r < 0)
+                        return r;
+                (void) remember(a, body, n);
+                (void) json_array_remove(a->late, 0);
+        }
+        return 0;
+}
+
+static int append_body(struct agent *a, enum bond bond, json_t *body, uint64_t *ret_n) {
+        const int r = record_late(a);
+
+        if (r < 0 && waits(a, bond == LATER ? id_of(body) : NULL))
+                return r;
+        return bond == OR_NOT_AT_ALL ? ledger_append_or_none(a->ledger, json_incref(body), ret_n)
+                                     : ledger_append(a->ledger, json_incref(body), ret_n);
+}
 
 /* Adds what every record carries and appends it. Steals the body, NULL included. */
 static int append_at(struct agent *a, const struct moment *at, enum bond bond, const char *kind, json_t *body,
                      uint64_t *ret_n) {
+        _cleanup_json_ json_t *owned = body;
         char boot[33];
+        int r;
 
         (void) sodium_bin2hex(boot, sizeof(boot), a->boot_id, sizeof(a->boot_id));
         if (!body || json_object_set_new(body, "kind", json_string(kind)) < 0 ||
             json_object_set_new(body, "boot", json_string(boot)) < 0 ||
             json_object_set_new(body, "t_boot", json_integer(at->boot_ms)) < 0 ||
             json_object_set_new(body, "t_wall", json_integer(at->wall_ms)) < 0 ||
-            json_object_set_new(body, "floor", json_integer(at->floor_ms)) < 0) {
-                json_decref(body);
+            json_object_set_new(body, "floor", json_integer(at->floor_ms)) < 0)
                 return -ENOMEM;
-        }
-        if (!a->ledger) {
-                json_decref(body);
+        if (!a->ledger)
                 return -ENODEV;
-        }
-        return bond == ANYWAY ? ledger_append(a->ledger, body, ret_n) : ledger_append_or_none(a->ledger, body, ret_n);
+        r = append_body(a, bond, body, ret_n);
+        if (bond == LATER && lacks_room(a, r))
+                keep_late(a, body);
+        return r;
 }
 
 static int append(struct agent *a, enum bond bond, const char *kind, json_t *body, uint64_t *ret_n) {
@@ -106,7 +178,7 @@ static int append_order(struct agent *agent, const struct moment *at, const stru
                 return r;
         command_id_to_str(&authorised_command(a)->id, id);
         sshkey_id_to_str(authorised_key(a), key);
-        return append_at(agent, at, verb_class_lets_go(verb_info(verb)->cls) ? OR_NOT_AT_ALL : ANYWAY, "order",
+        return append_at(agent, at, verb_class_lets_go(verb_info(verb)->cls) ? OR_NOT_AT_ALL : LATER, "order",
                          json_pack("{ss ss ss so sb ss* so so ss}", "id", id, "verb", verb_info(verb)->id, "role",
                                    authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)),
                                    "automation", authorised_automation(a), "key", authorised_automation(a) ? key : NULL,
@@ -135,7 +207,7 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
         memcpy(rec->digest, authorised_digest(a), sizeof(rec->digest));
         r = append_order(agent, &now, a, d, sites, &n);
         if (r < 0) {
-                /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down.
+                /* FAIL-OPEN: what has to stop is stopped, kept and preserved even if nobody can write it down yet.
                  * FAIL-CLOSED: nothing is let go. */
                 if (verb_class_lets_go(verb_info(c->verb)->cls)) {
                         sites_done(sites);
@@ -238,11 +310,20 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
                          ids_to_json(o->ended, o->n_ended), "state", o->settle ? hold_state_id(o->state) : NULL);
         if (body)
                 (void) json_object_set_new(body, "receipt", json_string(o->receipt));
-        r = append_at(agent, &now, ANYWAY, "outcome", body, &n);
+        r = append_at(agent, &now, LATER, "outcome", body, &n);
         if (r < 0)
                 n = 0;
         folded = fold_outcome(agent, o, n, now.floor_ms);
         return r < 0 ? r : folded;
+}
+
+void record_resealed(struct agent *agent, const struct outcome *o) {
+        json_t *last = json_array_get(agent->late, json_array_size(agent->late) - 1);
+        char id[33];
+
+        command_id_to_str(o->id, id);
+        if (last && !is_order(last) && is_of(last, id))
+                (void) json_object_set_new(last, "receipt", json_string(o->receipt));
 }
 
 int record_lapse(struct agent *agent, const struct command_id *hold) {

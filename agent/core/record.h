@@ -5,6 +5,9 @@
  * recorded exists only for an order that was recorded by this call or was found in the ledger at start; FAIL-OPEN for
  * all verbs but release: they go on with the flag LEDGER when the ledger cannot take the record.
  *
+ * What has no room is the ledger's as soon as there is some: orders and outcomes wait in memory, and are recorded in
+ * their order and with their own times. Nothing else is recorded before an order that waits.
+ *
  * This is also the only place that knows the kinds of records, writing and replaying them:
  *   start     the agent came up
  *   order     a command was authorised: its envelope, who signed, under which role, the key of automation
@@ -94,8 +97,12 @@ struct outcome {
         const char *receipt; /* the signed envelope */
 };
 
+/* Records what waits for room. 0, or the ledger's -errno: some of it still does. */
+int record_late(struct agent *agent);
 /* Each returns 0 or the ledger's -errno. */
 int record_outcome(struct agent *agent, const struct outcome *o) _warn_unused_;
+/* It was not taken, and the receipt that is sent says so: that one waits. */
+void record_resealed(struct agent *agent, const struct outcome *o);
 int record_lapse(struct agent *agent, const struct command_id *hold) _warn_unused_;
 /* Where an active hold's targets are now. Before anything is done there: whoever finds a cgroup frozen later has to
  * know whether it was by us. */

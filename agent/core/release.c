@@ -16,27 +16,13 @@
 static int conclude(struct agent *a, const struct command_id *id, const char *of, struct undone *u, json_t *receipt,
                     char **ret) {
         struct outcome o = { .id = id, .of = of, .reasons = u->reasons, .ended = u->ended, .n_ended = u->n_ended };
-        _cleanup_free_ char *envelope = NULL;
         int r;
 
         if (!receipt || json_object_set(receipt, "holds", u->holds) < 0)
                 return -ENOMEM;
-        r = receipt_seal(a, receipt, true, &envelope);
-        if (r < 0)
-                return r;
-        o.receipt = envelope;
-        r = record_outcome(a, &o);
+        r = receipt_conclude(a, receipt, true, &o, ret);
         keep_update(a);
-        if (r < 0) {
-                /* It is undone and cannot be taken back; the answer says that the record of it is missing. */
-                receipt_add_flag(receipt, REASON_LEDGER);
-                free(TAKE_PTR(envelope));
-                r = receipt_seal(a, receipt, true, &envelope);
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(envelope);
-        return 0;
+        return r;
 }
 
 /* A gap is also what a hold that goes on isolating lacks. */

@@ -111,19 +111,10 @@ static int conclude(struct agent *a, const struct verdict *v, const struct answe
 
         if (!receipt || json_object_set_new(receipt, "kept", items_to_json(a, v->items, v->n, v->verb)) < 0)
                 return -ENOMEM;
-        r = receipt_seal(a, receipt, true, &envelope);
-        if (r < 0)
-                return r;
-        o.receipt = envelope;
-        if (record_outcome(a, &o) < 0) {
-                receipt_add_flag(receipt, REASON_LEDGER);
-                free(TAKE_PTR(envelope));
-                r = receipt_seal(a, receipt, true, &envelope);
-                if (r < 0)
-                        return r;
-        }
-        link_answer(to, envelope, false);
-        return 0;
+        r = receipt_conclude(a, receipt, true, &o, &envelope);
+        if (r == 0)
+                link_answer(to, envelope, false);
+        return r;
 }
 
 /* What a receipt says when all was done. */

@@ -59,22 +59,8 @@ static void forget(struct snapshot *s) {
 static void conclude(struct snapshot *s) {
         struct outcome o = { .id = &s->id, .of = "evidence" };
         _cleanup_free_ char *envelope = NULL;
-        int r = receipt_seal(s->agent, s->receipt, true, &envelope);
 
-        if (r == 0) {
-                o.receipt = envelope;
-                r = record_outcome(s->agent, &o);
-                if (r < 0) {
-                        free(TAKE_PTR(envelope));
-                        receipt_add_flag(s->receipt, REASON_LEDGER);
-                        if (receipt_seal(s->agent, s->receipt, true, &envelope) < 0)
-                                envelope = NULL; /* refused below */
-                }
-        }
-        if (r < 0)
-                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"),
-                          "A snapshot's receipt could not be recorded: %s", strerror(-r));
-        if (envelope)
+        if (receipt_conclude(s->agent, s->receipt, true, &o, &envelope) == 0)
                 link_answer(&s->to, envelope, false);
         else
                 link_refuse(&s->to, REASON_INTERNAL);

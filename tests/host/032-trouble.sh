@@ -246,11 +246,23 @@ for _ in 1 2 3 4 5 6 7 8; do
 done
 check "when no record fits any more, a stop says so" flagged ledger-failed
 check "and acts" held
+unwritten=$(told .id)
+# the members of a record are in the order of their names
+is_recorded() { run sh -c "cat $STATE/ledger/*.log" | grep -qaF "\"id\":\"$unwritten\",\"kind\":\"order\""; }
+refute "the ledger does not tell of it" is_recorded
 release "$id"
 check "nothing is released" refused ledger-failed
 check "in the kernel neither" held
 run rm $STATE/full
 run mount -o remount,size=64m $STATE
+check "with room on the disk it is recorded, though nobody asks for it" box_until 60 is_recorded
+pid=$(main_pid)
+run kill -KILL "$pid"
+box_until 60 core_is_up
+refute "the core is a new one" test "$(main_pid)" = "$pid"
+status
+is "which knows that hold by its ledger" "$(jq -r ".holds[] | select(.id == \"$unwritten\") | .state" <<<"$REPORT")" contained
+check "and holds it" held
 has_room() { [ "$(health .ledger.room)" -gt 1000000 ]; }
 box_until 60 has_room
 release

@@ -21,6 +21,7 @@ static inline void agent_begin(void) {
 static inline void agent_end(void) {
         held_list_done(&agent.held);
         shelf_done(&agent.shelf);
+        json_decref(TAKE_PTR(agent.late));
         ledger_free(TAKE_PTR(agent.ledger));
 }
 

@@ -205,12 +205,6 @@ int record_order(struct agent *a, struct authorised *authorised, const struct ds
         return -ENOMEM;
 }
 
-int record_outcome(struct agent *a, const struct outcome *o) {
-        (void) a;
-        (void) o;
-        return 0;
-}
-
 const struct command *recorded_command(const struct recorded *r) {
         (void) r;
         return NULL;
@@ -260,15 +254,11 @@ json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_
         return NULL;
 }
 
-void receipt_add_flag(json_t *receipt, enum reason reason) {
-        (void) receipt;
-        (void) reason;
-}
-
-int receipt_seal(struct agent *a, json_t *receipt, bool final, char **ret) {
+int receipt_conclude(struct agent *a, json_t *receipt, bool final, struct outcome *o, char **ret) {
         (void) a;
         (void) receipt;
         (void) final;
+        (void) o;
         (void) ret;
         return -ENOMEM;
 }
