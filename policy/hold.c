@@ -371,6 +371,10 @@ const struct seen *hold_set_seen(const struct hold_set *s, const struct command_
         return seen_find(&s->seen, id);
 }
 
+const struct seen *hold_set_seen_at(const struct hold_set *s, size_t i) {
+        return seen_at(&s->seen, i);
+}
+
 bool hold_set_buried(const struct hold_set *s, const struct command_id *id) {
         const struct seen *e = seen_find(&s->seen, id);
 

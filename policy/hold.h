@@ -138,6 +138,8 @@ size_t hold_set_count(const struct hold_set *s);
 /* Of these, the ones of automation. */
 size_t hold_set_count_automation(const struct hold_set *s);
 const struct seen *hold_set_seen(const struct hold_set *s, const struct command_id *id);
+/* The i-th id that is remembered; NULL beyond the last. */
+const struct seen *hold_set_seen_at(const struct hold_set *s, size_t i);
 /* How many more ids can be remembered. */
 size_t hold_set_seen_room(const struct hold_set *s);
 /* A command that expires at this time or earlier, and is not known, may be one whose id was forgotten. */

@@ -53,6 +53,10 @@ struct seen *seen_find(const struct seen_set *s, const struct command_id *id) {
         return found ? &s->all[s->order[at]] : NULL;
 }
 
+const struct seen *seen_at(const struct seen_set *s, size_t i) {
+        return i < s->n ? &s->all[s->order[i]] : NULL;
+}
+
 static int grow(struct seen_set *s) {
         size_t size = MIN(MAX(s->size * 2, FIRST_SIZE), SEEN_MAX);
 

@@ -42,6 +42,8 @@ void seen_done(struct seen_set *s);
 
 /* NULL when the id is not known. Valid until the next change. */
 struct seen *seen_find(const struct seen_set *s, const struct command_id *id);
+/* The i-th by id; NULL beyond the last. Valid until the next change. */
+const struct seen *seen_at(const struct seen_set *s, size_t i);
 /* Remembers an id that must not be in the set yet. -ENOSPC, -ENOMEM. */
 int seen_add(struct seen_set *s, const struct seen *e) _warn_unused_;
 /* Drops every entry that is outdated at floor_ms and that needed() does not ask for, when there are more than

@@ -15,8 +15,8 @@
 
 /* What a snapshot leaves beside data/, and a deletion beside that; in the order in which they come about. */
 static const char *const tags[] = {
-        "order.dsse.json",        COLLECT_PUBLIC,       COLLECT_MANIFEST,
-        "tagmanifest-sha256.txt", "evidence.dsse.json", FOLDER_DELETION,
+        "order.dsse.json",        COLLECT_PUBLIC,   COLLECT_MANIFEST,
+        "tagmanifest-sha256.txt", FOLDER_STATEMENT, FOLDER_DELETION,
 };
 
 static void closedirp(DIR **d) {

@@ -11,6 +11,7 @@
 #include "policy/command.h"
 
 #define FOLDER_DATA      "data"
+#define FOLDER_STATEMENT "evidence.dsse.json"
 #define FOLDER_TOMBSTONE "tombstone.dsse.json"
 #define FOLDER_DELETION  "deletion.dsse.json"
 

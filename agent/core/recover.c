@@ -9,6 +9,7 @@
 #include "agent/core/layers.h"
 #include "agent/core/lease.h"
 #include "agent/core/prove.h"
+#include "agent/core/record.h"
 #include "agent/core/release.h"
 #include "agent/core/retain.h"
 #include "agent/core/snapshot.h"
@@ -66,11 +67,51 @@ static void enforce_again(struct agent *a, const struct command_id *id, enum rea
                           reason_text(why));
 }
 
-/* A release that stopped between, and died before its own receipt was recorded. */
-static bool awaits_receipt(const struct agent *a, const struct hold *h) {
+/* Carries on with an order that has no outcome, or says what became of it: whoever sends it again would be told to wait
+ * for ever. False when it cannot be read. */
+static bool resume_order(struct agent *a, const struct command_id *id) {
+        static void (*const resume[VERB_CLASS_DROP + 1])(struct agent *, const struct command *, const uint8_t *) = {
+                [VERB_CLASS_STOP] = snapshot_remains,
+                [VERB_CLASS_OBSERVE] = snapshot_remains,
+                [VERB_CLASS_EXTEND] = release_resume_extend,
+                [VERB_CLASS_RELEASE] = release_resume,
+        };
+        _cleanup_json_ json_t *order = record_order_of(a, id);
+        uint8_t digest[32];
+        _cleanup_command_ struct command *c = record_order_command(order, digest);
+
+        if (c && resume[verb_info(c->verb)->cls])
+                resume[verb_info(c->verb)->cls](a, c, digest);
+        return c;
+}
+
+/* The release of this hold, when it died before its own receipt was recorded; also one that stopped between. */
+static const struct seen *unanswered_release(const struct agent *a, const struct hold *h) {
         const struct seen *s = hold_was_let_go(h) ? hold_set_seen(a->holds, &h->releaser) : NULL;
 
-        return s && s->receipt == 0;
+        return s && s->receipt == 0 ? s : NULL;
+}
+
+/* It is done with its holds. */
+static bool is_release_of_hold(const struct agent *a, const struct command_id *id) {
+        for (size_t i = 0; i < hold_set_count(a->holds); i++)
+                if (command_id_equal(&hold_set_at(a->holds, i)->releaser, id))
+                        return true;
+        return false;
+}
+
+/* What no hold leads to. */
+static void resume_orders(struct agent *a) {
+        const struct seen *s;
+
+        for (size_t i = 0; (s = hold_set_seen_at(a->holds, i)); i++) {
+                const struct command_id id = s->id;
+
+                if (s->order == 0 || s->receipt > 0 || hold_set_find(a->holds, &id) || is_release_of_hold(a, &id))
+                        continue;
+                (void) resume_order(a, &id);
+                alive();
+        }
 }
 
 /* Links outlive the agent, and whoever has root could exchange what they run while nobody looked. */
@@ -85,12 +126,14 @@ static bool is_exchanged(struct agent *a, const struct hold *h, const struct sit
 
 static void recover_one(struct agent *a, const struct command_id *id) {
         const struct hold *h = hold_set_find(a->holds, id);
+        const struct seen *release;
         struct sites *sites;
         enum hold_state state;
         reason_set gaps;
         bool pending;
 
-        if (h && (hold_is_ending(h) || awaits_receipt(a, h)))
+        release = h ? unanswered_release(a, h) : NULL;
+        if (h && (release ? !resume_order(a, &release->id) : hold_is_ending(h)))
                 release_finish(a, id, reason_bit(REASON_RECOVERED));
         h = hold_set_find(a->holds, id);
         sites = held_find(&a->held, id);
@@ -158,6 +201,7 @@ void recover_all(struct agent *a) {
                  * hangs */
                 alive();
         }
+        resume_orders(a);
         retain_recover(a);
         keep_update(a);
         systemd_rest(a->systemd);

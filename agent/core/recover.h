@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* After a start: every active hold of the ledger is compared with the kernel. An order without outcome is carried out,
- * a release or lapse without outcome is finished, and what someone undid meanwhile is put back; what is in force as
- * recorded is left alone. Nothing that the ledger does not know is ever taken away: pins without a hold are reported,
- * not dropped (FAIL-CLOSED). */
+/* After a start: every active hold of the ledger is compared with the kernel. An order to stop without outcome is
+ * carried out, a release or lapse without outcome is finished, and what someone undid meanwhile is put back; what is in
+ * force as recorded is left alone. Of a snapshot and an extension without outcome it is said what there is. Nothing
+ * that the ledger does not know is ever taken away: pins without a hold are reported, not dropped (FAIL-CLOSED). */
 
 #include "agent/core/agent.h"
 

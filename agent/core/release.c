@@ -80,19 +80,21 @@ static void on_released(struct agent *a, struct undone *u, void *userdata) {
         releasing_free(x);
 }
 
+static struct ending_hold hold_named(const struct agent *a, const struct command_id *id, bool step) {
+        const struct hold *h = hold_set_find(a->holds, id);
+
+        return (struct ending_hold) { .id = *id,
+                                      .was = h ? hold_state_id(h->state) : NULL,
+                                      .step = step && (!h || verb_info(h->verb)->isolates) };
+}
+
 /* The holds that the command names, as they are before it is recorded. */
 static struct ending_hold *holds_of(const struct agent *a, const struct authorised *authorised, size_t *ret_n) {
         const struct command_id *ids = authorised_holds(authorised, ret_n);
-        const bool step = authorised_command(authorised)->step;
         struct ending_hold *holds = calloc(*ret_n ? *ret_n : 1, sizeof(*holds));
 
-        for (size_t i = 0; holds && i < *ret_n; i++) {
-                const struct hold *h = hold_set_find(a->holds, &ids[i]);
-
-                holds[i] = (struct ending_hold) { .id = ids[i],
-                                                  .was = h ? hold_state_id(h->state) : NULL,
-                                                  .step = step && (!h || verb_info(h->verb)->isolates) };
-        }
+        for (size_t i = 0; holds && i < *ret_n; i++)
+                holds[i] = hold_named(a, &ids[i], authorised_command(authorised)->step);
         return holds;
 }
 
@@ -119,6 +121,18 @@ int release_holds(struct agent *a, struct authorised *authorised, const struct d
         return r;
 }
 
+/* What an extension is now; true when it is in force. */
+static bool add_extended(const struct agent *a, const struct ending_hold *hold, json_t *holds) {
+        const struct hold *h = hold_set_find(a->holds, &hold->id);
+        const bool is_longer = h && h->state != HOLD_RELEASING;
+        json_t *o = ending_hold_json(hold, is_longer ? "extended" : h ? hold_state_id(h->state) : "unknown", h);
+
+        if (o && h && h->lease_left_ms != INT64_MAX)
+                (void) json_object_set_new(o, "lease_left_ms", json_integer(h->lease_left_ms));
+        (void) json_array_append_new(holds, o);
+        return is_longer;
+}
+
 int release_extend(struct agent *a, struct authorised *authorised, const struct dsse *d, struct phases *p,
                    const struct answer *to) {
         _cleanup_(recorded_freep) struct recorded *recorded = NULL;
@@ -140,14 +154,8 @@ int release_extend(struct agent *a, struct authorised *authorised, const struct 
         if (r < 0)
                 return r;
         c = recorded_command(recorded);
-        for (size_t i = 0; i < n; i++) {
-                const struct hold *h = hold_set_find(a->holds, &holds[i].id);
-                json_t *o = ending_hold_json(&holds[i], "extended", h);
-
-                if (o && h && h->lease_left_ms != INT64_MAX)
-                        (void) json_object_set_new(o, "lease_left_ms", json_integer(h->lease_left_ms));
-                (void) json_array_append_new(u.holds, o);
-        }
+        for (size_t i = 0; i < n; i++)
+                (void) add_extended(a, &holds[i], u.holds);
         receipt = receipt_plain(a, &c->id, recorded_digest(recorded), verb_info(c->verb)->id, "extended",
                                 recorded_flags(recorded));
         r = conclude(a, &c->id, "order", &u, receipt, &envelope);
@@ -219,30 +227,87 @@ static size_t gather_together(struct agent *a, const struct hold *h, struct endi
         return n;
 }
 
-/* Undoes a RELEASING hold for which nobody waits, and stores the receipt under the id that will be asked for. */
-static void finish(struct agent *a, const struct command_id *hold, const char *of, reason_set notes) {
-        const struct hold *h = hold_set_find(a->holds, hold);
-        _cleanup_free_ struct ending_hold *holds = calloc(hold_set_count(a->holds) + 1, sizeof(*holds));
+/* Undoes what nobody waits for, and stores the receipt under the id that will be asked for. Takes the holds. */
+static void finish(struct agent *a, const struct finishing *what, struct ending_hold *holds, size_t n) {
+        _cleanup_free_ struct ending_hold *owned = holds;
         struct finishing *x = malloc(sizeof(*x));
-        int r = h ? 0 : -ENOENT;
+        int r = holds && x ? 0 : -ENOMEM;
 
-        if (!holds || !x)
-                r = -ENOMEM;
         if (r == 0) {
-                *x = (struct finishing) { .hold = *hold,
-                                          .id = h->lapsing ? *hold : h->releaser,
-                                          .of = of,
-                                          .notes = notes,
-                                          .lapsed = h->lapsing,
-                                          .step = h->state != HOLD_RELEASING,
-                                          .verb = h->lapsing ? h->verb : VERB_RELEASE,
-                                          .held_ms = h->held_ms };
-                r = ending_begin(a, holds, gather_together(a, h, holds), on_finished, free, x);
+                *x = *what;
+                r = ending_begin(a, holds, n, on_finished, free, x);
         }
         if (r < 0) {
-                log_finished(&(struct finishing) { .hold = *hold }, NULL, r);
+                log_finished(what, NULL, r);
                 free(x);
         }
+}
+
+static void finish_hold(struct agent *a, const struct command_id *hold, const char *of, reason_set notes) {
+        const struct hold *h = hold_set_find(a->holds, hold);
+        struct ending_hold *holds = h ? calloc(hold_set_count(a->holds), sizeof(*holds)) : NULL;
+        struct finishing what = { .hold = *hold, .of = of, .notes = notes };
+
+        if (!h) {
+                log_finished(&what, NULL, -ENOENT);
+                return;
+        }
+        what.id = h->lapsing ? *hold : h->releaser;
+        what.lapsed = h->lapsing;
+        what.step = h->state != HOLD_RELEASING;
+        what.verb = h->lapsing ? h->verb : VERB_RELEASE;
+        what.held_ms = h->held_ms;
+        finish(a, &what, holds, holds ? gather_together(a, h, holds) : 0);
+}
+
+void release_resume(struct agent *a, const struct command *c, const uint8_t digest[static 32]) {
+        const struct finishing what = { .hold = c->id,
+                                        .id = c->id,
+                                        .of = "recovery",
+                                        .notes = reason_bit(REASON_RECOVERED),
+                                        .step = c->step,
+                                        .verb = c->verb };
+        struct ending_hold *holds = calloc(c->n_targets, sizeof(*holds));
+        size_t n = 0;
+
+        (void) digest;
+        for (size_t i = 0; holds && i < c->n_targets; i++) {
+                const struct hold *h;
+                struct command_id id;
+
+                if (command_id_from_str(c->targets[i].name, &id) < 0)
+                        continue;
+                h = hold_set_find(a->holds, &id);
+                /* another release has overtaken this one, and may have gone further */
+                if (c->step && h && !command_id_equal(&h->releaser, &c->id))
+                        continue;
+                holds[n++] = hold_named(a, &id, c->step);
+        }
+        finish(a, &what, holds, n);
+}
+
+void release_resume_extend(struct agent *a, const struct command *c, const uint8_t digest[static 32]) {
+        _cleanup_(undone_done) struct undone u = { .holds = json_array() };
+        _cleanup_json_ json_t *receipt = NULL;
+        _cleanup_free_ char *envelope = NULL;
+        size_t longer = 0;
+        int r;
+
+        for (size_t i = 0; i < c->n_targets; i++) {
+                struct command_id id;
+                struct ending_hold hold;
+
+                if (command_id_from_str(c->targets[i].name, &id) < 0)
+                        continue;
+                hold = hold_named(a, &id, false);
+                longer += add_extended(a, &hold, u.holds);
+        }
+        receipt = receipt_plain(a, &c->id, digest, verb_info(c->verb)->id,
+                                longer == c->n_targets ? "extended" : "partial", reason_bit(REASON_RECOVERED));
+        r = conclude(a, &c->id, "recovery", &u, receipt, &envelope);
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "recover"),
+                          "What became of an extension could not be said: %s", strerror(-r));
 }
 
 void release_lapsed(struct agent *a, const struct command_id *hold) {
@@ -256,9 +321,9 @@ void release_lapsed(struct agent *a, const struct command_id *hold) {
                 return;
         }
         a->counters.lapses++;
-        finish(a, hold, "lapse", 0);
+        finish_hold(a, hold, "lapse", 0);
 }
 
 void release_finish(struct agent *a, const struct command_id *hold, reason_set notes) {
-        finish(a, hold, "recovery", notes);
+        finish_hold(a, hold, "recovery", notes);
 }

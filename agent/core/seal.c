@@ -9,6 +9,7 @@
 
 #include <sodium.h>
 
+#include "agent/core/folder.h"
 #include "agent/core/plain.h"
 #include "agent/util/clock.h"
 #include "agent/util/fault.h"
@@ -20,7 +21,6 @@
 #define ORDER_NAME     "order.dsse.json"
 #define BAG_DECLARED   "bagit.txt"
 #define BAG_INFO       "bag-info.txt"
-#define STATEMENT_NAME "evidence.dsse.json"
 #define PEM_NAME       "host_key.pem"
 #define PEM_MAX        1024U
 #define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
@@ -164,7 +164,7 @@ static int write_statement(int folder, const struct seal_job *job, struct preser
         r = hostkey_envelope(job->key, DSSE_EVIDENCE, payload, &envelope);
         if (r < 0)
                 return r;
-        r = io_replace_file(folder, STATEMENT_NAME, envelope, strlen(envelope), 0400);
+        r = io_replace_file(folder, FOLDER_STATEMENT, envelope, strlen(envelope), 0400);
         p->has_statement = r == 0;
         (void) crypto_hash_sha256(p->statement_sha256, (uint8_t *) envelope, strlen(envelope));
         return r;

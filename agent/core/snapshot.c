@@ -3,7 +3,11 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
+#include "agent/core/folder.h"
 #include "agent/core/head.h"
+#include "agent/core/plain.h"
 #include "agent/core/preserve.h"
 #include "agent/core/receipt.h"
 #include "agent/core/record.h"
@@ -12,6 +16,7 @@
 #include "agent/util/clock.h"
 #include "agent/util/collect_abi.h"
 #include "agent/util/log.h"
+#include "policy/schema.h"
 
 /* Each is a process that reads for up to a minute. One more is answered with `evidence-failed`: its target is held, and
  * can be asked for again. */
@@ -79,6 +84,15 @@ static void fall_short(struct snapshot *s, const char *state) {
                 receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
 }
 
+static void tell_state(struct snapshot *s, enum preserve_state state, uint64_t holes) {
+        if (state != PRESERVE_COMPLETE)
+                fall_short(s, state == PRESERVE_FAILED ? "failed" : "partial");
+        if (state == PRESERVE_FAILED)
+                receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
+        else if (holes > 0 || state != PRESERVE_COMPLETE)
+                receipt_add_flag(s->receipt, REASON_EVIDENCE_HOLES);
+}
+
 /* What was promised when it was sealed is what holds. */
 static void record_it(struct snapshot *s, const struct preserved *p) {
         struct agent *a = s->agent;
@@ -95,12 +109,7 @@ static void on_preserved(const struct preserved *p, void *userdata) {
 
         if (s->of_hold)
                 receipt_catch_up(s->agent, &s->id, &s->receipt);
-        if (p->state != PRESERVE_COMPLETE)
-                fall_short(s, p->state == PRESERVE_FAILED ? "failed" : "partial");
-        if (receipt_add_evidence(s->receipt, p) < 0 || p->state == PRESERVE_FAILED)
-                receipt_add_flag(s->receipt, REASON_NO_EVIDENCE);
-        else if (p->holes > 0 || p->state != PRESERVE_COMPLETE)
-                receipt_add_flag(s->receipt, REASON_EVIDENCE_HOLES);
+        tell_state(s, receipt_add_evidence(s->receipt, p) < 0 ? PRESERVE_FAILED : p->state, p->holes);
         if (s->lessened && p->state != PRESERVE_COMPLETE)
                 receipt_add_flag(s->receipt, REASON_LITTLE_ROOM);
         record_it(s, p);
@@ -268,4 +277,86 @@ int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *rec
         const struct sites none = { 0 };
 
         return snapshot_of_sites(a, hold, h ? h->incident : "", sites ? sites : &none, receipt, to);
+}
+
+/* What the host itself has signed of a folder. Anything else that lies there the collector may have made. */
+static json_t *read_statement(const struct agent *a, const struct folder *f, uint8_t ret_sha256[static 32]) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_json_ json_t *statement = NULL;
+        _cleanup_free_ char *text = NULL;
+        enum reason reason = REASON_NONE;
+        uint64_t signers = 0;
+        json_t *predicate;
+        const char *hold;
+        char id[33];
+        size_t n;
+
+        if (plain_read(f->fd, FOLDER_STATEMENT, DSSE_HOST_ENVELOPE_MAX, &text, &n, ret_sha256) < 0 ||
+            dsse_parse(text, n, &d, &reason) < 0 || reason != REASON_NONE || d.type != DSSE_EVIDENCE ||
+            dsse_verify(&d, hostkey_public(a->key), 1, &signers, &reason) < 0 || signers == 0 ||
+            schema_json((const char *) d.payload, d.n_payload, &statement, &reason) < 0 || reason != REASON_NONE)
+                return NULL;
+        predicate = json_object_get(statement, "predicate");
+        hold = json_string_value(json_object_get(predicate, "hold"));
+        command_id_to_str(&f->id, id);
+        return hold && strcmp(hold, id) == 0 ? json_incref(predicate) : NULL;
+}
+
+struct remains {
+        const struct agent *agent;
+        json_t *evidence; /* as receipts list it; NULL: not even a folder */
+};
+
+static int on_remains(const struct folder *f, void *userdata) {
+        static const char *const told[] = { "state", "objects", "holes", "bytes", "sealed", "flags" };
+        struct remains *r = userdata;
+        uint8_t sha256[32];
+        char hex[65];
+        _cleanup_json_ json_t *statement = read_statement(r->agent, f, sha256);
+        json_t *o = json_pack("{ss so}", "state", preserved_state_id(PRESERVE_FAILED), "folder",
+                              json_sprintf("%s/evidence/%s", r->agent->config.state, f->path));
+
+        for (size_t i = 0; o && i < ELEMENTSOF(told); i++) {
+                json_t *v = json_object_get(statement, told[i]);
+
+                if (v)
+                        (void) json_object_set(o, told[i], v);
+        }
+        if (o && statement)
+                (void) json_object_set_new(o, "statement_sha256",
+                                           json_string(sodium_bin2hex(hex, sizeof(hex), sha256, sizeof(sha256))));
+        json_decref(r->evidence);
+        r->evidence = o;
+        return 0;
+}
+
+static enum preserve_state state_of(const json_t *evidence) {
+        const char *id = json_string_value(json_object_get(evidence, "state"));
+
+        for (enum preserve_state s = 0; id && s < _PRESERVE_STATE_MAX; s++)
+                if (strcmp(preserved_state_id(s), id) == 0)
+                        return s;
+        return PRESERVE_FAILED;
+}
+
+void snapshot_remains(struct agent *a, const struct command *c, const uint8_t digest[static 32]) {
+        const struct verb_info *verb = verb_info(c->verb);
+        const bool held = verb->cls == VERB_CLASS_STOP;
+        _cleanup_json_ json_t *receipt =
+                receipt_plain(a, &c->id, digest, verb->id, held ? hold_state_id(HOLD_RELEASED) : "snapshot",
+                              reason_bit(REASON_RECOVERED));
+        struct snapshot s = { .agent = a, .id = c->id, .of_hold = held, .receipt = receipt };
+        struct remains left = { .agent = a };
+        const int r = folder_each(a->config.state, &c->id, on_remains, &left);
+        const enum preserve_state state = state_of(left.evidence);
+
+        if (r < 0)
+                log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"),
+                          "The evidence could not be looked through: %s", strerror(-r));
+        (void) json_object_set_new(receipt, "incident", json_string(c->incident));
+        if (left.evidence)
+                (void) json_object_set_new(receipt, "evidence", left.evidence);
+        if (verb->snapshots)
+                tell_state(&s, state, (uint64_t) json_integer_value(json_object_get(left.evidence, "holes")));
+        conclude(&s);
 }

@@ -14,6 +14,9 @@ int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *rec
                      const struct answer *to) _warn_unused_;
 int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *incident, const struct sites *sites,
                       json_t *receipt, const struct answer *to) _warn_unused_;
+/* The agent died, or had no room, before it could tell what became of an order that holds nothing, or nothing any more:
+ * says what there is of its evidence. More can be ordered. */
+void snapshot_remains(struct agent *a, const struct command *c, const uint8_t digest[static 32]);
 /* Evidence of this command is being taken. */
 bool snapshot_runs(const struct agent *a, const struct command_id *id);
 /* Kills the collectors that still run; what they have written stays, unsealed. */

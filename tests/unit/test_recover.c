@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/recover.c agent/core/release.c agent/util/log.c agent/util/clock.c */
 
-/* Which holds a start goes on ending. */
+/* Which holds a start goes on ending, and which orders it gives the outcome that they lack. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +31,18 @@
 static struct agent agent;
 static struct ending_hold ended[8];
 static size_t n_ended;
+static struct command_id remains[4];
+static size_t n_remains;
+static char last_words[128]; /* state and holds of the last receipt */
+
+/* What the ledger has. */
+static struct {
+        enum verb verb;
+        bool step;
+        size_t n;
+        struct command_id id, targets[2];
+} orders[4];
+static size_t n_orders;
 
 /* Who is to be ended, and no more: the answer never comes. */
 int ending_begin(struct agent *a, const struct ending_hold *holds, size_t n, ending_fn fn, void (*drop)(void *userdata),
@@ -173,13 +185,12 @@ void anew_or_refuse(struct agent *a, int r, const struct command_id *id, const s
 
 json_t *ending_hold_json(const struct ending_hold *hold, const char *state, const struct hold *h) {
         (void) hold;
-        (void) state;
         (void) h;
-        return NULL;
+        return json_pack("{ss}", "state", state);
 }
 
 void undone_done(struct undone *u) {
-        (void) u;
+        json_decref(u->holds);
 }
 
 void link_answer(const struct answer *to, const char *envelope, bool more) {
@@ -203,6 +214,41 @@ int record_order(struct agent *a, struct authorised *authorised, const struct ds
         (void) ret;
         authorised_free(authorised);
         return -ENOMEM;
+}
+
+json_t *record_order_of(struct agent *a, const struct command_id *id) {
+        (void) a;
+        for (size_t i = 0; i < n_orders; i++)
+                if (command_id_equal(&orders[i].id, id))
+                        return json_integer((json_int_t) i);
+        return NULL;
+}
+
+struct command *record_order_command(const json_t *order, uint8_t *ret_digest) {
+        const size_t k = (size_t) json_integer_value(order);
+        struct command *c = order ? calloc(1, sizeof(*c)) : NULL;
+
+        if (!c)
+                return NULL;
+        memcpy(ret_digest, digest_1, sizeof(digest_1));
+        c->id = orders[k].id;
+        c->verb = orders[k].verb;
+        c->step = orders[k].step;
+        c->n_targets = orders[k].n;
+        c->targets = calloc(MAX(orders[k].n, (size_t) 1), sizeof(*c->targets));
+        assert_non_null(c->targets);
+        for (size_t i = 0; i < c->n_targets; i++) {
+                c->targets[i].cls = TARGET_HOLD;
+                command_id_to_str(&orders[k].targets[i], c->targets[i].name);
+        }
+        return c;
+}
+
+void snapshot_remains(struct agent *a, const struct command *c, const uint8_t digest[static 32]) {
+        (void) a;
+        (void) digest;
+        assert_true(n_remains < ELEMENTSOF(remains));
+        remains[n_remains++] = c->id;
 }
 
 const struct command *recorded_command(const struct recorded *r) {
@@ -249,17 +295,21 @@ json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_
         (void) id;
         (void) digest;
         (void) verb;
-        (void) state;
-        (void) reasons;
-        return NULL;
+        assert_true((reasons & reason_bit(REASON_RECOVERED)) != 0);
+        return json_pack("{ss}", "state", state);
 }
 
 int receipt_conclude(struct agent *a, json_t *receipt, bool final, struct outcome *o, char **ret) {
+        size_t n = 0, i;
+        json_t *hold;
+
         (void) a;
-        (void) receipt;
-        (void) final;
-        (void) o;
         (void) ret;
+        assert_true(final && o->id);
+        n += (size_t) snprintf(last_words, sizeof(last_words), "%s",
+                               json_string_value(json_object_get(receipt, "state")));
+        json_array_foreach(json_object_get(receipt, "holds"), i, hold) n += (size_t) snprintf(
+                last_words + n, sizeof(last_words) - n, " %s", json_string_value(json_object_get(hold, "state")));
         return -ENOMEM;
 }
 
@@ -274,9 +324,34 @@ static struct command_id held(uint32_t n) {
 
 static void start(void) {
         agent = (struct agent) { .holds = set };
-        n_ended = 0;
+        n_ended = n_remains = 0;
+        last_words[0] = '\0';
         recover_all(&agent);
 }
+
+/* An order that the ledger has; the ids of its targets are 0 for none. */
+static struct command_id recorded(uint32_t n, enum verb verb, uint32_t target, uint32_t other) {
+        const struct command_id id = id_of(n);
+
+        assert_true(n_orders < ELEMENTSOF(orders));
+        assert_int_equal(hold_set_see(set, &id, digest_1, 2 * DAY), 0);
+        assert_int_equal(hold_set_order(set, &id, 5), 0);
+        orders[n_orders].verb = verb;
+        orders[n_orders].step = false;
+        orders[n_orders].id = id;
+        orders[n_orders].n = (target > 0) + (other > 0);
+        orders[n_orders].targets[0] = id_of(target);
+        orders[n_orders++].targets[1] = id_of(other);
+        return id;
+}
+
+static int forget_orders(void **state) {
+        n_orders = 0;
+        return set_up(state);
+}
+
+#undef CASE
+#define CASE(name) cmocka_unit_test_setup_teardown(name, forget_orders, tear_down)
 
 static void expect_ended(size_t i, const struct command_id *id, bool step) {
         assert_true(command_id_equal(&ended[i].id, id));
@@ -343,12 +418,95 @@ static void one_release_is_finished_as_a_whole(void **state) {
         assert_int_equal(n_ended, 0);
 }
 
+static void a_release_of_what_is_not_known_is_carried_out_again(void **state) {
+        const struct command_id by = recorded(9, VERB_RELEASE, 5, 0), orphan = id_of(5);
+
+        (void) state;
+        (void) held(1);
+        assert_int_equal(hold_set_bury(set, &orphan, 2 * DAY), 0);
+        start();
+        assert_int_equal(n_ended, 1);
+        expect_ended(0, &orphan, false);
+        assert_null(ended[0].was);
+        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        start();
+        assert_int_equal(n_ended, 0);
+}
+
+static void a_release_of_that_and_of_a_hold_has_one_receipt(void **state) {
+        const struct command_id by = recorded(9, VERB_RELEASE, 1, 5), id = held(1), orphan = id_of(5);
+
+        (void) state;
+        assert_int_equal(hold_set_release(set, &id, &by), 0);
+        assert_int_equal(hold_set_bury(set, &orphan, 2 * DAY), 0);
+        start();
+        assert_int_equal(n_ended, 2);
+        expect_ended(0, &id, false);
+        expect_ended(1, &orphan, false);
+        assert_string_equal(ended[0].was, "releasing");
+}
+
+/* Two that stop between: what the first one did stands. */
+static void one_that_was_overtaken_touches_nothing_of_the_other(void **state) {
+        const struct command_id by = recorded(8, VERB_RELEASE, 1, 0), id = held(1);
+        const struct command_id late = recorded(9, VERB_RELEASE, 1, 0);
+
+        (void) state;
+        orders[0].step = orders[1].step = true;
+        assert_int_equal(hold_set_thaw(set, &id, &by), 0);
+        assert_int_equal(hold_set_settle(set, &id, HOLD_HELD, 0), 0);
+        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        start();
+        assert_int_equal(n_ended, 0);
+        (void) late;
+}
+
+static void of_an_extension_it_is_said_whether_it_is_in_force(void **state) {
+        const struct command_id by = recorded(9, VERB_EXTEND, 1, 2), longer = begin(1, 2 * MINUTE, false);
+        const struct command_id other = begin(2, MINUTE, false);
+
+        (void) state;
+        assert_int_equal(hold_set_settle(set, &longer, HOLD_HELD, 0), 0);
+        assert_int_equal(hold_set_settle(set, &other, HOLD_HELD, 0), 0);
+        start();
+        assert_string_equal(last_words, "extended extended extended");
+        assert_int_equal(hold_set_release(set, &other, NULL), 0);
+        start();
+        assert_string_equal(last_words, "partial extended releasing");
+        assert_int_equal(hold_set_end(set, &other), 0);
+        start();
+        assert_string_equal(last_words, "partial extended unknown");
+        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        start();
+        assert_string_equal(last_words, "");
+}
+
+static void of_a_snapshot_it_is_said_what_there_is(void **state) {
+        const struct command_id snapshot = recorded(9, VERB_SNAPSHOT, 0, 0), over = recorded(8, VERB_CONTAIN, 0, 0);
+
+        (void) state;
+        (void) recorded(1, VERB_CONTAIN, 0, 0);
+        (void) held(1);
+        start();
+        assert_int_equal(n_remains, 2);
+        assert_true(command_id_equal(&remains[0], &over) && command_id_equal(&remains[1], &snapshot));
+        assert_int_equal(hold_set_receipt(set, &over, 6), 0);
+        assert_int_equal(hold_set_receipt(set, &snapshot, 7), 0);
+        start();
+        assert_int_equal(n_remains, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(what_nobody_released_is_not_let_go),
                 CASE(neither_is_it_by_a_tombstone_of_zeros),
                 CASE(a_release_of_zeros_ends_what_it_named),
                 CASE(one_release_is_finished_as_a_whole),
+                CASE(a_release_of_what_is_not_known_is_carried_out_again),
+                CASE(a_release_of_that_and_of_a_hold_has_one_receipt),
+                CASE(one_that_was_overtaken_touches_nothing_of_the_other),
+                CASE(of_an_extension_it_is_said_whether_it_is_in_force),
+                CASE(of_a_snapshot_it_is_said_what_there_is),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
