@@ -355,15 +355,17 @@ int hold_set_unlist(struct hold_set *s, const struct command_id *id) {
         return 0;
 }
 
-int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n) {
+int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n, bool more) {
         struct seen *e = seen_find(&s->seen, id);
 
         if (!e)
                 return -ENOENT;
 
         e->unwritten = n == 0;
-        if (n > 0)
+        if (n > 0) {
                 e->receipt = n;
+                e->more = more;
+        }
         return 0;
 }
 

@@ -36,10 +36,18 @@ void again_find(struct agent *a, const struct command_id *hold, struct sites *si
                           "The ledger cannot record where a hold's targets are now");
 }
 
+/* FAIL-OPEN: also of an order that cannot be read. */
+static bool takes_evidence(struct agent *a, const struct command_id *hold) {
+        _cleanup_json_ json_t *order = record_order_of(a, hold);
+        _cleanup_command_ struct command *c = record_order_command(order, NULL);
+
+        return !c || verb_info(c->verb)->snapshots;
+}
+
 json_t *again_unfinished(struct agent *a, const struct command_id *hold) {
         json_t *receipt = record_receipt(a, hold);
 
-        if (!json_is_true(json_object_get(receipt, "final")))
+        if (!json_is_true(json_object_get(receipt, "final")) && takes_evidence(a, hold))
                 return receipt;
         json_decref(receipt);
         return NULL;

@@ -131,7 +131,7 @@ int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t f
         /* what cannot be deleted yet is tried until it is, and then there is more to say */
         if (!(o->reasons & reason_bit(REASON_NOT_DELETED)))
                 shelf_answered(&a->shelf, o->id);
-        const int r = hold_set_receipt(a->holds, o->id, n);
+        const int r = hold_set_receipt(a->holds, o->id, n, o->more);
         return first < 0 || n == 0 ? first : r;
 }
 
@@ -198,7 +198,8 @@ static int replay_outcome(struct agent *a, const json_t *body, uint64_t n, int64
         struct command_id id;
         struct outcome o = { .id = &id,
                              .ended = ended,
-                             .reasons = reasons_from_json(json_object_get(body, "reasons")) };
+                             .reasons = reasons_from_json(json_object_get(body, "reasons")),
+                             .more = json_is_true(json_object_get(body, "more")) };
 
         if (!ended)
                 return -ENOMEM;

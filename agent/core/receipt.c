@@ -338,6 +338,7 @@ int receipt_conclude(struct agent *a, json_t *receipt, bool final, struct outcom
         if (r < 0)
                 return r;
         o->receipt = envelope;
+        o->more = !final;
         e = record_outcome(a, o);
         if (e < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record", .reason = reason_id(REASON_LEDGER)),

@@ -104,7 +104,8 @@ static int remember(struct agent *a, const json_t *body, uint64_t n) {
 
         if (r < 0)
                 return r;
-        return is_order(body) ? hold_set_order(a->holds, &id, n) : hold_set_receipt(a->holds, &id, n);
+        return is_order(body) ? hold_set_order(a->holds, &id, n)
+                              : hold_set_receipt(a->holds, &id, n, json_is_true(json_object_get(body, "more")));
 }
 
 int record_late(struct agent *a) {
@@ -310,6 +311,8 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
                          ids_to_json(o->ended, o->n_ended), "state", o->settle ? hold_state_id(o->state) : NULL);
         if (body)
                 (void) json_object_set_new(body, "receipt", json_string(o->receipt));
+        if (body && o->more)
+                (void) json_object_set_new(body, "more", json_true());
         r = append_at(agent, &now, LATER, "outcome", body, &n);
         if (r < 0)
                 n = 0;

@@ -95,6 +95,7 @@ struct outcome {
         const struct command_id *ended; /* holds that are over */
         size_t n_ended;
         const char *receipt; /* the signed envelope */
+        bool more;           /* which promises another one */
 };
 
 /* Records what waits for room. 0, or the ledger's -errno: some of it still does. */

@@ -39,6 +39,13 @@ static bool was_released(struct agent *a, const struct hold *h, enum hold_state 
         return true;
 }
 
+/* Its first receipt promised another one, and no evidence is going to be that. */
+static bool lacks_last_word(struct agent *a, const struct command_id *id) {
+        _cleanup_json_ json_t *last = record_receipt(a, id), *evidence = again_unfinished(a, id);
+
+        return json_is_false(json_object_get(last, "final")) && !evidence;
+}
+
 /* The agent died before the evidence was sealed: it is taken again, into a folder beside what there is, and ends the
  * command's receipts. */
 static void resume_snapshot(struct agent *a, const struct command_id *id) {
@@ -107,7 +114,8 @@ static void resume_orders(struct agent *a) {
         for (size_t i = 0; (s = hold_set_seen_at(a->holds, i)); i++) {
                 const struct command_id id = s->id;
 
-                if (s->order == 0 || s->receipt > 0 || hold_set_find(a->holds, &id) || is_release_of_hold(a, &id))
+                if (s->order == 0 || (s->receipt > 0 && !s->more) || hold_set_find(a->holds, &id) ||
+                    is_release_of_hold(a, &id))
                         continue;
                 (void) resume_order(a, &id);
                 alive();
@@ -139,7 +147,7 @@ static void recover_one(struct agent *a, const struct command_id *id) {
         sites = held_find(&a->held, id);
         if (!h || !sites || hold_is_ending(h))
                 return;
-        pending = h->state == HOLD_PENDING;
+        pending = h->state == HOLD_PENDING || lacks_last_word(a, id);
         again_find(a, id, sites);
         state = prove_hold(a, h, NULL, NULL, &gaps);
         if ((!pending && h->state == state && !(gaps & MENDABLE) && !is_exchanged(a, h, sites)) ||

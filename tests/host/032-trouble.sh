@@ -132,6 +132,26 @@ check "and systemd starts it again" run systemctl restart beacon.service
 # the heartbeat counts from 0 again: the first look may compare with the old one
 check "and it goes on" box_until 60 alive
 
+# which is answered once before PID 1 is told, and once after
+promises() { run sh -c "cat $STATE/ledger/*.log" | grep -aoF '"more":true' | wc -l; }
+pid=$(main_pid) before=$(promises)
+kill -STOP "$(box_leader host)"
+run freezectl freeze beacon.service --incident SA-20261120-004 --reason test --key /root/alice --yes >/dev/null 2>&1 &
+ctl=$!
+box_until 60 frozen
+is_answered() { [ "$(promises)" -gt "$before" ]; }
+box_until 60 is_answered
+run kill -KILL "$pid"
+kill -CONT "$(box_leader host)"
+wait "$ctl"
+box_until 60 core_is_up
+refute "the core is a new one" test "$(main_pid)" = "$pid"
+status
+is "a freeze that died in between has its last receipt" "$(holds '"\(.state) \(.receipt.final)"')" "contained true"
+refute "and no evidence, for that nobody ordered" run test -e $STATE/evidence/SA-20261120-004
+release "$(hold_id)"
+check "it is released" alive
+
 order contain beacon.service
 check "held" held
 id=$(hold_id)
@@ -216,6 +236,13 @@ check "the first collector is gone" box_until 60 gone
 release "$(hold_id)"
 refute "and it is released by two people" many_held
 check "with nothing left" nothing_left
+pid=$(main_pid)
+interrupted SA-20261120-003 'id=$(hold_id); release "$id"; run kill -KILL $pid; kill -CONT $COLLECTOR'
+box_until 60 core_is_up
+refute "released and killed in the middle of the evidence, the core is a new one" test "$(main_pid)" = "$pid"
+status "$id"
+is "the order has its last receipt" "$(jq -r '.ended | "\(.verb) \(.state) \(.final)"' <<<"$REPORT")" "contain released true"
+like "which says that there is no evidence, and where the beginning of it is" "$(jq -r '.ended | "\(.flags | join(" ")) \(.evidence.state) \(.evidence.folder)"' <<<"$REPORT")" "evidence-failed.* failed $STATE/evidence/SA-20261120-003/$id\$"
 run systemctl stop many.service
 
 # --- the ledger on a disk that is full

@@ -43,6 +43,7 @@ int64_t __wrap_clock_wall_ms(void) {
 
 static void every_step_is_told_by_the_ledger(void **state) {
         const struct command_id id4 = id_of(4), id3 = id_of(3);
+        const struct outcome first = { .id = &id3, .of = "order", .receipt = "{}", .more = true };
         struct sites moved, none = { 0 };
         const uint8_t digest[32] = { 9 };
 
@@ -52,6 +53,9 @@ static void every_step_is_told_by_the_ledger(void **state) {
         w.c.permits = &w.permit;
         w.c.n_permits = 1;
         stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        check_replay();
+        assert_int_equal(record_outcome(&agent, &first), 0);
+        assert_true(hold_set_seen(agent.holds, &id3)->more);
         check_replay();
         settle(3, HOLD_HELD, reason_bit(REASON_NO_SYSTEMD));
         check_replay();

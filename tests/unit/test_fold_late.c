@@ -72,7 +72,9 @@ static void fill_ledger(uint64_t left) {
 static int outcome_of(uint32_t n, enum hold_state state, size_t size) {
         _cleanup_free_ char *receipt = calloc(1, size + 1);
         const struct command_id id = id_of(n);
-        const struct outcome o = { .id = &id, .of = "order", .settle = true, .state = state, .receipt = receipt };
+        const struct outcome o = {
+                .id = &id, .of = "order", .settle = true, .state = state, .receipt = receipt, .more = true
+        };
 
         assert_non_null(receipt);
         memset(receipt, 'x', size);
@@ -117,6 +119,7 @@ static void what_had_no_room_is_recorded_when_there_is_some(void **state) {
         assert_int_equal(record_late(&agent), 0);
         assert_true(seen_of(3)->order > 0 && seen_of(4)->order > seen_of(3)->order && seen_of(20)->order > 0);
         assert_true(seen_of(3)->receipt > seen_of(3)->order && !seen_of(3)->unwritten);
+        assert_true(seen_of(3)->more);
         check_replay();
         assert_int_equal(state_of(3), HOLD_HELD);
         check_close(hold_set_find(agent.holds, &held)->lease_left_ms, HOUR - 10 * MINUTE);

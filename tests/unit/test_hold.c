@@ -161,7 +161,7 @@ static void calls_about_unknown_holds_say_so(void **state) {
         assert_int_equal(hold_set_thaw(set, &id, &id), -ENOENT);
         assert_int_equal(hold_set_end(set, &id), -ENOENT);
         assert_int_equal(hold_set_extend(set, &id, MINUTE, NULL), -ENOENT);
-        assert_int_equal(hold_set_receipt(set, &id, 1), -ENOENT);
+        assert_int_equal(hold_set_receipt(set, &id, 1, false), -ENOENT);
         assert_null(hold_set_seen(set, &id));
         assert_null(hold_set_at(set, 0));
 }

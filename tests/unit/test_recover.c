@@ -32,7 +32,8 @@ static struct agent agent;
 static struct ending_hold ended[8];
 static size_t n_ended;
 static struct command_id remains[4];
-static size_t n_remains;
+static size_t n_remains, n_enforced, n_snapshots;
+static bool evidence_is_due;
 static char last_words[128]; /* state and holds of the last receipt */
 
 /* What the ledger has. */
@@ -75,14 +76,19 @@ void again_find(struct agent *a, const struct command_id *hold, struct sites *si
 int again_enforce(struct agent *a, const struct command_id *hold, enum reason why) {
         (void) a;
         (void) hold;
-        (void) why;
+        assert_int_equal(why, REASON_RECOVERED);
+        n_enforced++;
         return 0;
 }
 
 json_t *again_unfinished(struct agent *a, const struct command_id *hold) {
-        (void) a;
-        (void) hold;
-        return NULL;
+        return evidence_is_due ? record_receipt(a, hold) : NULL;
+}
+
+json_t *record_receipt(struct agent *a, const struct command_id *id) {
+        const struct seen *s = hold_set_seen(a->holds, id);
+
+        return s && s->receipt > 0 ? json_pack("{sb so}", "final", !s->more, "flags", json_array()) : NULL;
 }
 
 int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *receipt, const struct answer *to) {
@@ -90,13 +96,16 @@ int snapshot_of_hold(struct agent *a, const struct command_id *hold, json_t *rec
         (void) hold;
         (void) receipt;
         (void) to;
+        n_snapshots++;
         return 0;
 }
 
 struct sites *held_find(const struct held_list *l, const struct command_id *id) {
+        static struct sites none;
+
         (void) l;
         (void) id;
-        return NULL;
+        return &none;
 }
 
 void held_doubt(struct held_list *l, const struct command_id *id) {
@@ -324,7 +333,7 @@ static struct command_id held(uint32_t n) {
 
 static void start(void) {
         agent = (struct agent) { .holds = set };
-        n_ended = n_remains = 0;
+        n_ended = n_remains = n_enforced = n_snapshots = 0;
         last_words[0] = '\0';
         recover_all(&agent);
 }
@@ -413,7 +422,7 @@ static void one_release_is_finished_as_a_whole(void **state) {
         assert_int_equal(hold_set_settle(set, &thawing, HOLD_HELD, 0), 0);
         start(); /* both wait for their receipt, and each asks for the other */
         assert_int_equal(n_ended, 4);
-        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        assert_int_equal(hold_set_receipt(set, &by, 7, false), 0);
         start();
         assert_int_equal(n_ended, 0);
 }
@@ -428,7 +437,7 @@ static void a_release_of_what_is_not_known_is_carried_out_again(void **state) {
         assert_int_equal(n_ended, 1);
         expect_ended(0, &orphan, false);
         assert_null(ended[0].was);
-        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        assert_int_equal(hold_set_receipt(set, &by, 7, false), 0);
         start();
         assert_int_equal(n_ended, 0);
 }
@@ -455,7 +464,7 @@ static void one_that_was_overtaken_touches_nothing_of_the_other(void **state) {
         orders[0].step = orders[1].step = true;
         assert_int_equal(hold_set_thaw(set, &id, &by), 0);
         assert_int_equal(hold_set_settle(set, &id, HOLD_HELD, 0), 0);
-        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        assert_int_equal(hold_set_receipt(set, &by, 7, false), 0);
         start();
         assert_int_equal(n_ended, 0);
         (void) late;
@@ -476,7 +485,7 @@ static void of_an_extension_it_is_said_whether_it_is_in_force(void **state) {
         assert_int_equal(hold_set_end(set, &other), 0);
         start();
         assert_string_equal(last_words, "partial extended unknown");
-        assert_int_equal(hold_set_receipt(set, &by, 7), 0);
+        assert_int_equal(hold_set_receipt(set, &by, 7, false), 0);
         start();
         assert_string_equal(last_words, "");
 }
@@ -490,10 +499,34 @@ static void of_a_snapshot_it_is_said_what_there_is(void **state) {
         start();
         assert_int_equal(n_remains, 2);
         assert_true(command_id_equal(&remains[0], &over) && command_id_equal(&remains[1], &snapshot));
-        assert_int_equal(hold_set_receipt(set, &over, 6), 0);
-        assert_int_equal(hold_set_receipt(set, &snapshot, 7), 0);
+        assert_int_equal(hold_set_receipt(set, &over, 6, true), 0);
+        assert_int_equal(hold_set_receipt(set, &snapshot, 7, false), 0);
+        start();
+        assert_int_equal(n_remains, 1);
+        assert_true(command_id_equal(&remains[0], &over));
+        assert_int_equal(hold_set_receipt(set, &over, 8, false), 0);
         start();
         assert_int_equal(n_remains, 0);
+}
+
+/* A freeze is answered before systemd is told of it, and once more after. */
+static void a_promised_receipt_is_given(void **state) {
+        const struct command_id id = recorded(1, VERB_CONTAIN, 0, 0);
+
+        (void) state;
+        (void) held(1);
+        assert_int_equal(hold_set_receipt(set, &id, 6, true), 0);
+        start();
+        assert_int_equal(n_enforced, 1);
+        assert_int_equal(n_snapshots, 0);
+        evidence_is_due = true;
+        start();
+        evidence_is_due = false;
+        assert_int_equal(n_enforced, 0);
+        assert_int_equal(n_snapshots, 1);
+        assert_int_equal(hold_set_receipt(set, &id, 7, false), 0);
+        start();
+        assert_int_equal(n_enforced + n_snapshots + n_remains, 0);
 }
 
 int main(void) {
@@ -507,6 +540,7 @@ int main(void) {
                 CASE(one_that_was_overtaken_touches_nothing_of_the_other),
                 CASE(of_an_extension_it_is_said_whether_it_is_in_force),
                 CASE(of_a_snapshot_it_is_said_what_there_is),
+                CASE(a_promised_receipt_is_given),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
