@@ -85,13 +85,9 @@ int BPF_PROG(guard_unix_may_send, struct socket *sock, struct socket *other, int
 }
 
 static __always_inline bool is_isolated(struct pid *pid) {
-        struct hlist_node *first = BPF_CORE_READ(pid, tasks[1].first);
-        struct task_struct *task;
+        struct task_struct *task = task_of(pid);
 
-        if (!first)
-                return false;
-        task = (void *) first - bpf_core_field_offset(struct task_struct, pid_links) - sizeof(void *) * 2;
-        return found_at(BPF_CORE_READ(task, cgroups, dfl_cgrp)).flags & GUARD_ISOLATED;
+        return task && found_at(BPF_CORE_READ(task, cgroups, dfl_cgrp)).flags & GUARD_ISOLATED;
 }
 
 /* A stream that is connected already. Both its ends belong to the cgroup of whoever connected, or made the pair; only
@@ -246,35 +242,35 @@ static __always_inline int number_in(const char *text, __u64 n) {
         return -1;
 }
 
+#define GUARD_CORE (~0ULL) /* no cgroup's id */
+
 /* By what he is held whom a write to cgroup.procs is about: the id of a cgroup, 0 when he is not, GUARD_CORE for whom
  * nobody moves. The hook is not given what is written, so it is read from where write(2) will read it. FAIL-CLOSED: any
  * other way to write, which nobody uses on these files, is taken for one that moves the core. A second thread can
  * change the bytes in between; then the task is found by its mark. */
 static __always_inline __u64 moved(const struct found *mine) {
-        struct task_struct *task = bpf_get_current_task_btf();
+        struct task_struct *task = bpf_get_current_task_btf(), *who;
+        struct cgroup *cgroup;
         const char *from;
         char text[12] = {};
-        __u64 n, *holder, id;
-        __u32 pid, *flags;
-        int number;
+        int number, tgid;
+        __u64 n;
 
-        /* within it nobody is known by the number that he has here, and those who matter by none at all */
-        if (BPF_CORE_READ(task, thread_pid, level) > 0)
-                return mine->cgroup_id;
         if (!read_write_args(&from, &n) || n >= sizeof(text) || bpf_probe_read_user(text, n, from) < 0)
                 return GUARD_CORE;
         number = number_in(text, n);
-        if (number < 0 || number == 1)
+        if (number < 0)
                 return GUARD_CORE;
-        pid = number;
-        if (pid == 0 || pid == task->tgid || pid == task->pid)
+        who = number == 0 ? task : task_of(pid_called(number));
+        if (!who)
+                return 0;
+        tgid = BPF_CORE_READ(who, tgid);
+        if (tgid == 1)
+                return GUARD_CORE;
+        if (tgid == task->tgid)
                 return mine->cgroup_id;
-        holder = bpf_map_lookup_elem(&guard_pids, &pid);
-        if (!holder || *holder == GUARD_CORE)
-                return holder ? GUARD_CORE : 0;
-        id = *holder;
-        flags = bpf_map_lookup_elem(&guard_holds, &id);
-        return flags && *flags & HELD ? id : 0;
+        cgroup = BPF_CORE_READ(who, cgroups, dfl_cgrp);
+        return place_of(cgroup) == PLACE_AGENT ? GUARD_CORE : found_at(cgroup).cgroup_id;
 }
 
 /* cgroup is the one whose cgroup.procs is written to. Nobody is taken to where he could not be killed any more but by
@@ -500,21 +496,16 @@ int BPF_PROG(guard_cgroup_mkdir, struct cgroup *cgroup, const char *path) {
 
 static __always_inline void mark(struct task_struct *task, __u64 cgroup_id) {
         struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        __u32 pid = task->pid;
 
         if (m)
                 m->cgroup_id = cgroup_id;
-        (void) bpf_map_update_elem(&guard_pids, &pid, &cgroup_id, BPF_ANY);
 }
 
 static __always_inline void mark_core(struct task_struct *task) {
         struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        __u64 core = GUARD_CORE;
-        __u32 pid = task->pid;
 
         if (m)
                 m->core = 1;
-        (void) bpf_map_update_elem(&guard_pids, &pid, &core, BPF_ANY);
 }
 
 static __always_inline void mark_alien(struct task_struct *task) {
@@ -526,13 +517,11 @@ static __always_inline void mark_alien(struct task_struct *task) {
 
 static __always_inline void unmark(struct task_struct *task) {
         struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, 0);
-        __u32 pid = task->pid;
 
-        if (!m || (!m->cgroup_id && !m->core))
+        if (!m)
                 return;
         m->cgroup_id = 0;
         m->core = 0;
-        (void) bpf_map_delete_elem(&guard_pids, &pid);
 }
 
 /* Before the child runs for the first time. What the core makes is the core, but for what it makes elsewhere than where
@@ -557,15 +546,6 @@ int BPF_PROG(guard_process_fork, struct task_struct *parent, struct task_struct 
                 mark_core(child);
         else if (place != PLACE_ELSEWHERE && !is_agent() && !is_manager())
                 mark_alien(child);
-        return 0;
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(guard_process_exit, struct task_struct *task) {
-        __u32 pid = task->pid;
-
-        if (guard_state.active && bpf_task_storage_get(&guard_marks, task, 0, 0))
-                (void) bpf_map_delete_elem(&guard_pids, &pid);
         return 0;
 }
 

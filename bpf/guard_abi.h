@@ -7,8 +7,6 @@
  *                 cgroup id -> GUARD_ABOVE: it contains such a cgroup, and kills or starves it when it is told to
  *   guard_paths   path of a held cgroup -> the same flags: what is made at that path again is held from the start
  *   guard_own     what of the core's own has to stay as it is, see enum guard_kind
- *   guard_pids    pid of a held task in the first pid namespace -> id of its cgroup
- *                 pid of a task of the core -> GUARD_CORE
  *
  * The maps outlive the core together with the programs; struct guard_state belongs to one loaded set. */
 
@@ -21,11 +19,8 @@
 #define GUARD_INHERITED 16U /* made at a held path; nothing of ours is attached to it yet */
 #define GUARD_MOVED     32U /* never in a map: the task is held by its mark and no longer by its cgroup */
 
-#define GUARD_CORE (~0ULL) /* no cgroup's id */
-
 #define GUARD_HOLDS_MAX 8192
 #define GUARD_OWN_MAX   1024
-#define GUARD_PIDS_MAX  65536
 #define GUARD_PATH_SIZE 256
 #define GUARD_DEPTH_MAX 24
 

@@ -32,14 +32,6 @@ struct {
 } guard_own SEC(".maps");
 
 struct {
-        __uint(type, BPF_MAP_TYPE_HASH);
-        __uint(map_flags, BPF_F_NO_PREALLOC);
-        __uint(max_entries, GUARD_PIDS_MAX);
-        __type(key, __u32);
-        __type(value, __u64);
-} guard_pids SEC(".maps");
-
-struct {
         __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
         __uint(map_flags, BPF_F_NO_PREALLOC);
         __type(key, int);
@@ -87,6 +79,34 @@ static __always_inline struct kernfs_node *parent_of(struct kernfs_node *kn) {
         if (bpf_core_field_exists(struct kernfs_node___rcu, __parent))
                 return BPF_CORE_READ((struct kernfs_node___rcu *) kn, __parent);
         return BPF_CORE_READ(kn, parent);
+}
+
+static __always_inline struct task_struct *task_of(struct pid *pid) {
+        struct hlist_node *first = pid ? BPF_CORE_READ(pid, tasks[0].first) : 0;
+
+        return first ? (void *) first - bpf_core_field_offset(struct task_struct, pid_links) : 0;
+}
+
+/* Whose number that is for who calls: in his own pid namespace, looked up as the kernel does. */
+static __always_inline struct pid *pid_called(int number) {
+        struct pid *mine = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid);
+        struct upid *numbers = __builtin_preserve_access_index(&mine->numbers[0]);
+        const __u32 slots = bpf_core_field_size(struct xa_node, slots) / sizeof(void *),
+                    level = BPF_CORE_READ(mine, level);
+        __u64 entry = (__u64) BPF_CORE_READ(numbers + level, ns, idr.idr_rt.xa_head);
+
+        /* what leads on to a node of the tree is marked by these bits */
+        for (int i = 0; i < PID_TREE_MAX && (entry & 3) == 2; i++) {
+                struct xa_node *node = (void *) (entry - 2);
+                const __u32 slot = (__u32) number >> BPF_CORE_READ(node, shift);
+
+                entry = 0;
+                if (i > 0 || slot < slots)
+                        bpf_probe_read_kernel(&entry, sizeof(entry),
+                                              (void *) node + bpf_core_field_offset(struct xa_node, slots) +
+                                                      (slot & (slots - 1)) * sizeof(entry));
+        }
+        return entry & 3 ? 0 : (struct pid *) entry;
 }
 
 /* Of the cgroup that is that far below the root and contains this one, or is it. */

@@ -26,6 +26,7 @@
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #define FS_IOC_SETFLAGS   0x40086602
 #define FS_IOC_FSSETXATTR 0x401c5820
+#define PID_TREE_MAX      8 /* levels of what a pid namespace finds its pids by */
 #define MS_CHANGES        (32 | 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20) /* a remount, or of propagation */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -57,12 +58,26 @@ struct hlist_node {
 struct hlist_head {
         struct hlist_node *first;
 };
+struct xarray {
+        void *xa_head;
+};
+struct xa_node {
+        unsigned char shift;
+        void *slots[64];
+};
+struct idr {
+        struct xarray idr_rt;
+};
+struct pid_namespace {
+        struct idr idr;
+};
 struct upid {
         int nr;
+        struct pid_namespace *ns;
 };
 struct pid {
         unsigned int level;
-        struct hlist_head tasks[2];
+        struct hlist_head tasks[1];
         struct upid numbers[1];
 };
 struct fdtable {
@@ -81,7 +96,7 @@ struct task_struct {
         struct css_set *cgroups;
         struct files_struct *files;
         struct pid *thread_pid;
-        struct hlist_node pid_links[2];
+        struct hlist_node pid_links[1];
 };
 struct super_block {
         __u32 s_dev;

@@ -28,7 +28,6 @@ static const struct {
 } witnesses[] = {
         { "cgroup-births", "guard_cgroup_mkdir" },
         { "held-children", "guard_process_fork" },
-        { "held-exits", "guard_process_exit" },
         { "held-marks", "guard_sweep" },
 };
 

@@ -160,17 +160,23 @@ static long leave_kept(const char *arg) {
         return write(kept_outside, "0", 1);
 }
 
-/* A child is born in another cgroup. */
-static long clone_into(const char *arg) {
-        const int fd = open(arg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* A child that is born in another cgroup. */
+static long born_in(const char *dir) {
+        const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t) fd };
         const long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+        (void) close(fd);
+        return pid;
+}
+
+static long clone_into(const char *arg) {
+        const long pid = born_in(arg);
 
         if (pid == 0)
                 _exit(0);
         if (pid > 0)
                 (void) waitpid((pid_t) pid, NULL, 0);
-        (void) close(fd);
         return pid;
 }
 
@@ -316,25 +322,48 @@ static call_fn find(const char *name) {
         return NULL;
 }
 
-/* DIR,CALL,ARG: made by a child that is born in that cgroup. */
-static long from(const char *arg) {
-        char dir[256], name[64], rest[300] = "";
+/* What the child has made, or why there is none. */
+static long outcome_of(long child) {
         int status = 0;
-        long child;
-        struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
 
-        (void) sscanf(arg, "%255[^,],%63[^,],%299s", dir, name, rest);
-        args.cgroup = (uint64_t) open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        child = syscall(SYS_clone3, &args, sizeof(args));
-        if (child == 0)
-                _exit(find(name)(rest) < 0 ? errno : 0);
+        if (child < 0)
+                return child;
         (void) waitpid((pid_t) child, &status, 0);
         errno = WEXITSTATUS(status);
         return errno ? -1 : 0;
 }
 
+/* DIR,CALL,ARG: made by a child that is born in that cgroup. */
+static long from(const char *arg) {
+        char dir[256], name[64], rest[300] = "";
+        long child;
+
+        (void) sscanf(arg, "%255[^,],%63[^,],%299s", dir, name, rest);
+        child = born_in(dir);
+        if (child == 0)
+                _exit(find(name)(rest) < 0 ? errno : 0);
+        return outcome_of(child);
+}
+
+/* PID,CALL,ARG: made by a child in the pid namespace of that one's children. */
+static long within(const char *arg) {
+        char path[64], pid[16] = "", name[64], rest[300] = "";
+        long child;
+        int fd;
+
+        (void) sscanf(arg, "%15[^,],%63[^,],%299s", pid, name, rest);
+        (void) snprintf(path, sizeof(path), "/proc/%s/ns/pid_for_children", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || setns(fd, CLONE_NEWPID) < 0)
+                return -1;
+        child = fork();
+        if (child == 0)
+                _exit(find(name)(rest) < 0 ? errno : 0);
+        return outcome_of(child);
+}
+
 static const char *answer(const char *name, const char *arg) {
-        const call_fn fn = strcmp(name, "from") == 0 ? from : find(name);
+        const call_fn fn = strcmp(name, "from") == 0 ? from : strcmp(name, "within") == 0 ? within : find(name);
 
         if (!fn)
                 return "unknown";

@@ -100,11 +100,22 @@ write $CGROUP/outside.service/cgroup.procs,$(pid_of outside) | and letting go of
 # shellcheck disable=SC2016
 vm_sh host 'mkfifo -m 600 /run/alien.in && { sh -c "echo 0 >/sys/fs/cgroup/freezed.slice/freezed.service/cgroup.procs
         exec guard_try --serve /run/alien.in /run/alien.out" </dev/null >/dev/null 2>&1 & }' </dev/null
+# two with a pid namespace of their own, in which the one child is 1: in the service, and outside
+# shellcheck disable=SC2016
+box() { vm_sh host '{ sh -c "echo 0 >$1/cgroup.procs; exec unshare -pf sleep 1000" </dev/null >/dev/null 2>&1 & echo $!; }' "$1" </dev/null; }
+boxed=$(box "$CGROUP/held.service") other_box=$(box "$CGROUP/outside.service")
+boxes="within $boxed,write,/sys/fs/cgroup/cgroup.procs,1 | moving one out from within its pid namespace, by its number there | EPERM
+within $boxed,write,$CGROUP/held.service/cgroup.procs,1 | moving it where it is | ok"
+# one in the core's cgroup that has ended and is still there, when the first hold comes
+# shellcheck disable=SC2016
+vm_sh host 'mkfifo -m 600 /run/ended.in && { sh -c "echo 0 >/sys/fs/cgroup/freezed.slice/freezed.service/cgroup.procs
+        true & echo \$! >/run/ended.pid; exec cat /run/ended.in" </dev/null >/dev/null 2>&1 & }' </dev/null
 is "the service opens what it will keep" "$(echo "keep $CGROUP/held.service/cgroup.procs" | inside)" ok
 answers inside "without a hold" "$free" ok
 answers inside "without a hold" "$cut" ok
 is "it goes home" "$(echo "$home" | inside)" ok
 answers inside "without a hold" "$drag" ok
+answers outside "without a hold" "$boxes" ok
 # shellcheck disable=SC2016
 maps=$(vm_sh host 'bpftool -j map show | jq -r ".[] | select(.name | IN(\"cgroup_site\", \"cgroup_name\", \"cgroup_held\",
                 \"cgroup_born\", \"cgroup_ring\", \"isolate_ring\")).id"' </dev/null)
@@ -116,6 +127,15 @@ answers inside "isolated" "$cut"
 answers inside "isolated" "$drag
 write $CGROUP/held.service/cgroup.procs,1 | taking in the service manager, which would not come home by itself | EPERM"
 answers inside "isolated" "$home | moving itself where it is | ok"
+# shellcheck disable=SC2016
+is "who has the pid of one of the core that is gone can be moved" "$(vm_sh host 'read -r pid </run/ended.pid; : >/run/ended.in
+        while [ -d "/proc/$pid" ]; do sleep 0.1; done
+        for i in $(seq 50); do
+                echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid; sleep 10 </dev/null >/dev/null 2>&1 &
+                [ $! -ne "$pid" ] || exec guard_try write "/sys/fs/cgroup/cgroup.procs,$pid"
+        done' </dev/null)" ok
+answers outside "isolated" "$boxes
+within $other_box,write,/sys/fs/cgroup/cgroup.procs,1 | the same of a bystander | ok"
 answers outside "bystanders of an isolated service" "$(grep -E '^(socket|force|stream|datagram)' <<<"$cut")" ok
 refused=$(sed 's/^/open-map /' <<<"$maps" | outside | sort | uniq -c | xargs)
 is "isolated: nobody writes to the maps of who watches it" "$refused" "6 EPERM"
