@@ -524,6 +524,14 @@ static __always_inline void unmark(struct task_struct *task) {
         m->core = 0;
 }
 
+/* Who is in a held cgroup is held, wherever somebody takes him from there. */
+static __always_inline void mark_taken_in(struct task_struct *task) {
+        const struct found f = found_task(task);
+
+        if (f.flags)
+                mark(task, f.cgroup_id);
+}
+
 /* Before the child runs for the first time. What the core makes is the core, but for what it makes elsewhere than where
  * it is itself: with that it tries from within whether a hold holds. */
 SEC("tp_btf/sched_process_fork")
@@ -546,6 +554,16 @@ int BPF_PROG(guard_process_fork, struct task_struct *parent, struct task_struct 
                 mark_core(child);
         else if (place != PLACE_ELSEWHERE && !is_agent() && !is_manager())
                 mark_alien(child);
+        else
+                mark_taken_in(child);
+        return 0;
+}
+
+/* By whomever, be it what starts in a container that is isolated. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(guard_cgroup_attach, struct cgroup *to, const char *path, struct task_struct *task) {
+        if (guard_state.active)
+                mark_taken_in(task);
         return 0;
 }
 

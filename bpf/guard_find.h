@@ -149,10 +149,14 @@ static __always_inline struct found found_at(struct cgroup *cgroup) {
         return f;
 }
 
-/* A mark counts for as long as what it names is held. */
+/* A mark counts for as long as what it names is held. Where a process was taken in as a whole its first task has it for
+ * all. */
 static __always_inline struct found found_by_mark(struct task_struct *task) {
         struct guard_mark *mark = bpf_task_storage_get(&guard_marks, task, 0, 0);
         struct found f = {};
+
+        if ((!mark || !mark->cgroup_id) && task->pid != task->tgid)
+                mark = bpf_task_storage_get(&guard_marks, task->group_leader, 0, 0);
 
         if (mark && mark->cgroup_id) {
                 __u64 id = mark->cgroup_id;

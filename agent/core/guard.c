@@ -28,6 +28,7 @@ static const struct {
 } witnesses[] = {
         { "cgroup-births", "guard_cgroup_mkdir" },
         { "held-children", "guard_process_fork" },
+        { "held-newcomers", "guard_cgroup_attach" },
         { "held-marks", "guard_sweep" },
 };
 

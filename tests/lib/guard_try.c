@@ -4,6 +4,8 @@
  *
  *   guard_try CALL [ARG]          one
  *   guard_try --serve IN OUT      each line of the fifo IN is one; the answers go to OUT, line by line
+ *   guard_try --beside IN OUT     the same by another thread than the first
+ *   guard_try --born DIR IN OUT   the same by a child that is born in that cgroup
  *   guard_try --listen            makes @outside.stream and @outside.datagram and stays
  *   guard_try --cost              prints what some calls take, in ns each
  *
@@ -17,6 +19,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -384,6 +387,21 @@ static int serve(const char *in, const char *out) {
         return 1;
 }
 
+static void *serve_beside(void *names) {
+        char **n = names;
+
+        exit(serve(n[0], n[1]));
+}
+
+static int beside(char **names) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, serve_beside, names) != 0)
+                return 1;
+        for (;;)
+                (void) pause();
+}
+
 static int stay(void) {
         static const struct {
                 const char *name;
@@ -454,6 +472,10 @@ static int cost(void) {
 int main(int argc, char **argv) {
         if (argc == 4 && strcmp(argv[1], "--serve") == 0)
                 return serve(argv[2], argv[3]);
+        if (argc == 4 && strcmp(argv[1], "--beside") == 0)
+                return beside(argv + 2);
+        if (argc == 5 && strcmp(argv[1], "--born") == 0)
+                return born_in(argv[2]) == 0 ? serve(argv[3], argv[4]) : 0;
         if (argc == 2 && strcmp(argv[1], "--listen") == 0)
                 return stay();
         if (argc == 2 && strcmp(argv[1], "--cost") == 0)

@@ -39,6 +39,8 @@ served() {
                 tail -n "$(wc -l </run/calls)" "/run/$1.out"' "$1"
 }
 inside() { served held; }
+late() { served late; }
+born() { served born; }
 
 # answers WHO WHEN TABLE WORD: a case for each line "CALL ARG | meaning | answer" of the table; WORD instead of the answer when given
 answers() {
@@ -155,18 +157,28 @@ agent=$(pid_of freezed)
 is_core_home() { [ "$(vm_run host cat "/proc/$agent/cgroup" </dev/null)" = "0::/freezed.slice/freezed.service" ]; }
 echo "# the same, from within, to take in the core: $(inside <<<"race $CGROUP/held.service/cgroup.procs,0,$agent")"
 check "the core is where it was, or is so again" box_until 60 is_core_home
-# what a runtime does for one that starts in the container
+# what a runtime does for one that starts in the container: it takes it in, all its threads, or makes it there
 # shellcheck disable=SC2016
-is "who is outside starts something in it" "$(vm_sh host 'sleep 1 & guard_try write "$1,$!"' "$CGROUP/held.service/cgroup.procs" </dev/null)" ok
+late=$(vm_sh host 'mkfifo -m 600 /run/late.in /run/born.in; { guard_try --beside /run/late.in /run/late.out </dev/null >/dev/null 2>&1 & echo $!; }' </dev/null)
+# shellcheck disable=SC2016
+vm_sh host 'guard_try --born "$1" /run/born.in /run/born.out </dev/null >/dev/null 2>&1' "$CGROUP/held.service" </dev/null
+born=$(vm_run host pgrep -f /run/born.in </dev/null)
+answers outside "a newcomer to an isolated service" "write $CGROUP/held.service/cgroup.procs,$late | being taken in | ok
+write /sys/fs/cgroup/cgroup.procs,$late | being taken out again | EPERM
+write /sys/fs/cgroup/cgroup.procs,$born | being taken out when it was born there | EPERM"
 # The same without a race and for longer: by one who went to the core's cgroup before the first hold, and who stops the core.
 is "one who came to the core's cgroup in time moves it" "$(served alien <<<"kill $agent,19
-write /sys/fs/cgroup/cgroup.procs,$pid" | xargs)" "ok ok"
+write /sys/fs/cgroup/cgroup.procs,$pid
+write /sys/fs/cgroup/cgroup.procs,$late
+write /sys/fs/cgroup/cgroup.procs,$born" | xargs)" "ok ok ok ok"
 is "it is outside" "$(vm_run host cat "/proc/$pid/cgroup" </dev/null)" "0::/"
 answers inside "moved out" "socket 2,1,0 | a TCP socket | EPERM
 socket 2,2,0 | a UDP socket | EPERM
 socket 17,3,0 | a packet socket | EPERM
 stream @outside.stream | a proxy outside | EPERM
 force | what takes CAP_NET_ADMIN | EPERM"
+answers late "moved out, who was taken in" "socket 2,1,0 | a TCP socket | EPERM"
+answers born "moved out, who was born there" "socket 2,1,0 | a TCP socket | EPERM"
 is "the core goes on" "$(served alien <<<"kill $agent,18")" ok
 check "and brings it back" box_until 60 at_home
 is "he takes the core into what it holds" "$(served alien <<<"write $CGROUP/held.service/cgroup.procs,$agent")" ok
