@@ -33,10 +33,12 @@ struct ledger {
         size_t index_size;
 };
 
-/* Where the bytes that verify end, and where what follows them does. */
+/* Behind the last record: where the bytes that verify end, and where what follows them does; and a reserve that is no
+ * good, because it cannot be read. */
 struct tail {
         uint32_t at;
         uint32_t end;
+        bool spoiled;
 };
 
 static json_t *parse(const char *text, size_t n) {
@@ -121,7 +123,8 @@ static int load_segment(struct ledger *l, uint32_t number, int *fd, struct repla
 }
 
 /* Verifies every segment in order. Nothing may follow a cut-off record or the one empty segment that stands in
- * reserve. A block that cannot be read ends what verifies, and is no reason to leave out what is before it. */
+ * reserve. A block that cannot be read ends what verifies, and is no reason to leave out what is before it; in the
+ * reserve it ends nothing. */
 static int load_segments(struct ledger *l, struct replay *replay, struct tail *ret_torn) {
         struct tail torn = { 0 };
         uint32_t last = 0;
@@ -142,6 +145,11 @@ static int load_segments(struct ledger *l, struct replay *replay, struct tail *r
                         l->spare.ready = true;
                         continue;
                 }
+                if (found == -EIO && i > 1 && i == last && size == l->segment_size &&
+                    segment_is_blank(fd, l->segment_size)) {
+                        torn.spoiled = true;
+                        continue;
+                }
                 if (torn.end > 0)
                         return -EBADMSG;
                 r = load_segment(l, i, &fd, replay);
@@ -150,7 +158,8 @@ static int load_segments(struct ledger *l, struct replay *replay, struct tail *r
                 if (r == 0 && size != l->segment_size)
                         r = -EBADMSG;
                 if (r == 0 && end > l->used) {
-                        torn = (struct tail) { .at = l->used, .end = end };
+                        torn.at = l->used;
+                        torn.end = end;
                         r = segment_check_torn(l->fd, torn.at, torn.end, l->segment_size);
                 }
         }
@@ -244,6 +253,8 @@ static int settle(struct ledger *l, const struct tail *torn) {
                 r = -EROFS;
         if (r == 0 && torn->end > 0)
                 r = segment_wipe(l->fd, torn->at, torn->end);
+        if (r == 0 && torn->spoiled)
+                r = segment_remove(l->dir, l->segment + 1);
         if (r == 0)
                 r = renew(l);
         if (r < 0)

@@ -16,7 +16,8 @@
  *
  * A record cut off by a crash (the last one of the last segment, hash not matching) was never acknowledged: it is
  * zeroed at open and the caller is told. Anything else that does not match is corruption: the ledger opens as failed,
- * keeps what verifies, and appends nothing. So it does where the disk is read-only, or a part of it cannot be read. */
+ * keeps what verifies, and appends nothing. So it does where the disk is read-only, or a part of it cannot be read; but
+ * for the segment in reserve, which has nothing in it: one that cannot be read is taken away, and another is made. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -179,6 +179,28 @@ int segment_find_end(int fd, uint32_t from, uint32_t size, uint32_t *ret) {
         return 0;
 }
 
+bool segment_is_blank(int fd, uint32_t size) {
+        uint8_t buf[SECTOR];
+
+        for (uint32_t at = 0; at < size; at += SECTOR) {
+                const uint32_t n = MIN(SECTOR, size - at);
+                const int r = pread_all(fd, buf, n, at);
+
+                if (r == -EIO && at > 0)
+                        continue;
+                if (r < 0 || !sodium_is_zero(buf, n))
+                        return false;
+        }
+        return true;
+}
+
+int segment_remove(int dir, uint32_t number) {
+        char name[NAME_SIZE];
+
+        get_name(number, name);
+        return unlinkat(dir, name, 0) < 0 || fsync(dir) < 0 ? -errno : 0;
+}
+
 /* A whole record beyond the cut means that the damage is in an older, acknowledged one. A body holds no NUL and a
  * length begins with one, so what a record says cannot pass for a record. */
 static int refuse_record_after(int fd, uint32_t at, uint32_t end, uint32_t size) {

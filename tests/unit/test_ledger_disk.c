@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <seccomp.h>
 
@@ -42,15 +43,21 @@ int __wrap_fdatasync(int fd) {
         return __real_fdatasync(fd);
 }
 
-/* From here on a file that is read cannot be; 0: all can. */
+/* From here on a file that is read cannot be, 0: all can; and which one, 0: each. */
 static off_t unreadable;
+static ino_t spoiled;
 
 ssize_t __real_pread(int fd, void *buf, size_t n, off_t at);
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at);
 
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at) {
+        struct stat st;
+
+        assert_int_equal(fstat(fd, &st), 0);
         errno = EIO;
-        return unreadable > 0 && at + (off_t) n > unreadable ? -1 : __real_pread(fd, buf, n, at);
+        return unreadable > 0 && at + (off_t) n > unreadable && (spoiled == 0 || spoiled == st.st_ino)
+                       ? -1
+                       : __real_pread(fd, buf, n, at);
 }
 
 static void ledger_is_failed_after_a_failed_write(void **state) {
@@ -169,6 +176,53 @@ static void ledger_open_keeps_what_is_before_a_block_that_cannot_be_read(void **
         assert_int_equal(box_check(s.path).n, 8);
 }
 
+/* Nothing was ever in it, so nothing is lost with it: another is made. */
+static void ledger_open_takes_away_a_reserve_that_cannot_be_read(void **state) {
+        _cleanup_(ledger_freep) struct ledger *l = NULL;
+        _cleanup_scratch_ struct scratch s;
+        struct stat st;
+
+        (void) state;
+        scratch_make(&s);
+        box_make(s.path, 3);
+        assert_int_equal(stat(scratch_path(&s, "00000002.log"), &st), 0);
+        spoiled = st.st_ino;
+        unreadable = 1024;
+        l = box_open(s.path);
+        unreadable = 0;
+        assert_int_equal(ledger_head(l).n, 3);
+        assert_true(ledger_ok(l));
+        assert_true(ledger_room(l) < BOX_SEGMENT);
+        assert_int_equal(access(scratch_path(&s, "00000002.log"), F_OK), -1);
+        box_append(l, 40);
+        ledger_free(TAKE_PTR(l));
+        assert_int_equal(box_check(s.path).n, 43);
+        spoiled = 0;
+}
+
+/* Of one whose first block is gone nobody knows what was in it; nor is one empty that has something behind. */
+static void ledger_open_takes_away_no_segment_that_may_have_a_record(void **state) {
+        (void) state;
+        for (int i = 0; i < 2; i++) {
+                _cleanup_scratch_ struct scratch s;
+                struct stat st;
+                int fd;
+
+                scratch_make(&s);
+                box_make(s.path, 3);
+                fd = open(scratch_path(&s, "00000002.log"), O_RDWR | O_CLOEXEC);
+                assert_int_equal(fstat(fd, &st), 0);
+                assert_int_equal(i == 0 ? 1 : __real_pwrite(fd, "x", 1, 1000), 1);
+                assert_int_equal(close(fd), 0);
+                spoiled = st.st_ino;
+                unreadable = i == 0 ? 1 : 2048;
+                assert_int_equal(box_check(s.path).r, -EIO);
+                unreadable = 0;
+                spoiled = 0;
+                assert_int_equal(access(scratch_path(&s, "00000002.log"), F_OK), 0);
+        }
+}
+
 /* What a predecessor left may be in the page cache and nowhere else, and clean: it is written once more. */
 static void ledger_open_brings_the_last_record_to_the_disk_again(void **state) {
         _cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -261,6 +315,8 @@ int main(void) {
                 cmocka_unit_test(ledger_append_or_none_takes_no_other_record_back),
                 cmocka_unit_test(ledger_open_reads_what_it_cannot_write),
                 cmocka_unit_test(ledger_open_keeps_what_is_before_a_block_that_cannot_be_read),
+                cmocka_unit_test(ledger_open_takes_away_a_reserve_that_cannot_be_read),
+                cmocka_unit_test(ledger_open_takes_away_no_segment_that_may_have_a_record),
                 cmocka_unit_test(ledger_open_brings_the_last_record_to_the_disk_again),
                 cmocka_unit_test(ledger_append_waits_for_the_disk),
                 cmocka_unit_test(ledger_append_or_none_says_when_it_cannot_say),
