@@ -270,6 +270,26 @@ static void finish(struct preserve *p) {
                 seal(p);
 }
 
+static int on_left_child(sd_event_source *s, const siginfo_t *si, void *userdata) {
+        (void) si;
+        (void) userdata;
+        /* the loop lets go of it with that */
+        return sd_event_source_set_floating(s, false);
+}
+
+/* Waiting for it would be waiting for the disk that it waits for. It is reaped when that lets it end, whoever else has
+ * gone by then. */
+static void leave_child(struct preserve *p) {
+        sd_event *event = sd_event_source_get_event(p->child);
+        pid_t pid = 0;
+        int r = sd_event_source_get_child_pid(p->child, &pid);
+
+        (void) sd_event_source_set_child_process_own(p->child, false);
+        p->child = sd_event_source_disable_unref(p->child);
+        if (r >= 0)
+                (void) sd_event_add_child(event, NULL, pid, WEXITED, on_left_child, NULL);
+}
+
 static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userdata) {
         struct preserve *p = userdata;
 
@@ -286,13 +306,13 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         struct preserve *p = userdata;
 
         if (p->syncing) {
+                leave_child(p);
                 seal(p);
                 return 0;
         }
         if (p->seal.exit.deadline) {
                 p->seal.exit.lost = true;
-                /* Reaping it would wait for the disk that it waits for. */
-                (void) sd_event_source_set_child_process_own(p->child, false);
+                leave_child(p);
                 finish(p);
                 return 0;
         }

@@ -301,29 +301,6 @@ static void a_killed_collector_leaves_a_usable_folder_that_says_so(void **state)
         assert_null(json_object_get(json_object_get(statement, "predicate"), "objects"));
 }
 
-static void what_a_killed_collector_left_is_called_unsynced_where_it_is(void **state) {
-        struct rig *r = *state;
-        _cleanup_json_ json_t *statement = NULL;
-        struct rig_done d;
-
-        for (int i = 0; i < 100; i++)
-                rig_spawn(r, NULL, NULL);
-        assert_int_equal(setenv("FREEZED_FAULT", "", 1), 0);
-        (void) fault_effect("restart the count");
-        /* the folder, the collector, and what makes durable what it left */
-        assert_int_equal(setenv("FREEZED_FAULT", "fail:3", 1), 0);
-        rig_start(r);
-        assert_int_equal(kill(rig_stop_collector(r, 350), SIGKILL), 0);
-        d = rig_wait(r);
-        assert_int_equal(unsetenv("FREEZED_FAULT"), 0);
-        assert_int_equal(d.state, PRESERVE_CUT_SHORT);
-        statement = rig_statement(r, &d);
-        const json_t *flags = json_object_get(json_object_get(statement, "predicate"), "flags");
-
-        assert_int_equal(json_array_size(flags), 1);
-        assert_string_equal(json_string_value(json_array_get(flags, 0)), "unsynced");
-}
-
 static void a_collector_that_hangs_is_killed_at_the_deadline(void **state) {
         struct rig *r = *state;
         _cleanup_json_ json_t *statement = NULL;
@@ -564,7 +541,6 @@ int main(void) {
                 CASE(the_collector_that_runs_out_of_time_seals_what_it_has),
                 CASE(a_second_snapshot_never_touches_the_first),
                 CASE(a_killed_collector_leaves_a_usable_folder_that_says_so),
-                CASE(what_a_killed_collector_left_is_called_unsynced_where_it_is),
                 CASE(a_collector_that_hangs_is_killed_at_the_deadline),
                 CASE(the_byte_budget_cuts_and_says_so),
                 CASE(a_disk_without_room_becomes_holes),
