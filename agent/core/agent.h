@@ -85,10 +85,10 @@ struct agent {
         uint8_t attributes_digest[32]; /* of their payload, or of those that were in force last */
         uint64_t attributes_record;    /* number of the last one of them; 0: there is none */
         int64_t attributes_due_ms;     /* CLOCK_BOOTTIME by which as many as were taken are due (certified.c) */
-        bool doubted;                  /* the disk took the record of one command and would not give it back */
-        struct command_id doubted_id;
-        json_t *late;               /* records of what was done while the ledger had no room (record.h) */
-        struct record_list trusted; /* of trust roots that came as orders */
+        bool doubted;                  /* the disk took the record of one order and would not give it back */
+        uint8_t doubted_digest[32];    /* of its payload */
+        json_t *late;                  /* records of what was done while the ledger had no room (record.h) */
+        struct record_list trusted;    /* of trust roots that came as orders */
         struct heard heard;
         struct local local;
         const char *policy_state; /* "file", "default"; "broken": what was in force before still is */

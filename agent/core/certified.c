@@ -145,7 +145,7 @@ static int take_in(struct agent *a, const struct attributes *attributes, const s
                    enum reason *ret_reason) {
         int r = record_attributes(a, attributes, d);
 
-        *ret_reason = r == -ENOTRECOVERABLE ? REASON_INTERNAL : r < 0 ? REASON_LEDGER : REASON_NONE;
+        *ret_reason = r < 0 ? REASON_LEDGER : REASON_NONE;
         if (r == 0) {
                 r = keep(a, d);
                 *ret_reason = r < 0 ? REASON_INTERNAL : REASON_NONE;
@@ -153,7 +153,9 @@ static int take_in(struct agent *a, const struct attributes *attributes, const s
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "Attributes could not be kept: %s",
                           strerror(-r));
-        return r < 0 ? 0 : put_in_force(a, attributes, d);
+        if (r < 0)
+                return r == -ENOTRECOVERABLE ? r : 0;
+        return put_in_force(a, attributes, d);
 }
 
 static int answer(struct agent *a, const uint8_t digest[static 32], const struct answer *to) {

@@ -59,12 +59,6 @@ static int (*const carry_out[])(struct agent *a, struct authorised *authorised, 
         [VERB_CLASS_KEEP] = retain_order,     [VERB_CLASS_DROP] = retain_order,
 };
 
-/* Its record may turn up at the next start, so that nothing is done about it cannot be said, also when it comes again.
- */
-static bool is_in_doubt(const struct agent *a, const struct command *c, enum reason reason) {
-        return reason == REASON_LEDGER && c && a->doubted && command_id_equal(&a->doubted_id, &c->id);
-}
-
 static int judge(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {
         _cleanup_(verified_freep) struct verified *v = NULL;
         _cleanup_(authorised_freep) struct authorised *authorised = NULL;
@@ -94,8 +88,6 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         }
         if (decision.kind == DECISION_DUPLICATE)
                 return refusal_duplicate(a, c, verified_digest(v), to);
-        if (decision.kind == DECISION_REFUSED && is_in_doubt(a, c, decision.reason))
-                return -ENOTRECOVERABLE;
         if (decision.kind == DECISION_REFUSED)
                 return refusal_answer(a, c, verified_people(v), verified_digest(v), &decision, to);
         if (c->plan)
@@ -104,16 +96,39 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         r = carry_out[verb_info(c->verb)->cls](a, TAKE_PTR(authorised), d, p, to);
         if (anew_if_due(a, r, &c->id, mark))
                 return 0;
-        if (r == -ENOTRECOVERABLE) {
-                a->doubted = true;
-                a->doubted_id = c->id;
-                return r;
-        }
         /* FAIL-CLOSED: an id that is not remembered was not recorded, so nothing was undone either. The ledger's disk
          * may be full, which is noticed only by trying; that is a refusal like that of a ledger known to be broken. */
-        if (r < 0 && r != -ENOMEM && verb_class_lets_go(verb_info(c->verb)->cls) && !hold_set_seen(a->holds, &c->id)) {
+        if (r < 0 && r != -ENOMEM && r != -ENOTRECOVERABLE && verb_class_lets_go(verb_info(c->verb)->cls) &&
+            !hold_set_seen(a->holds, &c->id)) {
                 decision = (struct decision) { .kind = DECISION_REFUSED, .reason = REASON_LEDGER };
                 return refusal_answer(a, c, verified_people(v), verified_digest(v), &decision, to);
+        }
+        return r;
+}
+
+static int take(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {
+        if (d->type == DSSE_ATTRIBUTES)
+                return certified_take(a, d, to);
+        if (d->type == DSSE_TRUST)
+                return rooted_take(a, d, to);
+        if (d->type == DSSE_HEAD)
+                return hearing_take(a, d, to);
+        return judge(a, d, p, to);
+}
+
+/* Its record may turn up at the next start, so that nothing is done about it cannot be said, also when it comes again.
+ */
+static int take_unless_in_doubt(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {
+        uint8_t digest[sizeof(a->doubted_digest)];
+        int r;
+
+        (void) crypto_hash_sha256(digest, d->payload, d->n_payload);
+        if (a->doubted && memcmp(digest, a->doubted_digest, sizeof(digest)) == 0)
+                return -ENOTRECOVERABLE;
+        r = take(a, d, p, to);
+        if (r == -ENOTRECOVERABLE) {
+                a->doubted = true;
+                memcpy(a->doubted_digest, digest, sizeof(digest));
         }
         return r;
 }
@@ -126,13 +141,7 @@ static int on_command(struct agent *a, const struct frame *f, const struct answe
         phases_begin(&p);
         a->counters.commands++;
         r = to_dsse(f, &d);
-        if (r == 0 && d.type == DSSE_ATTRIBUTES)
-                return certified_take(a, &d, to);
-        if (r == 0 && d.type == DSSE_TRUST)
-                return rooted_take(a, &d, to);
-        if (r == 0 && d.type == DSSE_HEAD)
-                return hearing_take(a, &d, to);
-        return r < 0 ? r : judge(a, &d, &p, to);
+        return r < 0 ? r : take_unless_in_doubt(a, &d, &p, to);
 }
 
 /* What the gate may ask. Kinds that only the core sends have no function. */

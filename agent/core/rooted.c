@@ -242,11 +242,11 @@ void rooted_load(struct agent *a) {
 static int take_in(struct agent *a, struct root *root, const char *text, enum reason *ret_reason) {
         int r = record_trust(a, root->trust->version, text);
 
-        *ret_reason = r == -ENOTRECOVERABLE ? REASON_INTERNAL : r < 0 ? REASON_LEDGER : REASON_NONE;
+        *ret_reason = r < 0 ? REASON_LEDGER : REASON_NONE;
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "record"), "The trust root could not be recorded: %s",
                           strerror(-r));
-                return 0;
+                return r == -ENOTRECOVERABLE ? r : 0;
         }
         put_in_force(a, root, true);
         r = keep(a, text);

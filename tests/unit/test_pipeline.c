@@ -196,11 +196,16 @@ int plan_answer(struct agent *a, const struct authorised *authorised, const stru
         return 0;
 }
 
+/* How often what is no command came to where it is judged, and what that says. */
+static unsigned judged;
+static int verdict;
+
 int certified_take(struct agent *a, const struct dsse *d, const struct answer *to) {
         (void) a;
         (void) d;
         (void) to;
-        return 0;
+        judged++;
+        return verdict;
 }
 
 int rooted_take(struct agent *a, const struct dsse *d, const struct answer *to) {
@@ -363,6 +368,38 @@ static void what_the_disk_may_have_taken_is_not_refused(void **state) {
         assert_string_equal(reason_id(let_go(6)), "none");
 }
 
+static enum reason hand_in(enum dsse_type type, const char *payload) {
+        const struct answer to = { .number = 1 };
+        const struct frame f = { .kind = FRAME_COMMAND,
+                                 .type = type,
+                                 .number = 1,
+                                 .payload = (const uint8_t *) payload,
+                                 .n_payload = strlen(payload) };
+
+        told.refused = 0;
+        pipeline_frame(&agent, &f, &to);
+        return told.refused ? told.reason : REASON_NONE;
+}
+
+/* Nor is a trust root, or what a registrar says of the host. */
+static void whatever_the_disk_may_have_taken_is_not_judged_again(void **state) {
+        static const enum dsse_type types[] = { DSSE_TRUST, DSSE_ATTRIBUTES };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+                judged = 0;
+                verdict = -ENOTRECOVERABLE;
+                assert_string_equal(reason_id(hand_in(types[i], "one")), "machine-failed");
+                verdict = 0;
+                assert_string_equal(reason_id(hand_in(types[i], "one")), "machine-failed");
+                assert_int_equal(judged, 1);
+                assert_string_equal(reason_id(hand_in(types[i], "another")), "none");
+                stop();
+                start();
+                assert_string_equal(reason_id(hand_in(types[i], "one")), "none");
+        }
+}
+
 /* A head lists what stops and what releases: nothing else can be what it names, refused or not. */
 static void only_what_heads_list_arrives(void **state) {
         static const struct {
@@ -402,6 +439,7 @@ int main(void) {
                 CASE(no_order_is_lost_when_memory_runs_out),
                 CASE(only_what_heads_list_arrives),
                 CASE(what_the_disk_may_have_taken_is_not_refused),
+                CASE(whatever_the_disk_may_have_taken_is_not_judged_again),
         };
 
         if (sodium_init() < 0)

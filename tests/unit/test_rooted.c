@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* WRAP: fdatasync */
 /* LINK: agent/core/rooted.c agent/core/preserved.c */
 /* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
 /* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
@@ -23,6 +24,16 @@
 #include "agent/core/rooted.h"
 #include "lib/ledger_rig.h"
 #include "lib/people.h"
+
+static bool disk_fails;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd) {
+        errno = EIO;
+        return disk_fails ? -1 : __real_fdatasync(fd);
+}
 
 /* What was answered last: "trusted", or why not; and how often the gate was told of keys. */
 static char told[64];
@@ -393,6 +404,22 @@ static void old_people_do_not_come_back_by_what_they_send_before_the_start(void 
         assert_true(shell(&r, "test -s trust.json"));
 }
 
+/* It may be in force from the next start on, so it is not refused. */
+static void one_that_the_disk_may_have_taken_has_no_answer(void **state) {
+        const struct trust t = version(4);
+        _cleanup_(dsse_done) struct dsse d = sign_root(&t, ALL);
+
+        (void) state;
+        told[0] = '\0';
+        disk_fails = true;
+        assert_int_equal(rooted_take(&r.a, &d, &(struct answer) { 0 }), -ENOTRECOVERABLE);
+        disk_fails = false;
+        assert_string_equal(told, "");
+        assert_int_equal(r.a.trust->version, 3);
+        start_again();
+        assert_string_equal(take(4, ALL), "trusted");
+}
+
 /* It is older than what root put there since, which the ledger does not tell of; whoever it names signed what came
  * then. */
 static void a_file_of_roots_that_was_put_back_brings_nobody_back(void **state) {
@@ -510,6 +537,7 @@ int main(void) {
                 CASE(what_does_not_follow_is_not_put_in_force_because_it_is_recorded),
                 CASE(a_fleet_made_anew_does_not_get_its_old_people_back),
                 CASE(old_people_do_not_come_back_by_what_they_send_before_the_start),
+                CASE(one_that_the_disk_may_have_taken_has_no_answer),
                 CASE(a_file_of_roots_that_was_put_back_brings_nobody_back),
                 CASE(what_followed_another_root_of_the_same_people_does_not_follow_this_one),
                 CASE(what_is_recorded_is_in_force_and_nothing_else),
