@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/prove.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
 
@@ -76,20 +78,79 @@ static void read_uplinks(struct agent *a, const struct hold *h, struct proof *p)
 
 #define WAYS_AROUND (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
 
+/* Whom the process's user namespace calls root, as its status writes him. */
+static unsigned read_root(pid_t pid) {
+        char path[32];
+        _cleanup_free_ char *map = NULL;
+        unsigned inside, outside;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/uid_map", (int) pid);
+        if (io_read_file(AT_FDCWD, path, STATUS_MAX, &map, NULL) < 0)
+                return 0;
+        for (const char *line = map; sscanf(line, "%u %u", &inside, &outside) == 2; line = strchrnul(line, '\n'))
+                if (inside == 0)
+                        return outside;
+        return 0;
+}
+
+/* FAIL-CLOSED: capabilities that cannot be read may be any. */
+static uint64_t read_caps(const char *status, const char *field) {
+        const char *line = strstr(status, field);
+
+        return line ? strtoull(line + strlen(field), NULL, 16) : UINT64_MAX;
+}
+
+/* What a thread has; and who may become root, or is, has with the next program that he starts all that he did not give
+ * up for good. */
+static uint64_t may_have(pid_t pid, const char *status) {
+        const uint64_t permitted = read_caps(status, "\nCapPrm:"), bounding = read_caps(status, "\nCapBnd:");
+        const char *line = strstr(status, "\nUid:");
+        unsigned uid[3] = { 0 };
+
+        if (!(bounding & WAYS_AROUND) || strstr(status, "\nNoNewPrivs:\t1\n"))
+                return permitted;
+        if (line && sscanf(line, "\nUid: %u %u %u", &uid[0], &uid[1], &uid[2]) == 3) {
+                const unsigned root = read_root(pid);
+                bool any = false;
+
+                for (size_t i = 0; i < ELEMENTSOF(uid); i++)
+                        any |= uid[i] == 0 || uid[i] == root;
+                if (!any)
+                        return permitted;
+        }
+        return permitted | bounding;
+}
+
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ESRCH;
+}
+
 /* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. CAP_NET_ADMIN makes devices:
  * what is written to a tun is forwarded by the host, and is nobody's socket's; and it has the kernel itself ask for
- * addresses. */
+ * addresses. Each thread has its own. */
 static bool may_open_packet_sockets(pid_t pid) {
         char path[32];
-        _cleanup_free_ char *status = NULL;
-        const char *line;
+        bool may = false;
+        struct dirent *e;
+        DIR *d;
 
-        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
-        if (io_read_file(AT_FDCWD, path, STATUS_MAX, &status, NULL) < 0)
-                return false; /* gone meanwhile */
-        line = strstr(status, "\nCapPrm:");
-        /* FAIL-CLOSED: a process whose capabilities cannot be read may have it */
-        return !line || strtoull(line + strlen("\nCapPrm:"), NULL, 16) & WAYS_AROUND;
+        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
+        d = opendir(path);
+        if (!d)
+                return !is_gone(-errno);
+        while (!may && (e = readdir(d))) {
+                _cleanup_free_ char *status = NULL;
+                char name[NAME_MAX + sizeof("/status")];
+                int r;
+
+                if (e->d_name[0] == '.')
+                        continue;
+                (void) snprintf(name, sizeof(name), "%s/status", e->d_name);
+                r = io_read_file(dirfd(d), name, STATUS_MAX, &status, NULL);
+                may = r < 0 ? !is_gone(r) : may_have(pid, status) & WAYS_AROUND;
+        }
+        (void) closedir(d);
+        return may;
 }
 
 /* Of the host the uplinks' programs see what packet sockets and made devices send. What passes those by is another

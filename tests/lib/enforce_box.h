@@ -5,6 +5,7 @@
  * themselves, without a ledger and a service manager. Included after cage.h. */
 
 #include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <bpf/bpf.h>
@@ -53,8 +54,8 @@ static inline int box_end(void **state) {
 #undef CASE
 #define CASE(name) cmocka_unit_test_setup_teardown(name, box_begin, box_end)
 
-/* A process without the privilege to open packet sockets. */
-static inline void keep_no_raw(void *userdata) {
+/* Root without the privilege to open packet sockets, which it gets back with the next program that it starts. */
+static inline void drop_raw(void *userdata) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[2];
 
@@ -64,6 +65,13 @@ static inline void keep_no_raw(void *userdata) {
         data[0].effective = data[0].permitted &= ~(1U << CAP_NET_RAW | 1U << CAP_NET_ADMIN);
         if (syscall(SYS_capset, &header, data) < 0)
                 _exit(1);
+}
+
+/* A process that cannot come to open packet sockets. */
+static inline void keep_no_raw(void *userdata) {
+        if (prctl(PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0) < 0 || prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN, 0, 0, 0) < 0)
+                _exit(1);
+        drop_raw(userdata);
 }
 
 static inline struct sites resolve_all(void) {

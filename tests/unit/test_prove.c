@@ -24,10 +24,14 @@
 #include "lib/cage.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "lib/enforce_box.h"
 #include "lib/reasons.h"
+
+#include "agent/util/io.h"
 
 static void what_is_undone_behind_its_back_is_seen(void **state) {
         const struct command_id one = id_of(1);
@@ -80,6 +84,71 @@ static void a_program_that_keeps_ours_off_is_named(void **state) {
         check_state(p, HOLD_PARTIAL, GAP(FOREIGN_BPF) | GAP(SELFTEST_LEAK));
         assert_reasons(let_go(1), 0);
         assert_int_equal(bpf_prog_detach2(prog, cage.fd, BPF_CGROUP_INET_EGRESS), 0);
+}
+
+static void give_up_roots(void *userdata) {
+        drop_raw(userdata);
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                _exit(1);
+}
+
+static void be_somebody(void *userdata) {
+        const uid_t saved = *(const uid_t *) userdata;
+
+        if (setresuid(65534, 65534, saved) < 0)
+                _exit(1);
+}
+
+static void be_root_of_his_own(void *userdata) {
+        const uid_t nobody = 65534;
+
+        be_somebody((void *) &nobody);
+        if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || unshare(CLONE_NEWUSER) < 0 ||
+            io_write_string(AT_FDCWD, "/proc/self/uid_map", "0 65534 1\n") < 0)
+                _exit(1);
+        drop_raw(userdata);
+}
+
+static void *sleep_on(void *userdata) {
+        for (;;)
+                (void) pause();
+        return userdata;
+}
+
+/* The first thread has it no more, and the other has. */
+static void keep_it_beside(void *userdata) {
+        pthread_t t;
+
+        if (pthread_create(&t, NULL, sleep_on, NULL) != 0)
+                _exit(1);
+        keep_no_raw(userdata);
+}
+
+static void who_can_come_to_open_packet_sockets_has_a_way_out(void **state) {
+        static const uid_t root = 0, nobody = 65534;
+        static const struct {
+                void (*body)(void *userdata);
+                const uid_t *saved;
+                enum reason gap;
+        } bodies[] = {
+                { keep_no_raw, NULL, REASON_NONE },
+                { drop_raw, NULL, REASON_PACKET_SOCKETS },
+                { give_up_roots, NULL, REASON_NONE },
+                { be_somebody, &nobody, REASON_NONE },
+                { be_somebody, &root, REASON_PACKET_SOCKETS },
+                { be_root_of_his_own, NULL, REASON_PACKET_SOCKETS },
+                { keep_it_beside, NULL, REASON_PACKET_SOCKETS },
+        };
+
+        (void) state;
+        for (uint32_t k = 0; k < ELEMENTSOF(bodies); k++) {
+                pid_t pid = cage_spawn(&cage, bodies[k].body, (void *) bodies[k].saved);
+
+                check_state(stop(k + 1, VERB_ISOLATE, &cage), bodies[k].gap ? HOLD_PARTIAL : HOLD_HELD,
+                            reason_bit(bodies[k].gap));
+                assert_reasons(let_go(k + 1), 0);
+                cage_kill(pid);
+        }
 }
 
 static void a_socket_that_was_handed_in_is_told(void **state) {
@@ -298,6 +367,7 @@ int main(void) {
                 CASE(who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out),
                 CASE(who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out),
                 CASE(who_runs_on_with_a_tun_has_a_way_out),
+                CASE(who_can_come_to_open_packet_sockets_has_a_way_out),
                 CASE(whose_socket_is_his_own_is_seen_unless_it_makes_frames),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
