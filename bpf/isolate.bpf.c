@@ -34,6 +34,9 @@ struct {
         __type(value, struct isolate_counters);
 } isolate_count SEC(".maps");
 
+/* Set before loading. */
+const volatile struct isolate_question isolate_question;
+
 #include "bpf/attempts.bpf.h"
 
 static __always_inline struct isolate_counters *counters(void) {
@@ -173,7 +176,7 @@ int isolate_setsockopt(struct bpf_sockopt *ctx) {
         __u32 zero = 0;
         const struct isolate_policy *policy = bpf_map_lookup_elem(&isolate_policy, &zero);
 
-        if (ctx->level == ISOLATE_ASK_LEVEL)
+        if (ctx->level == isolate_question.level && ctx->optname == isolate_question.name)
                 return DENY;
         if (is_membership(ctx->level, ctx->optname) && !(policy && policy->any_protocol))
                 return refuse(&a);

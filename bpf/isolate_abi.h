@@ -62,10 +62,13 @@ struct isolate_policy {
         struct isolate_permit permit[ISOLATE_PERMITS_MAX];
 };
 
-/* setsockopt() of this, which is nobody's: a socket of an isolated cgroup refuses it with EPERM, every other does not
- * know it. So the core learns whose any socket is, of whatever kind and in whatever state. */
-#define ISOLATE_ASK_LEVEL 0x667a64
-#define ISOLATE_ASK_NAME  1
+/* setsockopt() of this, which is nobody's: a socket of a cgroup that has the set refuses it with EPERM, every other
+ * does not know it. So the core learns whose any socket is, of whatever kind and in whatever state. Each set has its
+ * own, drawn when it is loaded: what others know they could have a socket from outside answer as well. */
+struct isolate_question {
+        __s32 level; /* never 0 */
+        __s32 name;
+};
 
 /* Per CPU, one entry: what the hooks decided since the hold began. */
 struct isolate_counters {

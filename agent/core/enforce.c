@@ -100,7 +100,7 @@ static void destroy_sockets(struct agent *a, struct enforced *e) {
         _cleanup_free_ struct sockets_result *results = sites ? calloc(sites->n, sizeof(*results)) : NULL;
 
         if (results)
-                sweep_sites(a, sites, SWEEP_DESTROY, results);
+                sweep_sites(a, recorded_id(e->recorded), sites, SWEEP_DESTROY, results);
         for (size_t i = 0; i < e->n; i++) {
                 if (results)
                         e->sites[i].sockets = results[i];

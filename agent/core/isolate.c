@@ -283,6 +283,15 @@ void isolate_read(const struct isolate *i, const struct command_id *hold, uint64
                         ret[h] = (struct isolate_link) { 0 };
 }
 
+struct isolate_question isolate_question(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id) {
+        struct isolate_question q = { 0 };
+        struct isolate_link link;
+
+        if (pin_read(i, hold, cgroup_id, ISOLATE_SETSOCKOPT, &link))
+                (void) isolate_set_question(link.prog_id, &q);
+        return q;
+}
+
 static int counter_map_of(uint32_t prog_id) {
         _cleanup_close_ int prog = bpf_prog_get_fd_by_id(prog_id);
         uint32_t ids[8], size = sizeof(struct bpf_prog_info);

@@ -87,6 +87,8 @@ int isolate_pin(struct isolate *i, const struct command_id *hold, uint64_t cgrou
                 int link) _warn_unused_;
 /* The directory of the hold's pins. -errno. */
 int isolate_stat(const struct isolate *i, const struct command_id *hold, struct stat *ret) _warn_unused_;
+/* How a socket is asked whether it is of that cgroup or one below it. All zero when nobody would answer. */
+struct isolate_question isolate_question(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id);
 /* What the hold's programs counted on that cgroup. False when they are gone. */
 bool isolate_count(const struct isolate *i, const struct command_id *hold, uint64_t cgroup_id,
                    struct isolate_counters *ret);

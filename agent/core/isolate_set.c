@@ -56,6 +56,17 @@ static void fill_telling(bool ring, struct isolate_telling *ret) {
         }
 }
 
+/* Above the levels that there are. */
+static int draw_question(struct isolate_question *ret) {
+        uint32_t drawn[2];
+
+        if (getrandom(drawn, sizeof(drawn), 0) != sizeof(drawn))
+                return -EIO;
+        ret->level = (int32_t) (drawn[0] >> 2 | 1U << 30);
+        ret->name = (int32_t) (drawn[1] >> 1);
+        return 0;
+}
+
 static int take_fds(const struct isolate_bpf *skel, struct isolate_set *ret) {
         const struct bpf_program *progs[_ISOLATE_HOOK_MAX] = {
                 [ISOLATE_SETSOCKOPT] = skel->progs.isolate_setsockopt,
@@ -94,8 +105,10 @@ static int load(int ring, struct isolate_set *ret) {
         if (!skel)
                 return errno > 0 ? -errno : -EIO;
         fill_telling(ring >= 0, (struct isolate_telling *) &skel->rodata->isolate_telling);
-        r = ring >= 0 ? bpf_map__reuse_fd(skel->maps.isolate_ring, ring)
-                      : bpf_map__set_autocreate(skel->maps.isolate_ring, false);
+        r = draw_question((struct isolate_question *) &skel->rodata->isolate_question);
+        if (r == 0)
+                r = ring >= 0 ? bpf_map__reuse_fd(skel->maps.isolate_ring, ring)
+                              : bpf_map__set_autocreate(skel->maps.isolate_ring, false);
         if (r == 0)
                 r = isolate_bpf__load(skel);
         if (r == 0)
@@ -144,6 +157,29 @@ static int program_info(int fd, uint32_t *maps, uint32_t n_maps, struct bpf_prog
 
         *ret = (struct bpf_prog_info) { .nr_map_ids = n_maps, .map_ids = (uint64_t) (uintptr_t) maps };
         return bpf_obj_get_info_by_fd(fd, ret, &size) < 0 ? -errno : 0;
+}
+
+bool isolate_set_question(uint32_t prog_id, struct isolate_question *ret) {
+        _cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+        struct bpf_prog_info prog;
+        uint32_t maps[MAPS_MAX];
+
+        if (fd < 0 || program_info(fd, maps, MAPS_MAX, &prog) < 0)
+                return false;
+        for (uint32_t k = 0; k < MIN(prog.nr_map_ids, MAPS_MAX); k++) {
+                _cleanup_close_ int map = bpf_map_get_fd_by_id(maps[k]);
+                struct bpf_map_info info = { 0 };
+                uint32_t size = sizeof(info);
+                const uint32_t zero = 0;
+                struct isolate_bpf__rodata fixed;
+
+                if (map >= 0 && bpf_obj_get_info_by_fd(map, &info, &size) == 0 && info.type == BPF_MAP_TYPE_ARRAY &&
+                    info.value_size == sizeof(fixed) && bpf_map_lookup_elem(map, &zero, &fixed) == 0) {
+                        *ret = fixed.isolate_question;
+                        return true;
+                }
+        }
+        return false;
 }
 
 bool isolate_set_is_twin(const struct isolate_set *s, enum isolate_hook h, uint32_t prog_id,

@@ -32,4 +32,6 @@ int isolate_set_fix(struct isolate_set *s, const struct isolate_policy *policy) 
  * which nobody can change any more. */
 bool isolate_set_is_twin(const struct isolate_set *s, enum isolate_hook h, uint32_t prog_id,
                          const struct isolate_policy *policy);
+/* What the loaded program of that id, which is of some set, is asked with. False when it cannot be told. */
+bool isolate_set_question(uint32_t prog_id, struct isolate_question *ret);
 void isolate_set_close(struct isolate_set *s);

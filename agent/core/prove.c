@@ -288,7 +288,7 @@ static void look_at_sockets(struct agent *a, const struct hold *h, const struct 
         const bool runs = !verb_info(h->verb)->freezes;
 
         if (now)
-                sweep_sites(a, sites, runs ? SWEEP_ASK : SWEEP_LOOK, now);
+                sweep_sites(a, &h->id, sites, runs ? SWEEP_ASK : SWEEP_LOOK, now);
         for (size_t i = 0; i < sites->n; i++) {
                 if (!ret[i].present)
                         continue;

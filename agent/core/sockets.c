@@ -332,7 +332,8 @@ static void gather(struct sweep *s) {
                 struct sockets_result *result = &s->results[i];
 
                 *result = (struct sockets_result) { .gaps = own < 0 ? reason_bit(REASON_NETNS) : 0,
-                                                    .ways = { .spare = scope->spare_inodes,
+                                                    .ways = { .question = scope->question,
+                                                              .spare = scope->spare_inodes,
                                                               .n_spare = scope->n_inodes } };
                 for (size_t k = 0; k < scope->n_cgroup_ids && !scope->host; k++)
                         if (claims_add(&s->cgroups, scope->cgroup_ids[k], (uint32_t) i) < 0)

@@ -44,6 +44,7 @@ struct sockets_scope {
                 *own_inodes; /* and those that are destroyed with the others, but not counted among the target's */
         size_t n_inodes;     /* of each */
         bool ask_ways;       /* it is isolated and runs on */
+        struct isolate_question question; /* how its sockets are asked then */
 };
 
 #define SOCKETS_PORTS_MAX 16U

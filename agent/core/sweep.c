@@ -82,7 +82,8 @@ static int add_site(struct sweep *w, const struct agent *a, const struct site *s
         return 0;
 }
 
-void sweep_sites(const struct agent *a, const struct sites *s, enum sweep_how how, struct sockets_result *ret) {
+void sweep_sites(const struct agent *a, const struct command_id *hold, const struct sites *s, enum sweep_how how,
+                 struct sockets_result *ret) {
         _cleanup_(sweep_done) struct sweep w = { .scopes = calloc(s->n, sizeof(*w.scopes)),
                                                  .results = calloc(s->n, sizeof(*w.results)),
                                                  .site = calloc(s->n, sizeof(*w.site)) };
@@ -99,6 +100,8 @@ void sweep_sites(const struct agent *a, const struct sites *s, enum sweep_how ho
                                                          .own_inodes = w.own,
                                                          .n_inodes = n_inodes,
                                                          .ask_ways = how == SWEEP_ASK && !site_is_host(&s->v[i]) };
+                if (room && w.scopes[w.n].ask_ways)
+                        w.scopes[w.n].question = isolate_question(a->isolate, hold, s->v[i].cgroup_id);
                 if (!room || add_site(&w, a, &s->v[i], i) < 0)
                         ret[i].gaps |= reason_bit(REASON_SOCKETS_LEFT);
         }

@@ -12,5 +12,7 @@ enum sweep_how {
         SWEEP_ASK, /* as well: each socket, whose it is; of sites that are isolated and run on */
 };
 
-/* ret[s->n]; that of a site which is not open is all zero. Never fails: what could not be done is a gap. */
-void sweep_sites(const struct agent *a, const struct sites *s, enum sweep_how how, struct sockets_result *ret);
+/* Sites of that hold. ret[s->n]; that of a site which is not open is all zero. Never fails: what could not be done is a
+ * gap. */
+void sweep_sites(const struct agent *a, const struct command_id *hold, const struct sites *s, enum sweep_how how,
+                 struct sockets_result *ret);

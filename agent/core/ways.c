@@ -7,11 +7,15 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
-#include "bpf/isolate_abi.h"
 #include "policy/cleanup.h"
 
-static bool is_isolated(int fd) {
-        return setsockopt(fd, ISOLATE_ASK_LEVEL, ISOLATE_ASK_NAME, NULL, 0) < 0 && errno == EPERM;
+static int ask(int fd, int level, int name) {
+        return setsockopt(fd, level, name, NULL, 0) < 0 ? errno : 0;
+}
+
+/* Who refuses whatever he is asked is not believed. */
+static bool is_isolated(int fd, const struct isolate_question *q) {
+        return q->level != 0 && ask(fd, q->level, q->name) == EPERM && ask(fd, q->level ^ 1, q->name) == ENOPROTOOPT;
 }
 
 static const struct {
@@ -51,7 +55,7 @@ void ways_add_socket(struct ways *w, int pidfd, int n, uint64_t inode) {
                         w->guarded |= reason_bit(families[k].guarded);
                         return;
                 }
-        if (fd < 0 || !is_isolated(fd))
+        if (fd < 0 || !is_isolated(fd, &w->question))
                 w->guarded |= reason_bit(REASON_FOREIGN_SOCKET);
 }
 

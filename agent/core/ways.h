@@ -2,15 +2,18 @@
 #pragma once
 
 /* What those who run on in an isolated cgroup have open that is a way out of it: PACKET_SOCKETS for frames of their own
- * making, FOREIGN_SOCKET for a socket of no isolated cgroup. Each socket is asked whose it is, because sock_diag lists
- * neither raw nor ping sockets, nor those that are neither bound nor connected yet. */
+ * making and for kinds of sockets that have no packet hooks, FOREIGN_SOCKET for a socket of another cgroup. Each socket
+ * is asked whose it is, because sock_diag lists neither raw nor ping sockets, nor those that are neither bound nor
+ * connected yet. */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/isolate_abi.h"
 #include "policy/reason.h"
 
 struct ways {
+        struct isolate_question question; /* all zero: every socket that could be asked is anyone's */
         const uint64_t *spare; /* inodes that are not asked: the self-test's, which it speaks to the core through */
         size_t n_spare;
         reason_set open;    /* whatever else is in force */

@@ -202,11 +202,41 @@ static void what_is_corked_for_one_does_not_go_to_another(void **state) {
         assert_int_equal(wire_arrived(a), 2);
 }
 
+static int ask(int fd, const struct isolate_question *q) {
+        return setsockopt(fd, q->level, q->name, NULL, 0) < 0 ? errno : 0;
+}
+
+/* Nobody else knows what a set is asked with, and none answers for another. */
+static void each_set_knows_its_own_sockets(void **state) {
+        struct isolate_question a, b, again;
+        _cleanup_close_ int in = cage_socket(&cage, AF_INET, SOCK_STREAM, 0),
+                            out = wire_socket(AF_INET, SOCK_STREAM, 0);
+
+        (void) state;
+        a = isolate_question(isolate, &hold_a, cage.id);
+        assert_int_equal(a.level, 0);
+        hold(&hold_a, NULL, 0, true, true);
+        hold(&hold_b, NULL, 0, true, true);
+        a = isolate_question(isolate, &hold_a, cage.id);
+        b = isolate_question(isolate, &hold_b, cage.id);
+        again = isolate_question(isolate, &hold_a, cage.id);
+        assert_memory_equal(&a, &again, sizeof(a));
+        assert_true(a.level > 1 << 16 && b.level > 1 << 16 && memcmp(&a, &b, sizeof(a)) != 0);
+        assert_int_equal(ask(in, &a), EPERM);
+        assert_int_equal(ask(in, &b), EPERM);
+        assert_int_equal(ask(out, &a), ENOPROTOOPT);
+        assert_int_equal(isolate_drop(isolate, &hold_a), 0);
+        assert_int_equal(ask(in, &a), ENOPROTOOPT);
+        assert_int_equal(ask(in, &b), EPERM);
+        a = isolate_question(isolate, &hold_a, cage.id);
+        assert_int_equal(a.level, 0);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(connecting_in_other_ways_is_no_way_out),        CASE(the_kernels_own_workers_are_no_way_out),
                 CASE(what_is_corked_for_one_does_not_go_to_another), CASE(only_tcp_and_udp_sockets_can_be_made),
-                CASE(other_kinds_are_refused_by_their_own_hook),
+                CASE(other_kinds_are_refused_by_their_own_hook),     CASE(each_set_knows_its_own_sockets),
         };
 
         return CAGE_MAIN(cases);

@@ -239,6 +239,25 @@ static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state)
         }
 }
 
+/* A program of somebody's, at the cgroup that the socket is of, answers as ours would. */
+static void who_refuses_whatever_he_is_asked_is_not_believed(void **state) {
+        static const struct bpf_insn refuse[] = {
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+                { .code = BPF_JMP | BPF_EXIT },
+        };
+        LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_SETSOCKOPT);
+        _cleanup_close_ int prog =
+                bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCKOPT, "refuse", "GPL", refuse, ELEMENTSOF(refuse), &opts);
+        struct cage other = cage_make("other");
+        _cleanup_close_ int fd = cage_socket(&other, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+
+        (void) state;
+        assert_int_equal(bpf_prog_attach(prog, other.fd, BPF_CGROUP_SETSOCKOPT, 0), 0);
+        assert_int_equal(setsockopt(fd, SOL_IP, IP_TTL, &(int) { 9 }, sizeof(int)), -1);
+        assert_int_equal(errno, EPERM);
+        hold_who_has(1, fd, GAP(FOREIGN_SOCKET));
+}
+
 static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
         struct proven *p;
 
@@ -369,6 +388,7 @@ int main(void) {
                 CASE(who_runs_on_with_a_tun_has_a_way_out),
                 CASE(who_can_come_to_open_packet_sockets_has_a_way_out),
                 CASE(whose_socket_is_his_own_is_seen_unless_it_makes_frames),
+                CASE(who_refuses_whatever_he_is_asked_is_not_believed),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
                 CASE(what_is_missing_of_several_is_partial),
