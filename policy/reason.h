@@ -77,7 +77,8 @@
           "A process of the target owns a socket that belongs to another cgroup")                                      \
         X(NETNS, "netns-unreachable", GAP, 4, "A network namespace of the target could not be entered")                \
         X(PACKET_SOCKETS, "packet-sockets", GAP, 4,                                                                    \
-          "A running process of the target may open packet sockets or make network devices, which bypass isolation")   \
+          "A running process of the target has or may open packet or other sockets, or devices, that bypass "          \
+          "isolation")                                                                                                 \
         X(LOADED_BPF, "loaded-bpf", GAP, 4,                                                                            \
           "A process of the target has BPF programs in the kernel, which run on whatever is done to it")               \
         X(SELFTEST_LEAK, "selftest-leak", GAP, 4, "The self-test got a byte out of the held cgroup")                   \

@@ -21,44 +21,52 @@
 
 #define SCRATCH "freezed-layers"
 
+/* What the guard sees where it reaches all that is held: BUT_ON_HOST not of a host that is held as a whole. */
+enum guarded { NOWHERE, BUT_ON_HOST, EVERYWHERE };
+
 /* What no program of this version sees. */
 static const struct {
         const char *id, *why;
-        bool guarded; /* where the guard is live */
+        enum guarded guarded;
 } uncovered[] = {
         { "packet-sockets",
           "AF_PACKET and AF_XDP sockets, and devices like tun, bypass cgroup programs; a process that can make one "
           "needs CAP_NET_RAW or CAP_NET_ADMIN",
-          true },
-        { "foreign-socket", "a socket belongs to the cgroup that made it, wherever it is handed to", true },
+          EVERYWHERE },
+        { "foreign-socket", "a socket belongs to the cgroup that made it, wherever it is handed to", EVERYWHERE },
         { "queued-packets",
-          "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", false },
+          "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", NOWHERE },
         { "kernel-packets",
           "what the kernel repeats in its own name (membership reports, neighbour probes) goes on for some seconds, "
           "and it answers calls to a listener that somebody outside keeps open",
-          false },
+          NOWHERE },
         { "early-boot",
           "after a boot a unit without default dependencies may run before a hold on the whole host is in force again; "
           "one that is held itself may not",
-          false },
-        { "kernel-helpers", "a program that the kernel starts itself (core_pattern, modprobe) is in no unit", false },
+          NOWHERE },
+        { "kernel-helpers", "a program that the kernel starts itself (core_pattern, modprobe) is in no unit", NOWHERE },
         { "loaded-bpf",
-          "BPF programs that a service has attached run on: a receipt tells of those that it still has open", false },
-        { "vsock", "AF_VSOCK has no cgroup hook", true },
-        { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's", false },
+          "BPF programs that a service has attached run on: a receipt tells of those that it still has open", NOWHERE },
+        { "vsock", "AF_VSOCK has no cgroup hook", BUT_ON_HOST },
+        { "other-families",
+          "nor has any other kind of socket that is not IP's (AF_TIPC, AF_RXRPC, AF_CAN, AF_BLUETOOTH, ...): a receipt "
+          "tells of those that a process has open",
+          BUT_ON_HOST },
+        { "forwarded", "traffic that the target has another host or namespace forward is not its own socket's",
+          NOWHERE },
         { "proxies",
           "who is in another cgroup passes on what reaches it through a unix socket, a pipe or a file, and carries out "
           "the jobs that it was given",
-          false },
+          NOWHERE },
         { "overruled",
           "a program that root attaches above can take back a refused call (bpf_set_retval), though not a dropped "
           "packet",
-          false },
-        { "signals", "a frozen process can still be killed from outside", true },
+          NOWHERE },
+        { "signals", "a frozen process can still be killed from outside", EVERYWHERE },
         { "kernel-signals",
           "a frozen process dies of what the kernel sends it itself: of a timer or a descriptor (F_SETSIG) that it had "
           "set to do so, of lack of memory",
-          false },
+          NOWHERE },
 };
 
 static void add(json_t *array, const char *id, int error, const char *why) {
@@ -177,6 +185,19 @@ static void try_uplinks(json_t *array) {
         add(array, "netdev-egress", direct_try(), "the kernel takes no nftables chain at the egress of an interface");
 }
 
+static bool is_guarded(const struct agent *a, size_t what) {
+        bool all = uncovered[what].guarded != NOWHERE && guard_is_live(a->guard);
+
+        for (size_t i = 0; i < a->held.n; i++)
+                for (size_t k = 0; k < a->held.v[i].sites.n; k++) {
+                        const struct site *s = &a->held.v[i].sites.v[k];
+
+                        all &= guard_covers(a->guard, s) &&
+                               !(uncovered[what].guarded == BUT_ON_HOST && site_is_host(s));
+                }
+        return all;
+}
+
 void layers_recover(struct agent *a) {
         _cleanup_free_ char *path = NULL;
         _cleanup_close_ int own = own_open(a, &path);
@@ -212,7 +233,7 @@ json_t *layers_to_json(struct agent *a) {
         add(array, "landlock", try_landlock(), NULL);
         guard_each_layer(a->guard, add_guard, array);
         for (size_t k = 0; k < ELEMENTSOF(uncovered); k++)
-                if (!uncovered[k].guarded || !guard_is_live(a->guard))
+                if (!is_guarded(a, k))
                         add(array, uncovered[k].id, -EOPNOTSUPP, uncovered[k].why);
         if (own >= 0)
                 (void) unlinkat(own, SCRATCH, AT_REMOVEDIR);

@@ -27,9 +27,9 @@ static const struct {
         { AF_NETLINK, REASON_NONE, REASON_NONE },
         { AF_ALG, REASON_NONE, REASON_NONE },
         { AF_VSOCK, REASON_NONE, REASON_NONE },
-        { AF_PACKET, REASON_NONE, REASON_PACKET_SOCKETS },
-        /* poll() has the kernel send what waits in it, and no hook sees that */
+        /* poll() has the kernel send what waits in the one, and /dev/ppp what goes to the other: no hook sees that */
         { AF_XDP, REASON_PACKET_SOCKETS, REASON_NONE },
+        { AF_PPPOX, REASON_PACKET_SOCKETS, REASON_NONE },
 };
 
 static bool is_spared(const struct ways *w, uint64_t inode) {
@@ -55,7 +55,10 @@ void ways_add_socket(struct ways *w, int pidfd, int n, uint64_t inode) {
                         w->guarded |= reason_bit(families[k].guarded);
                         return;
                 }
-        if (fd < 0 || !is_isolated(fd, &w->question))
+        /* every other kind answers as ours do, and sends past all of them */
+        if (fd >= 0 && family != AF_INET && family != AF_INET6)
+                w->guarded |= reason_bit(REASON_PACKET_SOCKETS);
+        else if (fd < 0 || !is_isolated(fd, &w->question))
                 w->guarded |= reason_bit(REASON_FOREIGN_SOCKET);
 }
 

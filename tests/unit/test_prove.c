@@ -17,6 +17,7 @@
 /* LINK: agent/core/isolate_set.c */
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
+/* WRAP: getsockopt */
 
 /* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap,
  * and nothing else is. */
@@ -239,6 +240,32 @@ static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state)
         }
 }
 
+/* Kinds that few kernels have are simulated: of each socket it is said that it is of that one. */
+static int simulated;
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+        const int r = __real_getsockopt(fd, level, name, value, size);
+
+        if (r == 0 && simulated != 0 && level == SOL_SOCKET && name == SO_DOMAIN)
+                *(int *) value = simulated;
+        return r;
+}
+
+/* They answer as a socket of the cgroup does. */
+static void who_runs_on_with_a_socket_of_a_kind_without_hooks_has_a_way_out(void **state) {
+        static const int families[] = { AF_PPPOX, AF_TIPC, AF_BLUETOOTH, AF_CAN, AF_LLC, AF_RXRPC, AF_MAX };
+        _cleanup_close_ int fd = cage_socket(&cage, AF_INET, SOCK_DGRAM, 0);
+
+        (void) state;
+        hold_who_has(1, fd, 0);
+        for (uint32_t k = 0; k < ELEMENTSOF(families); k++) {
+                simulated = families[k];
+                hold_who_has(2 * k + 3, fd, GAP(PACKET_SOCKETS));
+        }
+        simulated = 0;
+}
+
 /* A program of somebody's, at the cgroup that the socket is of, answers as ours would. */
 static void who_refuses_whatever_he_is_asked_is_not_believed(void **state) {
         static const struct bpf_insn refuse[] = {
@@ -388,6 +415,7 @@ int main(void) {
                 CASE(who_runs_on_with_a_tun_has_a_way_out),
                 CASE(who_can_come_to_open_packet_sockets_has_a_way_out),
                 CASE(whose_socket_is_his_own_is_seen_unless_it_makes_frames),
+                CASE(who_runs_on_with_a_socket_of_a_kind_without_hooks_has_a_way_out),
                 CASE(who_refuses_whatever_he_is_asked_is_not_believed),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
