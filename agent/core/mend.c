@@ -25,8 +25,6 @@
 #define HURRY_SHARE 10
 /* the service manager is asked for a unit whose cgroup is gone; the kernel tells of a new one */
 #define SEEK_US (5000LL * 1000)
-/* and no more of them in one look than take this long */
-#define SEEK_LOOK_US (20LL * 1000)
 /* a service that is started again is let come up before what became of its hold is recorded */
 #define SETTLE_US (1000LL * 1000)
 
@@ -279,13 +277,21 @@ static void look_at(struct watch *w, struct watched *s) {
                 s->good_us = clock_mono_us();
 }
 
-static bool sweep_one(pid_t pid, uint64_t *cgroup_id, void *userdata) {
+/* One for whom there is no memory is held all the same, and is in the next list. */
+static bool list_held(pid_t pid, uint64_t *cgroup_id, void *userdata) {
         struct watch *w = userdata;
-        struct watched *s = find_site(w, *cgroup_id);
 
-        if (s)
-                put_back(w, s, pid, s->good_us);
-        return s;
+        if (!find_site(w, *cgroup_id))
+                return false;
+        if ((w->n_swept & (w->n_swept - 1)) == 0) {
+                pid_t *more = reallocarray(w->swept, w->n_swept ? w->n_swept * 2 : 1, sizeof(*more));
+
+                if (!more)
+                        return true;
+                w->swept = more;
+        }
+        w->swept[w->n_swept++] = pid;
+        return true;
 }
 
 struct ended {
@@ -370,19 +376,42 @@ static void note_crowd(struct watch *w, int64_t now) {
         }
 }
 
-static void sweep(struct watch *w, int64_t now) {
-        int64_t spent = clock_cpu_us();
-
-        if (!w->agent->events || now < MAX(w->sweep_us, w->sweep_not_before_us))
-                return;
+static void sweep_begin(struct watch *w, int64_t now) {
         w->sweep_us = now + w->sweep_every_us;
         for (size_t i = 0; i < w->n_sites; i++)
                 mend_hold(w, &w->sites[i]);
-        cgroup_events_each_held(w->agent->events, sweep_one, w);
+        cgroup_events_each_held(w->agent->events, list_held, w);
         note_crowd(w, now);
-        spent = clock_cpu_us() - spent;
-        w->sweep_every_us = pause_after(spent);
-        w->sweep_not_before_us = clock_mono_us() + spent * HURRY_SHARE;
+}
+
+static void sweep_one(struct watch *w, pid_t pid) {
+        struct watched *s = find_site(w, cgroup_events_held_at(w->agent->events, pid));
+
+        if (s)
+                put_back(w, s, pid, s->good_us);
+}
+
+/* To put one back can take milliseconds, and there may be thousands who leave again at once: a look goes on where the
+ * one before ended, and whoever has left meanwhile waits for all others. */
+static void sweep(struct watch *w, int64_t now) {
+        const int64_t spent = clock_cpu_us();
+        int64_t start;
+
+        if (!w->agent->events || now < w->sweep_not_before_us || (w->n_swept == 0 && now < w->sweep_us))
+                return;
+        if (w->n_swept == 0)
+                sweep_begin(w, now);
+        start = clock_mono_us();
+        while (w->swept_next < w->n_swept && clock_mono_us() < start + MEND_TURN_US)
+                sweep_one(w, w->swept[w->swept_next++]);
+        w->sweep_spent_us += clock_cpu_us() - spent;
+        w->sweep_not_before_us = clock_mono_us() + (clock_cpu_us() - spent) * HURRY_SHARE;
+        if (w->swept_next < w->n_swept)
+                return;
+        w->sweep_every_us = pause_after(w->sweep_spent_us);
+        w->sweep_spent_us = 0;
+        w->n_swept = w->swept_next = 0;
+        free(TAKE_PTR(w->swept));
 }
 
 /* Units can come back at another path, and where the kernel tells of nothing, at all. As long as the cgroup from before
@@ -414,7 +443,7 @@ static void seek(struct watch *w, int64_t now) {
                 if (w->seek_next < w->n_sites)
                         seek_one(w, &w->sites[w->seek_next++]);
                 over = w->seek_next >= w->n_sites;
-        } while (!over && clock_mono_us() < start + SEEK_LOOK_US);
+        } while (!over && clock_mono_us() < start + MEND_TURN_US);
         w->seek_spent_us += clock_cpu_us() - spent;
         if (!over) {
                 w->seek_us = clock_mono_us() + (clock_cpu_us() - spent) * HURRY_SHARE;

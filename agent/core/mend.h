@@ -9,6 +9,9 @@
 #include "agent/core/followed.h"
 #include "agent/core/watched.h"
 
+/* What somebody else can make long is done for so long at a time, so that a command waits for no more than that. */
+#define MEND_TURN_US (20LL * 1000)
+
 struct watch {
         struct agent *agent;
         int error; /* why the kernel does not tell of events */
@@ -18,8 +21,10 @@ struct watch {
         sd_event_source *ring, *timer;
         int64_t every_us, sweep_every_us, outer_every_us;         /* how often */
         int64_t sweep_us, sweep_not_before_us, outer_us, seek_us; /* CLOCK_MONOTONIC of the next time */
-        int64_t seek_spent_us;                                    /* in the round that goes on */
+        int64_t seek_spent_us, sweep_spent_us;                    /* in the round that goes on */
         size_t seek_next;                                         /* the site that it goes on with */
+        pid_t *swept;                                             /* who was held when the sweep began */
+        size_t n_swept, swept_next;                               /* 0 between two sweeps */
         uint64_t n_events, n_looks, lost;                         /* events */
         uint64_t crowded_out;                                     /* processes that found no room among the held */
         bool crowded;                                             /* there were such since the sweep before the last */

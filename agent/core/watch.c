@@ -17,11 +17,13 @@
 
 static int on_ring(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct watch *w = userdata;
+        const int64_t start = clock_mono_us();
 
         (void) source;
         (void) fd;
         (void) revents;
-        cgroup_events_read(w->agent->events, EVENTS_MAX, mend_event, w);
+        for (unsigned n = 0; n < EVENTS_MAX && clock_mono_us() < start + MEND_TURN_US; n++)
+                cgroup_events_read(w->agent->events, 1, mend_event, w);
         return 0;
 }
 
@@ -222,6 +224,7 @@ void watch_free(struct watch *w) {
         for (size_t i = 0; i < w->n_sites; i++)
                 watched_close(&w->sites[i]);
         free(w->sites);
+        free(w->swept);
         followed_list_done(&w->holds);
         free(w);
 }

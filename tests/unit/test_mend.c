@@ -20,6 +20,7 @@
 /* WRAP: fence_stands */
 /* WRAP: cgroup_events_refuse_outside */
 /* WRAP: resolve_again */
+/* WRAP: strays_put_back */
 
 /* What the watch does about what it finds, on real cgroups: what is taken for a site, and at which one is held who. */
 
@@ -66,6 +67,17 @@ int __wrap_resolve_again(const struct resolver *r, struct site *s, reason_set *r
         return __real_resolve_again(r, s, ret_notes);
 }
 
+/* what putting a process back costs, and how often it was done */
+static int64_t putting_costs_us;
+static size_t n_put;
+
+int __real_strays_put_back(const char *root, const char *path, int fd, pid_t pid);
+int __wrap_strays_put_back(const char *root, const char *path, int fd, pid_t pid) {
+        (void) usleep((useconds_t) putting_costs_us);
+        n_put++;
+        return __real_strays_put_back(root, path, fd, pid);
+}
+
 void latecomer_made(struct agent *a, const char *path, int fd, uint64_t cgroup_id) {
         (void) a;
         (void) path;
@@ -95,6 +107,7 @@ static void watch_nothing(void) {
         for (size_t i = 0; i < watching.n_sites; i++)
                 watched_close(&watching.sites[i]);
         free(watching.sites);
+        free(watching.swept);
         followed_list_done(&watching.holds);
         watching = (struct watch) { .agent = &agent };
 }
@@ -357,6 +370,63 @@ static void what_is_not_there_is_looked_for_a_few_at_a_time(void **state) {
         (void) let_go(1);
 }
 
+static void move_to(const struct cage *c, pid_t pid) {
+        char text[16];
+
+        (void) snprintf(text, sizeof(text), "%d", (int) pid);
+        assert_int_equal(cage_write(c, "cgroup.procs", text), 0);
+}
+
+/* Does as much as fits into one look; how many that were. */
+static size_t sweep_next_ones(void) {
+        const size_t before = n_put;
+
+        watching.sweep_us = watching.sweep_not_before_us = 0;
+        mend_look(&watching);
+        return n_put - before;
+}
+
+/* However many leave, and leave again, an order waits for a few of them to be put back, none of them is forgotten for
+ * others, and as long as one is outside it is said. */
+static void who_left_is_put_back_a_few_at_a_time(void **state) {
+        struct cage outside = cage_make("outside");
+        pid_t pids[8];
+        size_t first;
+
+        (void) state;
+        n_put = 0;
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                pids[i] = cage_spawn(&cage, keep_no_raw, NULL);
+        proven_free(stop(1, VERB_ISOLATE, &cage));
+        watch_all();
+        assert_int_equal(sweep_next_ones(), 0);
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                move_to(&outside, pids[i]);
+        putting_costs_us = 8 * 1000;
+        first = sweep_next_ones();
+        assert_in_range(first, 1, 3);
+        assert_reasons(look(1).gaps, GAP(MOVED_OUT));
+        /* who leaves again waits for the others */
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                if (!strays_is_outside(pids[i], cage.path))
+                        move_to(&outside, pids[i]);
+        for (size_t done = first; done < ELEMENTSOF(pids);) {
+                const size_t some = sweep_next_ones();
+
+                assert_in_range(some, 1, 3);
+                assert_reasons(look(1).gaps, GAP(MOVED_OUT));
+                done += some;
+        }
+        for (size_t done = 0; done < first;)
+                done += sweep_next_ones();
+        assert_int_equal(n_put, ELEMENTSOF(pids) + first);
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                assert_false(strays_is_outside(pids[i], cage.path));
+        assert_reasons(look(1).gaps, 0);
+        putting_costs_us = 0;
+        (void) let_go(1);
+}
+
 /* Whoever forks until nobody else finds a place among the held has not put off the next look, and it is said. */
 static void who_finds_no_room_is_a_gap_and_looked_for_soon(void **state) {
         pid_t pid = cage_spawn(&cage, NULL, NULL);
@@ -389,6 +459,7 @@ int main(void) {
                 CASE(nobody_is_held_at_the_root_of_the_host),
                 CASE(what_is_held_stays_where_its_cgroup_is_though_nobody_is_in_it),
                 CASE(what_is_not_there_is_looked_for_a_few_at_a_time),
+                CASE(who_left_is_put_back_a_few_at_a_time),
                 CASE(who_finds_no_room_is_a_gap_and_looked_for_soon),
         };
 
