@@ -105,6 +105,8 @@ struct agent {
         struct watch *watch;
         struct cgroup_events *events; /* NULL: the kernel does not tell of any */
         sd_event_source *lapse_timer, *idle, *rest, *latecomers, *heartbeat, *late_timer;
+        int64_t manager_us; /* CLOCK_MONOTONIC before which a look for latecomers does not wait for PID 1 again, which
+                               was silent in one */
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is
                                    nothing */
         int64_t lapse_retry_ms; /* CLOCK_BOOTTIME before which a lapse that could not be recorded is not tried again; 0:

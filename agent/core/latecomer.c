@@ -9,7 +9,10 @@
 #include "agent/core/hostparts.h"
 #include "agent/core/watch.h"
 #include "agent/util/alive.h"
+#include "agent/util/clock.h"
 #include "agent/util/log.h"
+
+#define SILENCE_SHARE 20
 
 /* Takes the site over. The mark is there before it is frozen, and frozen it is before it is on record, which takes
  * long: should the core end in between, the next one finds it by its mark. */
@@ -135,11 +138,23 @@ bool latecomer_look(struct agent *a) {
         return any;
 }
 
+/* PID 1 is asked whether what has the name of something spared is that, and believed while it does not answer: one that
+ * is stuck is waited for a twentieth of the time, and not in each look. */
+static void look(struct agent *a) {
+        const int64_t start = clock_mono_us();
+
+        if (start < a->manager_us)
+                systemd_give_up(a->systemd);
+        (void) latecomer_look(a);
+        if (start >= a->manager_us && systemd_is_silent(a->systemd))
+                a->manager_us = clock_mono_us() + (clock_mono_us() - start) * SILENCE_SHARE;
+}
+
 static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {
         struct agent *a = userdata;
 
         (void) usec;
-        (void) latecomer_look(a);
+        look(a);
         (void) sd_event_source_set_time_relative(e, LATECOMER_LOOK_US);
         (void) sd_event_source_set_enabled(e, SD_EVENT_ONESHOT);
         return 0;

@@ -112,6 +112,14 @@ void systemd_rest(struct systemd *s) {
         s->bus = sd_bus_close_unref(s->bus);
 }
 
+bool systemd_is_silent(const struct systemd *s) {
+        return s->silent;
+}
+
+void systemd_give_up(struct systemd *s) {
+        s->silent = true;
+}
+
 int systemd_version(struct systemd *s) {
         char *text = NULL;
         int version = 0;

@@ -24,6 +24,10 @@ void systemd_begin(struct systemd *s);
 /* After each piece of work: closes the connection, and forgets that PID 1 was silent; the next call makes a new one.
  * PID 1 sends every signal to every private connection, so one that nobody reads must not stay open. */
 void systemd_rest(struct systemd *s);
+/* True when it did not answer in time since systemd_rest(). */
+bool systemd_is_silent(const struct systemd *s);
+/* Until systemd_rest() it is as if it had not: nothing is asked. */
+void systemd_give_up(struct systemd *s);
 
 /* Major version, 0 without systemd. */
 int systemd_version(struct systemd *s);

@@ -113,6 +113,14 @@ static void check_silence(void) {
                 }
                 /* who waits does each time; a busy machine takes its time now and then */
                 assert_true(least < SECOND / 2);
+                assert_true(systemd_is_silent(systemd));
+                systemd_rest(systemd);
+                assert_false(systemd_is_silent(systemd));
+                /* nor who does not want to wait */
+                systemd_give_up(systemd);
+                start = clock_mono_us();
+                assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -ETIMEDOUT);
+                assert_true(clock_mono_us() - start < SECOND / 2);
                 systemd_rest(systemd);
         }
         assert_null(path);
