@@ -35,8 +35,10 @@ static void spend(struct pace *p, int64_t since_us) {
 struct kept {
         struct command_id id;
         struct hostset set;
-        struct management facts; /* that the set was loaded for */
-        struct uplinks last;     /* as the last look left them, and when that was */
+        struct management facts;                    /* that the set was loaded for */
+        struct permit permits[COMMAND_PERMITS_MAX]; /* local policy's, as it was then */
+        size_t n_permits;
+        struct uplinks last; /* as the last look left them, and when that was */
         int64_t last_us;
 };
 
@@ -121,6 +123,12 @@ static void forget(struct hosthold *x, size_t i) {
         x->v[i] = x->v[--x->n];
 }
 
+/* Addresses come and go with every container, and a walk through the namespaces of all of them takes long. */
+static bool only_moved(const struct agent *a, const struct kept *k, const struct management *now) {
+        return k->set.loaded && management_only_moved(now, &k->facts) && k->n_permits == a->local.n_permits &&
+               memcmp(k->permits, a->local.permits, k->n_permits * sizeof(k->permits[0])) == 0;
+}
+
 /* 1 when a new set was loaded, 0 when the old one is as good. */
 static int load(struct agent *a, const struct hold *h, struct kept *k) {
         _cleanup_free_ struct management *now = calloc(1, sizeof(*now));
@@ -132,12 +140,17 @@ static int load(struct agent *a, const struct hold *h, struct kept *k) {
                 return r;
         if (k->set.loaded && memcmp(now, &k->facts, sizeof(*now)) == 0)
                 return 0;
-        r = hostset_load(now, a->hosthold->mark, a->local.permits, a->local.n_permits, h->permits, h->n_permits, &set);
+        r = hostset_load(now, a->hosthold->mark, a->local.permits, a->local.n_permits, h->permits, h->n_permits,
+                         k->set.loaded ? k->set.count : -EBADF, &set);
         if (r < 0)
                 return r;
+        if (only_moved(a, k, now))
+                hostset_keep_uplink(&set, &k->set);
         hostset_close(&k->set);
         k->set = set;
         memcpy(&k->facts, now, sizeof(*now));
+        k->n_permits = a->local.n_permits;
+        memcpy(k->permits, a->local.permits, k->n_permits * sizeof(k->permits[0]));
         return 1;
 }
 
@@ -304,12 +317,13 @@ static void look_after(struct agent *a, const struct hold *h, struct site *s, bo
         bool changed = false;
         struct kept *k;
         int r = find_or_add(a->hosthold, &h->id, &k);
+        const uint32_t uplink_id = k ? k->set.uplink_id : 0;
 
         if (r == 0 && (ask || !k->set.loaded))
                 r = follow(a, h, s, k, &changed);
         *ret_changed |= changed;
         if (k && k->set.loaded)
-                cover_due(a, k, changed, walk);
+                cover_due(a, k, k->set.uplink_id != uplink_id, walk);
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "keep"),
                           "The isolation of the host could not follow it: %s", strerror(-r));

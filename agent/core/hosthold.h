@@ -8,11 +8,12 @@
  * direct.h.
  *
  * What it permits is fixed when a set of programs is loaded. When the host changes (sshd was restarted and has another
- * cgroup, an address came) a new set takes the place of the old one link by link, and at no time is there none. An
- * interface that appears gets its program when the kernel tells of it, and at the latest at the next look; so does one
- * from which somebody takes it off. Anyone can make network namespaces by the thousand, and PID 1 can be slow: looking
- * into all of the former, and asking the latter, takes a twentieth of one processor at most and is then rarer; our own
- * namespace is looked at each time. */
+ * cgroup, an address came) a new set takes the place of the old one link by link, and at no time is there none; for an
+ * address that came or went not on the uplinks, whose program has to do with none. An interface that appears gets its
+ * program when the kernel tells of it, and at the latest at the next look; so does one from which somebody takes it
+ * off. Anyone can make network namespaces by the thousand, and PID 1 can be slow: looking into all of the former, and
+ * asking the latter, takes a twentieth of one processor at most and is then rarer; our own namespace is looked at each
+ * time. */
 
 #include "agent/core/agent.h"
 #include "agent/core/site.h"

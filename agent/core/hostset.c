@@ -28,13 +28,14 @@ void hostset_close(struct hostset *s) {
         for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++)
                 closep(&s->hook[h]);
         closep(&s->uplink);
+        closep(&s->count);
         *s = (struct hostset) { 0 };
 }
 
-static int duplicate(const struct bpf_program *p) {
-        const int fd = fcntl(bpf_program__fd(p), F_DUPFD_CLOEXEC, 3);
+static int duplicate(int fd) {
+        const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
-        return fd < 0 ? -errno : fd;
+        return copy < 0 ? -errno : copy;
 }
 
 static int read_id(int prog, uint32_t *ret) {
@@ -70,11 +71,13 @@ static int take(struct host_bpf *skel, struct hostset *ret) {
         int r = 0;
 
         for (size_t h = 0; h < _ISOLATE_HOOK_MAX; h++) {
-                s.hook[h] = progs[h] ? duplicate(progs[h]) : -EBADF;
+                s.hook[h] = progs[h] ? duplicate(bpf_program__fd(progs[h])) : -EBADF;
                 r = progs[h] && s.hook[h] < 0 ? s.hook[h] : r;
         }
-        s.uplink = duplicate(skel->progs.host_uplink);
+        s.uplink = duplicate(bpf_program__fd(skel->progs.host_uplink));
         r = s.uplink < 0 ? s.uplink : r;
+        s.count = duplicate(bpf_map__fd(skel->maps.host_count));
+        r = s.count < 0 ? s.count : r;
         if (r == 0)
                 r = read_id(s.uplink, &s.uplink_id);
         if (r < 0)
@@ -85,7 +88,7 @@ static int take(struct host_bpf *skel, struct hostset *ret) {
 }
 
 int hostset_load(const struct management *m, uint32_t mark, const struct permit *a, size_t n_a, const struct permit *b,
-                 size_t n_b, struct hostset *ret) {
+                 size_t n_b, int count, struct hostset *ret) {
         _cleanup_free_ struct host_policy *policy = calloc(1, sizeof(*policy));
         struct host_bpf *skel;
         int r;
@@ -108,12 +111,25 @@ int hostset_load(const struct management *m, uint32_t mark, const struct permit 
                 isolate_fill_permit(&m->leases[k], &policy->lease[k]);
         for (size_t k = 0; k < m->n_own; k++)
                 isolate_fill_permit(&m->own[k], &policy->own[k]);
-        skel = host_bpf__open_and_load();
+        skel = host_bpf__open();
         if (!skel)
                 return errno > 0 ? -errno : -EIO;
-        r = fill(skel, m, policy);
+        r = count >= 0 ? bpf_map__reuse_fd(skel->maps.host_count, count) : 0;
+        if (r == 0)
+                r = host_bpf__load(skel);
+        if (r == 0)
+                r = fill(skel, m, policy);
         if (r == 0)
                 r = take(skel, ret);
         host_bpf__destroy(skel);
         return r;
+}
+
+void hostset_keep_uplink(struct hostset *s, struct hostset *before) {
+        const struct hostset own = *s;
+
+        s->uplink = before->uplink;
+        s->uplink_id = before->uplink_id;
+        before->uplink = own.uplink;
+        before->uplink_id = own.uplink_id;
 }

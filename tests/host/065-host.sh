@@ -221,6 +221,15 @@ check "an interface that appears is closed within a second, however fast somebod
 status
 is "and every interface has its program and its rules" "$(holds '[.targets[0].uplinks[] | select(.by == "none" or (.direct | not)) | .name] | length')" 0
 
+# --- an address that comes later
+programs() { status; holds '[.targets[0].uplinks[] | "\(.name)=\(.prog_id)"] | sort | join(" ")'; }
+before=$(programs)
+run ip address add 10.81.0.1/24 dev host0
+its_own() { [ "$(try "$TRY" tcp 10.81.0.1 22)" = closed ]; }
+check "the host reaches itself by an address that it did not have" box_until 60 its_own
+is "for which no interface was given another program" "$(programs)" "$before"
+run ip address del 10.81.0.1/24 dev host0
+
 # --- taking it off
 repaired() { status; holds '.repaired.repairs.uplink // 0'; }
 is "nothing was to be put back so far" "$(repaired)" 0
@@ -312,6 +321,15 @@ for k in $(seq "$STARTS"); do run systemd-run -q --no-block --unit="late$k.servi
 late_frozen() { local k; for k in $(seq "$STARTS"); do frozen "late$k.service" || return; done; }
 check "what is started since is frozen too" box_until 60 late_frozen
 echo "# of $STARTS units started on a frozen host $(run sh -c 'ls /root/ran* 2>/dev/null' | wc -l) ran before they were frozen"
+# who connects to one that is stuck waits for it, and is in its queue for as long
+queue() { run ss -xlH src /run/systemd/private | awk '{ print $3 }'; }
+kill -STOP "$(box_leader host)"
+sleep 3
+queued=$(queue)
+sleep 10
+echo "# a PID 1 that is stuck was asked $queued times in 3 s, and $(($(queue) - queued)) times in 10 s"
+check "one that is stuck is not waited for each second" test $(($(queue) - queued)) -le 2
+kill -CONT "$(box_leader host)"
 release
 is "released" "$EXIT $(state)" "0 released"
 check "the beacon lives" alive

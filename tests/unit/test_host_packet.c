@@ -9,6 +9,8 @@
 
 #include "lib/cage.h"
 
+#include <bpf/libbpf.h>
+
 #include <linux/if_ether.h>
 #include <net/if.h>
 
@@ -56,7 +58,7 @@ static void load(const char *net, uint16_t port, uint8_t proto) {
         const struct permit p = net ? permit_of(net, port, proto) : (struct permit) { 0 };
 
         hostset_close(&set);
-        assert_int_equal(hostset_load(&facts, MARK, &p, net ? 1 : 0, NULL, 0, &set), 0);
+        assert_int_equal(hostset_load(&facts, MARK, &p, net ? 1 : 0, NULL, 0, -EBADF, &set), 0);
 }
 
 static void load_unit(uint32_t may) {
@@ -375,6 +377,46 @@ static void only_who_configures_the_network_solicits_routers(void **state) {
         assert_false(sends(&cage, &ask));
 }
 
+static uint64_t count_dropped(void) {
+        const size_t cpus = (size_t) libbpf_num_possible_cpus();
+        _cleanup_free_ struct isolate_counters *c = calloc(cpus, sizeof(*c));
+        uint64_t n = 0;
+
+        assert_non_null(c);
+        assert_int_equal(bpf_map_lookup_elem(set.count, &(uint32_t) { 0 }, c), 0);
+        for (size_t k = 0; k < cpus; k++)
+                n += c[k].dropped_out;
+        return n;
+}
+
+/* So that a walk through all namespaces gives none of them another. */
+static void an_address_of_the_host_leaves_the_uplinks_their_program(void **state) {
+        const struct packet p = make_v4(V4(.dst = "10.0.0.9", .proto = IPPROTO_TCP, .dport = 443));
+        struct management before;
+        struct hostset next;
+        uint32_t id;
+
+        (void) state;
+        load_unit(HOST_ANSWERS);
+        id = set.uplink_id;
+        assert_false(leaves(&cage, &p));
+        before = facts;
+        assert_int_equal(permit_net_from_str("10.0.0.7", &facts.own[facts.n_own++]), 0);
+        assert_true(management_only_moved(&before, &facts));
+        assert_int_equal(hostset_load(&facts, MARK, NULL, 0, NULL, 0, set.count, &next), 0);
+        assert_int_not_equal(next.uplink_id, id);
+        hostset_keep_uplink(&next, &set);
+        hostset_close(&set);
+        set = next;
+        assert_int_equal(set.uplink_id, id);
+        assert_false(leaves(&cage, &p));
+        assert_false(sends(&cage, &p));
+        /* what was counted before is counted with it */
+        assert_int_equal(count_dropped(), 3);
+        facts.units[0].may = HOST_ASKS;
+        assert_false(management_only_moved(&before, &facts));
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(nothing_passes_that_nobody_permits),
@@ -387,6 +429,7 @@ int main(void) {
                 CASE(only_who_configures_the_network_asks_for_an_address),
                 CASE(neighbour_discovery_is_the_kernels_own),
                 CASE(only_who_configures_the_network_solicits_routers),
+                CASE(an_address_of_the_host_leaves_the_uplinks_their_program),
         };
 
         return CAGE_MAIN(cases);
