@@ -39,16 +39,28 @@ static bool is_spared(const struct ways *w, uint64_t inode) {
         return false;
 }
 
+/* Of what its name is, which no program that somebody attached says otherwise, as they can of an option; AF_ALG and
+ * AF_XDP have none. */
+static int family_of(int fd) {
+        struct sockaddr_storage name;
+        socklen_t size = sizeof(name);
+        int family = -1;
+
+        if (getsockname(fd, (struct sockaddr *) &name, &size) == 0)
+                return name.ss_family;
+        size = sizeof(family);
+        (void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+        return family;
+}
+
 /* FAIL-CLOSED: what cannot be asked whose it is may be anyone's. */
 void ways_add_socket(struct ways *w, int pidfd, int n, uint64_t inode) {
         _cleanup_close_ int fd = is_spared(w, inode) ? -EBADF : (int) syscall(SYS_pidfd_getfd, pidfd, n, 0);
-        int family = -1;
-        socklen_t size = sizeof(family);
+        int family;
 
         if (is_spared(w, inode) || (fd < 0 && pidfd >= 0 && (errno == EBADF || errno == ESRCH)))
                 return;
-        if (fd >= 0)
-                (void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+        family = fd >= 0 ? family_of(fd) : -1;
         for (size_t k = 0; k < ELEMENTSOF(families); k++)
                 if (families[k].family == family) {
                         w->open |= reason_bit(families[k].open);

@@ -17,7 +17,7 @@
 /* LINK: agent/core/isolate_set.c */
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
-/* WRAP: getsockopt */
+/* WRAP: getsockname */
 
 /* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap,
  * and nothing else is. */
@@ -240,15 +240,15 @@ static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state)
         }
 }
 
-/* Kinds that few kernels have are simulated: of each socket it is said that it is of that one. */
+/* Kinds that few kernels have are simulated: of each socket its name says that it is of that one. */
 static int simulated;
 
-int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
-int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
-        const int r = __real_getsockopt(fd, level, name, value, size);
+int __real_getsockname(int fd, struct sockaddr *name, socklen_t *size);
+int __wrap_getsockname(int fd, struct sockaddr *name, socklen_t *size) {
+        const int r = __real_getsockname(fd, name, size);
 
-        if (r == 0 && simulated != 0 && level == SOL_SOCKET && name == SO_DOMAIN)
-                *(int *) value = simulated;
+        if (r == 0 && simulated != 0)
+                name->sa_family = (sa_family_t) simulated;
         return r;
 }
 
@@ -282,6 +282,32 @@ static void who_refuses_whatever_he_is_asked_is_not_believed(void **state) {
         assert_int_equal(bpf_prog_attach(prog, other.fd, BPF_CGROUP_SETSOCKOPT, 0), 0);
         assert_int_equal(setsockopt(fd, SOL_IP, IP_TTL, &(int) { 9 }, sizeof(int)), -1);
         assert_int_equal(errno, EPERM);
+        hold_who_has(1, fd, GAP(FOREIGN_SOCKET));
+}
+
+/* Another says of it that it is a unix socket. */
+static void what_a_program_says_of_a_socket_is_not_believed(void **state) {
+        static const struct bpf_insn unix_socket[] = {
+                { .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_1, .off = 8 },
+                { .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_1, .off = 16 },
+                { .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_2 },
+                { .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_4, .imm = sizeof(int) },
+                { .code = BPF_JMP | BPF_JGT | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_3, .off = 1 },
+                { .code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .imm = AF_UNIX },
+                { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+                { .code = BPF_JMP | BPF_EXIT },
+        };
+        LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_GETSOCKOPT);
+        _cleanup_close_ int prog = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCKOPT, "unix_socket", "GPL", unix_socket,
+                                                 ELEMENTSOF(unix_socket), &opts);
+        struct cage other = cage_make("other");
+        _cleanup_close_ int fd = cage_socket(&other, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+        int family = 0;
+
+        (void) state;
+        assert_int_equal(bpf_prog_attach(prog, other.fd, BPF_CGROUP_GETSOCKOPT, 0), 0);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &(socklen_t) { sizeof(family) }), 0);
+        assert_int_equal(family, AF_UNIX);
         hold_who_has(1, fd, GAP(FOREIGN_SOCKET));
 }
 
@@ -417,6 +443,7 @@ int main(void) {
                 CASE(whose_socket_is_his_own_is_seen_unless_it_makes_frames),
                 CASE(who_runs_on_with_a_socket_of_a_kind_without_hooks_has_a_way_out),
                 CASE(who_refuses_whatever_he_is_asked_is_not_believed),
+                CASE(what_a_program_says_of_a_socket_is_not_believed),
                 CASE(what_is_permitted_is_not_taken_for_a_leak),
                 CASE(a_busy_listener_is_held_whole),
                 CASE(what_is_missing_of_several_is_partial),
