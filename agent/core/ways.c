@@ -39,18 +39,16 @@ static bool is_spared(const struct ways *w, uint64_t inode) {
         return false;
 }
 
-/* Of what its name is, which no program that somebody attached says otherwise, as they can of an option; AF_ALG and
- * AF_XDP have none. */
+/* A program that somebody attached can change what the option says, and not of what its name is; that of an AF_SMC
+ * socket is of its TCP socket's, and AF_ALG and AF_XDP have none. -1 when they do not agree. */
 static int family_of(int fd) {
         struct sockaddr_storage name;
-        socklen_t size = sizeof(name);
+        socklen_t size = sizeof(name), family_size = sizeof(int);
         int family = -1;
 
-        if (getsockname(fd, (struct sockaddr *) &name, &size) == 0)
-                return name.ss_family;
-        size = sizeof(family);
-        (void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
-        return family;
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_size) < 0)
+                return -1;
+        return getsockname(fd, (struct sockaddr *) &name, &size) == 0 && name.ss_family != family ? -1 : family;
 }
 
 /* FAIL-CLOSED: what cannot be asked whose it is may be anyone's. */

@@ -18,6 +18,7 @@
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 /* WRAP: getsockname */
+/* WRAP: getsockopt */
 
 /* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap,
  * and nothing else is. */
@@ -240,8 +241,17 @@ static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state)
         }
 }
 
-/* Kinds that few kernels have are simulated: of each socket its name says that it is of that one. */
-static int simulated;
+/* Kinds that few kernels have are simulated: of each socket its name, or an option, says that it is of that one. */
+static int simulated, simulated_option;
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+        const int r = __real_getsockopt(fd, level, name, value, size);
+
+        if (r == 0 && simulated_option != 0 && level == SOL_SOCKET && name == SO_DOMAIN)
+                *(int *) value = simulated_option;
+        return r;
+}
 
 int __real_getsockname(int fd, struct sockaddr *name, socklen_t *size);
 int __wrap_getsockname(int fd, struct sockaddr *name, socklen_t *size) {
@@ -254,16 +264,18 @@ int __wrap_getsockname(int fd, struct sockaddr *name, socklen_t *size) {
 
 /* They answer as a socket of the cgroup does. */
 static void who_runs_on_with_a_socket_of_a_kind_without_hooks_has_a_way_out(void **state) {
-        static const int families[] = { AF_PPPOX, AF_TIPC, AF_BLUETOOTH, AF_CAN, AF_LLC, AF_RXRPC, AF_MAX };
+        static const int families[] = { AF_PPPOX, AF_TIPC, AF_BLUETOOTH, AF_CAN, AF_LLC, AF_RXRPC, AF_SMC, AF_MAX };
         _cleanup_close_ int fd = cage_socket(&cage, AF_INET, SOCK_DGRAM, 0);
 
         (void) state;
         hold_who_has(1, fd, 0);
         for (uint32_t k = 0; k < ELEMENTSOF(families); k++) {
-                simulated = families[k];
+                /* the name of the one is of the TCP socket that is in it */
+                simulated = families[k] == AF_SMC ? 0 : families[k];
+                simulated_option = families[k];
                 hold_who_has(2 * k + 3, fd, GAP(PACKET_SOCKETS));
         }
-        simulated = 0;
+        simulated = simulated_option = 0;
 }
 
 /* A program of somebody's, at the cgroup that the socket is of, answers as ours would. */
@@ -308,7 +320,7 @@ static void what_a_program_says_of_a_socket_is_not_believed(void **state) {
         assert_int_equal(bpf_prog_attach(prog, other.fd, BPF_CGROUP_GETSOCKOPT, 0), 0);
         assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &(socklen_t) { sizeof(family) }), 0);
         assert_int_equal(family, AF_UNIX);
-        hold_who_has(1, fd, GAP(FOREIGN_SOCKET));
+        hold_who_has(1, fd, GAP(PACKET_SOCKETS));
 }
 
 static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
