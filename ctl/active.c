@@ -10,8 +10,8 @@
 
 /* of a head, beside its orders */
 #define FRAME_SIZE 512U
-/* of an order in a head, beside its address: id, exp and what is around them */
-#define ORDER_SIZE 96U
+/* of an order in a head, beside its address */
+#define ORDER_SIZE (sizeof("{'digest':'','exp':9007199254740991,'id':'','to':},") + 4 * HERALD_DIGEST_SIZE)
 
 static void done(struct active_order *o) {
         address_done(&o->to);
@@ -332,10 +332,9 @@ static int size_of(const struct active_order *o, size_t *ret) {
         return 0;
 }
 
-/* Among those from that one on. */
-static bool has(const struct herald_head *h, size_t from, const struct command_id *id) {
-        for (size_t i = from; i < h->n_orders; i++)
-                if (command_id_equal(&h->orders[i].id, id))
+static bool has(const struct herald_head *h, const uint8_t digest[static HERALD_DIGEST_SIZE]) {
+        for (size_t i = 0; i < h->n_orders; i++)
+                if (memcmp(h->orders[i].digest, digest, sizeof(h->orders[i].digest)) == 0)
                         return true;
         return false;
 }
@@ -360,34 +359,27 @@ static int put(const struct active_order *o, struct room *room, struct herald_he
                 return r;
         to->id = o->id;
         to->exp_ms = o->exp_ms;
+        memcpy(to->digest, o->digest, sizeof(to->digest));
         room->used += size;
         h->n_orders++;
         return 1;
 }
 
-/* A head has no id twice, and what has a twin there comes first in the next one. But automation would never come to it:
- * what people ordered under the id is there before, and may be in every head. */
 static int list(struct active *a, enum active_by by, int64_t now_ms, struct room *room, struct herald_head *h) {
-        const size_t from = by == ACTIVE_BY_AUTOMATION ? h->n_orders : 0;
         struct active_share *s = &a->by[by];
-        size_t i, twin = s->n;
+        size_t i;
 
         for (i = 0; i < s->n && h->n_orders < room->orders; i++) {
                 const struct active_order *o = &s->v[(s->next + i) % s->n];
-                if (!is_listed(o, now_ms))
+                if (!is_listed(o, now_ms) || has(h, o->digest))
                         continue;
-                if (has(h, 0, &o->id)) {
-                        if (has(h, from, &o->id))
-                                twin = MIN(twin, i);
-                        continue;
-                }
                 int r = put(o, room, h);
                 if (r < 0)
                         return r;
                 if (r == 0)
                         break;
         }
-        s->next = s->n > 0 ? (s->next + MIN(i, twin)) % s->n : 0;
+        s->next = s->n > 0 ? (s->next + i) % s->n : 0;
         return 0;
 }
 

@@ -23,7 +23,7 @@
 #define ACTIVE_AUTOMATION_MAX (ACTIVE_MAX / 4 * 3)
 
 struct active_order {
-        uint8_t digest[32]; /* of the payload: two orders may have one id, and both are listed, if in turns */
+        uint8_t digest[32]; /* of the payload: two orders may have one id, and both are listed */
         struct command_id id;
         struct address to;         /* hosts are owned */
         struct command_id *lifted; /* of a release: the holds that it ends; owned */

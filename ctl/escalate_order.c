@@ -74,7 +74,7 @@ static int fill(const struct escalate *x, const struct escalate_draft *d, const 
         (void) snprintf(cmd->incident, sizeof(cmd->incident), "%s", d->incident);
         (void) snprintf(cmd->reason, sizeof(cmd->reason), "%s: %s (event %s, rule %s)", escalate_source_id(e->source),
                         *e->title ? e->title : "an event", e->id, d->rule->name);
-        randombytes_buf(cmd->id.b, sizeof(cmd->id.b));
+        order_name(&x->signers, &cmd->id);
         cmd->verb = d->rule->verb;
         cmd->severity = d->rule->severity;
         cmd->lease_ms = d->rule->lease_ms;

@@ -4,11 +4,10 @@
 #include <string.h>
 #include <time.h>
 
-#include <sodium.h>
-
 #include "ctl/exchange.h"
 #include "ctl/file.h"
 #include "ctl/order.h"
+#include "ctl/order_sign.h"
 #include "ctl/rollout.h"
 #include "ctl/sign.h"
 #include "ctl/text.h"
@@ -142,7 +141,6 @@ static int fill(struct command *cmd, const struct options *o, const struct host 
                 x = copy_text(cmd->reason, sizeof(cmd->reason), o->reason ? o->reason : NO_REASON, "reason", w);
         if (x != 0)
                 return x;
-        randombytes_buf(cmd->id.b, sizeof(cmd->id.b));
         cmd->to = COMMAND_TO_HOSTS;
         if (host)
                 memcpy(cmd->hosts[cmd->n_hosts++], host->key.id, sizeof(cmd->hosts[0]));
@@ -156,13 +154,33 @@ static int fill(struct command *cmd, const struct options *o, const struct host 
         return 0;
 }
 
-static int sign(struct ctl *c, struct order *o, const struct trust *t) {
+static int build(struct ctl *c, struct command *cmd, struct order *o) {
+        char *json = NULL;
+        enum reason reason;
+
+        int r = command_to_json(cmd, &json);
+        if (r == -EINVAL)
+                return out_of_range(cmd, &c->opt, &c->why);
+        if (r >= 0) {
+                o->file.env.type = DSSE_COMMAND;
+                o->file.env.payload = (uint8_t *) json;
+                o->file.env.n_payload = strlen(json);
+                r = command_parse(o->file.env.payload, o->file.env.n_payload, &o->file.command, &reason);
+        }
+        return r < 0 ? why_errno(&c->why, r, "order") : 0;
+}
+
+static int sign(struct ctl *c, struct command *cmd, struct order *o, const struct trust *t) {
         _cleanup_(sign_done) struct signers s = SIGNERS_NULL;
         struct sshkey keys[TRUST_KEYS_MAX];
 
         if (t)
                 trust_keys(t, keys);
         int x = sign_open(c->opt.keys.v, c->opt.keys.n, keys, t ? t->n_keys : 0, SIGN_PICK_ONE, &s, &c->why);
+        if (x == 0) {
+                order_name(&s, &cmd->id);
+                x = build(c, cmd, o);
+        }
         if (x == 0)
                 x = sign_envelope(&s, &o->file.env, &c->why);
         if (x != 0)
@@ -197,22 +215,6 @@ static int write_out(struct ctl *c, const struct order *o, const struct trust *t
         return CTL_OK;
 }
 
-static int build(struct ctl *c, struct command *cmd, struct order *o) {
-        char *json = NULL;
-        enum reason reason;
-
-        int r = command_to_json(cmd, &json);
-        if (r == -EINVAL)
-                return out_of_range(cmd, &c->opt, &c->why);
-        if (r >= 0) {
-                o->file.env.type = DSSE_COMMAND;
-                o->file.env.payload = (uint8_t *) json;
-                o->file.env.n_payload = strlen(json);
-                r = command_parse(o->file.env.payload, o->file.env.n_payload, &o->file.command, &reason);
-        }
-        return r < 0 ? why_errno(&c->why, r, "order") : 0;
-}
-
 int order_run(struct ctl *c, enum verb verb, bool plan, char *const *targets, size_t n) {
         _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
         _cleanup_(order_done) struct order o = ORDER_NULL;
@@ -237,9 +239,7 @@ int order_run(struct ctl *c, enum verb verb, bool plan, char *const *targets, si
         if (x == 0 && c->opt.nats)
                 return rollout_run(c, cmd, t);
         if (x == 0)
-                x = build(c, cmd, &o);
-        if (x == 0)
-                x = sign(c, &o, t);
+                x = sign(c, cmd, &o, t);
         if (x != 0)
                 return x;
         return c->opt.out ? write_out(c, &o, t, &known) : order_deliver(c, &o, &known, t);

@@ -6,6 +6,12 @@
 
 #include "ctl/order_sign.h"
 
+void order_name(const struct signers *s, struct command_id *ret) {
+        randombytes_buf(ret->b, sizeof(ret->b));
+        if (s->n > 0)
+                command_id_be_of_key(ret, s->v[0].key.id);
+}
+
 int order_sign(const struct signers *s, const struct command *cmd, char **ret, uint8_t *ret_digest, struct why *w) {
         _cleanup_(dsse_done) struct dsse env = DSSE_NULL;
         char *json = NULL;

@@ -8,6 +8,8 @@
 #include "ctl/sign.h"
 #include "policy/command.h"
 
+/* A new id, of the first key that is going to sign, as that of what automation signs has to be (command.h). */
+void order_name(const struct signers *s, struct command_id *ret);
 /* *ret is malloc'ed; ret_digest, of the payload, may be NULL. Returns 0, CTL_USAGE when this is no valid command, or
  * another exit code. */
 int order_sign(const struct signers *s, const struct command *cmd, char **ret, uint8_t *ret_digest,

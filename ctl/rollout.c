@@ -110,7 +110,7 @@ int rollout_expect(struct rollout *r, struct rollout_wave *w, const uint8_t dige
 static int sign_wave(struct rollout *r, const struct signers *s, struct rollout_wave *w) {
         uint8_t digest[32];
 
-        randombytes_buf(r->cmd->id.b, sizeof(r->cmd->id.b));
+        order_name(s, &r->cmd->id);
         w->id = r->cmd->id;
         address(r, w);
         int x = order_sign(s, r->cmd, &w->text, digest, &r->c->why);

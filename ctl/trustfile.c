@@ -133,15 +133,15 @@ int signed_file_save(const char *path, const struct dsse *env, struct why *w) {
         return r < 0 ? why_errno(w, r, "%s", CLEAN(path)) : 0;
 }
 
-static int count(const struct trust *t, const struct dsse *d, struct tally *ret) {
+static int count(const struct trust *t, const struct dsse *d, uint64_t *ret_keys, struct tally *ret) {
         struct sshkey keys[TRUST_KEYS_MAX];
-        uint64_t signed_by = 0;
 
+        *ret_keys = 0;
         *ret = (struct tally) { .reason = REASON_UNTRUSTED };
         trust_keys(t, keys);
-        int r = dsse_verify(d, keys, t->n_keys, &signed_by, &ret->reason);
+        int r = dsse_verify(d, keys, t->n_keys, ret_keys, &ret->reason);
         if (r >= 0)
-                ret->people = trust_people_of(t, signed_by);
+                ret->people = trust_people_of(t, *ret_keys);
         return r;
 }
 
@@ -160,7 +160,8 @@ static bool rule_covers(const struct trust_rule *rule, const struct command *c) 
 }
 
 int tally_command(const struct trust *t, const struct dsse *d, const struct command *c, struct tally *ret) {
-        int r = count(t, d, ret);
+        uint64_t keys;
+        int r = count(t, d, &keys, ret);
 
         for (size_t i = 0; r >= 0 && i < t->n_rules; i++) {
                 const struct trust_rule *rule = &t->rules[i];
@@ -168,9 +169,11 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
                 unsigned have = (unsigned) __builtin_popcountll(ret->people & role->people);
                 if (!rule_covers(rule, c) || (have == 0 && ret->people != 0))
                         continue;
+                const bool automation = trust_rule_is_automation(rule);
+                if (automation && have != 0 && trust_key_of_id(t, keys, role->people, &c->id) < 0)
+                        continue;
                 const unsigned lacks = rule->k - MIN(have, (unsigned) rule->k);
                 const unsigned least = ret->need - MIN(ret->have, ret->need);
-                const bool automation = trust_rule_is_automation(rule);
                 /* the rule that lacks the fewest people */
                 if (ret->need == 0 || lacks < least || (lacks == least && ret->automation && !automation)) {
                         ret->have = have;
@@ -183,7 +186,8 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
 }
 
 int tally_role(const struct trust *t, const struct dsse *d, const char *role, struct tally *ret) {
-        int r = count(t, d, ret), i = trust_role_find(t, role);
+        uint64_t keys;
+        int r = count(t, d, &keys, ret), i = trust_role_find(t, role);
 
         if (r < 0 || i < 0)
                 return r;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include <sodium.h>
-
 #include "ctl/deliver.h"
 #include "ctl/escalate_lines.h"
 #include "ctl/exchange.h"
@@ -85,7 +83,7 @@ static int fill(const struct adapter *a, const struct openc2_command *q, const s
         (void) snprintf(cmd->fleet, sizeof(cmd->fleet), "%s", o->fleet ? o->fleet : a->trust->fleet);
         strcpy(cmd->incident, q->incident);
         strcpy(cmd->reason, *q->reason ? q->reason : NO_REASON);
-        randombytes_buf(cmd->id.b, sizeof(cmd->id.b));
+        order_name(&a->signers, &cmd->id);
         cmd->verb = q->verb;
         cmd->severity = q->severity;
         cmd->profile = q->profile;

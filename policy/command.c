@@ -65,6 +65,16 @@ bool command_id_is_none(const struct command_id *id) {
         return sodium_is_zero(id->b, sizeof(id->b)) == 1;
 }
 
+#define OF_KEY (sizeof(struct command_id) / 2)
+
+bool command_id_is_of_key(const struct command_id *id, const uint8_t key[static 32]) {
+        return memcmp(id->b + OF_KEY, key, sizeof(id->b) - OF_KEY) == 0;
+}
+
+void command_id_be_of_key(struct command_id *id, const uint8_t key[static 32]) {
+        memcpy(id->b + OF_KEY, key, sizeof(id->b) - OF_KEY);
+}
+
 static enum reason read_id(const json_t *v, const struct schema_field *f, void *ret) {
         const char *s = json_string_value(v);
 

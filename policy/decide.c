@@ -45,19 +45,10 @@ static enum reason judge_fleet(struct judge *j) {
         return strcmp(j->c->fleet, j->t->fleet) == 0 ? REASON_NONE : REASON_FLEET;
 }
 
-static enum reason judge_replay(struct judge *j) {
-        const struct seen *s = hold_set_seen(j->f->holds, &j->c->id);
-
-        if (!s)
-                return REASON_NONE;
-        /* Only an order that would make the hold was cancelled with it; another verb's id is met here by accident. */
-        if (seen_is_tombstone(s))
-                return j->cls == VERB_CLASS_STOP ? REASON_SUPERSEDED : REASON_NONE;
-        if (memcmp(s->digest, verified_digest(j->v), sizeof(s->digest)) != 0)
-                return REASON_ID_REUSED;
-
-        j->d.kind = DECISION_DUPLICATE;
-        return REASON_NONE;
+/* FAIL-CLOSED: an id is taken by whoever is here first with it, and those of other orders are no secret. So automation
+ * has ids of its own, and what is stolen of it is in the way of nobody else's orders. */
+static bool is_own_id(const struct judge *j, const struct trust_rule *rule) {
+        return trust_key_of_id(j->t, verified_keys(j->v), j->t->roles[rule->role].people, &j->c->id) >= 0;
 }
 
 struct fit {
@@ -88,6 +79,8 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
         const struct address to = command_address(j->c);
         if (rule->max_hosts > 0 && address_breadth(&to) > rule->max_hosts)
                 return (struct fit) { .reason = REASON_TOO_BROAD };
+        if (trust_rule_is_automation(rule) && !is_own_id(j, rule))
+                return (struct fit) { .reason = REASON_FOREIGN_ID };
 
         return (struct fit) { .reason = REASON_NONE };
 }
@@ -96,7 +89,7 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
 static bool is_closer(const struct fit *a, const struct fit *b) {
         static const uint8_t rank[_REASON_MAX] = {
                 [REASON_ROLE] = 1,           [REASON_THRESHOLD] = 2,  [REASON_SEVERITY] = 3,  [REASON_TARGET_CLASS] = 4,
-                [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5, [REASON_TOO_BROAD] = 6,
+                [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5, [REASON_TOO_BROAD] = 6, [REASON_FOREIGN_ID] = 7,
         };
 
         if (rank[a->reason] != rank[b->reason])
@@ -130,6 +123,13 @@ static enum reason judge_authority(struct judge *j) {
         return best.reason;
 }
 
+/* Asked of a copy: nothing of the answer is left in what is judged. */
+static bool may_order(const struct judge *j) {
+        struct judge other = *j;
+
+        return judge_authority(&other) == REASON_NONE;
+}
+
 /* This very order was acted on. It stays so when the host has left its group since. */
 static bool is_known(const struct judge *j) {
         const struct seen *s = hold_set_seen(j->f->holds, &j->c->id);
@@ -137,13 +137,10 @@ static bool is_known(const struct judge *j) {
         return s && !seen_is_tombstone(s) && memcmp(s->digest, verified_digest(j->v), sizeof(s->digest)) == 0;
 }
 
-/* Is it by a part alone that it is not this host's, and may its signers order it? Asked of a copy: nothing of the
- * answer is left in what is judged. */
+/* Is it by a part alone that it is not this host's, and may its signers order it? */
 static bool is_for_another_part(const struct judge *j, struct address whole) {
-        struct judge other = *j;
-
         whole.part = (struct place_part) {};
-        return address_names(&whole, j->f->host, j->f->attributes) && judge_authority(&other) == REASON_NONE;
+        return address_names(&whole, j->f->host, j->f->attributes) && may_order(j);
 }
 
 static enum reason judge_host(struct judge *j) {
@@ -153,6 +150,23 @@ static enum reason judge_host(struct judge *j) {
                 return REASON_NONE;
         j->d.for_others = is_for_another_part(j, to);
         return REASON_HOST;
+}
+
+static enum reason judge_replay(struct judge *j) {
+        const struct seen *s = hold_set_seen(j->f->holds, &j->c->id);
+
+        if (!s)
+                return REASON_NONE;
+        /* Only an order that would make the hold was cancelled with it; another verb's id is met here by accident. */
+        if (seen_is_tombstone(s))
+                return j->cls == VERB_CLASS_STOP ? REASON_SUPERSEDED : REASON_NONE;
+        if (memcmp(s->digest, verified_digest(j->v), sizeof(s->digest)) != 0) {
+                j->d.allowed = may_order(j);
+                return REASON_ID_REUSED;
+        }
+
+        j->d.kind = DECISION_DUPLICATE;
+        return REASON_NONE;
 }
 
 static enum reason judge_root(struct judge *j) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
 #include "policy/decide.h"
 #include "policy/dsse.h"
 #include "policy/schema.h"
@@ -26,6 +28,8 @@ void herald_freep(struct herald_head **h) {
         herald_free(*h);
 }
 
+_Static_assert(sizeof(struct command_id) == HERALD_DIGEST_SIZE, "a digest is read as an id is");
+
 static enum reason read_id(const json_t *v, const struct schema_field *f, void *ret) {
         const char *s = json_string_value(v);
 
@@ -36,6 +40,7 @@ static enum reason read_id(const json_t *v, const struct schema_field *f, void *
 static enum reason read_order(const json_t *v, struct herald_order *ret) {
         static const struct schema_field fields[] = {
                 { "id", true, read_id, SCHEMA_MEMBER(struct herald_order, id), 0, 0 },
+                { "digest", true, read_id, SCHEMA_MEMBER(struct herald_order, digest), 0, 0 },
                 { "to", true, address_read, SCHEMA_MEMBER(struct herald_order, to), 0, 0 },
                 { "exp", true, schema_int, SCHEMA_MEMBER(struct herald_order, exp_ms), 0, SCHEMA_INT_MAX },
         };
@@ -45,7 +50,7 @@ static enum reason read_order(const json_t *v, struct herald_order *ret) {
 
 static bool has_twin(const struct herald_order *orders, size_t n) {
         for (size_t i = 0; i < n; i++)
-                if (command_id_equal(&orders[i].id, &orders[n].id))
+                if (memcmp(orders[i].digest, orders[n].digest, sizeof(orders[i].digest)) == 0)
                         return true;
         return false;
 }
@@ -100,11 +105,13 @@ int herald_parse(const uint8_t *payload, size_t n, struct herald_head **ret, enu
 
 static json_t *order_to_json(const struct herald_order *o) {
         _cleanup_json_ json_t *j = json_object();
-        char id[33];
+        char id[33], digest[2 * HERALD_DIGEST_SIZE + 1];
         int r;
 
         command_id_to_str(&o->id, id);
+        sodium_bin2hex(digest, sizeof(digest), o->digest, sizeof(o->digest));
         r = json_object_set_new(j, "id", json_string(id));
+        r |= json_object_set_new(j, "digest", json_string(digest));
         r |= json_object_set_new(j, "to", address_to_json(&o->to));
         r |= json_object_set_new(j, "exp", json_integer(o->exp_ms));
         return r == 0 ? TAKE_PTR(j) : NULL;

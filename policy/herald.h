@@ -10,8 +10,10 @@
  *   n              from 1, higher from head to head
  *   iat, exp       ms since 1970; exp is after iat, by HERALD_LIFE_MS at most
  *   trust_version  from 1: of the trust root that the herald knows
- *   orders         at most HERALD_ORDERS_MAX of {id, to, exp}, as in the order, no id twice: those that are active, or
- *                  as many of them as fit, others in the next head */
+ *   orders         at most HERALD_ORDERS_MAX of {id, digest, to, exp}, no digest twice: those that are active, or as
+ *                  many of them as fit, others in the next head. digest is the beginning of the SHA-256 of the order's
+ *                  payload, all else is as in it: an id may be that of several orders, and is all that somebody needs
+ *                  who wants another one taken for it */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,10 +30,15 @@
 
 struct trust;
 
+/* Who wants to have another order taken for somebody's has to find a second one of that digest, and not two that are
+ * alike: half of it will do, and leaves more room for orders. */
+#define HERALD_DIGEST_SIZE 16U
+
 struct herald_order {
         struct command_id id;
         struct address to; /* hosts are owned */
         int64_t exp_ms;
+        uint8_t digest[HERALD_DIGEST_SIZE];
 };
 
 struct herald_head {

@@ -345,16 +345,6 @@ int hold_set_order(struct hold_set *s, const struct command_id *id, uint64_t n) 
         return 0;
 }
 
-int hold_set_unlist(struct hold_set *s, const struct command_id *id) {
-        struct seen *e = seen_find(&s->seen, id);
-
-        if (!e)
-                return -ENOENT;
-
-        e->unlisted = 1;
-        return 0;
-}
-
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n, bool more) {
         struct seen *e = seen_find(&s->seen, id);
 

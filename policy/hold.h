@@ -124,8 +124,6 @@ int hold_set_see(struct hold_set *s, const struct command_id *id, const uint8_t 
                  int64_t exp_ms) _warn_unused_;
 /* The order is record n of the ledger. -ENOENT. */
 int hold_set_order(struct hold_set *s, const struct command_id *id, uint64_t n) _warn_unused_;
-/* The command is one that no head lists (herald.h): what a head lists by this id is another. -ENOENT. */
-int hold_set_unlist(struct hold_set *s, const struct command_id *id) _warn_unused_;
 /* Its receipt is record n of the ledger, 0: could not be recorded, and the one before stays. more: it promises another
  * one. -ENOENT. */
 int hold_set_receipt(struct hold_set *s, const struct command_id *id, uint64_t n, bool more) _warn_unused_;

@@ -22,9 +22,8 @@ struct seen {
         uint8_t digest[32];     /* of the signed payload; all zero for a tombstone whose order never came */
         int64_t exp_ms;         /* no command with this id is valid longer */
         uint64_t receipt;       /* ledger record number of the last receipt for it; 0: none yet */
-        uint64_t order : 61;    /* ledger record number of the order; 0: none */
+        uint64_t order : 62;    /* ledger record number of the order; 0: none */
         uint64_t more : 1;      /* the last receipt promises another one */
-        uint64_t unlisted : 1;  /* of a verb that no head lists (herald.h) */
         uint64_t unwritten : 1; /* the last receipt could not be recorded; not known after a restart */
 };
 

@@ -101,3 +101,11 @@ int trust_accept(const char *envelope, size_t n, const struct trust *prev, struc
 bool trust_rule_is_automation(const struct trust_rule *rule) {
         return rule->max_lease_ms > 0;
 }
+
+int trust_key_of_id(const struct trust *t, uint64_t keys, uint64_t people, const struct command_id *id) {
+        for (size_t i = 0; i < t->n_keys; i++)
+                if (keys & UINT64_C(1) << i && people & UINT64_C(1) << t->keys[i].person &&
+                    command_id_is_of_key(id, t->keys[i].key.id))
+                        return (int) i;
+        return -ENOENT;
+}

@@ -7,7 +7,6 @@
 #include "agent/core/epochkey.h"
 #include "agent/util/clock.h"
 #include "policy/decide.h"
-#include "policy/herald.h"
 #include "policy/schema.h"
 
 /* Later than any time that is recorded: a trust root may be dated at SCHEMA_INT_MAX, and the floor goes on from there
@@ -98,8 +97,6 @@ int fold_order(struct agent *a, const struct command *c, const uint8_t digest[st
 
         if (r == 0)
                 r = hold_set_order(a->holds, &c->id, n);
-        if (r == 0 && !herald_lists(verb_info(c->verb)->cls))
-                r = hold_set_unlist(a->holds, &c->id);
         if (r == 0 && verb_info(c->verb)->cls == VERB_CLASS_STOP) {
                 r = hold_set_begin(a->holds, c, automation, wall_ms);
                 if (r == 0)

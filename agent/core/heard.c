@@ -64,9 +64,13 @@ enum heard_state heard_state(const struct agent *a) {
         return h->recorded != HEARD_STALE && clock_boot_ms() < heard_missed_from(h) ? HEARD_UNKNOWN : HEARD_STALE;
 }
 
-static bool was_refused(const struct heard *h, const struct command_id *id) {
+static bool is_digest(const uint8_t a[static HERALD_DIGEST_SIZE], const uint8_t b[static HERALD_DIGEST_SIZE]) {
+        return memcmp(a, b, HERALD_DIGEST_SIZE) == 0;
+}
+
+static bool was_refused(const struct heard *h, const uint8_t digest[static HERALD_DIGEST_SIZE]) {
         for (size_t i = 0; i < MIN(h->next_refused, HEARD_REFUSED_MAX); i++)
-                if (command_id_equal(&h->refused[i], id))
+                if (is_digest(h->refused[i], digest))
                         return true;
         return false;
 }
@@ -78,11 +82,13 @@ static bool is_over(const struct agent *a, int64_t exp_ms) {
         return now >= exp_ms || exp_ms <= hold_set_forgotten(a->holds);
 }
 
-/* Whoever may order anything could else hide an order of others with an extension of nothing that has its id. */
-static bool has_come(const struct agent *a, const struct command_id *id) {
+/* By its bytes: whoever may order anything could else hide an order of others behind one of their own that has its id.
+ * What was buried under an id is whatever has it. */
+static bool has_come(const struct agent *a, const struct command_id *id,
+                     const uint8_t digest[static HERALD_DIGEST_SIZE]) {
         const struct seen *s = hold_set_seen(a->holds, id);
 
-        return (s && !s->unlisted) || was_refused(&a->heard, id);
+        return (s && (seen_is_tombstone(s) || is_digest(s->digest, digest))) || was_refused(&a->heard, digest);
 }
 
 static void drop_settled(struct agent *a) {
@@ -90,7 +96,7 @@ static void drop_settled(struct agent *a) {
         size_t kept = 0;
 
         for (size_t i = 0; i < h->n_missing; i++)
-                if (!has_come(a, &h->missing[i].id) && !is_over(a, h->missing[i].exp_ms))
+                if (!has_come(a, &h->missing[i].id, h->missing[i].digest) && !is_over(a, h->missing[i].exp_ms))
                         h->missing[kept++] = h->missing[i];
         h->n_missing = kept;
 }
@@ -153,9 +159,9 @@ json_t *heard_missing_to_json(struct agent *a) {
 }
 
 /* Is it missing already? Then it is named once more. */
-static bool name_again(struct heard *h, const struct command_id *id) {
+static bool name_again(struct heard *h, const struct herald_order *o) {
         for (size_t i = 0; i < h->n_missing; i++)
-                if (command_id_equal(&h->missing[i].id, id)) {
+                if (is_digest(h->missing[i].digest, o->digest)) {
                         h->missing[i].named_ms = h->came_ms;
                         return true;
                 }
@@ -178,6 +184,7 @@ static void add_missing(struct heard *h, const struct herald_order *o) {
         if (h->n_missing == HEARD_MISSING_MAX)
                 return;
         h->missing[h->n_missing].id = o->id;
+        memcpy(h->missing[h->n_missing].digest, o->digest, sizeof(o->digest));
         h->missing[h->n_missing].since_ms = clock_boot_ms();
         h->missing[h->n_missing].exp_ms = o->exp_ms;
         h->missing[h->n_missing++].named_ms = h->came_ms;
@@ -191,19 +198,19 @@ void heard_list(struct agent *a, const struct herald_head *head) {
         for (size_t i = 0; i < head->n_orders; i++) {
                 const struct herald_order *o = &head->orders[i];
 
-                if (address_names(&o->to, host, a->attributes) && !has_come(a, &o->id) && !is_over(a, o->exp_ms) &&
-                    !name_again(h, &o->id))
+                if (address_names(&o->to, host, a->attributes) && !has_come(a, &o->id, o->digest) &&
+                    !is_over(a, o->exp_ms) && !name_again(h, o))
                         add_missing(h, o);
         }
         drop_unnamed(h, HEARD_UNNAMED_MS);
 }
 
-void heard_arrived(struct agent *a, const struct command_id *id) {
+void heard_arrived(struct agent *a, const struct command_id *id, const uint8_t digest[static 32]) {
         struct heard *h = &a->heard;
 
-        if (has_come(a, id))
+        if (has_come(a, id, digest))
                 return;
-        h->refused[h->next_refused % HEARD_REFUSED_MAX] = *id;
+        memcpy(h->refused[h->next_refused % HEARD_REFUSED_MAX], digest, HERALD_DIGEST_SIZE);
         h->next_refused++;
         /* so that it can go round for as long as anybody likes */
         if (h->next_refused == 2 * HEARD_REFUSED_MAX)

@@ -45,12 +45,13 @@ struct heard {
         int64_t since_ms;       /* when this host began to listen */
         struct {
                 struct command_id id;
+                uint8_t digest[HERALD_DIGEST_SIZE];
                 int64_t since_ms, exp_ms; /* exp_ms by the wall clock or the floor */
                 int64_t named_ms;         /* when the last head that names it came */
         } missing[HEARD_MISSING_MAX];
         size_t n_missing;
-        struct command_id
-                refused[HEARD_REFUSED_MAX]; /* came, may be ordered, and was refused: the ledger remembers none */
+        uint8_t refused[HEARD_REFUSED_MAX][HERALD_DIGEST_SIZE]; /* came, may be ordered, and was refused: the ledger
+                                                                   remembers none */
         size_t next_refused;
         enum heard_state recorded; /* FRESH, STALE: the ledger's last word; UNKNOWN: it has none */
         int64_t recorded_ms;       /* when this agent wrote that; 0: it has not */
@@ -78,6 +79,6 @@ json_t *heard_missing_to_json(struct agent *a);
 /* The orders of a head that was taken: those for this host that have not come are missing from now on. */
 void heard_list(struct agent *a, const struct herald_head *h);
 /* An order of a class that heads list, and that its signers may give, has come, whatever became of it. */
-void heard_arrived(struct agent *a, const struct command_id *id);
+void heard_arrived(struct agent *a, const struct command_id *id, const uint8_t digest[static 32]);
 /* What is missing was for what this host is no more; the next head tells anew. */
 void heard_forget_missing(struct agent *a);

@@ -81,7 +81,7 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         if (r < 0)
                 return r;
         if (decision.allowed && !c->plan && herald_lists(verb_info(c->verb)->cls))
-                heard_arrived(a, &c->id);
+                heard_arrived(a, &c->id, verified_digest(v));
         if (decision.for_others && to->carried) {
                 refusal_for_others(a, to);
                 return 0;

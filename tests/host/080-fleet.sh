@@ -74,7 +74,16 @@ a = json.loads(s.recv(1 << 20))
 print(base64.b64decode(a["payload"]).decode() if "payload" in a else json.dumps(a))' "$(box_live host)/run/freezed/command.sock")
 }
 said() { jq -rc "$1" <<<"$SAID"; }
-listed() { echo "{\"id\":\"$1\",\"to\":$2,\"exp\":$(($(date +%s%3N) + 3600000))}"; }
+# listed ID TO [DIGEST]: in a head; without DIGEST it is an order that there is not
+listed() { echo "{\"id\":\"$1\",\"digest\":\"${3:-$1}\",\"to\":$2,\"exp\":$(($(date +%s%3N) + 3600000))}"; }
+came() { receipt '.digest[:32]'; }
+misses() { said '.missing[]' | grep -qxF "$1"; }
+# squat WHO ID ARG...: a small order of WHO's own that has that id; ANSWER
+squat() {
+        order_file "$1" /tmp/base.json isolate web.service "${@:3}"
+        payload_of /tmp/base.json | jq -c --arg id "$2" '.id = $id | .reason = "small"' >"$(box_dir host)/squat" && box_put host "$(box_dir host)/squat" /tmp/squat.json
+        run freezectl sign /tmp/squat.json --key "/root/$1" --yes >/dev/null && order_send /tmp/squat.json
+}
 
 orders_boot "$B" || exit
 service web 7001
@@ -191,22 +200,46 @@ head_of 10 '[]'
 is "and then no other is higher" "$(said .reason)" head-stale
 order alice isolate web.service
 is "which is no matter for an order" "$ANSWER" contained
-head_of 9007199254740991 "[$(listed "$ID" '{"all":true,"max_hosts":9}')]"
+head_of 9007199254740991 "[$(listed "$ID" '{"all":true,"max_hosts":9}' "$(came)")]"
 check "what came is not missing" eval '! said ".missing[]" | grep -q "$ID"'
 free
 is "nor for a release" "$ANSWER" released
 order alice contain nosuch.service
 refused=$ID
 check "the agent is killed once more" restart
-head_of 11 "[$(listed "$refused" '{"all":true,"max_hosts":9}'),$(listed "$PASSED" "$(part $((place + 1)) 4294967296)")]"
+head_of 11 "[$(listed "$refused" '{"all":true,"max_hosts":9}' "$(came)"),$(listed "$PASSED" "$(part $((place + 1)) 4294967296)")]"
 is "with the head its number is forgotten" "$(said .taken)" true
 is "and that an order came which was refused, but of one for another wave there is nothing to know" "$(said '.missing | join(" ")')" "$refused"
 order_file alice /tmp/refused.json contain nosuch.service
 refused=$ID
 order_send /tmp/refused.json
-head_of 12 "[$(listed "$refused" '{"all":true,"max_hosts":9}')]"
+head_of 12 "[$(listed "$refused" '{"all":true,"max_hosts":9}' "$(came)")]"
 check "until it comes again" eval '! said ".missing[]" | grep -q "$refused"'
 like "freezectl sends no heads" "$(run freezectl send /tmp/head.json 2>&1)" 'is a head'
+
+# --- somebody is here first, with the id of another's order
+order_file alice /tmp/real.json isolate web.service
+REAL=$ID NAMED=$(listed "$ID" '{"all":true,"max_hosts":9}' "$(payload_of /tmp/real.json | sha256sum | cut -c 1-32)")
+squat robot "$REAL" --lease 5m --severity P1
+is "automation takes no id of a person's order" "$ANSWER" "refused foreign-id"
+head_of 13 "[$NAMED]"
+check "so that the order is missing" misses "$REAL"
+order_send /tmp/real.json
+is "and carried out when it comes" "$ANSWER" contained
+head_of 14 "[$NAMED]"
+refute "and is missing no more" misses "$REAL"
+free
+order_file alice /tmp/real.json isolate web.service
+REAL=$ID NAMED=$(listed "$ID" '{"all":true,"max_hosts":9}' "$(payload_of /tmp/real.json | sha256sum | cut -c 1-32)")
+squat bob "$REAL"
+is "a person may take one" "$ANSWER" contained
+head_of 15 "[$NAMED]"
+check "but what the head names is another order, and missing" misses "$REAL"
+free
+order_send /tmp/real.json
+is "until it comes, and its receipt says what became of it" "$ANSWER" "refused id-reused"
+head_of 16 "[$NAMED]"
+refute "and then it has come" misses "$REAL"
 
 # --- another trust root
 check "a trust root without these two" rotate --remove-person rita --remove-person harold

@@ -18,7 +18,10 @@ B=${1:?usage: 087-hostile.sh BUILD}
 . tests/lib/fleet.sh
 
 now_ms() { date +%s%3N; }
-any_id() { head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+# id_of KEY: an id that is this key's
+id_of() {
+        { head -c 8 /dev/urandom && ssh-keygen -lf "$DESK/$1.pub" | awk '{ print substr($2, 8) "=" }' | base64 -d; } | head -c 16 | od -An -tx1 | tr -d ' \n'
+}
 relay_is() { [ "$(fleet_relay_says "$1" .state)" = "$2" ]; }
 relay_is_of() { [ "$(fleet_relay_says "$1" '.groups | join(" ")')" = "$2" ]; }
 relay_has() { [ "$(fleet_relay_says "$1" ".counters.$2")" -ge "$3" ]; }
@@ -35,13 +38,14 @@ n_holds() { box_run "$1" freezectl status --json | jq -r '.report // empty | .ho
 # --- what people sign, and what strangers do
 # signed FILE TO MEMBERS KEY... -- VERB ARG...: an order to TO with members that freezectl would not give it. ID is the order's
 signed() {
-        local file=$1 to=$2 members=$3 keys=()
+        local file=$1 to=$2 members=$3 id keys=()
+        id=$(id_of "$4")
         shift 3
         while [ "$1" != -- ]; do keys+=("$DESK/$1") && shift; done
         rm -f "$DESK/base.json"
         desk "${@:2}" --to host=web-1 --key alice --incident "$INCIDENT" --reason test --trust trust.json --hosts-file hosts --yes --out base.json \
                 >"$DESK/err" 2>&1 </dev/null || { cat "$DESK/err" >&2; return 1; }
-        members=$(jq -cn --argjson to "$to" --arg id "$(any_id)" --argjson now "$(now_ms)" --argjson m "$members" '{$to, $id, iat: $now, exp: ($now + 600000)} + $m')
+        members=$(jq -cn --argjson to "$to" --arg id "$id" --argjson now "$(now_ms)" --argjson m "$members" '{$to, $id, iat: $now, exp: ($now + 600000)} + $m')
         ID=$(jq -r .id <<<"$members")
         python3 -B tests/lib/resign.py "$DESK/base.json" "$members" "${keys[@]}" >"$DESK/$file"
 }
@@ -190,6 +194,13 @@ cp "$DESK"/heard.1 "$DESK/first"
 signed dark.json "$(to_host web-3)" '{}' alice -- contain "$UNIT"
 publish_to dark.json web-3
 DARK=$ID
+# --- a stolen automation key is there first, with the id of that order
+signed squat.json "$(to_host web-3)" "{\"id\":\"$DARK\",\"severity\":\"P1\",\"args\":{\"lease_ms\":60000}}" robot -- isolate "$UNIT"
+box_put web-3 "$DESK/squat.json" /root/squat.json
+is "automation cannot be there before an order with its id" \
+        "$(box_run web-3 freezectl send /root/squat.json --json | jq -r '.receipt | values | .state + " " + (.reasons | join(" "))')" "refused foreign-id"
+check "it holds nothing" all_are alive web-3
+
 # --- replay
 check "two people release it" free "$FIRST" web-1 web-2
 FREED=$ID

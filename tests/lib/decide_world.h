@@ -37,11 +37,23 @@ static struct world {
         uint8_t digest[32];
 } w;
 
+/* One that the bot may use, too. */
 static inline struct command_id id_of(uint32_t n) {
+        static struct sshkey bot;
+        uint8_t secret[crypto_sign_SECRETKEYBYTES];
         struct command_id id = { { 0xee } };
 
-        memcpy(&id.b[12], &n, sizeof(n));
+        if (bot.id[0] == 0)
+                people_key(KEY_BOT, secret, &bot);
+        memcpy(&id.b[4], &n, sizeof(n));
+        command_id_be_of_key(&id, bot.id);
         return id;
+}
+
+/* As w.by, with an id that this one may use. */
+static inline void by_bot(enum key key) {
+        w.by = 1U << key;
+        command_id_be_of_key(&w.c.id, w.trust.keys[key].key.id);
 }
 
 static inline void forget_answer(void) {

@@ -97,7 +97,23 @@ static inline int tear_down(void **state) {
 static inline struct herald_order order_to_all(uint8_t n) {
         return (struct herald_order) { .id = { { n } },
                                        .to = { .to = COMMAND_TO_ALL, .max_hosts = 9 },
-                                       .exp_ms = START + 3600000 };
+                                       .exp_ms = START + 3600000,
+                                       .digest = { 0xd0, n } };
+}
+
+/* It came, with its bytes or with these in the first place. */
+static inline void arrives(const struct herald_order *o, const uint8_t *other) {
+        uint8_t digest[32] = { 0 };
+
+        memcpy(digest, other ? other : o->digest, sizeof(o->digest));
+        heard_arrived(&r.a, &o->id, digest);
+}
+
+static inline void is_seen(const struct herald_order *o, const uint8_t *other) {
+        uint8_t digest[32] = { 0 };
+
+        memcpy(digest, other ? other : o->digest, sizeof(o->digest));
+        assert_int_equal(hold_set_see(r.a.holds, &o->id, digest, o->exp_ms), 0);
 }
 
 static inline struct herald_head head_of(int64_t n) {

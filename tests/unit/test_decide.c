@@ -153,6 +153,11 @@ static void an_id_with_other_bytes_is_refused(void **state) {
         see(1, w.digest);
         strcpy(w.c.reason, "tess");
         expect_refused(REASON_ID_REUSED);
+        assert_true(w.d.allowed);
+        w.by = BY(DAVE);
+        expect_refused(REASON_ID_REUSED);
+        assert_false(w.d.allowed);
+        w.by = BY(ALICE);
         strcpy(w.c.reason, "test");
         ask();
         assert_int_equal(w.d.kind, DECISION_DUPLICATE);
@@ -330,6 +335,58 @@ static void automation_holds_only_with_a_lease(void **state) {
         expect_refused(REASON_LEASE_LONG);
 }
 
+/* Ids are no secret: it could else be here before somebody's order, with a small one that has its id. */
+static void automation_takes_no_ids_but_its_own(void **state) {
+        const struct command_id others = { { 0xee, 1, [8] = 2 } };
+
+        (void) state;
+        expect_go(0);
+        for (size_t i = 8; i < sizeof(w.c.id.b); i++) {
+                w.c.id = id_of(1);
+                w.c.id.b[i] ^= 1;
+                expect_refused(REASON_FOREIGN_ID);
+                assert_false(w.d.allowed);
+        }
+        by_bot(KEY_ALICE);
+        w.by = BY(BOT);
+        expect_refused(REASON_FOREIGN_ID);
+        w.c.id = others;
+        expect_refused(REASON_FOREIGN_ID);
+        make_hold(50, MINUTE, true, "");
+        order(VERB_EXTEND);
+        w.by = BY(BOT);
+        w.c.lease_ms = MINUTE;
+        TARGET_HOLDS(50);
+        expect_refused(REASON_FOREIGN_ID);
+        /* it is not there then */
+        order(VERB_CONTAIN);
+        expect_go(0);
+        w.by = BY(ALICE) | BY(BOT);
+        w.c.lease_ms = MINUTE;
+        expect_go(0);
+}
+
+/* Nor those of another machine, whose key it would have to have. */
+static void keys_of_automation_take_no_ids_of_each_other(void **state) {
+        (void) state;
+        w.trust.roles[ROLE_AUTOMATION].people |= PERSON(DAVE);
+        expect_go(0);
+        w.by = BY(DAVE);
+        expect_refused(REASON_FOREIGN_ID);
+        w.by = BY(DAVE) | BY(BOT);
+        expect_go(0);
+        by_bot(KEY_DAVE);
+        expect_go(0);
+        w.by = BY(BOT);
+        expect_refused(REASON_FOREIGN_ID);
+        /* a stranger's name on it, and a key of somebody who is none of them */
+        w.by = BY(BOT) | BY(STRANGER);
+        expect_refused(REASON_FOREIGN_ID);
+        w.trust.roles[ROLE_AUTOMATION].people = PERSON(BOT);
+        w.by = BY(DAVE) | BY(BOT);
+        expect_refused(REASON_FOREIGN_ID);
+}
+
 static void extend_needs_an_active_hold(void **state) {
         struct command_id id = id_of(50);
         size_t n;
@@ -491,6 +548,8 @@ int main(void) {
                 CASE(severity_and_target_class_are_the_rules),
                 CASE(a_person_who_may_hold_without_lease_is_not_taken_for_automation),
                 BOT(automation_holds_only_with_a_lease),
+                BOT(automation_takes_no_ids_but_its_own),
+                BOT(keys_of_automation_take_no_ids_of_each_other),
                 CASE(extend_needs_an_active_hold),
                 CASE(automation_extends_only_what_it_holds),
                 RELEASE(a_release_of_an_unknown_hold_goes_and_says_so),

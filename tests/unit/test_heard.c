@@ -36,7 +36,7 @@ static void what_the_head_lists_and_has_not_come_is_missing_and_then_withheld(vo
         assert_int_equal(missing(), 2);
         assert_reasons(heard_notes(&r.a), 0);
 
-        heard_arrived(&r.a, &orders[0].id);
+        arrives(&orders[0], NULL);
         assert_string_equal(take(&h), "taken");
         assert_int_equal(missing(), 1);
         pass(HERALD_PATIENCE_MS);
@@ -46,7 +46,7 @@ static void what_the_head_lists_and_has_not_come_is_missing_and_then_withheld(vo
                             "03000000000000000000000000000000");
 
         /* it came, and the ledger knows it */
-        assert_int_equal(hold_set_see(r.a.holds, &orders[2].id, others[0], orders[2].exp_ms), 0);
+        is_seen(&orders[2], NULL);
         assert_reasons(heard_notes(&r.a), 0);
         assert_string_equal(take(&h), "taken");
         assert_int_equal(missing(), 0);
@@ -96,22 +96,44 @@ static void what_was_released_before_it_came_is_not_missing(void **state) {
         assert_int_equal(missing(), 0);
 }
 
-/* Carried out, and with an id that somebody had from the head. */
-static void a_command_that_no_head_lists_is_not_what_the_head_lists(void **state) {
-        const uint8_t digest[32] = { 5 };
-        struct herald_order order = order_to_all(1);
+/* Somebody had its id from the head, and was here first with an order of theirs, whatever became of that. */
+static void another_order_of_its_id_is_not_what_the_head_lists(void **state) {
+        const uint8_t other[32] = { 0xd0, 99 };
+        struct herald_order orders[] = { order_to_all(1), order_to_all(2) };
         struct herald_head h = head_of(5);
 
         (void) state;
-        h.orders = &order;
-        h.n_orders = 1;
-        assert_int_equal(hold_set_unlist(r.a.holds, &order.id), -ENOENT);
-        assert_int_equal(hold_set_see(r.a.holds, &order.id, digest, order.exp_ms), 0);
-        assert_int_equal(hold_set_unlist(r.a.holds, &order.id), 0);
+        h.orders = orders;
+        h.n_orders = ELEMENTSOF(orders);
+        is_seen(&orders[0], other);
+        arrives(&orders[1], other);
         assert_string_equal(take(&h), "taken");
-        assert_int_equal(missing(), 1);
+        assert_int_equal(missing(), 2);
         pass(HERALD_PATIENCE_MS);
         assert_reasons(heard_notes(&r.a), reason_bit(REASON_WITHHELD));
+        /* then they come themselves: one is refused for its id, which was used */
+        arrives(&orders[0], NULL);
+        is_seen(&orders[1], NULL);
+        assert_reasons(heard_notes(&r.a), 0);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 0);
+}
+
+/* People can, too; each is missed until it comes. */
+static void two_orders_of_one_id_are_both_missed(void **state) {
+        struct herald_order orders[] = { order_to_all(1), order_to_all(2) };
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        orders[1].id = orders[0].id;
+        h.orders = orders;
+        h.n_orders = ELEMENTSOF(orders);
+        assert_string_equal(take(&h), "taken");
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 2);
+        is_seen(&orders[1], NULL);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
 }
 
 static void what_is_over_is_missed_no_more(void **state) {
@@ -131,6 +153,7 @@ static void what_is_over_is_missed_no_more(void **state) {
 
 static void more_than_there_is_room_for_is_dropped(void **state) {
         static struct herald_order orders[200];
+        uint8_t digest[32] = { 0xff };
 
         (void) state;
         for (int i = 0; i < 4; i++) {
@@ -138,7 +161,7 @@ static void more_than_there_is_room_for_is_dropped(void **state) {
 
                 for (size_t k = 0; k < ELEMENTSOF(orders); k++) {
                         orders[k] = order_to_all((uint8_t) i);
-                        orders[k].id.b[1] = (uint8_t) k;
+                        orders[k].id.b[1] = orders[k].digest[2] = (uint8_t) k;
                         orders[k].id.b[2] = 1;
                 }
                 h.orders = orders;
@@ -150,7 +173,8 @@ static void more_than_there_is_room_for_is_dropped(void **state) {
                 struct command_id id = { { 0xff } };
 
                 memcpy(id.b + 4, &i, sizeof(i));
-                heard_arrived(&r.a, &id);
+                memcpy(digest + 4, &i, sizeof(i));
+                heard_arrived(&r.a, &id, digest);
         }
         assert_in_range(r.a.heard.next_refused, HEARD_REFUSED_MAX, 2 * HEARD_REFUSED_MAX);
 }
@@ -164,13 +188,17 @@ static void what_a_thief_listed_is_in_nobodys_way_for_long(void **state) {
         (void) state;
         for (size_t k = 0; k < ELEMENTSOF(orders); k++) {
                 orders[k] = order_to_all(1);
-                orders[k].id.b[1] = (uint8_t) k;
+                orders[k].id.b[1] = orders[k].digest[2] = (uint8_t) k;
                 orders[k].id.b[2] = 1;
                 orders[k].exp_ms = SCHEMA_INT_MAX;
         }
-        h.orders = orders;
-        h.n_orders = ELEMENTSOF(orders);
-        assert_string_equal(take(&h), "taken");
+        /* more than there is room for in one head */
+        for (int i = 0; i < 2; i++) {
+                h = head_of(5 + i);
+                h.orders = orders + i * ELEMENTSOF(orders) / 2;
+                h.n_orders = ELEMENTSOF(orders) / 2;
+                assert_string_equal(take(&h), "taken");
+        }
         assert_int_equal(missing(), HEARD_MISSING_MAX);
         for (int64_t i = 0; i < HERALD_LIFE_MS; i += 15000) {
                 const struct herald_head none = head_of(10 + i);
@@ -221,7 +249,8 @@ int main(void) {
                 CASE(what_the_head_lists_and_has_not_come_is_missing_and_then_withheld),
                 CASE(what_is_for_another_part_is_never_missing),
                 CASE(what_was_released_before_it_came_is_not_missing),
-                CASE(a_command_that_no_head_lists_is_not_what_the_head_lists),
+                CASE(another_order_of_its_id_is_not_what_the_head_lists),
+                CASE(two_orders_of_one_id_are_both_missed),
                 CASE(what_is_over_is_missed_no_more),
                 CASE(more_than_there_is_room_for_is_dropped),
                 CASE(what_a_thief_listed_is_in_nobodys_way_for_long),

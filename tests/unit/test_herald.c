@@ -20,12 +20,17 @@ static uint8_t hosts[2][32] = { { 1 }, { 2 } };
 static struct herald_order orders[HERALD_ORDERS_MAX + 1];
 
 static struct herald_head head(void) {
-        orders[0] = (struct herald_order) { ID(1), { .to = COMMAND_TO_HOSTS, .hosts = hosts, .n_hosts = 2 }, NOW + 1 };
-        orders[1] =
-                (struct herald_order) { ID(2), { .to = COMMAND_TO_GROUP, .group = "web", .max_hosts = 4 }, NOW + 2 };
-        orders[2] = (struct herald_order) {
-                ID(3), { .to = COMMAND_TO_ALL, .max_hosts = 4, .part = { true, { 9 }, 5, PLACE_END } }, NOW + 3
+        orders[0] = (struct herald_order) {
+                ID(1), { .to = COMMAND_TO_HOSTS, .hosts = hosts, .n_hosts = 2 }, NOW + 1, { 0xd1 }
         };
+        orders[1] = (struct herald_order) {
+                ID(2), { .to = COMMAND_TO_GROUP, .group = "web", .max_hosts = 4 }, NOW + 2, { 0xd2 }
+        };
+        orders[2] =
+                (struct herald_order) { ID(3),
+                                        { .to = COMMAND_TO_ALL, .max_hosts = 4, .part = { true, { 9 }, 5, PLACE_END } },
+                                        NOW + 3,
+                                        { 0xd3 } };
         return (struct herald_head) { .fleet = "prod",
                                       .n = 1234,
                                       .iat_ms = NOW,
@@ -85,7 +90,12 @@ static void every_member_has_to_be_right(void **state) {
                 { "\"exp\":1795000090000", "\"exp\":1795000000001", REASON_NONE },
                 { "\"exp\":1795000090000", "\"exp\":1795000300000", REASON_NONE },
                 { "\"exp\":1795000090000", "\"exp\":1795000300001", REASON_SCHEMA },
-                { "\"id\":\"01", "\"id\":\"02", REASON_SCHEMA },
+                { "\"id\":\"01", "\"id\":\"02", REASON_NONE },
+                { "\"digest\":\"d1", "\"digest\":\"d2", REASON_SCHEMA },
+                { "\"digest\":\"d1", "\"digest\":\"D1", REASON_SCHEMA },
+                { "\"digest\":\"d1", "\"digest\":\"d", REASON_SCHEMA },
+                { "\"digest\":\"d1", "\"digest\":\"d100", REASON_SCHEMA },
+                { "\"digest\":\"d1000000000000000000000000000000\",", "", REASON_SCHEMA },
                 { "\"id\":\"01", "\"id\":\"0", REASON_SCHEMA },
                 { "\"exp\":1795000000001,", "", REASON_SCHEMA },
                 { "\"exp\":1795000000001,", "\"exp\":1795000000001,\"verb\":\"contain\",", REASON_FIELD },
@@ -126,8 +136,9 @@ static void what_does_not_fit_is_not_written(void **state) {
                 orders[i] = (struct herald_order) { .to = { .to = COMMAND_TO_ALL, .max_hosts = 1 } };
                 memcpy(orders[i].id.b, &i, sizeof(i));
                 orders[i].id.b[15] = 1;
+                memcpy(orders[i].digest, &i, sizeof(i));
         }
-        h.n_orders = 250;
+        h.n_orders = 200;
         free(text_of(&h));
         h.n_orders = HERALD_ORDERS_MAX;
         assert_int_equal(herald_to_json(&h, &json), -EINVAL);

@@ -177,9 +177,10 @@ void link_refuse(const struct answer *to, enum reason reason) {
         told.reason = reason;
 }
 
-void heard_arrived(struct agent *a, const struct command_id *id) {
+void heard_arrived(struct agent *a, const struct command_id *id, const uint8_t digest[static 32]) {
         (void) a;
         (void) id;
+        (void) digest;
         told.arrived++;
 }
 
@@ -425,9 +426,6 @@ static void only_what_heads_list_arrives(void **state) {
                 told.arrived = 0;
                 assert_true(order_and_fail(SIZE_MAX));
                 assert_int_equal(told.arrived, cases[i].listed);
-
-                const struct seen *seen = hold_set_seen(agent.holds, &w.c.id);
-                assert_true(!seen || seen->unlisted == !cases[i].listed);
         }
 }
 
