@@ -19,7 +19,7 @@ static void done(struct active_order *o) {
 }
 
 void active_done(struct active *a) {
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++) {
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++) {
                 for (size_t i = 0; i < a->by[by].n; i++)
                         done(&a->by[by].v[i]);
                 free(a->by[by].v);
@@ -77,10 +77,10 @@ static void lift(const struct active_order *release, struct active_order *stop) 
 
 /* Before or after what it is about. Automation lets nothing go. */
 static void settle(struct active *a, struct active_order *new) {
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++) {
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++) {
                 struct active_share *s = &a->by[by];
 
-                if (!is_release(new) && by == ACTIVE_BY_AUTOMATION)
+                if (!is_release(new) && by != ACTIVE_BY_PEOPLE)
                         continue;
                 for (size_t i = 0; i < s->n; i++)
                         if (is_release(new) && !is_release(&s->v[i]))
@@ -123,7 +123,7 @@ static int expect(struct active_share *s, const uint8_t digest[static 32]) {
         return seenset_add(&s->known, digest, sizeof(v->digest)) < 0 ? -ENOMEM : 0;
 }
 
-static int append(struct active *a, enum active_by by, const struct command *c, const uint8_t digest[static 32]) {
+static int append(struct active *a, size_t by, const struct command *c, const uint8_t digest[static 32]) {
         const struct address to = command_address(c);
         struct active_share *s = &a->by[by];
         struct active_order o = { .id = c->id, .iat_ms = c->iat_ms, .exp_ms = c->exp_ms };
@@ -144,13 +144,19 @@ static int append(struct active *a, enum active_by by, const struct command *c, 
         return 0;
 }
 
-static bool knows(const struct active *a, enum active_by by, const uint8_t digest[static 32]) {
-        return seenset_has(&a->by[by].known, digest, sizeof(((struct active_order *) NULL)->digest));
+/* Whose it is; _ACTIVE_BY_MAX: it is not known. */
+static size_t whose(const struct active *a, const uint8_t digest[static 32]) {
+        size_t by = 0;
+
+        while (by < _ACTIVE_BY_MAX &&
+               !seenset_has(&a->by[by].known, digest, sizeof(((struct active_order *) NULL)->digest)))
+                by++;
+        return by;
 }
 
 /* Automation's copy of what people ordered came first: it is theirs. */
-static int give_to_people(struct active *a, const uint8_t digest[static 32]) {
-        struct active_share *from = &a->by[ACTIVE_BY_AUTOMATION], *to = &a->by[ACTIVE_BY_PEOPLE];
+static int give_to_people(struct active *a, size_t by, const uint8_t digest[static 32]) {
+        struct active_share *from = &a->by[by], *to = &a->by[ACTIVE_BY_PEOPLE];
         size_t i = 0;
 
         while (i < from->n && memcmp(from->v[i].digest, digest, sizeof(from->v[i].digest)) != 0)
@@ -165,15 +171,22 @@ static int give_to_people(struct active *a, const uint8_t digest[static 32]) {
         return 0;
 }
 
+/* Whom rules of automation name, or those that are not. */
+static uint64_t people_of(const struct trust *t, bool automation) {
+        uint64_t people = 0;
+
+        for (size_t i = 0; i < t->n_rules; i++)
+                if (trust_rule_is_automation(&t->rules[i]) == automation)
+                        people |= t->roles[t->rules[i].role].people;
+        return people;
+}
+
 /* Whose signatures are on it, if they are: what automation signed is heard again and again, and is not verified for
  * that. */
 static bool claims_people(const struct trust *t, const struct dsse *d) {
-        uint64_t people = 0;
+        const uint64_t people = people_of(t, false);
         bool does = false;
 
-        for (size_t i = 0; i < t->n_rules; i++)
-                if (!trust_rule_is_automation(&t->rules[i]))
-                        people |= t->roles[t->rules[i].role].people;
         for (size_t i = 0; i < d->n_sigs; i++)
                 for (size_t k = 0; k < t->n_keys; k++)
                         does |= (people & UINT64_C(1) << t->keys[k].person) &&
@@ -182,7 +195,7 @@ static bool claims_people(const struct trust *t, const struct dsse *d) {
 }
 
 /* As a host judges it that has this trust root: who may not give it gives nothing. */
-static int judge(const struct trust *t, const struct dsse *d, struct command **ret, enum active_by *ret_by,
+static int judge(const struct trust *t, const struct dsse *d, struct command **ret, size_t *ret_by,
                  enum reason *ret_reason) {
         struct tally tally = { 0 };
         enum reason reason;
@@ -212,15 +225,25 @@ static int judge(const struct trust *t, const struct dsse *d, struct command **r
                 *ret_reason = REASON_ROLE;
         else if (tally.have < tally.need)
                 *ret_reason = REASON_THRESHOLD;
-        *ret_by = tally.automation ? ACTIVE_BY_AUTOMATION : ACTIVE_BY_PEOPLE;
+        *ret_by = tally.automation ? ACTIVE_BY_KEY((size_t) tally.key) : ACTIVE_BY_PEOPLE;
         return r;
 }
 
-static bool is_full(const struct active *a, enum active_by by) {
-        const size_t n = a->by[ACTIVE_BY_AUTOMATION].n;
+static size_t places_of_key(const struct trust *t) {
+        const uint64_t people = people_of(t, true);
+        size_t keys = 0;
 
-        return n + a->by[ACTIVE_BY_PEOPLE].n >= ACTIVE_MAX ||
-               (by == ACTIVE_BY_AUTOMATION && n >= ACTIVE_AUTOMATION_MAX);
+        for (size_t i = 0; i < t->n_keys; i++)
+                keys += (people & UINT64_C(1) << t->keys[i].person) != 0;
+        return ACTIVE_AUTOMATION_MAX / MAX(keys, (size_t) 1);
+}
+
+static bool is_full(const struct active *a, const struct trust *t, size_t by) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < _ACTIVE_BY_MAX; i++)
+                n += a->by[i].n;
+        return n >= ACTIVE_MAX || (by != ACTIVE_BY_PEOPLE && a->by[by].n >= places_of_key(t));
 }
 
 /* A release as well: whoever has one that nobody sent could bring it now. */
@@ -232,21 +255,21 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
                enum reason *ret_reason) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_command_ struct command *c = NULL;
-        enum active_by by = ACTIVE_BY_PEOPLE;
+        size_t by = ACTIVE_BY_PEOPLE;
         uint8_t digest[32];
         int r = dsse_parse(text, n, &d, ret_reason);
 
         if (r < 0 || *ret_reason != REASON_NONE)
                 return r;
         (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
-        const bool is_there = knows(a, ACTIVE_BY_AUTOMATION, digest);
-        if (knows(a, ACTIVE_BY_PEOPLE, digest) || (is_there && !claims_people(t, &d)))
+        const size_t owner = whose(a, digest);
+        if (owner == ACTIVE_BY_PEOPLE || (owner != _ACTIVE_BY_MAX && !claims_people(t, &d)))
                 return 0;
         r = judge(t, &d, &c, &by, ret_reason);
         if (r < 0 || *ret_reason != REASON_NONE)
                 return r;
-        if (is_there)
-                return by == ACTIVE_BY_PEOPLE ? give_to_people(a, digest) : 0;
+        if (owner != _ACTIVE_BY_MAX)
+                return by == ACTIVE_BY_PEOPLE ? give_to_people(a, owner, digest) : 0;
         const enum verb_class cls = verb_info(c->verb)->cls;
         if (c->plan || !herald_lists(cls))
                 *ret_reason = REASON_TYPE;
@@ -256,7 +279,7 @@ int active_add(struct active *a, const struct trust *t, const char *text, size_t
                 *ret_reason = REASON_ROOT_EXPIRED;
         if (*ret_reason != REASON_NONE)
                 return 0;
-        return is_full(a, by) ? -ENOSPC : append(a, by, c, digest);
+        return is_full(a, t, by) ? -ENOSPC : append(a, by, c, digest);
 }
 
 /* FAIL-OPEN: one that there is no memory for is too late then, and what it released is listed again. */
@@ -267,7 +290,7 @@ void active_anew(struct active *a) {
         /* those of the time before are still needed when not all of them was heard again */
         if (in_time.n > ACTIVE_MAX)
                 seenset_done(&in_time);
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++)
                 for (size_t i = 0; i < a->by[by].n; i++) {
                         const struct active_order *o = &a->by[by].v[i];
                         if (is_release(o) && seenset_add(&in_time, o->digest, sizeof(o->digest)) < 0)
@@ -306,7 +329,7 @@ static int know_again(struct active_share *s) {
 int active_forget(struct active *a, int64_t now_ms) {
         int r = 0;
 
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++) {
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++) {
                 forget(&a->by[by], now_ms);
                 if (know_again(&a->by[by]) < 0)
                         r = -ENOMEM;
@@ -317,7 +340,7 @@ int active_forget(struct active *a, int64_t now_ms) {
 size_t active_count(const struct active *a, int64_t now_ms) {
         size_t n = 0;
 
-        for (enum active_by by = 0; by < _ACTIVE_BY_MAX; by++)
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++)
                 for (size_t i = 0; i < a->by[by].n; i++)
                         n += is_listed(&a->by[by].v[i], now_ms);
         return n;
@@ -330,13 +353,6 @@ static int size_of(const struct active_order *o, size_t *ret) {
                 return -ENOMEM;
         *ret = json_dumpb(to, NULL, 0, JSON_COMPACT) + ORDER_SIZE;
         return 0;
-}
-
-static bool has(const struct herald_head *h, const uint8_t digest[static HERALD_DIGEST_SIZE]) {
-        for (size_t i = 0; i < h->n_orders; i++)
-                if (memcmp(h->orders[i].digest, digest, sizeof(h->orders[i].digest)) == 0)
-                        return true;
-        return false;
 }
 
 /* What the orders of a head take so far, and may. */
@@ -365,30 +381,61 @@ static int put(const struct active_order *o, struct room *room, struct herald_he
         return 1;
 }
 
-static int list(struct active *a, enum active_by by, int64_t now_ms, struct room *room, struct herald_head *h) {
-        struct active_share *s = &a->by[by];
-        size_t i;
-
-        for (i = 0; i < s->n && h->n_orders < room->orders; i++) {
-                const struct active_order *o = &s->v[(s->next + i) % s->n];
-                if (!is_listed(o, now_ms) || has(h, o->digest))
-                        continue;
-                int r = put(o, room, h);
-                if (r < 0)
-                        return r;
-                if (r == 0)
-                        break;
+/* With which its part goes on, or NULL: it has been through. */
+static const struct active_order *next_of(struct active_share *s, int64_t now_ms) {
+        for (; s->left > 0; s->left--) {
+                if (is_listed(&s->v[s->next], now_ms))
+                        return &s->v[s->next];
+                s->next = (s->next + 1) % s->n;
         }
-        s->next = s->n > 0 ? (s->next + i) % s->n : 0;
+        return NULL;
+}
+
+/* 1: the next one of it is in; 0: it has been through, or there is no room for that. */
+static int put_next(struct active_share *s, int64_t now_ms, struct room *room, struct herald_head *h) {
+        const struct active_order *o = next_of(s, now_ms);
+        int r = o ? put(o, room, h) : 0;
+
+        if (r > 0) {
+                s->next = (s->next + 1) % s->n;
+                s->left--;
+        }
+        return r;
+}
+
+static int list_people(struct active *a, int64_t now_ms, struct room *room, struct herald_head *h) {
+        int r;
+
+        do
+                r = put_next(&a->by[ACTIVE_BY_PEOPLE], now_ms, room, h);
+        while (r > 0);
+        return r;
+}
+
+/* One of each key, and again, until there is room for no more. Who was first in this head is last in the next. */
+static int list_automation(struct active *a, int64_t now_ms, struct room *room, struct herald_head *h) {
+        const size_t from = h->n_orders, turn = a->turn;
+
+        for (size_t before = SIZE_MAX; before != h->n_orders;) {
+                before = h->n_orders;
+                for (size_t i = 0; i < TRUST_KEYS_MAX; i++) {
+                        const size_t key = (turn + i) % TRUST_KEYS_MAX;
+                        int r = put_next(&a->by[ACTIVE_BY_KEY(key)], now_ms, room, h);
+                        if (r < 0)
+                                return r;
+                        if (r > 0 && h->n_orders == from + 1)
+                                a->turn = (key + 1) % TRUST_KEYS_MAX;
+                }
+        }
         return 0;
 }
 
 int active_list(struct active *a, int64_t now_ms, struct herald_head *h) {
         /* how much of a head is full when a share is through; whoever comes last has what nobody needed */
         static const struct {
-                enum active_by by;
+                int (*list)(struct active *a, int64_t now_ms, struct room *room, struct herald_head *h);
                 unsigned quarters;
-        } turns[] = { { ACTIVE_BY_PEOPLE, 3 }, { ACTIVE_BY_AUTOMATION, 4 }, { ACTIVE_BY_PEOPLE, 4 } };
+        } turns[] = { { list_people, 3 }, { list_automation, 4 }, { list_people, 4 } };
         struct room room = { .used = FRAME_SIZE };
         int r = 0;
 
@@ -396,10 +443,12 @@ int active_list(struct active *a, int64_t now_ms, struct herald_head *h) {
         h->n_orders = 0;
         if (!h->orders)
                 return -ENOMEM;
-        for (size_t i = 0; r == 0 && i < ELEMENTSOF(turns); i++) {
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++)
+                a->by[by].left = a->by[by].n;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(turns); i++) {
                 room.bytes = DSSE_PAYLOAD_MAX / 4 * turns[i].quarters;
                 room.orders = HERALD_ORDERS_MAX / 4 * turns[i].quarters;
-                r = list(a, turns[i].by, now_ms, &room, h);
+                r = turns[i].list(a, now_ms, &room, h);
         }
-        return r;
+        return MIN(r, 0);
 }

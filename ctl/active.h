@@ -19,7 +19,8 @@
 /* as many as a fleet of ten thousand takes that is ordered host by host, and some more */
 #define ACTIVE_MAX 65536U
 /* The rest is kept for the orders of people, and so is most of a head: a stolen automation key must not be able to have
- * them withheld with nobody the wiser. */
+ * them withheld with nobody the wiser. Nor those of another: each key has as many of these, and its turn in each head.
+ */
 #define ACTIVE_AUTOMATION_MAX (ACTIVE_MAX / 4 * 3)
 
 struct active_order {
@@ -32,22 +33,23 @@ struct active_order {
         bool released;
 };
 
-/* By whose rule it counts, as on a host. */
-enum active_by {
-        ACTIVE_BY_PEOPLE,
-        ACTIVE_BY_AUTOMATION,
-        _ACTIVE_BY_MAX,
-};
+/* By whose rule it counts, as on a host: people's, or automation's, and then that of the key (of the trust root) that
+ * its id is of. */
+#define ACTIVE_BY_PEOPLE   0U
+#define ACTIVE_BY_KEY(key) (1U + (key))
+#define _ACTIVE_BY_MAX     ACTIVE_BY_KEY(TRUST_KEYS_MAX)
 
 struct active_share {
         struct active_order *v; /* owned */
         size_t n;
         size_t next;          /* with which its part of the next head begins */
+        size_t left;          /* of a head that is being made: how many it has still to look at */
         struct seenset known; /* digests of all of them */
 };
 
 struct active {
         struct active_share by[_ACTIVE_BY_MAX];
+        size_t turn;            /* which key of automation has the first one in the next head */
         struct seenset in_time; /* digests of releases that were there before all was forgotten */
 };
 
@@ -68,6 +70,6 @@ void active_anew(struct active *a);
 int active_forget(struct active *a, int64_t now_ms) _warn_unused_;
 /* How many a head could list now. */
 size_t active_count(const struct active *a, int64_t now_ms);
-/* Puts as many into the head as it has room for, of people's and of automation's those first that the one before had
- * none for. -ENOMEM. */
+/* Puts as many into the head as it has room for, of people's and of each key's those first that the one before had none
+ * for. Keys of automation take turns: one that has no room for its next order waits for itself alone. -ENOMEM. */
 int active_list(struct active *a, int64_t now_ms, struct herald_head *h) _warn_unused_;

@@ -170,7 +170,8 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
                 if (!rule_covers(rule, c) || (have == 0 && ret->people != 0))
                         continue;
                 const bool automation = trust_rule_is_automation(rule);
-                if (automation && have != 0 && trust_key_of_id(t, keys, role->people, &c->id) < 0)
+                const int key = trust_key_of_id(t, keys, role->people, &c->id);
+                if (automation && have != 0 && key < 0)
                         continue;
                 const unsigned lacks = rule->k - MIN(have, (unsigned) rule->k);
                 const unsigned least = ret->need - MIN(ret->have, ret->need);
@@ -180,6 +181,7 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
                         ret->need = rule->k;
                         ret->role = role->name;
                         ret->automation = automation;
+                        ret->key = key;
                 }
         }
         return r;

@@ -101,7 +101,11 @@ static enum reason add(struct active *a, const struct command *c, unsigned by) {
 }
 
 static size_t n_of(const struct active *a) {
-        return a->by[ACTIVE_BY_PEOPLE].n + a->by[ACTIVE_BY_AUTOMATION].n;
+        size_t n = 0;
+
+        for (size_t by = 0; by < _ACTIVE_BY_MAX; by++)
+                n += a->by[by].n;
+        return n;
 }
 
 /* The next head; it is one that hosts take. Freed by the caller. */
@@ -377,7 +381,7 @@ static void what_does_not_fit_is_in_the_next_head(void **state) {
 }
 
 /* So many of another id each, which begins with that byte. */
-static void flood(struct active *a, enum active_by by, uint8_t first, uint32_t n) {
+static void flood(struct active *a, size_t by, uint8_t first, uint32_t n) {
         struct active_share *s = &a->by[by];
 
         s->v = calloc(ACTIVE_MAX, sizeof(*s->v));
@@ -407,7 +411,7 @@ static void what_automation_floods_is_beside_the_orders_of_people(void **state) 
         struct command one = order_of(KEY_BOT, 1), more = order_of(KEY_BOT, 2), person = order(3, VERB_CONTAIN);
 
         (void) state;
-        flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 1);
+        flood(&a, ACTIVE_BY_KEY(KEY_BOT), 9, ACTIVE_AUTOMATION_MAX - 1);
         assert_int_equal(add(&a, &one, BY(BOT)), REASON_NONE);
         assert_false(has_room(&a, &more, BY(BOT)));
         assert_int_equal(add(&a, &one, BY(BOT)), REASON_NONE);
@@ -423,7 +427,7 @@ static void what_automation_floods_is_beside_the_orders_of_people(void **state) 
         }
         assert_int_equal(active_forget(&a, NOW + 30 * MINUTE), 0);
         assert_int_equal(n_of(&a), ACTIVE_AUTOMATION_MAX - 1);
-        assert_int_equal(a.by[ACTIVE_BY_AUTOMATION].known.n, n_of(&a));
+        assert_int_equal(a.by[ACTIVE_BY_KEY(KEY_BOT)].known.n, n_of(&a));
         assert_int_equal(a.by[ACTIVE_BY_PEOPLE].known.n, 0);
 }
 
@@ -438,7 +442,7 @@ static void an_order_that_names_all_hosts_that_it_may_is_listed_beside_a_flood(v
         to_many(&large);
         other = large;
         other.id.b[0] = 2;
-        flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX);
+        flood(&a, ACTIVE_BY_KEY(KEY_BOT), 9, ACTIVE_AUTOMATION_MAX);
         assert_int_equal(add(&a, &large, BY(ALICE)), REASON_NONE);
         assert_int_equal(add(&a, &person, BY(ALICE)), REASON_NONE);
         assert_int_equal(add(&a, &other, BY(ALICE)), REASON_NONE);
@@ -458,7 +462,7 @@ static void what_people_signed_is_theirs_whoever_brought_it_first(void **state) 
         struct command c = order_of(KEY_BOT, 1), d = order_of(KEY_BOT, 2);
 
         (void) state;
-        flood(&a, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 2);
+        flood(&a, ACTIVE_BY_KEY(KEY_BOT), 9, ACTIVE_AUTOMATION_MAX - 2);
         assert_true(has_room(&a, &c, BY(BOT)));
         assert_true(has_room(&a, &d, BY(BOT)));
         assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 0);
@@ -466,7 +470,7 @@ static void what_people_signed_is_theirs_whoever_brought_it_first(void **state) 
         assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 0);
         assert_int_equal(add(&a, &c, BY(BOT) | BY(ALICE)), REASON_NONE);
         assert_int_equal(a.by[ACTIVE_BY_PEOPLE].n, 1);
-        assert_int_equal(a.by[ACTIVE_BY_AUTOMATION].n, ACTIVE_AUTOMATION_MAX - 1);
+        assert_int_equal(a.by[ACTIVE_BY_KEY(KEY_BOT)].n, ACTIVE_AUTOMATION_MAX - 1);
         for (int i = 0; i < 3; i++) {
                 struct herald_head *h = list(&a, NOW);
                 assert_true(is_in(h, &c.id));
@@ -487,7 +491,7 @@ static void orders_of_people_leave_room_for_those_of_automation(void **state) {
 
         (void) state;
         flood(&a, ACTIVE_BY_PEOPLE, 1, 1000);
-        flood(&a, ACTIVE_BY_AUTOMATION, 0, 10);
+        flood(&a, ACTIVE_BY_KEY(KEY_BOT), 0, 10);
         struct herald_head *h = list(&a, NOW);
         for (size_t i = 0; i < h->n_orders; i++) {
                 bots += h->orders[i].id.b[0] == 0;
@@ -496,6 +500,50 @@ static void orders_of_people_leave_room_for_those_of_automation(void **state) {
         herald_free(h);
         assert_int_equal(bots, 10);
         assert_true(people > 3 * (people + bots) / 4);
+}
+
+/* A key that was stolen signs whatever it can, as large as it may be. */
+static void keys_of_automation_take_turns(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command large = order_of(KEY_BOT, 1), other = order_of(KEY_DAVE, 2);
+
+        (void) state;
+        to_many(&large);
+        trust.roles[ROLE_AUTOMATION].people |= PERSON(DAVE);
+        flood(&a, ACTIVE_BY_PEOPLE, 7, 1000);
+        for (; large.id.b[1] < 100; large.id.b[1]++)
+                assert_int_equal(add(&a, &large, BY(BOT)), REASON_NONE);
+        /* what is somebody else's is not made its own by its signature on it */
+        assert_int_equal(add(&a, &other, BY(DAVE) | BY(BOT)), REASON_NONE);
+        assert_int_equal(a.by[ACTIVE_BY_KEY(KEY_DAVE)].n, 1);
+        for (int i = 0; i < 5; i++) {
+                struct herald_head *h = list(&a, NOW);
+                assert_true(is_in(h, &other.id));
+                herald_free(h);
+        }
+        /* where people have none, both are there */
+        a.by[ACTIVE_BY_PEOPLE].n = 0;
+        struct herald_head *h = list(&a, NOW);
+        assert_int_equal(h->n_orders, 2);
+        assert_true(is_in(h, &other.id));
+        herald_free(h);
+        trust.roles[ROLE_AUTOMATION].people = PERSON(BOT);
+}
+
+static void keys_of_automation_have_as_many_places_each(void **state) {
+        _cleanup_(active_done) struct active a = ACTIVE_NULL;
+        struct command bot = order_of(KEY_BOT, 1), dave = order_of(KEY_DAVE, 2);
+
+        (void) state;
+        trust.roles[ROLE_AUTOMATION].people |= PERSON(DAVE);
+        flood(&a, ACTIVE_BY_KEY(KEY_BOT), 9, ACTIVE_AUTOMATION_MAX / 2);
+        assert_false(has_room(&a, &bot, BY(BOT)));
+        assert_true(has_room(&a, &dave, BY(DAVE)));
+        struct herald_head *h = list(&a, NOW);
+        assert_true(is_in(h, &dave.id));
+        assert_true(h->n_orders > 100);
+        herald_free(h);
+        trust.roles[ROLE_AUTOMATION].people = PERSON(BOT);
 }
 
 static clock_t cost_of_known(struct active *a, const char *text) {
@@ -516,7 +564,7 @@ static void what_is_known_costs_the_same_in_a_full_list(void **state) {
 
         (void) state;
         _cleanup_free_ char *text = signed_by(&c, BY(BOT));
-        flood(&full, ACTIVE_BY_AUTOMATION, 9, ACTIVE_AUTOMATION_MAX - 1);
+        flood(&full, ACTIVE_BY_KEY(KEY_BOT), 9, ACTIVE_AUTOMATION_MAX - 1);
         assert_int_equal(add(&full, &c, BY(BOT)), REASON_NONE);
         assert_int_equal(add(&few, &c, BY(BOT)), REASON_NONE);
         const clock_t cost = cost_of_known(&few, text);
@@ -541,6 +589,8 @@ int main(void) {
                 cmocka_unit_test(an_order_that_names_all_hosts_that_it_may_is_listed_beside_a_flood),
                 cmocka_unit_test(what_people_signed_is_theirs_whoever_brought_it_first),
                 cmocka_unit_test(orders_of_people_leave_room_for_those_of_automation),
+                cmocka_unit_test(keys_of_automation_take_turns),
+                cmocka_unit_test(keys_of_automation_have_as_many_places_each),
                 cmocka_unit_test(what_is_known_costs_the_same_in_a_full_list),
         };
 
