@@ -236,8 +236,23 @@ static struct command_id target_id(const struct judge *j, size_t i) {
         return command_id_from_str(j->c->targets[i].name, &id) == 0 ? id : (struct command_id) { 0 };
 }
 
-/* For one more legal hold of each target. Whoever signs can name what nobody ever took. */
+/* Thresholds count people, budgets and shares are of keys: one that was stolen is charged alone, and its successor
+ * starts anew. */
+static struct account_charge charge_of(const struct judge *j) {
+        const uint64_t people = j->t->roles[j->rule->role].people;
+        struct account_charge charge = { .floor_ms = j->f->floor_ms };
+
+        for (size_t i = 0; i < j->t->n_keys; i++)
+                if (verified_keys(j->v) & UINT64_C(1) << i && people & UINT64_C(1) << j->t->keys[i].person) {
+                        memcpy(charge.key, j->t->keys[i].key.id, sizeof(charge.key));
+                        break;
+                }
+        return charge;
+}
+
+/* For one more legal hold of each target. Whoever signs can name what nobody ever took, or the same once more. */
 static bool has_shelf_room(const struct judge *j) {
+        const struct account_charge by = charge_of(j);
         size_t absent = 0;
 
         for (size_t i = 0; i < j->c->n_targets; i++) {
@@ -245,7 +260,8 @@ static bool has_shelf_room(const struct judge *j) {
 
                 absent += !shelf_find(j->f->shelf, &id);
         }
-        return shelf_room(j->f->shelf) >= j->c->n_targets && (absent == 0 || shelf_room_absent(j->f->shelf) >= absent);
+        return shelf_room(j->f->shelf, by.key) >= j->c->n_targets &&
+               (absent == 0 || shelf_room_absent(j->f->shelf, by.key) >= absent);
 }
 
 /* What is remembered is finite. */
@@ -260,19 +276,6 @@ static enum reason judge_room(struct judge *j) {
                 return REASON_LIMIT;
 
         return REASON_NONE;
-}
-
-/* Thresholds count people, budgets are of keys: one that was stolen is charged alone, and its successor starts anew. */
-static struct account_charge charge_of(const struct judge *j) {
-        const uint64_t people = j->t->roles[j->rule->role].people;
-        struct account_charge charge = { .floor_ms = j->f->floor_ms };
-
-        for (size_t i = 0; i < j->t->n_keys; i++)
-                if (verified_keys(j->v) & UINT64_C(1) << i && people & UINT64_C(1) << j->t->keys[i].person) {
-                        memcpy(charge.key, j->t->keys[i].key.id, sizeof(charge.key));
-                        break;
-                }
-        return charge;
 }
 
 static bool has_budget(const struct judge *j, const char *incident, int64_t ms) {

@@ -127,7 +127,8 @@ void shelf_begin(struct shelf *s, const struct command_id *item, int64_t floor_m
         is->passed_ms = MAX(is->passed_ms, passed_ms);
 }
 
-int shelf_hold(struct shelf *s, const struct command_id *hold, const struct command_id *item) {
+int shelf_hold(struct shelf *s, const struct command_id *hold, const struct command_id *item,
+               const uint8_t key[static 32]) {
         struct shelf_item *is = item_of(s, item);
         void *bonds = s->bonds;
         int r;
@@ -140,7 +141,8 @@ int shelf_hold(struct shelf *s, const struct command_id *hold, const struct comm
         if (r < 0)
                 return r;
         s->bonds = bonds;
-        s->bonds[s->n_bonds++] = (struct shelf_bond) { *hold, *item };
+        s->bonds[s->n_bonds] = (struct shelf_bond) { .hold = *hold, .item = *item };
+        memcpy(s->bonds[s->n_bonds++].key, key, sizeof(s->bonds->key));
         if (is)
                 is->holds++;
         return 0;
@@ -228,16 +230,24 @@ bool shelf_is_hold(const struct shelf *s, const struct command_id *hold) {
         return false;
 }
 
-size_t shelf_room(const struct shelf *s) {
-        return s ? SHELF_BONDS_MAX - s->n_bonds : 0;
+/* How many more it takes until the key has as many as are left. */
+static size_t room(const struct shelf *s, const uint8_t key[static 32], bool absent, size_t places) {
+        size_t own = 0;
+
+        for (size_t i = 0; i < s->n_bonds; i++)
+                if (!absent || !shelf_find(s, &s->bonds[i].item)) {
+                        places -= places > 0;
+                        own += memcmp(s->bonds[i].key, key, sizeof(s->bonds->key)) == 0;
+                }
+        return places > own ? (places - own + 1) / 2 : 0;
 }
 
-size_t shelf_room_absent(const struct shelf *s) {
-        size_t n = 0;
+size_t shelf_room(const struct shelf *s, const uint8_t key[static 32]) {
+        return s ? room(s, key, false, SHELF_BONDS_MAX) : 0;
+}
 
-        for (size_t i = 0; s && i < s->n_bonds; i++)
-                n += !shelf_find(s, &s->bonds[i].item);
-        return n < SHELF_ABSENT_MAX ? SHELF_ABSENT_MAX - n : 0;
+size_t shelf_room_absent(const struct shelf *s, const uint8_t key[static 32]) {
+        return s ? room(s, key, true, SHELF_ABSENT_MAX) : 0;
 }
 
 int64_t shelf_left(const struct shelf_item *item, int64_t floor_ms, int64_t passed_ms) {

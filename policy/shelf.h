@@ -40,6 +40,7 @@ struct shelf_item {
 /* One legal hold of one item. */
 struct shelf_bond {
         struct command_id hold, item;
+        uint8_t key[32]; /* fingerprint of the key that ordered it; zeros in ledgers that did not name it */
 };
 
 /* Zeroed, it is empty. */
@@ -61,7 +62,8 @@ int shelf_put(struct shelf *s, const struct shelf_item *item) _warn_unused_;
 /* What it is of was held until now: its time begins then. Nothing for what was never sealed. */
 void shelf_begin(struct shelf *s, const struct command_id *item, int64_t floor_ms, int64_t passed_ms);
 /* A legal hold was ordered, also of what is not there yet. -ENOSPC, -ENOMEM. */
-int shelf_hold(struct shelf *s, const struct command_id *hold, const struct command_id *item) _warn_unused_;
+int shelf_hold(struct shelf *s, const struct command_id *hold, const struct command_id *item,
+               const uint8_t key[static 32]) _warn_unused_;
 /* It was lifted. */
 void shelf_lift(struct shelf *s, const struct command_id *hold);
 /* It is going to be deleted: by an order, or, with NULL, because its time is over. What is not known is condemned all
@@ -80,9 +82,10 @@ const struct shelf_item *shelf_find(const struct shelf *s, const struct command_
 size_t shelf_count_holds(const struct shelf *s, const struct command_id *item);
 /* A legal hold of something has this id. */
 bool shelf_is_hold(const struct shelf *s, const struct command_id *hold);
-/* How many more bonds there is room for, and of what is not there. */
-size_t shelf_room(const struct shelf *s);
-size_t shelf_room_absent(const struct shelf *s);
+/* How many more bonds the key may make, and of what is not there: of each it has no more than it leaves to all others,
+ * for one that was stolen could name the same evidence over and over. */
+size_t shelf_room(const struct shelf *s, const uint8_t key[static 32]);
+size_t shelf_room_absent(const struct shelf *s, const uint8_t key[static 32]);
 /* How much of its time is left, and not above 0 when it is over; INT64_MAX: it has no end, or is condemned, or under a
  * legal hold. Both the floor of the clock and the time that passed have to be beyond it: the one stays behind for all
  * the time that a host is off, and comes up in a leap. */

@@ -59,22 +59,28 @@ static int fold_extend(struct agent *a, const struct command *c, const struct ac
         return 0;
 }
 
-static int keep_item(struct agent *a, const struct command_id *item, const struct command *c) {
-        return shelf_hold(&a->shelf, &c->id, item);
+static int keep_item(struct agent *a, const struct command_id *item, const struct command *c,
+                     const uint8_t key[static 32]) {
+        return shelf_hold(&a->shelf, &c->id, item, key);
 }
 
-static int lift_hold(struct agent *a, const struct command_id *hold, const struct command *c) {
+static int lift_hold(struct agent *a, const struct command_id *hold, const struct command *c,
+                     const uint8_t key[static 32]) {
         (void) c;
+        (void) key;
         shelf_lift(&a->shelf, hold);
         return 0;
 }
 
-static int condemn_item(struct agent *a, const struct command_id *item, const struct command *c) {
+static int condemn_item(struct agent *a, const struct command_id *item, const struct command *c,
+                        const uint8_t key[static 32]) {
+        (void) key;
         return shelf_condemn(&a->shelf, item, &c->id);
 }
 
-static int fold_evidence(struct agent *a, const struct command *c) {
-        static int (*const folds[_VERB_MAX])(struct agent * a, const struct command_id *id, const struct command *c) = {
+static int fold_evidence(struct agent *a, const struct command *c, const uint8_t key[static 32]) {
+        static int (*const folds[_VERB_MAX])(struct agent * a, const struct command_id *id, const struct command *c,
+                                             const uint8_t key[static 32]) = {
                 [VERB_EVIDENCE_HOLD] = keep_item,
                 [VERB_EVIDENCE_UNHOLD] = lift_hold,
                 [VERB_EVIDENCE_DELETE] = condemn_item,
@@ -86,13 +92,14 @@ static int fold_evidence(struct agent *a, const struct command *c) {
 
                 r = command_id_from_str(c->targets[i].name, &id);
                 if (r == 0)
-                        r = folds[c->verb](a, &id, c);
+                        r = folds[c->verb](a, &id, c, key);
         }
         return r;
 }
 
 int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32],
-               const struct account_charge *automation, int64_t wall_ms, uint64_t n, struct sites *sites) {
+               const struct account_charge *by, bool is_automation, int64_t wall_ms, uint64_t n, struct sites *sites) {
+        const struct account_charge *automation = is_automation ? by : NULL;
         int r = hold_set_see(a->holds, &c->id, digest, c->exp_ms);
 
         if (r == 0)
@@ -106,7 +113,7 @@ int fold_order(struct agent *a, const struct command *c, const uint8_t digest[st
         } else if (r == 0 && c->verb == VERB_EXTEND) {
                 r = fold_extend(a, c, automation);
         } else if (r == 0) {
-                r = fold_evidence(a, c);
+                r = fold_evidence(a, c, by->key);
         }
         sites_done(sites);
         return r;
@@ -136,7 +143,8 @@ int fold_lapse(struct agent *a, const struct command_id *hold) {
         return hold_set_release(a->holds, hold, NULL);
 }
 
-/* Records from before keys were charged name none; what they granted is charged to nobody's. */
+/* Records from before keys were charged name none; what they granted is charged to nobody's. Nor did those of what
+ * people ordered. */
 static int charge_from_json(const json_t *body, int64_t floor_ms, struct account_charge *ret) {
         const json_t *key = json_object_get(body, "key");
 
@@ -170,7 +178,7 @@ static int replay_order(struct agent *a, const json_t *body, int64_t wall_ms, in
         if (r < 0)
                 return r;
         (void) crypto_hash_sha256(digest, d.payload, d.n_payload);
-        return fold_order(a, c, digest, automation ? &charge : NULL, wall_ms, n, &sites);
+        return fold_order(a, c, digest, &charge, automation, wall_ms, n, &sites);
 }
 
 static reason_set reasons_from_json(const json_t *array) {

@@ -7,10 +7,11 @@
 #include "agent/core/agent.h"
 #include "agent/core/record.h"
 
-/* An order of any verb, record n of the ledger, 0 when it could not be written; automation: who is charged, NULL for
- * one of people. Takes the sites over in any case. 0, -ENOMEM, -ENOSPC. */
+/* An order of any verb, record n of the ledger, 0 when it could not be written; by: whose it is, and who is charged for
+ * it when that is automation. Takes the sites over in any case. 0, -ENOMEM, -ENOSPC. */
 int fold_order(struct agent *a, const struct command *c, const uint8_t digest[static 32],
-               const struct account_charge *automation, int64_t wall_ms, uint64_t n, struct sites *sites) _warn_unused_;
+               const struct account_charge *by, bool is_automation, int64_t wall_ms, uint64_t n,
+               struct sites *sites) _warn_unused_;
 /* n: number of the record that carries the receipt; 0 when none could be written. floor_ms: the floor of then. Does all
  * it can; the first -errno of policy/hold.h. */
 int fold_outcome(struct agent *a, const struct outcome *o, uint64_t n, int64_t floor_ms);

@@ -180,11 +180,11 @@ static int append_order(struct agent *agent, const struct moment *at, const stru
         command_id_to_str(&authorised_command(a)->id, id);
         sshkey_id_to_str(authorised_key(a), key);
         return append_at(agent, at, verb_class_lets_go(verb_info(verb)->cls) ? OR_NOT_AT_ALL : LATER, "order",
-                         json_pack("{ss ss ss so sb ss* so so ss}", "id", id, "verb", verb_info(verb)->id, "role",
+                         json_pack("{ss ss ss so sb ss so so ss}", "id", id, "verb", verb_info(verb)->id, "role",
                                    authorised_role(a), "people", people_to_json(agent->trust, authorised_people(a)),
-                                   "automation", authorised_automation(a), "key", authorised_automation(a) ? key : NULL,
-                                   "flags", reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites),
-                                   "envelope", envelope),
+                                   "automation", authorised_automation(a), "key", key, "flags",
+                                   reasons_to_json(authorised_flags(a), 0), "sites", sites_to_json(sites), "envelope",
+                                   envelope),
                          ret_n);
 }
 
@@ -217,7 +217,7 @@ int record_order(struct agent *agent, struct authorised *a, const struct dsse *d
                 rec->flags |= reason_bit(REASON_LEDGER);
         }
         memcpy(charge.key, authorised_key(a), sizeof(charge.key));
-        r = fold_order(agent, c, rec->digest, authorised_automation(a) ? &charge : NULL, now.wall_ms, n, sites);
+        r = fold_order(agent, c, rec->digest, &charge, authorised_automation(a), now.wall_ms, n, sites);
         if (r < 0)
                 return r;
         phases_stamp(&rec->phases, PHASE_RECORD);

@@ -99,7 +99,7 @@ static inline void fill_shelf(void) {
         const struct command_id hold = id_of(201), item = id_of(202);
 
         assert_int_equal(shelf_put(&w.shelf, &(struct shelf_item) { .id = id_of(200), .sealed_ms = 1 }), 0);
-        assert_int_equal(shelf_hold(&w.shelf, &hold, &item), 0);
+        assert_int_equal(shelf_hold(&w.shelf, &hold, &item, w.trust.keys[KEY_DAVE].key.id), 0);
 }
 
 static inline int set_up(void **state) {

@@ -19,7 +19,7 @@ static void put(uint32_t n) {
 static void hold(uint32_t n, uint32_t item) {
         const struct command_id h = id_of(n), i = id_of(item);
 
-        assert_int_equal(shelf_hold(&w.shelf, &h, &i), 0);
+        assert_int_equal(shelf_hold(&w.shelf, &h, &i, w.trust.keys[KEY_ALICE].key.id), 0);
 }
 
 static void one_person_keeps_two_custodians_delete(void **state) {
@@ -205,6 +205,26 @@ static void what_is_not_here_leaves_room_for_what_is(void **state) {
         expect_go(0);
 }
 
+/* One key names what is here over and over. */
+static void what_a_key_holds_leaves_room_for_other_keys(void **state) {
+        (void) state;
+        put(203);
+        for (uint32_t n = 0; n < SHELF_BONDS_MAX / 2 - 1; n++)
+                hold(1000 + n, 200);
+        order(VERB_EVIDENCE_HOLD);
+        TARGET_HOLDS(200, 203);
+        expect_refused(REASON_LIMIT);
+        TARGET_HOLDS(200);
+        expect_go(0);
+        hold(1000000, 200);
+        expect_refused(REASON_LIMIT);
+        w.by = BY(ALICE_2);
+        expect_go(0);
+        w.by = BY(DAVE);
+        TARGET_HOLDS(200, 203);
+        expect_go(0);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(one_person_keeps_two_custodians_delete),
@@ -218,6 +238,7 @@ int main(void) {
                 CASE(a_host_that_is_not_in_order_keeps_and_deletes_nothing),
                 CASE(a_shelf_that_is_full_of_legal_holds_takes_no_more),
                 CASE(what_is_not_here_leaves_room_for_what_is),
+                CASE(what_a_key_holds_leaves_room_for_other_keys),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);

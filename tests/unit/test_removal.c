@@ -434,7 +434,7 @@ static void a_folder_tells_of_its_legal_holds(void **state) {
 
         (void) state;
         assert_int_equal(open_agent(), 0);
-        assert_int_equal(shelf_hold(&agent.shelf, &hold, &item), 0);
+        assert_int_equal(shelf_hold(&agent.shelf, &hold, &item, (uint8_t[32]) { 1 }), 0);
         assert_int_equal(keeping_tell(&agent, &item), 0);
         close_agent();
         (void) snprintf(path, sizeof(path), "%s/keeping.dsse.json", folder);

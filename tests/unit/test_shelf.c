@@ -33,10 +33,16 @@ static void put(uint32_t n, int64_t sealed_ms, int64_t keep_ms, uint64_t bytes) 
         assert_int_equal(shelf_put(&s, &item), 0);
 }
 
-static void hold(uint32_t hold, uint32_t item) {
+static const uint8_t alice[32] = { 1 }, bob[32] = { 2 }, carol[32] = { 3 };
+
+static void hold_by(uint32_t hold, uint32_t item, const uint8_t key[static 32]) {
         const struct command_id h = id_of(hold), i = id_of(item);
 
-        assert_int_equal(shelf_hold(&s, &h, &i), 0);
+        assert_int_equal(shelf_hold(&s, &h, &i, key), 0);
+}
+
+static void hold(uint32_t hold, uint32_t item) {
+        hold_by(hold, item, alice);
 }
 
 static const struct shelf_item *find(uint32_t n) {
@@ -155,7 +161,7 @@ static void lifting_one_legal_hold_lifts_no_other(void **state) {
         hold(50, 2);
         hold(51, 2);
         hold(51, 3);
-        assert_int_equal(shelf_room(&s), SHELF_BONDS_MAX - 4);
+        assert_int_equal(shelf_room(&s, bob), (SHELF_BONDS_MAX - 4) / 2);
         assert_true(shelf_is_hold(&s, &first));
         shelf_lift(&s, &first);
         shelf_lift(&s, &third);
@@ -182,10 +188,50 @@ static void legal_holds_end_at_their_limit(void **state) {
         s.bonds = calloc(SHELF_BONDS_MAX, sizeof(*s.bonds));
         assert_non_null(s.bonds);
         s.n_bonds = s.bonds_size = SHELF_BONDS_MAX;
-        assert_int_equal(shelf_room(&s), 0);
-        assert_int_equal(shelf_hold(&s, &(struct command_id) { { 9 } }, &item), -ENOSPC);
+        assert_int_equal(shelf_room(&s, alice), 0);
+        assert_int_equal(shelf_hold(&s, &(struct command_id) { { 9 } }, &item, alice), -ENOSPC);
         s.n_bonds--;
-        assert_int_equal(shelf_hold(&s, &(struct command_id) { { 9 } }, &item), 0);
+        assert_int_equal(shelf_room(&s, alice), 1);
+        assert_int_equal(shelf_hold(&s, &(struct command_id) { { 9 } }, &item, alice), 0);
+}
+
+/* As many as there is room for, each of the same evidence. */
+static void use_up(const uint8_t key[static 32], uint32_t from, uint32_t item) {
+        for (size_t n = shelf_room(&s, key); n > 0; n--)
+                hold_by(from++, item, key);
+        assert_int_equal(shelf_room(&s, key), 0);
+}
+
+/* However often it names the same evidence. */
+static void no_key_has_more_legal_holds_than_it_leaves_to_others(void **state) {
+        const struct command_id lifted = id_of(1000);
+
+        (void) state;
+        put(1, 1, 1, 0);
+        put(2, 1, 1, 0);
+        assert_int_equal(shelf_room(&s, alice), SHELF_BONDS_MAX / 2);
+        use_up(alice, 1000, 1);
+        assert_int_equal(s.n_bonds, SHELF_BONDS_MAX / 2);
+        assert_int_equal(shelf_room(&s, bob), SHELF_BONDS_MAX / 4);
+        use_up(bob, 100000, 2);
+        assert_int_equal(shelf_room(&s, carol), SHELF_BONDS_MAX / 8);
+        shelf_lift(&s, &lifted);
+        assert_int_equal(shelf_room(&s, alice), 0);
+        assert_int_equal(shelf_room(&s, carol), SHELF_BONDS_MAX / 8 + 1);
+}
+
+static void nor_of_what_is_not_there(void **state) {
+        (void) state;
+        put(1, 1, 1, 0);
+        for (uint32_t i = 0; i < SHELF_ABSENT_MAX / 2; i++)
+                hold(1000, 1000 + i);
+        hold(1001, 1);
+        assert_int_equal(shelf_room_absent(&s, alice), 0);
+        assert_int_equal(shelf_room_absent(&s, bob), SHELF_ABSENT_MAX / 4);
+        /* it came */
+        put(1000, 1, 1, 0);
+        put(1001, 1, 1, 0);
+        assert_int_equal(shelf_room_absent(&s, alice), 2);
 }
 
 /* However the bonds came about, each item knows how many are its own. */
@@ -274,6 +320,8 @@ int main(void) {
                 CASE(lifting_one_legal_hold_lifts_no_other),
                 CASE(a_legal_hold_waits_for_evidence_that_is_yet_to_come),
                 CASE(legal_holds_end_at_their_limit),
+                CASE(no_key_has_more_legal_holds_than_it_leaves_to_others),
+                CASE(nor_of_what_is_not_there),
                 CASE(holds_are_counted_right_in_any_order),
                 CASE(its_time_begins_when_its_hold_ends),
                 CASE(an_order_is_expected_to_be_answered_once),
