@@ -25,6 +25,8 @@
 #define CHUNK_SIZE (64U * RUNS_PAGE)
 #define AUXV_MAX   4096U
 #define STAT_MAX   4096U
+/* The line of its groups can be long. */
+#define STATUS_MAX (1024U * 1024)
 /* Notes of a thread are some 3 KiB. */
 #define THREADS_MAX 2048U
 
@@ -338,23 +340,30 @@ static void dump_process(struct dump *d, struct process *p) {
         d->lacks_paths = false;
 }
 
-/* Pages in memory; one that cannot be asked comes first and fails first. */
-static unsigned long size_of(const struct process *p) {
-        _cleanup_free_ char *text = NULL;
-        unsigned long total, resident = 0;
+static uint64_t field(const char *status, const char *name) {
+        const char *at = strstr(status, name);
 
-        if (io_read_file(p->dir, "statm", STAT_MAX, &text, NULL) < 0 || sscanf(text, "%lu %lu", &total, &resident) < 2)
-                return 0;
-        return resident;
+        return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+uint64_t core_size(const char *status) {
+        return field(status, "\nVmRSS:") + field(status, "\nVmSwap:");
+}
+
+/* One that cannot be asked comes first and fails first. */
+static uint64_t size_of(const struct process *p) {
+        _cleanup_free_ char *text = NULL;
+
+        return io_read_file(p->dir, "status", STATUS_MAX, &text, NULL) < 0 ? 0 : core_size(text);
 }
 
 struct sized {
         struct process *process;
-        unsigned long size;
+        uint64_t size;
 };
 
 static int compare_sizes(const void *a, const void *b) {
-        const unsigned long x = ((const struct sized *) a)->size, y = ((const struct sized *) b)->size;
+        const uint64_t x = ((const struct sized *) a)->size, y = ((const struct sized *) b)->size;
         return (x > y) - (x < y);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The memory of each process as an ELF core, the smallest first: what is sure to fit comes before what may not. Of a
+/* The memory of each process as an ELF core, the smallest first: what is sure to fit comes before what may not. What is
+ * swapped out counts as well, as it takes room in the store, and in memory, of which there may be too little. Of a
  * frozen process with the registers of all threads; of one that runs only what it had mapped at the time, marked. Pages
  * that cannot be read are zeros in the core and a hole each range. */
 
@@ -9,3 +10,6 @@
 #include "agent/collect/target.h"
 
 void core_collect(struct target_set *t, struct store *s);
+
+/* The text of /proc/PID/status: kilobytes that there are of its memory, wherever they are. */
+uint64_t core_size(const char *status);

@@ -465,6 +465,14 @@ static void the_smallest_comes_first(void **state) {
         assert_int_equal(box_int(box_object(&b->box, "core", 1), "pid"), b->pids[0]);
 }
 
+static void what_is_swapped_out_counts(void **state) {
+        (void) state;
+        assert_int_equal(core_size("Name:\tVmRSS:9\nVmPeak:\t  9 kB\nVmRSS:\t    1964 kB\nVmSwap:\t  1000000 kB\n"),
+                         1001964);
+        assert_int_equal(core_size("Name:\tVmSwap:\nVmRSS:\t    1964 kB\n"), 1964);
+        assert_int_equal(core_size("Name:\tkthreadd\n"), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TARGET_BOX_CASE(memory_is_kept_also_where_its_owner_hid_it_and_none_is_made),
@@ -478,6 +486,7 @@ int main(void) {
                 TARGET_BOX_CASE(memory_is_not_hidden_behind_more_names_than_there_is_room_for),
                 TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
                 TARGET_BOX_CASE(the_smallest_comes_first),
+                cmocka_unit_test(what_is_swapped_out_counts),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
