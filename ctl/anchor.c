@@ -76,7 +76,7 @@ static void check_time(const struct bag *b, struct anchor *a) {
 
 /* Where the folder lies, when that is among a host's own evidence. */
 struct home {
-        char *ledger, *heads; /* owned; NULL: elsewhere */
+        char *ledger, *heads; /* owned; ledger NULL: elsewhere */
         struct sshkey host;   /* whose that is */
         bool has_key;         /* and whether the directory says so */
 };
@@ -86,22 +86,29 @@ static void home_done(struct home *h) {
         free(h->heads);
 }
 
-/* Three directories above the folder. */
-static int find_home(const char *folder, struct home *h, struct why *w) {
-        _cleanup_free_ char *up = NULL, *state = NULL, *key = NULL, *line = NULL;
+static int look_in(const char *state, struct home *h, struct why *w) {
+        _cleanup_free_ char *key = NULL, *line = NULL;
         size_t n;
 
-        if (!folder || asprintf(&up, "%s/../../..", folder) < 0)
-                return folder ? why_errno(w, -ENOMEM, "ledger") : 0;
-        state = realpath(up, NULL);
-        if (!state || asprintf(&h->ledger, "%s/ledger", state) < 0 ||
-            asprintf(&h->heads, "%s" ANCHOR_HEADS, state) < 0 || asprintf(&key, "%s/" HOST_KEY, state) < 0)
+        if (asprintf(&h->ledger, "%s/ledger", state) < 0 || asprintf(&h->heads, "%s" ANCHOR_HEADS, state) < 0 ||
+            asprintf(&key, "%s/" HOST_KEY, state) < 0)
                 return why_errno(w, -ENOMEM, "ledger");
         if (access(h->ledger, F_OK) < 0)
                 free(TAKE_PTR(h->ledger));
         h->has_key = h->ledger && file_read_plain(key, SSHKEY_LINE_SIZE + 256, &line, &n) == 0 &&
                      sshkey_from_line(line, &h->host) == 0;
         return 0;
+}
+
+/* Three directories above the folder. */
+static int find_home(const char *folder, struct home *h, struct why *w) {
+        _cleanup_free_ char *up = NULL, *state = NULL;
+
+        if (!folder)
+                return 0;
+        if (asprintf(&up, "%s/../../..", folder) < 0 || !(state = realpath(up, NULL)))
+                return why_errno(w, -ENOMEM, "ledger");
+        return look_in(state, h, w);
 }
 
 /* The statement names the ledger as it was when the snapshot began: it is made of these records, and of none after.
@@ -195,6 +202,41 @@ int anchor_check(const struct options *o, const char *path, struct bag *b, struc
         return 0;
 }
 
+int anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w) {
+        _cleanup_(home_done) struct home home = { .ledger = NULL };
+        struct anchor a = ANCHOR_NULL;
+        int x = load_witnesses(o, &a, w);
+
+        if (x == 0)
+                x = look_in(state, &home, w);
+        a.known = home.ledger && home.has_key;
+        a.host = home.host;
+        if (!a.known)
+                a.chain.findings |= 1U << CHAIN_NO_LEDGER;
+        else if (x == 0)
+                x = chain_read(home.ledger, home.heads, &a.host, a.witnesses, a.n_witnesses, NULL, &a.chain, w);
+        if (x != 0) {
+                anchor_done(&a);
+                return x;
+        }
+        a.worst = anchor_severity(a.chain.findings);
+        *ret = a;
+        return 0;
+}
+
+uint32_t anchor_look(const struct anchor *a, const char *folder, const struct bag *b) {
+        const struct chain_folder *f = chain_find_folder(&a->chain, folder);
+        char hex[TEXT_HEX32_SIZE];
+
+        if (a->known && b->predicate && !is_by(b, &a->host))
+                return 1U << CHAIN_FOREIGN;
+        if (!a->known || !f || !*f->statement)
+                return a->known && b->predicate ? 1U << CHAIN_NOT_RECORDED : 0;
+        if (sodium_is_zero(b->statement_sha256, sizeof(b->statement_sha256)))
+                return 1U << CHAIN_STATEMENT_GONE;
+        return strcmp(f->statement, text_hex32(b->statement_sha256, hex)) == 0 ? 0 : 1U << CHAIN_REPLACED;
+}
+
 static void render_witnesses(const struct page *p, const struct anchor *a) {
         if (a->n_witnesses == 0)
                 render_row(p, "witness", "none is named in the trust root: the host alone vouches for its ledger");
@@ -230,6 +272,10 @@ void anchor_render(const struct page *p, const struct anchor *a) {
                 render_ledger(p, &a->chain);
         if (a->known && !(a->chain.findings & (1U << CHAIN_FOREIGN)))
                 render_witnesses(p, a);
+        anchor_render_findings(p, a);
+}
+
+void anchor_render_findings(const struct page *p, const struct anchor *a) {
         for (enum chain_finding f = 0; f < _CHAIN_FINDING_MAX; f++)
                 if (a->chain.findings & (1U << f))
                         render_row(p, chain_finding_id(f), "%s", chain_finding_text(f));

@@ -18,6 +18,7 @@
 
 struct anchor {
         struct chain chain;
+        struct sshkey host;                             /* whose ledger it is */
         struct note_key witnesses[CHAIN_WITNESSES_MAX]; /* of the trust root that is here */
         size_t n_witnesses;
         bool known;   /* by whom the bag is signed */
@@ -32,10 +33,16 @@ struct anchor {
 /* path: the folder of b. Raises b->worst to what was found here. 0, also with findings, or an exit code. */
 int anchor_check(const struct options *o, const char *path, struct bag *b, struct anchor *ret,
                  struct why *w) _warn_unused_;
+/* The ledger in a host's state directory, for all of its evidence at once. 0, also with findings, or an exit code. */
+int anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w) _warn_unused_;
 void anchor_done(struct anchor *a);
 
-/* What is proven, and what is not. */
+/* What the ledger that was read says of the folder, INCIDENT/HOLD, as it is now: a finding's bit, or 0. */
+uint32_t anchor_look(const struct anchor *a, const char *folder, const struct bag *b);
+
+/* What is proven, and what is not; or only the latter. */
 void anchor_render(const struct page *p, const struct anchor *a);
+void anchor_render_findings(const struct page *p, const struct anchor *a);
 /* New reference, NULL when out of memory. */
 json_t *anchor_to_json(const struct anchor *a);
 

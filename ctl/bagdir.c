@@ -9,8 +9,20 @@
 
 #define STATE_DIR "/var/lib/freezed"
 
+const char *bagdir_state(const struct options *o) {
+        return o->state_dir ? o->state_dir : STATE_DIR;
+}
+
+const char *bagdir_folder(const char *path) {
+        const char *hold = strrchr(path, '/');
+
+        while (hold && hold > path && hold[-1] != '/')
+                hold--;
+        return hold ? hold : path;
+}
+
 static int base(const struct options *o, char ret[static PATH_MAX], struct why *w) {
-        const char *state = o->state_dir ? o->state_dir : STATE_DIR;
+        const char *state = bagdir_state(o);
         struct stat st;
 
         if ((size_t) snprintf(ret, PATH_MAX, "%s/evidence", state) >= PATH_MAX)
@@ -39,7 +51,7 @@ int bagdir_all(const struct options *o, struct bagdir **ret, size_t *ret_n, stru
         if (x != 0)
                 return x;
         (void) snprintf(pattern, sizeof(pattern), "%s/*/*", dir);
-        r = glob(pattern, GLOB_ONLYDIR, fail, &g);
+        r = access(dir, F_OK) < 0 && errno == ENOENT ? GLOB_NOMATCH : glob(pattern, GLOB_ONLYDIR, fail, &g);
         if (r == GLOB_ABORTED)
                 return why_errno(w, -errno, "%s", CLEAN(dir));
         v = calloc(r == 0 && g.gl_pathc > 0 ? g.gl_pathc : 1, sizeof(*v));

@@ -14,6 +14,11 @@ struct bagdir {
         char path[PATH_MAX];
 };
 
+/* The state directory; borrowed. */
+const char *bagdir_state(const struct options *o);
+/* INCIDENT/HOLD of a path that ends so. */
+const char *bagdir_folder(const char *path);
+
 /* Every bag of this host, sorted by path. *ret is malloc'ed. Returns 0 or an exit code; a host that has none gives
  * none.
  */

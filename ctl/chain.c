@@ -44,6 +44,7 @@ void chain_done(struct chain *c) {
         free(c->leaves);
         free(c->note);
         free(c->body);
+        free(c->folders);
         *c = (struct chain) { .n = 0 };
 }
 
@@ -96,6 +97,55 @@ static void look_for(struct chain *c, const json_t *body, const char *text, size
                 c->found = c->body ? n : 0;
         } else if (want->folder && slash && strcmp(slash + 1, want->folder) == 0)
                 c->other = true;
+}
+
+static struct chain_folder *folder_of(const struct chain *c, const char *path) {
+        for (size_t i = c->n_folders; i > 0; i--)
+                if (strcmp(c->folders[i - 1].path, path) == 0)
+                        return &c->folders[i - 1];
+        return NULL;
+}
+
+const struct chain_folder *chain_find_folder(const struct chain *c, const char *path) {
+        return folder_of(c, path);
+}
+
+/* One that could not be made has no name. False when there is no memory for it. */
+static bool take_folder(struct chain *c, const json_t *body) {
+        const char *path = member_str(body, "folder");
+        struct chain_folder *f = folder_of(c, path);
+
+        if (!*path || strlen(path) > CHAIN_FOLDER_MAX)
+                return true;
+        if (!f) {
+                struct chain_folder *more = reallocarray(c->folders, c->n_folders + 1, sizeof(*more));
+
+                if (!more)
+                        return false;
+                c->folders = more;
+                f = &c->folders[c->n_folders++];
+        }
+        *f = (struct chain_folder) {
+                .sealed_ms = member_int(body, "t_wall", 0),
+                .objects = (uint64_t) MAX(member_int(body, "objects", 0), (int64_t) 0),
+                .holes = (uint64_t) MAX(member_int(body, "holes", 0), (int64_t) 0),
+                .sealed = (uint64_t) MAX(member_int(body, "sealed", 0), (int64_t) 0),
+        };
+        (void) snprintf(f->path, sizeof(f->path), "%s", path);
+        (void) snprintf(f->statement, sizeof(f->statement), "%s", member_str(body, "statement"));
+        return true;
+}
+
+static void take_deletion(struct chain *c, const json_t *body) {
+        const char *path;
+        const json_t *digest;
+
+        json_object_foreach(json_object_get(body, "tombstones"), path, digest) {
+                struct chain_folder *f = folder_of(c, path);
+
+                if (f)
+                        f->deleted = true;
+        }
 }
 
 /* Whether who signs may: an epoch vouches for the next of the same boot, and only a boot or a loss is without one. */
@@ -151,13 +201,18 @@ static bool add_leaf(struct chain *c, const uint8_t leaf[static MERKLE_HASH_SIZE
 /* False when it is not the next record, or there is no memory for it. */
 static bool take_record(struct reader *r, const char *text, size_t n_text, const uint8_t leaf[static 32]) {
         _cleanup_json_ json_t *body = json_loadb(text, n_text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+        const char *kind = member_str(body, "kind");
         const uint64_t n = r->c->n + 1;
 
         if (!json_is_object(body) || member_int(body, "n", 0) != (int64_t) n ||
             strcmp(member_str(body, "prev"), r->prev) != 0)
                 return false;
-        if (strcmp(member_str(body, "kind"), "epoch") == 0)
+        if (strcmp(kind, "epoch") == 0)
                 take_epoch(r, body, n);
+        if (strcmp(kind, "evidence") == 0 && !take_folder(r->c, body))
+                return false;
+        if (strcmp(kind, "deleted") == 0)
+                take_deletion(r->c, body);
         look_for(r->c, body, text, n_text, n, r->want);
         look_for_order(r->c, body, r->want);
         (void) sodium_bin2hex(r->prev, sizeof(r->prev), leaf, 32);

@@ -64,6 +64,18 @@ struct chain_want {
         const char *hold;   /* 32 hex digits: of the order that it was taken for, or NULL */
 };
 
+/* INCIDENT/HOLD.N */
+#define CHAIN_FOLDER_MAX 127U
+
+/* A folder that evidence was sealed in, as the last record of that has it. */
+struct chain_folder {
+        char path[CHAIN_FOLDER_MAX + 1]; /* below the evidence */
+        char statement[65];              /* hex: SHA-256 of what was signed; "": nothing was */
+        bool deleted;                    /* and a record says so */
+        int64_t sealed_ms;               /* wall clock */
+        uint64_t objects, holes, sealed; /* bytes of its files */
+};
+
 struct chain {
         uint64_t n; /* records that hang together */
         uint8_t (*leaves)[MERKLE_HASH_SIZE];
@@ -81,6 +93,8 @@ struct chain {
         uint64_t found; /* number of the record that was wanted; 0: there is none */
         char *body;     /* of that record, owned */
         size_t n_body;
+        struct chain_folder *folders; /* owned; by when they were first sealed */
+        size_t n_folders;
         bool other;        /* there is another record of that folder */
         bool ordered;      /* there is an order of that hold, or what became of one */
         uint32_t findings; /* bit per enum chain_finding */
@@ -100,6 +114,9 @@ void chain_done(struct chain *c);
 int chain_proof(const struct chain *c, char **ret, size_t *ret_n) _warn_unused_;
 /* A witness that has seen the record, the earliest of them; NULL: none has. */
 const struct chain_witness *chain_witness_of(const struct chain *c);
+
+/* The folder of that path below the evidence; NULL: no record is about it. */
+const struct chain_folder *chain_find_folder(const struct chain *c, const char *path);
 
 const char *chain_finding_id(enum chain_finding f);
 const char *chain_finding_text(enum chain_finding f);

@@ -117,7 +117,12 @@ const struct ctl_verb ctl_verbs[] = {
           "verified here first.",
           "freezectl send release-01234567.json" },
         { "evidence", "list", CTL_EVIDENCE, "", 0, 0, EVIDENCE, verb_evidence_list,
-          "What this host has preserved; as root, on it", "", "freezectl evidence list" },
+          "What this host has preserved; as root, on it",
+          "Held against the host's ledger: what that tells of and is not there is listed as gone. Exits 3 then, and "
+          "when the\n"
+          "ledger contradicts a folder, or one was changed; whether the files are what was signed tells `evidence "
+          "verify`.",
+          "freezectl evidence list" },
         { "evidence", "show", CTL_EVIDENCE, "HOLD|INCIDENT|FOLDER", 1, 1, EVIDENCE, verb_evidence_show,
           "What the host says of one folder of it",
           "Whether it still holds that: `freezectl evidence verify`. Exits 5 for a host that is not known here, 4 for "
@@ -155,7 +160,8 @@ const struct ctl_verb ctl_verbs[] = {
           O(IDENTITY) | O(OUT) | EVIDENCE, verb_evidence_decrypt,
           "Verify it, open it, compare each object with the index",
           "On your own machine: the host cannot. `age -d` and `zstd -d` open each file as well.\n"
-          "Nothing is opened of a host that is not known here, and never more than it says, or the disk has room for.",
+          "Nothing is opened of a host that is not known here, and never more than it says, or the disk has room for.\n"
+          "What the host's ledger contradicts, where that or the proof out of it is here, is opened, and exits 3.",
           "freezectl evidence decrypt ./0123456789abcdef0123456789abcdef --identity key.txt --out case-7" },
         { "evidence", "hold", CTL_EVIDENCE, "HOLD|INCIDENT...", 1, CTL_WORDS_MAX, ORDER | O(STATE_DIR),
           verb_evidence_hold, "Put it under legal hold: neither time nor an order deletes it",

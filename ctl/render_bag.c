@@ -37,22 +37,36 @@ static uint64_t count(const struct bag *b, const char *name) {
         return (uint64_t) MAX(member_int(b->predicate, name, 0), (int64_t) 0);
 }
 
-void render_bag_line(const struct page *p, const char *path, const struct bag *b) {
-        const int64_t at = member_int(b->predicate, "started_ms", 0);
+static void render_line(const struct page *p, const char *when, const char *state, uint64_t objects, uint64_t sealed,
+                        uint64_t holes, const char *path, const char *mark) {
         char bytes[32];
 
-        const size_t holds = json_array_size(json_object_get(b->keeping, "legal_holds"));
+        fprintf(p->f, "%s  %-10s %6" PRIu64 " objects  %9s  %4" PRIu64 " holes  %s%s%s%s\n", when, state, objects,
+                size(sealed, bytes), holes, CLEAN(path), *mark ? "  (" : "", mark, *mark ? ")" : "");
+}
 
-        fprintf(p->f, "%s  %-10s %6" PRIu64 " objects  %9s  %4" PRIu64 " holes  %s%s\n",
-                b->predicate ? TIME(at) : "not sealed             ",
-                b->tombstone   ? "deleted"
-                : b->predicate ? CLEAN(member_str(b->predicate, "state"))
-                               : "-",
-                count(b, "objects"), size(count(b, "sealed"), bytes), count(b, "holes"), CLEAN(path),
-                b->worst == BAG_SEVERITY_BAD ? "  (changed)"
-                : b->predicate && !*b->name  ? "  (by an unknown host)"
-                : holds > 0                  ? "  (under legal hold)"
-                                             : "");
+/* The worst of it. */
+static const char *mark_of(const struct bag *b, uint32_t against) {
+        if (b->worst == BAG_SEVERITY_BAD)
+                return "changed";
+        if (b->predicate && !*b->name)
+                return "by an unknown host";
+        if (against)
+                return chain_finding_id((enum chain_finding) __builtin_ctz(against));
+        return json_array_size(json_object_get(b->keeping, "legal_holds")) > 0 ? "under legal hold" : "";
+}
+
+void render_bag_line(const struct page *p, const char *path, const struct bag *b, uint32_t against) {
+        render_line(p, b->predicate ? TIME(member_int(b->predicate, "started_ms", 0)) : "not sealed             ",
+                    b->tombstone   ? "deleted"
+                    : b->predicate ? CLEAN(member_str(b->predicate, "state"))
+                                   : "-",
+                    count(b, "objects"), count(b, "sealed"), count(b, "holes"), path, mark_of(b, against));
+}
+
+void render_gone_line(const struct page *p, const char *path, const struct chain_folder *f) {
+        render_line(p, TIME(f->sealed_ms), "gone", f->objects, f->sealed, f->holes, path,
+                    f->deleted ? "and what its deletion had left" : "");
 }
 
 static void render_recipients(const struct page *p, const struct bag *b) {
@@ -189,6 +203,12 @@ json_t *bag_to_json(const char *path, const struct bag *b) {
         if (o)
                 kept_to_json(o, b);
         return o;
+}
+
+json_t *gone_to_json(const char *path, const struct chain_folder *f) {
+        return json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "folder", path, "sealed_ms", (json_int_t) f->sealed_ms,
+                         "objects", (json_int_t) f->objects, "sealed", (json_int_t) f->sealed, "holes",
+                         (json_int_t) f->holes, "deleted", f->deleted);
 }
 
 json_t *opened_to_json(const struct opened *o) {

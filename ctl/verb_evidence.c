@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <string.h>
+
 #include <sodium.h>
 
 #include "ctl/anchor.h"
@@ -39,37 +41,96 @@ static void say_told(const struct ctl *c, const struct custody_told *t) {
                 custody_told_render(&p, t);
 }
 
+/* Each folder, held against the ledger; *worst is raised to what there is against one. */
+static int list_folder(struct ctl *c, const struct hosts *known, const struct anchor *anchor, const char *path,
+                       enum bag_severity *worst) {
+        const struct page p = exchange_page(c);
+        struct bag b = BAG_NULL;
+        json_t *o;
+
+        int x = bag_look(path, known, &b, &c->why);
+        if (x != 0)
+                return x;
+        const uint32_t against = anchor_look(anchor, bagdir_folder(path), &b);
+
+        *worst = MAX(*worst, MAX(b.worst, anchor_severity(against)));
+        if (c->opt.json) {
+                o = bag_to_json(path, &b);
+                if (o && against)
+                        (void) json_object_set_new(
+                                o, "ledger",
+                                json_string(chain_finding_id((enum chain_finding) __builtin_ctz(against))));
+                say(c, "evidence", o);
+        } else
+                render_bag_line(&p, path, &b, against);
+        bag_done(&b);
+        return 0;
+}
+
+static bool is_listed(const struct bagdir *all, size_t n, const char *folder) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(bagdir_folder(all[i].path), folder) == 0)
+                        return true;
+        return false;
+}
+
+/* What the ledger tells of and no folder is left of, not even as after a deletion. */
+static size_t list_gone(struct ctl *c, const struct anchor *anchor, const struct bagdir *all, size_t n) {
+        const struct page p = exchange_page(c);
+        size_t gone = 0;
+
+        for (size_t i = 0; i < anchor->chain.n_folders; i++) {
+                const struct chain_folder *f = &anchor->chain.folders[i];
+                char path[PATH_MAX];
+
+                if (is_listed(all, n, f->path))
+                        continue;
+                gone++;
+                (void) snprintf(path, sizeof(path), "%s/evidence/%s", bagdir_state(&c->opt), f->path);
+                if (c->opt.json)
+                        say(c, "gone", gone_to_json(path, f));
+                else
+                        render_gone_line(&p, path, f);
+        }
+        return gone;
+}
+
+/* The ledger is read first: what comes meanwhile is a folder that it does not know yet, and not one that is gone. */
 int verb_evidence_list(struct ctl *c, char **words, size_t n) {
         _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
         _cleanup_(custody_told_done) struct custody_told told = CUSTODY_TOLD_NULL;
+        _cleanup_(anchor_done) struct anchor anchor = ANCHOR_NULL;
         _cleanup_free_ struct bagdir *all = NULL;
         const struct page p = exchange_page(c);
-        size_t n_all = 0;
+        enum bag_severity worst;
+        size_t n_all = 0, gone = 0;
 
         (void) words;
         (void) n;
         int x = hosts_load(&c->opt, &known, &c->why);
         if (x == 0)
+                x = anchor_read(&c->opt, bagdir_state(&c->opt), &anchor, &c->why);
+        if (x == 0)
                 x = bagdir_all(&c->opt, &all, &n_all, &c->why);
         if (x == 0)
                 tell(c, &known, CUSTODY_LIST, NULL, &told);
-        for (size_t i = 0; x == 0 && i < n_all; i++) {
-                struct bag b = BAG_NULL;
-
-                x = bag_look(all[i].path, &known, &b, &c->why);
-                if (x == 0 && c->opt.json)
-                        say(c, "evidence", bag_to_json(all[i].path, &b));
-                else if (x == 0)
-                        render_bag_line(&p, all[i].path, &b);
-                bag_done(&b);
+        worst = anchor.worst;
+        for (size_t i = 0; x == 0 && i < n_all; i++)
+                x = list_folder(c, &known, &anchor, all[i].path, &worst);
+        if (x != 0)
+                return x;
+        gone = list_gone(c, &anchor, all, n_all);
+        const int code = gone > 0 || worst == BAG_SEVERITY_BAD ? CTL_REFUSED : CTL_OK;
+        if (c->opt.json) {
+                say(c, "ledger", anchor_to_json(&anchor));
+                summarise(c, n_all, code);
+        } else {
+                if (n_all + gone == 0)
+                        fprintf(c->out, "This host has no evidence.\n");
+                anchor_render_findings(&p, &anchor);
         }
-        if (x == 0 && c->opt.json)
-                summarise(c, n_all, CTL_OK);
-        else if (x == 0 && n_all == 0)
-                fprintf(c->out, "This host has no evidence.\n");
-        if (x == 0)
-                say_told(c, &told);
-        return x;
+        say_told(c, &told);
+        return code;
 }
 
 /* look: only what the host says of it; else every file is read. */
@@ -143,7 +204,7 @@ static int check_signer(struct ctl *c, const struct bag *b) {
                 b->host, line);
 }
 
-static int open_bag(struct ctl *c, const struct bag *b, const char *path) {
+static int open_bag(struct ctl *c, const struct bag *b, const struct anchor *anchor, const char *path) {
         const struct page p = exchange_page(c);
         struct identities with = { .n = 0 };
         struct opened o;
@@ -159,12 +220,14 @@ static int open_bag(struct ctl *c, const struct bag *b, const char *path) {
         int code = opened_exit(b, &o);
         if (c->opt.json) {
                 say(c, "evidence", bag_to_json(path, b));
+                say(c, "ledger", anchor_to_json(anchor));
                 say(c, "opened", opened_to_json(&o));
                 summarise(c, 1, code);
                 return code;
         }
         render_opened(&p, c->opt.out, &o, code);
         render_bag(&p, path, b);
+        anchor_render(&p, anchor);
         return code;
 }
 
@@ -172,6 +235,8 @@ int verb_evidence_decrypt(struct ctl *c, char **words, size_t n) {
         _cleanup_(custody_told_done) struct custody_told told = CUSTODY_TOLD_NULL;
         _cleanup_(hosts_done) struct hosts known = HOSTS_NULL;
         const struct page p = exchange_page(c);
+        _cleanup_(anchor_done) struct anchor anchor = ANCHOR_NULL;
+        enum bag_severity of_files;
         struct bag b = BAG_NULL;
         struct bagdir dir;
 
@@ -185,14 +250,21 @@ int verb_evidence_decrypt(struct ctl *c, char **words, size_t n) {
                 tell(c, &known, CUSTODY_DECRYPT, dir.path, &told);
         if (x == 0)
                 x = bag_verify(dir.path, &known, &b, &c->why);
+        of_files = b.worst;
+        if (x == 0)
+                x = anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
         if (x != 0)
                 return x;
-        if (b.worst == BAG_SEVERITY_BAD || !b.predicate) {
+        /* What nobody here confirms is for verify to tell. What the ledger speaks against is opened all the same, and
+         * told: whoever can change the ledger must not keep it closed by that. */
+        if (!b.contradicted)
+                b.worst = of_files;
+        if (of_files == BAG_SEVERITY_BAD || !b.predicate) {
                 if (!c->opt.json)
                         render_bag_verdict(&p, dir.path, &b);
                 x = why_set(&c->why, CTL_REFUSED, "nothing is opened that is not what a host signed");
         } else
-                x = open_bag(c, &b, dir.path);
+                x = open_bag(c, &b, &anchor, dir.path);
         say_told(c, &told);
         bag_done(&b);
         return x;

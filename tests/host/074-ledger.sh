@@ -21,6 +21,7 @@ run() { box_run host "$@"; }
 in_box() { box_sh host "$@"; }
 # verify [FOLDER]: $SAID and the exit code
 verify() { SAID=$(run freezectl evidence verify "${1:-$HOLD}" 2>&1); }
+list() { SAID=$(run freezectl evidence list 2>&1); }
 ask() { SAID=$(run freezectl evidence witness "$URL" 2>&1); }
 # A copy, because the agent goes on writing
 head_of() {
@@ -85,6 +86,12 @@ python3 "$D/forge.py" "$STATE/host_key" "$(box_root host)$FOLDER/evidence.dsse.j
 verify
 is "a statement that was signed again by the host's own key is seen" $? 3
 like "as one that is not the ledger's" "$SAID" '^CONTRADICTED.*replaced'
+list
+like "the list tells, too" "$? $SAID" "^3 .*$HOLD +\\(replaced\\)"
+in_box 'echo "$1" >/root/key.txt && chmod 600 /root/key.txt' "$AGE_IDENTITY"
+SAID=$(run freezectl evidence decrypt "$HOLD" --identity /root/key.txt --out /root/replaced 2>&1)
+is "it is opened, for who has to look into it, and that is not what it was" $? 3
+like "by the ledger, which is told with it" "$SAID" '^OPENED .*replaced'
 cp "$D/bag/evidence.dsse.json" "$(box_root host)$FOLDER/evidence.dsse.json"
 verify
 is "and the one that it was is whole again" $? 0
@@ -135,9 +142,22 @@ mv "$(box_root host)$FOLDER/evidence.dsse.json" "$D/taken"
 verify
 is "a statement that was taken away is missed" $? 3
 like "by the ledger" "$SAID" '^NOT SIGNED.*statement-gone'
+list
+like "and in the list" "$? $SAID" "^3 .*$HOLD +\\(statement-gone\\)"
 mv "$D/taken" "$(box_root host)$FOLDER/evidence.dsse.json"
 verify
 is "and all is well with it back" $? 0
+list
+is "in the list as well" $? 0
+mv "$(box_root host)$FOLDER" "$D/taken"
+list
+like "a folder that was taken away is missed" "$? $SAID" "^3 .* gone +[0-9]+ objects .*$FOLDER"
+is "also by scripts" "$(run freezectl evidence list --json | jq -r 'select(.gone) | .gone | "\(.folder) \(.deleted)"')" "$FOLDER false"
+mv "$D/taken" "$(box_root host)$FOLDER"
+mv "$STATE/evidence" "$D/taken"
+list
+like "as are all of them" "$? $SAID" "^3 .* gone +[0-9]+ objects .*$FOLDER"
+mv "$D/taken" "$STATE/evidence"
 
 # --- a witness
 

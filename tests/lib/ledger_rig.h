@@ -44,6 +44,7 @@ static inline void rig_stop(struct rig *r) {
         hold_set_free(TAKE_PTR(a->holds));
         held_list_done(&a->held);
         tried_list_done(&a->tried);
+        shelf_done(&a->shelf);
         free(TAKE_PTR(a->trusted.n));
         a->event = sd_event_unref(a->event);
 }

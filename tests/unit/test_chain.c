@@ -146,6 +146,47 @@ static void another_statement_of_the_same_folder_is_a_replaced_one(void **state)
         assert_int_equal(look(&r, 0), BIT(REPLACED));
 }
 
+/* A snapshot of that folder was sealed; NULL: without a statement. */
+static void record_folder(struct rig *r, const char *folder, const uint8_t *digest) {
+        const struct command_id id = { { 1 } };
+        struct preserved p = { .folder = folder, .objects = 7, .holes = 3, .sealed = 4711, .has_statement = digest };
+
+        if (digest)
+                memcpy(p.statement_sha256, digest, sizeof(p.statement_sha256));
+        assert_int_equal(record_evidence(&r->a, &id, &p, 0), 0);
+}
+
+static void the_ledger_tells_of_every_folder_that_was_sealed(void **state) {
+        static const uint8_t other[32] = { 0x58 };
+        const struct command_id id = { { 1 } };
+        const struct chain_folder *f;
+        _cleanup_(chain_done) struct chain c = { .n = 0 };
+        _cleanup_rig_ struct rig r;
+        struct why w = { "" };
+
+        (void) state;
+        rig_make(&r);
+        record_folder(&r, "/var/lib/freezed/evidence/SA-1/folder-1", statement);
+        record_folder(&r, "/var/lib/freezed/evidence/SA-1/folder-2", NULL);
+        record_folder(&r, NULL, NULL);
+        record_folder(&r, "/var/lib/freezed/evidence/SA-2/folder-1", statement);
+        record_folder(&r, "/var/lib/freezed/evidence/SA-1/folder-1", other);
+        assert_int_equal(record_deleted(&r.a, &id, json_pack("{s:s, s:s}", "SA-2/folder-1", "00", "SA-9/x", "00")), 0);
+        assert_int_equal(chain_read(r.ledger, r.ledger, hostkey_public(r.a.key), NULL, 0, NULL, &c, &w), 0);
+        assert_int_equal(c.n_folders, 3);
+        f = chain_find_folder(&c, "SA-1/folder-1");
+        assert_non_null(f);
+        assert_memory_equal(f->statement, "5800", 4);
+        assert_false(f->deleted);
+        assert_int_equal(f->objects, 7);
+        assert_int_equal(f->holes, 3);
+        assert_int_equal(f->sealed, 4711);
+        assert_true(f->sealed_ms > 0);
+        assert_string_equal(chain_find_folder(&c, "SA-1/folder-2")->statement, "");
+        assert_true(chain_find_folder(&c, "SA-2/folder-1")->deleted);
+        assert_null(chain_find_folder(&c, "SA-9/x"));
+}
+
 /* What a ledger tells of a folder for that order, which has another statement than was recorded, or none. */
 static uint32_t look_for_order(struct rig *r, const char *folder, const char *hold, bool no_statement) {
         const struct chain_want want = { .folder = folder, .hold = hold, .no_statement = no_statement };
@@ -518,6 +559,7 @@ int main(void) {
                 cmocka_unit_test(a_ledger_that_is_whole_says_what_it_proves),
                 cmocka_unit_test(what_is_not_covered_yet_is_told_apart),
                 cmocka_unit_test(another_statement_of_the_same_folder_is_a_replaced_one),
+                cmocka_unit_test(the_ledger_tells_of_every_folder_that_was_sealed),
                 cmocka_unit_test(a_folder_of_an_order_that_never_was_is_told_apart),
                 cmocka_unit_test(another_hosts_ledger_is_not_this_ones),
                 cmocka_unit_test(every_changed_byte_is_seen),

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LINK: ctl/anchor.c ctl/chain.c ctl/file.c ctl/member.c ctl/render.c ctl/text.c ctl/trustfile.c ctl/why.c */
+/* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
+/* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
+/* LINK: agent/core/tried.c agent/core/paths.c agent/core/report_json.c agent/core/preserved.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c agent/util/log.c */
+
+/* A host's evidence held against its ledger, all at once. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sodium.h>
+
+#include "agent/util/log.h"
+#include "ctl/anchor.h"
+#include "lib/ledger_rig.h"
+
+#define BIT(f) (1U << CHAIN_##f)
+
+static const uint8_t statement[32] = { 0x57 }, other[32] = { 0x58 }, none[32] = { 0 };
+
+/* Sealed in SA-1/one with the statement, and in SA-1/two without any. */
+static void story(struct rig *r) {
+        const struct command_id id = { { 1 } };
+        struct preserved p = { .folder = "/var/lib/freezed/evidence/SA-1/one", .has_statement = true };
+
+        rig_make(r);
+        memcpy(p.statement_sha256, statement, sizeof(p.statement_sha256));
+        assert_int_equal(record_evidence(&r->a, &id, &p, 0), 0);
+        p.folder = "/var/lib/freezed/evidence/SA-1/two";
+        p.has_statement = false;
+        assert_int_equal(record_evidence(&r->a, &id, &p, 0), 0);
+        head_write(&r->a);
+}
+
+static uint32_t read_all(const struct rig *r, struct anchor *ret) {
+        const struct options o = OPTIONS_NULL;
+        struct why w = { "" };
+
+        assert_int_equal(anchor_read(&o, r->s.path, ret, &w), 0);
+        return ret->chain.findings;
+}
+
+/* What is said of a folder whose statement is that one, by a key; by: NULL for nobody's. */
+static uint32_t look(const struct anchor *a, const char *folder, const uint8_t digest[static 32],
+                     const struct sshkey *by) {
+        struct bag b = BAG_NULL;
+        uint32_t said;
+
+        memcpy(b.statement_sha256, digest, sizeof(b.statement_sha256));
+        if (by) {
+                memcpy(b.pub, by->pub, sizeof(b.pub));
+                b.predicate = json_object();
+        }
+        said = anchor_look(a, folder, &b);
+        json_decref(b.predicate);
+        return said;
+}
+
+static void each_folder_is_held_against_what_was_recorded_of_it(void **state) {
+        const uint8_t pub[32] = { 3 };
+        _cleanup_(anchor_done) struct anchor a = ANCHOR_NULL;
+        _cleanup_rig_ struct rig r;
+        struct sshkey stranger;
+
+        (void) state;
+        story(&r);
+        sshkey_from_raw(pub, &stranger);
+        const struct sshkey *host = hostkey_public(r.a.key);
+
+        assert_int_equal(read_all(&r, &a), 0);
+        assert_int_equal(look(&a, "SA-1/one", statement, host), 0);
+        assert_int_equal(look(&a, "SA-1/one", other, host), BIT(REPLACED));
+        assert_int_equal(look(&a, "SA-1/one", none, NULL), BIT(STATEMENT_GONE));
+        assert_int_equal(look(&a, "SA-1/one", statement, &stranger), BIT(FOREIGN));
+        assert_int_equal(look(&a, "SA-1/two", statement, host), BIT(NOT_RECORDED));
+        assert_int_equal(look(&a, "SA-1/three", statement, host), BIT(NOT_RECORDED));
+        /* it may be being taken */
+        assert_int_equal(look(&a, "SA-1/two", none, NULL), 0);
+        assert_int_equal(look(&a, "SA-1/three", none, NULL), 0);
+}
+
+static void a_ledger_that_was_cut_back_is_no_proof_that_nothing_is_gone(void **state) {
+        _cleanup_(anchor_done) struct anchor a = ANCHOR_NULL;
+        _cleanup_rig_ struct rig r;
+
+        (void) state;
+        story(&r);
+        assert_true(shell(&r, "n=$(grep -abo SA-1/two ledger/00000001.log | cut -d: -f1) && dd if=/dev/zero "
+                              "of=ledger/00000001.log bs=1 seek=$((n - 200)) count=2000 conv=notrunc 2>/dev/null"));
+        assert_true(read_all(&r, &a) & BIT(ROLLED_BACK));
+        assert_int_equal(a.worst, BAG_SEVERITY_BAD);
+}
+
+static void without_a_ledger_nothing_is_said_but_that(void **state) {
+        static const char *const gone[] = { "mv ledger away", "mv away ledger && mv host_key.pub away" };
+        _cleanup_rig_ struct rig r;
+
+        (void) state;
+        story(&r);
+        for (size_t i = 0; i < ELEMENTSOF(gone); i++) {
+                _cleanup_(anchor_done) struct anchor a = ANCHOR_NULL;
+
+                assert_true(shell(&r, gone[i]));
+                assert_int_equal(read_all(&r, &a), BIT(NO_LEDGER));
+                assert_int_equal(look(&a, "SA-1/one", other, hostkey_public(r.a.key)), 0);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(each_folder_is_held_against_what_was_recorded_of_it),
+                cmocka_unit_test(a_ledger_that_was_cut_back_is_no_proof_that_nothing_is_gone),
+                cmocka_unit_test(without_a_ledger_nothing_is_said_but_that),
+        };
+
+        if (sodium_init() < 0)
+                return 1;
+        log_open();
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
