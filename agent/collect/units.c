@@ -46,6 +46,24 @@ static void found(const char *path, void *userdata) {
                 add(userdata, name + 1, false);
 }
 
+/* The unit that a cgroup or a process which is a target lies in: the first that is no slice, of which a user's manager
+ * is one; a slice where the target is that. */
+static void add_around(struct search *x, const char *path) {
+        for (size_t n; *path; path += n) {
+                char name[UNIT_NAME_MAX + 1];
+
+                path += strspn(path, "/");
+                n = strcspn(path, "/");
+                if (n > UNIT_NAME_MAX)
+                        continue;
+                (void) snprintf(name, sizeof(name), "%.*s", (int) n, path);
+                if (units_name_ok(name) && (strcmp(strrchr(name, '.'), ".slice") != 0 || path[n] == '\0')) {
+                        add(x, name, true);
+                        return;
+                }
+        }
+}
+
 struct units *units_find(struct target_set *t, struct store *s) {
         struct units *u = calloc(1, sizeof(*u));
         struct search x = { .units = u };
@@ -55,6 +73,8 @@ struct units *units_find(struct target_set *t, struct store *s) {
         for (size_t i = 0; i < t->n_targets; i++)
                 if (strcmp(t->targets[i].unit, "-") != 0)
                         add(&x, t->targets[i].unit, true);
+                else
+                        add_around(&x, t->targets[i].path);
         target_each_cgroup(t, found, &x);
         if (x.left_out)
                 store_hole(s, &(struct index_item) { .kind = "unit-file", .source = "more units" }, -EOVERFLOW, -1);

@@ -118,6 +118,13 @@ is "the units of a slice have their files" "$(index '.kind == "unit-file" and .s
 like "and their properties" "$(of unit-properties 'systemctl show' | grep -c '^Id=\(one\|two\).service')" '^2$'
 is "and their words are in the slice's journal" "$(grep -cah '^MESSAGE=said by' "$OUT"/data/*-journal | awk '{ n += $1 } END { print n }')" 2
 
+# --- a process is of its unit
+order alice snapshot "pid:$(run systemctl show -P MainPID one.service)" --incident SA-20261121-006
+take SA-20261121-006
+check "the unit of a process has its file" test -n "$(of unit-file /etc/systemd/system/one.service)"
+is "and its properties" "$(of unit-properties 'systemctl show' | grep '^Id=')" 'Id=one.service'
+is "and its journal" "$(grep -ah '^MESSAGE=said by' "$OUT"/data/*-journal)" 'MESSAGE=said by one'
+
 # --- a container: what its runtime keeps of it, and nobody listed
 id=$(printf '%064x' 4711)
 in_box 'mkdir -p "/var/lib/docker/containers/$1" && cd "/var/lib/docker/containers/$1" && echo "{\"log\":\"said inside\"}" >"$1-json.log" &&

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/collect/unit.c agent/collect/source.c agent/collect/index.c */
+/* LINK: agent/collect/units.c agent/collect/target.c agent/collect/numdir.c agent/collect/pidlist.c */
 /* LINK: agent/collect/store.c agent/collect/bag.c agent/collect/sealer.c agent/collect/press.c */
 /* LINK: agent/collect/pack.c agent/collect/lines.c agent/collect/manifest.c */
 /* LINK: agent/util/clock.c agent/util/io.c agent/util/fault.c */
 #include "lib/collect_box.h"
 
-#include "agent/collect/unit.h"
+#include "agent/collect/units.h"
 
 #define MIB (1024U * 1024)
 
@@ -194,6 +195,43 @@ static void unit_dropin_names_are_all_that_the_manual_lists(void **state) {
         }
 }
 
+/* What a target lies in is what knows of it; one that is a unit has its own name. */
+static void a_target_that_is_no_unit_is_of_the_one_that_it_lies_in(void **state) {
+        static const struct {
+                const char *path, *unit, *want; /* NULL: none */
+        } rows[] = {
+                { "/sys/fs/cgroup/system.slice/web.service", "-", "web.service" },
+                { "/sys/fs/cgroup/system.slice/web.service/freezed-0123456789abcdef0123456789abcdef", "-",
+                  "web.service" },
+                { "/sys/fs/cgroup/a.slice/a-b.slice/web.service/a/b.c/other.scope", "-", "web.service" },
+                { "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/web.service", "-",
+                  "user@1000.service" },
+                { "/sys/fs/cgroup/a.slice/a-b.slice", "-", "a-b.slice" },
+                { "/sys/fs/cgroup/a.slice/freezed-0123456789abcdef0123456789abcdef", "-", NULL },
+                { "/sys/fs/cgroup/docker/0123", "-", NULL },
+                { "/sys/fs/cgroup/-.service.d/x", "-", NULL },
+                { "/sys/fs/cgroup/system.slice/web.service", "alias.service", "alias.service" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(target_set_freep) struct target_set *t = target_set_new(&rows[i].path, &rows[i].unit, 1);
+                _cleanup_free_ struct units *u = NULL;
+                _cleanup_box_ struct box b;
+
+                assert_non_null(t);
+                box_open(&b, MIB);
+                u = units_find(t, b.store);
+                assert_non_null(u);
+                assert_int_equal(u->n, rows[i].want ? 1 : 0);
+                if (rows[i].want) {
+                        assert_string_equal(u->v[0].name, rows[i].want);
+                        assert_true(u->v[0].given);
+                }
+                box_finish(&b);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(unit_file_and_its_dropins_come_from_every_directory),
@@ -205,6 +243,7 @@ int main(void) {
                 cmocka_unit_test(unit_without_a_file_is_a_hole_but_for_slices_and_scopes),
                 cmocka_unit_test(unit_name_that_is_a_path_is_refused),
                 cmocka_unit_test(unit_dropin_names_are_all_that_the_manual_lists),
+                cmocka_unit_test(a_target_that_is_no_unit_is_of_the_one_that_it_lies_in),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,7 +435,7 @@ static void a_hold_without_incident_has_a_folder_of_its_own(void **state) {
 }
 
 static void a_cgroup_that_is_gone_or_none_is_a_hole(void **state) {
-        static const struct preserve_target targets[] = { { "/sys/fs/cgroup/absent.service", NULL }, { "/tmp", NULL } };
+        static const struct preserve_target targets[] = { { "/sys/fs/cgroup/absent", NULL }, { "/tmp", NULL } };
         struct rig *r = *state;
         struct rig_done d;
 
