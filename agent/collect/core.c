@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/procfs.h>
 #include <sys/stat.h>
@@ -27,6 +28,9 @@
 #define STAT_MAX   4096U
 /* The line of its groups can be long. */
 #define STATUS_MAX (1024U * 1024)
+#define TIMERS_MAX (1024U * 1024)
+/* Kilobytes of those with a timer: more is not read in the second that it takes to go off. */
+#define DOOMED_MAX (256U * 1024)
 /* Notes of a thread are some 3 KiB. */
 #define THREADS_MAX 2048U
 
@@ -322,7 +326,9 @@ static void dump_process(struct dump *d, struct process *p) {
         (void) snprintf(d->source, sizeof(d->source), "/proc/%d/mem", (int) p->pid);
         d->process = p;
         p->frozen = target_is_frozen(d->set, p);
-        d->item = (struct index_item) { .kind = "core", .source = d->source, .pid = p->pid, .not_frozen = !p->frozen };
+        d->item = (struct index_item) {
+                .kind = "core", .source = d->source, .pid = p->pid, .not_frozen = !p->frozen, .own_timer = p->doomed
+        };
         d->mem = d->pagemap = -EBADF;
         headroom_open(p, &d->headroom);
         r = store_over(d->store) ? -ETIME : find_memory(d);
@@ -367,10 +373,51 @@ static int compare_sizes(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
-void core_collect(struct target_set *t, struct store *s) {
+/* By its default, and to one that is frozen too: what dumps a core waits for the process to be thawed. */
+static bool ends_at_once(unsigned sig, const char *status) {
+        static const uint64_t others = 1U << SIGCHLD | 1U << SIGCONT | 1U << SIGURG | 1U << SIGWINCH | 1U << SIGSTOP |
+                                       1U << SIGTSTP | 1U << SIGTTIN | 1U << SIGTTOU | 1U << SIGQUIT | 1U << SIGILL |
+                                       1U << SIGTRAP | 1U << SIGABRT | 1U << SIGFPE | 1U << SIGSEGV | 1U << SIGBUS |
+                                       1U << SIGSYS | 1U << SIGXCPU | 1U << SIGXFSZ;
+        const char *const taken[] = { strstr(status, "\nSigIgn:"), strstr(status, "\nSigCgt:") };
+
+        if (sig < 1 || sig > 64 || (sig < 32 && others >> sig & 1))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(taken); i++)
+                if (taken[i] && strtoull(taken[i] + strlen("\nSigIgn:"), NULL, 16) >> (sig - 1) & 1)
+                        return false;
+        return true;
+}
+
+/* "signal: 9/0000000000000000", and later "notify: signal/pid.4711". */
+bool core_timer_ends(const char *timers, const char *status) {
+        unsigned sig = 0;
+
+        for (const char *line = timers; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (sscanf(line, "signal: %u/", &sig) != 1 &&
+                    strncmp(line, "notify: signal/", strlen("notify: signal/")) == 0 && ends_at_once(sig, status))
+                        return true;
+        }
+        return false;
+}
+
+/* One with more timers than are read has them for something. */
+static bool is_doomed(const struct process *p) {
+        _cleanup_free_ char *timers = NULL, *status = NULL;
+        int r = io_read_file(p->dir, "timers", TIMERS_MAX, &timers, NULL);
+
+        if (r < 0 || !*timers)
+                return r == -EFBIG;
+        return io_read_file(p->dir, "status", STATUS_MAX, &status, NULL) == 0 && core_timer_ends(timers, status);
+}
+
+static void collect(struct target_set *t, struct store *s, bool doomed) {
         _cleanup_free_ struct sized *all = calloc(t->n_processes ? t->n_processes : 1, sizeof(*all));
         _cleanup_free_ struct dump *d = calloc(1, sizeof(*d));
         static const struct index_item item = { .kind = "core", .source = "memory of the processes" };
+        uint64_t total = 0;
+        size_t n = 0;
 
         if (!all || !d) {
                 store_hole(s, &item, -ENOMEM, -1);
@@ -380,9 +427,28 @@ void core_collect(struct target_set *t, struct store *s) {
         d->set = t;
         d->patience_us = THREAD_PATIENCE_US;
         for (size_t i = 0; i < t->n_processes; i++)
-                all[i] = (struct sized) { &t->processes[i], size_of(&t->processes[i]) };
-        qsort(all, t->n_processes, sizeof(*all), compare_sizes);
-        for (size_t i = 0; i < t->n_processes; i++)
+                if (!t->processes[i].dumped && (!doomed || t->processes[i].doomed))
+                        all[n++] = (struct sized) { &t->processes[i], size_of(&t->processes[i]) };
+        qsort(all, n, sizeof(*all), compare_sizes);
+        for (size_t i = 0; i < n; i++) {
+                total += all[i].size;
+                if (doomed && total > DOOMED_MAX)
+                        break;
                 dump_process(d, all[i].process);
+                all[i].process->dumped = true;
+        }
         target_end_pass(t, s);
+}
+
+void core_collect(struct target_set *t, struct store *s) {
+        collect(t, s, false);
+}
+
+void core_collect_doomed(struct target_set *t, struct store *s) {
+        bool any = false;
+
+        for (size_t i = 0; i < t->n_processes; i++)
+                any |= t->processes[i].doomed = is_doomed(&t->processes[i]);
+        if (any)
+                collect(t, s, true);
 }

@@ -82,6 +82,8 @@ static int add_item(json_t *o, const struct index_item *i, size_t n_source) {
                 return -ENOMEM;
         if (i->not_frozen && json_object_set_new(o, "not_frozen", json_true()) < 0)
                 return -ENOMEM;
+        if (i->own_timer && json_object_set_new(o, "own_timer", json_true()) < 0)
+                return -ENOMEM;
         if (i->source[n_source] && json_object_set_new(o, "source_cut", json_true()) < 0)
                 return -ENOMEM;
         return index_set_bytes(o, "source", i->source, n_source);

@@ -18,6 +18,7 @@ struct index_item {
         const char *source;
         pid_t pid;       /* 0: belongs to no process */
         bool not_frozen; /* the process was free to change it */
+        bool own_timer;  /* the process has a timer that would end it */
 };
 
 struct index_object {

@@ -182,6 +182,8 @@ static void collect_processes(const struct job *j, struct target_set *t, struct 
         struct socket_seen seen = { .n = 0 };
 
         begin_stage(j, s, STAGE_DESCRIPTORS);
+        if (profile_info(j->profile)->memory)
+                core_collect_doomed(t, s);
         tables_collect_netns(tables, s);
 
         for (unsigned round = 0; round == 0 || (round < ROUNDS_MAX && target_find_processes(t, s)); round++) {

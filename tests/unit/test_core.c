@@ -465,6 +465,67 @@ static void the_smallest_comes_first(void **state) {
         assert_int_equal(box_int(box_object(&b->box, "core", 1), "pid"), b->pids[0]);
 }
 
+/* It never goes off: when it does, nobody but its owner knows. */
+static void fill_much_with_a_timer(void *userdata) {
+        struct sigevent to = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = *(int *) userdata };
+        timer_t timer;
+
+        fill_much(NULL);
+        assert_int_equal(timer_create(CLOCK_MONOTONIC, &to, &timer), 0);
+}
+
+static void what_a_timer_of_its_own_would_end_comes_first_and_once(void **state) {
+        struct target_box *b = *state;
+        int deadly = SIGKILL, harmless = SIGURG;
+
+        target_box_spawn(b, fill_much_with_a_timer, &harmless);
+        target_box_spawn(b, fill_much_with_a_timer, &deadly);
+        target_box_spawn(b, NULL, NULL);
+        target_box_freeze(b, true);
+        target_box_open(b);
+        core_collect_doomed(b->set, b->box.store);
+        core_collect(b->set, b->box.store);
+        box_finish(&b->box);
+        assert_int_equal(box_int(box_object(&b->box, "core", 0), "pid"), b->pids[1]);
+        assert_true(json_is_true(json_object_get(box_object(&b->box, "core", 0), "own_timer")));
+        assert_int_equal(box_int(box_object(&b->box, "core", 1), "pid"), b->pids[2]);
+        assert_int_equal(box_int(box_object(&b->box, "core", 2), "pid"), b->pids[0]);
+        assert_null(json_object_get(box_object(&b->box, "core", 2), "own_timer"));
+        assert_null(box_object(&b->box, "core", 3));
+}
+
+static void only_what_ends_a_process_at_once_dooms_it(void **state) {
+#define TIMER(sig, notify) "ID: 0\nsignal: " sig "/00007fff86e452a8\nnotify: " notify "\nClockID: 1\n"
+#define STATUS(ignored, caught) \
+        "Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t" ignored "\nSigCgt:\t" caught "\nCapInh:\t0\n"
+#define NONE "0000000000000000"
+        static const struct {
+                const char *timers, *status;
+                bool ends;
+        } rows[] = {
+                { TIMER("9", "signal/pid.4711"), STATUS(NONE, NONE), true },
+                { TIMER("9", "signal/tid.4711"), STATUS(NONE, NONE), true },
+                { TIMER("14", "signal/pid.4711"), STATUS(NONE, NONE), true },
+                { TIMER("64", "signal/pid.4711"), STATUS(NONE, NONE), true },
+                { TIMER("17", "signal/pid.1") TIMER("9", "signal/pid.1"), STATUS(NONE, NONE), true },
+                { "", STATUS(NONE, NONE), false },
+                { TIMER("9", "none/pid.4711"), STATUS(NONE, NONE), false },
+                { TIMER("9", "thread/pid.4711"), STATUS(NONE, NONE), false },
+                { TIMER("14", "signal/pid.4711"), STATUS("0000000000002000", NONE), false },
+                { TIMER("14", "signal/pid.4711"), STATUS(NONE, "0000000000002000"), false },
+                { TIMER("64", "signal/pid.4711"), STATUS(NONE, "8000000000000000"), false },
+                { TIMER("17", "signal/pid.4711"), STATUS(NONE, NONE), false },
+                { TIMER("19", "signal/pid.4711"), STATUS(NONE, NONE), false },
+                { TIMER("11", "signal/pid.4711"), STATUS(NONE, NONE), false },
+                { TIMER("0", "signal/pid.4711"), STATUS(NONE, NONE), false },
+                { TIMER("65", "signal/pid.4711"), STATUS(NONE, NONE), false },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                assert_int_equal(core_timer_ends(rows[i].timers, rows[i].status), rows[i].ends);
+}
+
 static void what_is_swapped_out_counts(void **state) {
         (void) state;
         assert_int_equal(core_size("Name:\tVmRSS:9\nVmPeak:\t  9 kB\nVmRSS:\t    1964 kB\nVmSwap:\t  1000000 kB\n"),
@@ -486,6 +547,8 @@ int main(void) {
                 TARGET_BOX_CASE(memory_is_not_hidden_behind_more_names_than_there_is_room_for),
                 TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
                 TARGET_BOX_CASE(the_smallest_comes_first),
+                TARGET_BOX_CASE(what_a_timer_of_its_own_would_end_comes_first_and_once),
+                cmocka_unit_test(only_what_ends_a_process_at_once_dooms_it),
                 cmocka_unit_test(what_is_swapped_out_counts),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
