@@ -56,6 +56,13 @@ box_dir() {
         echo "$FREEZED_CACHE/boxes/$1.$$"
 }
 
+# box_at NAME: its directory and PID 1 in dir and leader, the caller's; fails when it does not run. What suites do most is to run something
+# in a box, and each process that finds out where costs as much as many a command.
+box_at() {
+        dir=$FREEZED_CACHE/boxes/$1.$$
+        read -r leader 2>/dev/null <"$dir/leader" && [ -d "/proc/$leader" ]
+}
+
 box_fail() {
         echo "box: $*" >&2
         return 1
@@ -113,17 +120,19 @@ box_root() {
 }
 
 box_live() {
-        local leader
-        leader=$(box_leader "$1") && echo "/proc/$leader/root"
+        local dir leader
+        box_at "$1" && echo "/proc/$leader/root"
 }
 
 box_leader() {
-        local leader
-        read -r leader 2>/dev/null <"$(box_dir "$1")/leader" && [ -d "/proc/$leader" ] && echo "$leader"
+        local dir leader
+        box_at "$1" && echo "$leader"
 }
 
 box_cgroup() {
-        echo "$(cat "$(box_dir "$1")/cgroup")/payload"
+        local cgroup
+        read -r cgroup <"$FREEZED_CACHE/boxes/$1.$$/cgroup"
+        echo "$cgroup/payload"
 }
 
 box_console() {
@@ -188,13 +197,14 @@ box_boot() {
 
 # A command of the test runs in a cgroup of the box that is no unit's, as a login would: neither frozen with a unit nor left behind.
 box_run() {
-        local leader cgroup
-        leader=$(box_leader "$1") || { box_fail "$1 is not running"; return; }
-        cgroup=$(box_cgroup "$1")
+        local dir leader cgroup
+        box_at "$1" || { box_fail "$1 is not running"; return; }
+        read -r cgroup <"$dir/cgroup"
+        cgroup+=/payload/box-run
         shift
-        mkdir -p "$cgroup/box-run"
+        [ -d "$cgroup" ] || mkdir -p "$cgroup"
         (
-                echo "$BASHPID" >"$cgroup/box-run/cgroup.procs"
+                echo "$BASHPID" >"$cgroup/cgroup.procs"
                 exec nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup env -i "${BOX_ENV[@]}" "$@"
         )
 }
