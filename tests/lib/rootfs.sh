@@ -27,7 +27,7 @@ rootfs_apt_conf() {
 # There is no /sys/fs/bpf in a container and PID 1 does not mount one there, so a unit does what PID 1 does on a real host: bpffs is
 # there before anything else runs. sysfs is a small read-only tmpfs in a container: open it just for the mount point.
 rootfs_customise() {
-        local root=$1
+        local root=$1 generator
         cat >"$root/etc/systemd/system/box-bpffs.service" <<-'UNIT'
 		[Unit]
 		Description=bpffs, as PID 1 mounts it on a real host
@@ -49,6 +49,12 @@ rootfs_customise() {
         # nobody logs in here, nothing is to be reaped, and a journal of every box would outgrow the box
         systemctl -q --root="$root" mask console-getty.service e2scrub_reap.service e2scrub_all.timer apt-daily.timer \
                 apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer
+        # Starting ten generators that find nothing to do is half of what PID 1 needs to reload, which each hold has it do. Needed are those
+        # for the disk of a test VM, and for what its kernel's command line masks
+        mkdir -p "$root/etc/systemd/system-generators"
+        for generator in "$root"/usr/lib/systemd/system-generators/*; do
+                [[ ${generator##*/} =~ ^systemd-(fstab|debug)-generator$ ]] || ln -s /dev/null "$root/etc/systemd/system-generators/${generator##*/}"
+        done
         mkdir -p "$root/etc/systemd/journald.conf.d"
         printf '[Journal]\nSystemMaxUse=32M\nRateLimitIntervalSec=0\n' >"$root/etc/systemd/journald.conf.d/box.conf"
         rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*

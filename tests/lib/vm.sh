@@ -91,21 +91,16 @@ vm_create() {
                 ip -n "$(cat "$dir/netns")" link set outside0 up
 }
 
-# What makes a disk of a box's tree: a network, the command channel, no login prompt on the serial line, which would take longer than all
-# the rest, and no generators but those for its disk and for what the kernel's command line masks: starting ten more that find nothing to do
-# is half of what PID 1 needs here to reload.
+# What makes a disk of a box's tree: a network, the command channel, and no login prompt on the serial line, which would take longer than all
+# the rest.
 vm_furnish() {
-        local root=$1 generator
+        local root=$1
         install -D -m 0755 "$BOX_LIB/vm_shell.py" "$root/usr/local/sbin/vm-shell"
         install -D -m 0644 "$BOX_LIB/vm-shell.service" "$root/etc/systemd/system/vm-shell.service"
         printf '[Match]\nMACAddress=%s\n[Link]\nName=host0\n' "$VM_MAC" >"$root/etc/systemd/network/10-host0.link"
         printf '%s\n' '[Match]' Name=host0 '[Network]' IPv6AcceptRA=no LinkLocalAddressing=no Address=10.77.0.2/24 \
                 '[Address]' Address=fd77::2/64 DuplicateAddressDetection=none >"$root/etc/systemd/network/10-host0.network"
         systemctl -q --root="$root" mask serial-getty@ttyS0.service getty@tty1.service systemd-networkd-wait-online.service
-        mkdir -p "$root/etc/systemd/system-generators"
-        for generator in "$root"/usr/lib/systemd/system-generators/*; do
-                [[ ${generator##*/} =~ ^systemd-(fstab|debug)-generator$ ]] || ln -s /dev/null "$root/etc/systemd/system-generators/${generator##*/}"
-        done
         systemctl -q --root="$root" disable box-bpffs.service
         systemctl -q --root="$root" enable vm-shell.service systemd-networkd.service
 }
