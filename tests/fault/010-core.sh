@@ -74,18 +74,32 @@ LEASE_MS=0
 
 # --- what it says, and what the kernel says
 
-# query ARG...: $SAID is what freezectl said, its objects as one
+# query ARG...: SAID is what freezectl said. What is asked of it is read once, because jq takes longer to start than freezectl to answer:
+#   ANSWER   the state in the receipt; of a refusal its reason, of no answer "silent"
+#   STORED   the state in the receipt that a duplicate stands for
+#   REASONS  those of the receipt
+#   ID       that of the receipt
+#   REPORT   "object" when there is one
+#   STATES   of its holds, GAPS with their reasons, VERBS with their verbs
+#   LEASED   how many of its holds have a lease that is not over; nothing when it does not say
+#   ENDED    the state in which the hold ended that was asked for
+#   RECEIPT  the whole of it, when the ledger has to know it
 query() {
-        SAID=$(run freezectl "$@" --json 2>/dev/null </dev/null | jq -cs 'add // {}')
-}
-
-said() {
-        jq -r "$1" <<<"$SAID"
+        local what
+        SAID=$(run freezectl "$@" --json 2>/dev/null </dev/null)
+        for what in ANSWER STORED REASONS ID REPORT STATES GAPS VERBS LEASED ENDED RECEIPT; do
+                read -r "${what?}"
+        done < <(jq -rs 'add // {} | .receipt as $r | .report as $p | [$p.holds[]?] as $h |
+                (if $r.state == "refused" then $r.reasons[0] else $r.state // .refused // .class // "silent" end),
+                $r.receipt.state, ($r.reasons // [] | join(",")), $r.id, ($p | type),
+                ([$h[].state] | join(" ")), ([$h[] | .state + ":" + (.reasons | join(","))] | join(" ")), ([$h[] | .verb + ":" + .state] | join(" ")),
+                (if $p.holds then [$h[] | select(.recorded != "releasing" and .lease_left_ms > 0)] | length else "" end), $p.ended.state,
+                (if $r and $r.state != "refused" and $r.state != "duplicate" then $r | tojson else "" end)' <<<"$SAID" 2>/dev/null)
 }
 
 has_report() {
         query status
-        [ "$(said '.report | type')" = object ]
+        [ "$REPORT" = object ]
 }
 
 # Whoever is about to die at a late effect gives none, and his successor does.
@@ -93,21 +107,19 @@ report() {
         box_until 60 has_report || wrong "the agent is not back"
 }
 
-# the state in the receipt; of a refusal its reason, of no answer "silent"
-answer() {
-        said 'if .receipt.state == "refused" then .receipt.reasons[0] else .receipt.state // .refused // .class // "silent" end'
-}
-
 # Whatever it has to report. Not health, for which it attaches programs to try them.
 answers() {
         run freezectl status --timeout 5s --json 2>/dev/null | grep -q '"class":"verified"'
 }
 
+# 0 is no process to a unit that has none, and this very process group to kill
+has_core() {
+        CORE=$(run systemctl show -P MainPID freezed.service)
+        [ "${CORE:-0}" -gt 1 ]
+}
+
 kill_core() {
-        local pid
-        pid=$(run systemctl show -P MainPID freezed.service)
-        # 0 is no process to a unit that has none, and this very process group to kill
-        [ "${pid:-0}" -gt 1 ] && run kill -KILL "$pid" && box_until 60 answers
+        box_until 60 has_core && run kill -KILL "$CORE" && box_until 60 answers
 }
 
 is_held() {
@@ -139,8 +151,8 @@ wrong() {
 send() {
         SENT_US=${EPOCHREALTIME/./}
         query send "/root/$1" --timeout "$PATIENCE"
-        jq -c <<<"$SAID" 'select(.receipt and .receipt.state != "refused" and .receipt.state != "duplicate") | .receipt' >>"$RECEIPTS"
-        trace "send $1: $(answer)"
+        [ -z "$RECEIPT" ] || echo "$RECEIPT" >>"$RECEIPTS"
+        trace "send $1: $ANSWER"
 }
 
 trace() {
@@ -154,37 +166,35 @@ lease_is_over() {
 
 # Whatever it answers, it never says more than the kernel does. WHEN is for who reads the failure.
 is_honest() {
-        local when=$1 holds
-        case $(answer) in
+        local when=$1
+        case $ANSWER in
         contained) is_held || lease_is_over || wrong "$when: the receipt says contained, the kernel does not" ;;
         released) is_free || wrong "$when: the receipt says released, the kernel does not" ;;
         esac
         query status --timeout "$PATIENCE"
-        holds=$(said '[.report.holds[]?.state] | join(" ")')
-        trace "says $holds"
+        trace "says $STATES"
         # A lease may end between the two looks: a status that is wrong is so the second time too.
-        [[ $holds != *contained* ]] || is_held || { query status && [[ $(said '[.report.holds[]?.state] | join(" ")') != *contained* ]]; } ||
+        [[ $STATES != *contained* ]] || is_held || { query status && [[ $STATES != *contained* ]]; } ||
                 is_held || wrong "$when: status says contained, the kernel does not"
 }
 
 # The core is back without fault: the hold is in full, or the order is unknown and nothing is in force that a receipt has not told of.
 is_recovered() {
-        local when="after the restart" first=$1 holds
+        local when="after the restart" first=$1
         report
-        holds=$(said '[.report.holds[]? | .state + ":" + (.reasons | join(","))] | join(" ")')
-        trace "then $holds"
-        case $holds in
+        trace "then $GAPS"
+        case $GAPS in
         contained:) is_held || wrong "$when: status says contained, the kernel does not" ;;
         partial:unknown-hold) [ "$first" = contained ] && is_held || wrong "$when: was $first, is in force, and is not known" ;;
         '') [ "$first" != contained ] && is_free || wrong "$when: was $first, is not known, in force is: $(ours)" ;;
-        *) wrong "$when: was $first, is $holds" ;;
+        *) wrong "$when: was $first, is $GAPS" ;;
         esac
 }
 
 # A core that was killed in the middle of a release ends it after it has begun to answer: systemd is waited for. Until then the stored
 # receipt is none, or of the attempt before.
 is_under_way() {
-        [ "$(answer)" = silent ] || { [ "$(answer)" = duplicate ] && [ "$(said .receipt.receipt.state)" != "$1" ]; }
+        [ "$ANSWER" = silent ] || { [ "$ANSWER" = duplicate ] && [ "$STORED" != "$1" ]; }
 }
 
 # until_answered FILE STATE: sent again until there is an answer, which has to be this or a duplicate that stands for it
@@ -195,9 +205,9 @@ until_answered() {
                 is_under_way "$2" || break
                 sleep 0.2
         done
-        case $(answer)$(said '.receipt.reasons // [] | join(",")') in
+        case $ANSWER$REASONS in
         "$2") ;;
-        duplicate) [ "$(said .receipt.receipt.state)" = "$2" ] || wrong "$1: the stored receipt says $(said .receipt.receipt.state)" ;;
+        duplicate) [ "$STORED" = "$2" ] || wrong "$1: the stored receipt says $STORED" ;;
         # it is held already by an order that was lost with the ledger: nothing can be tried inside a cgroup that is frozen
         partialselftest-not-run) [[ $TRACE == *unknown-hold* ]] || wrong "$1: there is no self-test" ;;
         *) wrong "$1 is answered: $SAID" ;;
@@ -208,7 +218,7 @@ until_answered() {
 contain() {
         local first
         send "$1"
-        first=$(answer)
+        first=$ANSWER
         is_honest "after the order"
         # An effect that failed is not the end of the process. The end comes now, so that what was left undone meets a new one.
         if "$2"; then kill_core; fi
@@ -217,7 +227,7 @@ contain() {
         is_held || wrong "sent again, the kernel does not hold it"
         is_still || wrong "contained, it beats or streams"
         report
-        [ "$(said '[.report.holds[]?.state] | join(" ")')" = contained ] || wrong "sent again, its holds are $(said '.report.holds')"
+        [ "$STATES" = contained ] || wrong "sent again, its holds are $GAPS"
 }
 
 # let_go FILE KILL
@@ -228,7 +238,7 @@ let_go() {
         until_answered "$1" released
         is_free || wrong "released, something is in force"
         report
-        [ "$(said '.report.holds | length')" = 0 ] || wrong "released, status lists $(said '.report.holds')"
+        [ -z "$STATES" ] || wrong "released, status lists $GAPS"
         [ -z "$(ours)" ] || wrong "left: $(ours)"
         alive || wrong "it does not live again"
 }
@@ -268,7 +278,7 @@ lapse() {
                 WRONG=() TRACE=
                 restart "${fault/K/$((N_HELD + k))}"
                 send "$label-stop-$k.json"
-                id=$(said .receipt.id)
+                id=$ID
                 is_honest "after the order"
                 [[ $fault == kill:* ]] || { box_until 60 has_ended; is_honest "at the end of the lease"; kill_core; }
                 box_until 60 is_free || wrong "the lease is over, and something is in force: $(ours)"
@@ -296,7 +306,7 @@ beside() {
                 until_answered "$label-go-$k.json" released
                 is_held || wrong "released, the other hold is not in force"
                 report
-                [ "$(said '[.report.holds[]?.state] | join(" ")')" = contained ] || wrong "released, its holds are $(said '.report.holds')"
+                [ "$STATES" = contained ] || wrong "released, its holds are $GAPS"
                 [ "$(box_beats "$HOST")/$(box_sunk "$HOST")" = "$before" ] || wrong "it has run"
                 verdict
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
@@ -312,14 +322,14 @@ between() {
                 until_answered "$label-stop-$k.json" contained
                 restart "${fault/K/$((N_START + k))}"
                 send "$label-step-$k.json"
-                [ "$(answer)" != thawed ] || ! frozen || wrong "the receipt says thawed, the kernel does not"
+                [ "$ANSWER" != thawed ] || ! frozen || wrong "the receipt says thawed, the kernel does not"
                 is_isolated || wrong "it is not isolated"
                 [[ $fault == kill:* ]] || kill_core
                 until_answered "$label-step-$k.json" thawed
                 ! frozen || wrong "thawed, it is frozen"
                 is_isolated || wrong "thawed, it is not isolated"
                 report
-                [ "$(said '[.report.holds[]? | .verb + ":" + .state] | join(" ")')" = isolate:contained ] || wrong "thawed, its holds are $(said '.report.holds')"
+                [ "$VERBS" = isolate:contained ] || wrong "thawed, its holds are $GAPS"
                 until_answered "$label-go-$k.json" released
                 is_free || wrong "released, something is in force"
                 [ -z "$(ours)" ] || wrong "left: $(ours)"
@@ -337,7 +347,7 @@ looked() {
                 run freezectl health --timeout 30s >/dev/null 2>&1
                 box_until 60 answers || wrong "it does not answer"
                 report
-                [ "$(said '.report.holds | length')" = 0 ] || wrong "it holds $(said '.report.holds')"
+                [ -z "$STATES" ] || wrong "it holds $GAPS"
                 [ -z "$(ours)" ] || wrong "left: $(ours)"
                 verdict
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
@@ -345,12 +355,12 @@ looked() {
 
 has_ended() {
         query status
-        [ "$(said '.report.holds // empty | map(select(.recorded != "releasing" and .lease_left_ms > 0)) | length')" = 0 ]
+        [ "$LEASED" = 0 ]
 }
 
 has_lapsed() {
         query status "$1"
-        [ "$(said .report.ended.state)" = lapsed ]
+        [ "$ENDED" = lapsed ]
 }
 
 # judge BOX LABEL N SENTENCE: counts what a sweep has printed
@@ -421,10 +431,10 @@ make_files 4 count || exit
 restart count
 N_START=$(effects)
 send count-stop-1.json
-is "with nothing failing it is contained" "$(answer)" contained
+is "with nothing failing it is contained" "$ANSWER" contained
 N_HELD=$(effects)
 send count-go-1.json
-is "and released" "$(answer)" released
+is "and released" "$ANSWER" released
 N_ALL=$(effects)
 echo "# effects: $N_START to start, $((N_HELD - N_START)) to contain and preserve, $((N_ALL - N_HELD)) to release"
 if [ "$N_START" -ge 2 ] && [ "$N_HELD" -ge 20 ] && [ "$N_ALL" -ge 30 ]; then ok "its effects are seen"; else not_ok "its effects are seen"; fi
@@ -445,7 +455,7 @@ N_ANEW=$(effects)
 send count-stop-4.json
 restart count
 send count-step-4.json
-is "with nothing failing it is thawed and stays isolated" "$(answer)" thawed
+is "with nothing failing it is thawed and stays isolated" "$ANSWER" thawed
 N_STEP=$(($(effects) - N_START + SLACK))
 send count-go-4.json
 is "interrupted in the middle of both, it is released in the end" "$(ours)" ""
