@@ -18,7 +18,10 @@ watch() { run freezectl health --json 2>/dev/null | jq -R -r "fromjson? | select
 repairs() { watch ".repairs.$1"; }
 has_repaired() { [ "$(repairs "$1")" -gt "$2" ]; }
 has_procs() { grep -q . "$1/cgroup.procs"; }
-journal() { run journalctl -q -o json "MESSAGE_ID=$(sed -n "s/^#define MESSAGE_ID_$1 \"\(.*\)\"/\1/p" agent/util/message_id.h)" | grep -c .; }
+journal() {
+        run journalctl --sync
+        run journalctl -q -o json "MESSAGE_ID=$(sed -n "s/^#define MESSAGE_ID_$1 \"\(.*\)\"/\1/p" agent/util/message_id.h)" | grep -c .
+}
 records() { run freezectl health --json | jq -R -r 'fromjson? | select(.report) | .report.ledger.n' | head -n 1; }
 link_id() { jq -r ".holds[0].targets[0].links[] | select(.hook == \"$1\") | .link_id" <<<"$REPORT"; }
 
@@ -170,16 +173,18 @@ run mkdir -p /etc/systemd/system/beacon.service.d
 run sh -c 'printf "[Service]\nRestart=always\nRestartSec=50ms\n" >/etc/systemd/system/beacon.service.d/again.conf; systemctl daemon-reload'
 contain "killed"
 beats=$(box_beats host) sunk=$(box_sunk host) pid=$(head -n 1 "$(cgroup_of)/cgroup.procs")
-box_sh host 'rm -f /etc/systemd/system/beacon.service.d/*freezed*; systemctl daemon-reload; systemctl kill -s KILL beacon.service'
 another() { has_procs "$(cgroup_of)" && [ "$(head -n 1 "$(cgroup_of)/cgroup.procs")" != "$pid" ]; }
-if box_until 5 another; then
-        check "killed and started anew: it is held" box_until 60 held
-        is "killed and started anew: not one byte of it" "$(box_sunk host)" "$sunk"
-        echo "# killed and started anew: $(watch .latency_us.last) us, and it had $(box_beats host 2>/dev/null | grep -c .) heartbeat"
-        check "killed and started anew: contained, says status" box_until 60 eval 'status && [ "$(holds .state)" = contained ]'
-else
-        skip "killed and started anew" "the service manager did not start it anew"
-fi
+# Root is as fast as the agent, which may have the file in force again before the service manager has come to what it is told: he tries again.
+outrun() {
+        box_sh host 'rm -f /etc/systemd/system/beacon.service.d/*freezed*; systemctl daemon-reload
+                systemctl kill -s KILL beacon.service; systemctl --no-block start beacon.service'
+        box_until 2 another
+}
+check "killed and started anew: another one is there" box_until 60 outrun
+check "killed and started anew: it is held" box_until 60 held
+is "killed and started anew: not one byte of it" "$(box_sunk host)" "$sunk"
+echo "# killed and started anew: $(watch .latency_us.last) us, and it had $(box_beats host 2>/dev/null | grep -c .) heartbeat"
+check "killed and started anew: contained, says status" box_until 60 eval 'status && [ "$(holds .state)" = contained ]'
 release "$ID"
 is "killed: released" "$(state)" released
 run rm -rf /etc/systemd/system/beacon.service.d
@@ -313,7 +318,7 @@ check "agent away, its programs exchanged: it speaks" box_until 60 has_spoken "$
 run systemctl start freezed-core.socket freezed.service
 check "agent away, its programs exchanged: isolated again" box_until 60 is_silent
 check "agent away, its programs exchanged: contained, says status" box_until 60 is_contained
-is "agent away, its programs exchanged: which is told" "$(journal RECOVERED)" $((before + 1))
+check "agent away, its programs exchanged: which is told" box_until 60 eval '[ "$(journal RECOVERED)" = $((before + 1)) ]'
 release "$ID"
 is "agent away, its programs exchanged: released" "$(state)" released
 
