@@ -122,9 +122,9 @@ is "by clsact, with rules for what passes that by" "$(uplinks)" "host0=clsact,tr
 check "nothing of either is on the cable" vm_silent mark-free mark-direct
 check "sshd answers over IPv4" greets 10.77.0.2
 check "and over IPv6" greets fd77::2
-is "nothing was to be put back so far" "$(repaired)" 0
-
 box_until 60 so_far
+is "nothing was to be put back so far" "$before" 0
+
 vm_run host tc qdisc del dev host0 clsact </dev/null
 check "the queueing discipline is deleted, and put back, and that is counted" box_until 60 put_back "$before"
 check "nothing is on the cable" vm_silent mark-free mark-direct
@@ -140,12 +140,12 @@ check "nothing is on the cable" vm_silent mark-free mark-direct
 
 vm_reboot host || exit
 held_again() {
-        local now
         vm_status
-        now=$(vm_hold "$ID" '.targets[0].uplinks[] | select(.name == "host0") | "\(.by),\(.direct)"')
-        [ "$now" = clsact,true ] || { echo "${now:-no such hold: ${REPORT:0:300}}"; return 1; }
+        NOW=$(vm_hold "$ID" '.targets[0].uplinks[] | select(.name == "host0") | "\(.by),\(.direct)"')
+        [ "$NOW" = clsact,true ]
 }
-check "after a reboot the hold is in force again" box_until 120 held_again
+box_until 120 held_again
+is "after a reboot the hold is in force again" "${NOW:-no such hold: ${REPORT:0:300}}" clsact,true
 is "and between power-on and then nothing was sent" "$(vm_heard mark-free) $(vm_heard mark-direct)" "0 0"
 check "nor is it now" vm_silent mark-free mark-direct
 
