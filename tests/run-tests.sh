@@ -218,19 +218,29 @@ each() {
 bash -c '. tests/lib/box.sh' || exit 1
 stale_cgroups | while read -r dir; do remove_cgroup "$dir"; done
 shopt -s nullglob
-# the longest first and short ones last, so that the lanes end together; in boxes that do not disturb each other, and wait most of their time
-scripts=(tests/fault/*.sh tests/escape/[0-9]*.sh tests/host/0[5-9]*.sh tests/host/0[0-4]*.sh)
-# An emulated machine keeps one processor busy: from the beginning, beside all others. When there is none left this lane takes what they take.
-{ lane vm tests/vm/[0-9]*.sh; lane script "${scripts[@]}"; } &
+# In boxes that do not disturb each other. The longest first and short ones last, so that the lanes end together, and before most of the others
+# those of fleets and shutdowns, which wait for most of their time and leave the processors to what runs beside them.
+scripts=(tests/fault/*.sh tests/host/0{8,66}*.sh tests/escape/[0-9]*.sh tests/host/0{3[02],5,6,7}*.sh tests/host/0[0-4]*.sh)
+# an emulated machine keeps one processor busy: from the beginning, beside all others
+lane vm tests/vm/[0-9]*.sh &
+vms=$!
 # what is built stays whose it was when that was not root
 [ -z "${SUDO_UID:-}" ] || [ $# -eq 0 ] || set -- sudo -u "#$SUDO_UID" "$@"
 [ $# -eq 0 ] || "$@" || exit 1
-# some of them wait for most of their time
-each 3 unit tests/unit/test_*.c
+# some of them wait for most of their time, and those that do it for longest go first
+in_lanes 4 unit tests/unit/test_{relay,collect,core,host_packet,preserve}*.c tests/unit/test_*.c
+judge_each unit tests/unit/test_*.c
 each 2 fuzz tests/fuzz/fuzz_*.c
 each 1 lint tests/lint.sh
 each 1 script tests/vectors/*.sh
 in_lanes 2 script "${scripts[@]}"
+# and with both processors twice as many
+for _ in 1 2; do
+        {
+                while kill -0 "$vms" 2>/dev/null; do sleep 1; done
+                lane script "${scripts[@]}"
+        } &
+done
 judge_each script tests/host/0[5-9]*.sh tests/host/0[0-4]*.sh tests/escape/[0-9]*.sh tests/fault/*.sh
 judge_each vm tests/vm/[0-9]*.sh
 
