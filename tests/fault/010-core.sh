@@ -7,7 +7,7 @@
 # with that effect failing; it is sent a stop order; it comes back without fault; it is sent the same file again until it answers; then
 # two people release. After every step what it says is held against what the kernel says. Then the same for a core that is killed again
 # at each effect of putting right what its first death left, for the end of a lease, for the release of one hold of two, for a release
-# that stops between, and for the very first start of a host. Three boxes work at once.
+# that stops between, for orders of which no hold tells, and for the very first start of a host. Three boxes work at once.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 B=$(realpath "${1:?usage: 010-core.sh BUILD}")
@@ -353,6 +353,65 @@ looked() {
         done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
 }
 
+# last_word FILE: sent again until the answer is final; WORD is the receipt that it is or carries
+last_word() {
+        for _ in $(seq 100); do
+                send "$1"
+                WORD=$(said '.receipt | if .state == "duplicate" then .receipt else . end')
+                [ "$(said .receipt.final)" != true ] || return
+                sleep 0.2
+        done
+        wrong "$1 has no last word: $SAID"
+}
+
+word() { jq -r "$1" <<<"$WORD"; }
+
+# What it says of a snapshot is what the host has signed of it: no more, and no less.
+is_told() {
+        local signed; signed=$(sha256sum "$(box_root "$HOST")$(word '.evidence.folder // ""')/evidence.dsse.json" 2>/dev/null | cut -d ' ' -f 1)
+        case $(word '"\(.state) \(.evidence.state // "") \(.evidence.statement_sha256 // "")"') in
+        "snapshot complete ${signed:-none}") ;;
+        'failed failed ' | 'failed  ') [ -z "$signed" ] || wrong "failed, and is signed: $WORD" ;;
+        *) wrong "signed is ${signed:-nothing}, the last word is $WORD" ;;
+        esac
+}
+
+# is_longer K: the lease is the one of the K-th extension, which is an hour longer than the one before
+is_longer() {
+        [ "$(word '.state + " " + .holds[0].state')" = "extended extended" ] || wrong "the last word is $WORD"
+        report
+        local left=$(($(said '.report.holds[0].lease_left_ms') / 60000 - $1 * 60))
+        [ "$left" -gt 0 ] && [ "$left" -le 45 ] || wrong "extended, and of $1 h 45 min are left $left min above the hours"
+}
+
+is_let_go() {
+        [ "$(word '.state + " " + .holds[0].was')" = "released unknown" ] || wrong "the last word is $WORD"
+        is_free && [ -z "$(ours)" ] || wrong "released, in force is: $(ours)"
+        alive || wrong "it does not live again"
+}
+
+only_restart() { restart "$3"; }
+hold_and_forget() { until_answered "${1%-go}-stop-$2.json" contained && start_without /var/lib/freezed/ledger "$3"; }
+
+# spoken LABEL BEFORE CHECK SENTENCE: an order of which no hold tells, and death at each of its effects: in the end it has a last word
+spoken() {
+        local label=$1 before=$2 check=$3 k from n
+        "$before" "$label" "$MANY" count
+        box_until 60 answers
+        from=$(effects)
+        last_word "$label-$MANY.json"
+        n=$(($(effects) - from + SLACK))
+        check "$4: its effects are seen" test "$n" -gt "$SLACK" -a "$n" -lt "$MANY"
+        for k in $(seq "$n"); do
+                WRONG=() TRACE=
+                "$before" "$label" "$k" "kill:$((from + k))"
+                last_word "$label-$k.json"
+                "$check" "$k"
+                verdict
+        done >"$(box_dir "$HOST")/$label.verdicts" 2>&1
+        judge "$HOST" "$label" "$n" "$4: death at effect"
+}
+
 has_ended() {
         query status
         [ "$LEASED" = 0 ]
@@ -373,12 +432,17 @@ judge() {
         is "$2: every effect was tried" "$k" "$3"
 }
 
+# start_without FILES FAULT: these are gone
+start_without() {
+        run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service 2>/dev/null
+        box_sh "$HOST" "rm -rf $1"
+        echo "$2" >"$(box_live "$HOST")/run/freezed/faults"
+        run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service 2>/dev/null
+}
+
 # first_start FAULT: the start of a host that has no state yet
 first_start() {
-        run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service 2>/dev/null
-        box_sh "$HOST" 'rm -rf /var/lib/freezed/* /etc/freezed/hosts /etc/freezed/trust.json /run/freezed/effects'
-        echo "$1" >"$(box_live "$HOST")/run/freezed/faults"
-        run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service 2>/dev/null
+        start_without '/var/lib/freezed/* /etc/freezed/hosts /etc/freezed/trust.json /run/freezed/effects' "$1"
 }
 
 # The key that it signs with is the one that it shows, the ledger takes records, and no kill makes it another host.
@@ -509,6 +573,23 @@ for HOST in one two three; do
         RECEIPTS=$(box_dir "$HOST")/receipts
         ledger_is_right
 done
+
+# --- orders of which no hold tells
+HOST=two RECEIPTS=/dev/null MANY=30
+run systemctl start freezed-core.socket freezed.service freezed-gate.socket freezed-gate.service
+box_sh "$HOST" '
+        order="--severity P0 --incident SA-20261120-001 --reason sweep --yes --expires 1h --key /root/alice"
+        id=$(freezectl contain beacon.service $order --lease 30m --out /root/leased-stop.json --json | jq -r ".summary.id")
+        freezectl release "$id" $order --key /root/bob --out /root/leased-go.json >/dev/null || exit
+        for k in $(seq "$1"); do
+                freezectl snapshot beacon.service $order --out "/root/snapshot-$k.json" >/dev/null &&
+                        freezectl extend "$id" $order --lease "$((k % $1 * 60 + 45))m" --out "/root/extend-$k.json" >/dev/null || exit
+        done' "$MANY" && make_files "$MANY" orphan || exit
+spoken snapshot only_restart is_told "a snapshot"
+until_answered leased-stop.json contained
+spoken extend only_restart is_longer "an extension"
+until_answered leased-go.json released
+spoken orphan-go hold_and_forget is_let_go "a release of what the ledger has forgotten"
 
 # --- at every effect of a host's first start
 HOST=one
