@@ -92,9 +92,14 @@ query() {
         done < <(jq -rs 'add // {} | .receipt as $r | .report as $p | [$p.holds[]?] as $h |
                 (if $r.state == "refused" then $r.reasons[0] else $r.state // .refused // .class // "silent" end),
                 $r.receipt.state, ($r.reasons // [] | join(",")), $r.id, ($p | type),
-                ([$h[].state] | join(" ")), ([$h[] | .state + ":" + (.reasons | join(","))] | join(" ")), ([$h[] | .verb + ":" + .state] | join(" ")),
+                ([$h[].state] | join(" ")), ([$h[] | .state + ":" + (.reasons // [] | join(","))] | join(" ")), ([$h[] | .verb + ":" + .state] | join(" ")),
                 (if $p.holds then [$h[] | select(.recorded != "releasing" and .lease_left_ms > 0)] | length else "" end), $p.ended.state,
                 (if $r and $r.state != "refused" and $r.state != "duplicate" then $r | tojson else "" end)' <<<"$SAID" 2>/dev/null)
+}
+
+# said FILTER: anything else of its objects, as one
+said() {
+        jq -rs "add // {} | $1" <<<"$SAID"
 }
 
 has_report() {
