@@ -2,6 +2,7 @@
 #include "agent/core/agent.h"
 
 #include <fcntl.h>
+#include <libgen.h>
 #include <malloc.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +36,9 @@
 #define LOCK_TRY_MS  100
 /* how often it is tried whether there is room for what was done without a record */
 #define LATE_US (UINT64_C(5) * 1000 * 1000)
+/* for one that is killed; and how often it is looked whether it has ended after all */
+#define DYING_WAIT_MS 2000
+#define DYING_LOOK_US (1000ULL * 1000)
 
 struct resolver agent_resolver(const struct agent *a, const struct command_id *hold) {
         return (struct resolver) {
@@ -56,7 +60,7 @@ static bool prepare_ledger(struct agent *a) {
         if (r == -ENOSPC && ledger_room(a->ledger) < LEDGER_SEGMENT_SIZE / 8 &&
             room_provide(a->config.state, 2ULL * LEDGER_SEGMENT_SIZE))
                 r = 1;
-        if (r == 0)
+        if (r == 0 && !a->aside)
                 (void) room_reserve(a->config.state);
         return r == 1;
 }
@@ -117,20 +121,53 @@ void agent_reload(struct agent *a) {
         hearing_begin(a);
 }
 
-/* Before anything is touched that a core which still runs has too: maps, pins, sockets, the key of the epoch. What
- * holds the ledger is a predecessor that the kernel keeps from ending, or a core that somebody started by hand, and it
- * may still carry out orders; two would each take what the other holds for nobody's. FAIL-CLOSED: so this one ends, and
- * is started again until the ledger is free. Where the ledger cannot be had for another reason it is gone without. */
-static int lock_ledger(const char *dir, int *ret) {
-        const int64_t until = clock_boot_ms() + LOCK_WAIT_MS;
+/* Where there is no place to take turns at, the ledger's own lock decides. */
+static int try_lock(struct agent *a, const char *dir, int *ret) {
         int r;
 
-        while ((r = ledger_lock(dir, ret)) == -EBUSY && clock_boot_ms() < until)
+        /* anew each time: who was dying may have died, and the ledger be another's */
+        closep(&a->turn.fd);
+        a->turn = (struct turn) { .fd = -EBADF };
+        r = turn_take(a->config.socket, &a->turn);
+        return r == -EBUSY ? r : ledger_lock(dir, ret);
+}
+
+/* Before anything is touched that a core which still runs has too: maps, pins, sockets, the key of the epoch. Another
+ * that lives may carry out orders; two would each take what the other holds for nobody's. FAIL-CLOSED: so this one
+ * ends, and is started again until the ledger is free. FAIL-OPEN: one that is killed carries out nothing, and the
+ * kernel may keep it from ending, and the ledger with it, for as long as its disk hangs; this one goes without until
+ * then. So it does where the ledger cannot be had for another reason. */
+static int lock_ledger(struct agent *a, const char *dir, int *ret) {
+        const int64_t since = clock_boot_ms();
+        int r;
+
+        while ((r = try_lock(a, dir, ret)) == -EBUSY &&
+               clock_boot_ms() - since < (a->turn.n_dying > 0 ? DYING_WAIT_MS : LOCK_WAIT_MS))
                 (void) usleep(LOCK_TRY_MS * 1000);
+        a->aside = r == -EBUSY && a->turn.n_dying > 0;
         if (r < 0)
-                log_file(dir,
-                         r == -EBUSY ? "another core has it; this one has touched nothing, and ends" : strerror(-r));
+                log_file(dir, a->aside ? "a core that was killed has it, and the kernel does not let that end; until "
+                                         "then nothing is recorded, preserved or released"
+                              : r == -EBUSY ? "another core has it; this one has touched nothing, and ends"
+                                            : strerror(-r));
         return r;
+}
+
+/* What is known of holds is not merged with what the ledger has: the next start reads that, and finds what was done
+ * meanwhile in the kernel. */
+static int on_back(sd_event_source *s, uint64_t usec, void *userdata) {
+        struct agent *a = userdata;
+        _cleanup_free_ char *dir = NULL;
+        _cleanup_close_ int lock = -EBADF;
+
+        (void) usec;
+        if (asprintf(&dir, "%s/ledger", a->config.state) >= 0 && ledger_lock(dir, &lock) == 0) {
+                log_event(LOG_NOTICE, NULL, LOG_FIELDS(.stage = "start"),
+                          "The ledger is free; the core starts anew to take it up");
+                return sd_event_exit(a->event, 0);
+        }
+        (void) sd_event_source_set_time_relative(s, DYING_LOOK_US);
+        return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
 /* After a return to an older version. FAIL-OPEN: what it understands is held again. FAIL-CLOSED: what it does not may
@@ -164,13 +201,14 @@ static const struct hosthold_tell host_tell = { .replaced = watch_update, .lost 
 
 /* What the core cannot do without. */
 static int open_needed(struct agent *a) {
+        _cleanup_free_ char *run = strdup(a->config.socket);
         int r;
 
         local_defaults(&a->local);
         clock_boot_id(a->boot_id);
         a->started_ms = clock_boot_ms();
         a->holds = hold_set_new();
-        if (!a->holds)
+        if (!run || !a->holds)
                 return -ENOMEM;
         r = hostkey_open(a->config.state, &a->key);
         if (r < 0)
@@ -181,11 +219,11 @@ static int open_needed(struct agent *a) {
         if (r == 0)
                 r = systemd_new(&a->systemd);
         if (r == 0)
-                r = fence_new(a->event, "/etc/systemd/system", "/run/systemd/system", &a->fence);
+                r = fence_new(a->event, "/etc/systemd/system", "/run/systemd/system", a->aside, &a->fence);
         if (r == 0)
                 r = isolate_new(a->config.pins, &a->isolate);
         if (r == 0)
-                r = guard_new(a->config.pins, a->config.state, &a->guard);
+                r = guard_new(a->config.pins, a->config.state, dirname(run), &a->guard);
         if (r == 0)
                 r = hosthold_new(&host_tell, &a->hosthold);
         return r;
@@ -199,13 +237,14 @@ static int open_all(struct agent *a) {
 
         if (asprintf(&dir, "%s/ledger", a->config.state) < 0)
                 return -ENOMEM;
-        r = io_mkdirs(a->config.state, 0700);
+        /* mkdir() waits for a file system that takes nothing now, also where the directory is there */
+        r = access(a->config.state, F_OK) == 0 ? 0 : io_mkdirs(a->config.state, 0700);
         if (r < 0) {
                 log_file(a->config.state, strerror(-r));
                 return r;
         }
-        locked = lock_ledger(dir, &lock);
-        if (locked == -EBUSY)
+        locked = lock_ledger(a, dir, &lock);
+        if (locked == -EBUSY && !a->aside)
                 return locked;
         r = open_needed(a);
         return r < 0 || locked < 0 ? r : open_ledger(a, dir, TAKE_FD(lock));
@@ -255,6 +294,7 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
         if (!a)
                 return -ENOMEM;
         a->config = *config;
+        a->turn.fd = -EBADF;
         a->event = sd_event_ref(event);
         r = open_all(a);
         if (r < 0)
@@ -264,6 +304,8 @@ int agent_new(const struct config *config, sd_event *event, struct agent **ret) 
         agent_reload(a);
         agent_tick(a);
         r = rest_after_events(a);
+        if (r >= 0 && a->aside)
+                r = sd_event_add_time_relative(a->event, &a->back, CLOCK_MONOTONIC, DYING_LOOK_US, 0, on_back, a);
         if (r >= 0)
                 r = watch_new(a, &a->watch);
         if (r >= 0)
@@ -284,6 +326,7 @@ void agent_free(struct agent *a) {
         a->latecomers = sd_event_source_disable_unref(a->latecomers);
         a->heartbeat = sd_event_source_disable_unref(a->heartbeat);
         a->late_timer = sd_event_source_disable_unref(a->late_timer);
+        a->back = sd_event_source_disable_unref(a->back);
         heard_done(&a->heard);
         if (a->holds) {
                 attempts_stop(a);
@@ -314,6 +357,7 @@ void agent_free(struct agent *a) {
         free(a->trusted.n);
         free(a->cgroup_root);
         a->event = sd_event_unref(a->event);
+        closep(&a->turn.fd);
         free(a);
 }
 

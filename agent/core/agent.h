@@ -19,6 +19,7 @@
 #include "agent/core/site.h"
 #include "agent/core/systemd.h"
 #include "agent/core/tried.h"
+#include "agent/core/turn.h"
 #include "policy/hold.h"
 #include "policy/local.h"
 #include "policy/shelf.h"
@@ -68,6 +69,8 @@ struct record_list {
 
 struct agent {
         struct config config;
+        struct turn turn;
+        bool aside; /* a core that cannot end has the ledger: this one touches nothing that may be on its disk */
         sd_event *event;
         struct hostkey *key;
         struct ledger *ledger; /* NULL when it could not even be opened */
@@ -104,7 +107,7 @@ struct agent {
         struct retain *retain;
         struct watch *watch;
         struct cgroup_events *events; /* NULL: the kernel does not tell of any */
-        sd_event_source *lapse_timer, *idle, *rest, *latecomers, *heartbeat, *late_timer;
+        sd_event_source *lapse_timer, *idle, *rest, *latecomers, *heartbeat, *late_timer, *back;
         int64_t manager_us; /* CLOCK_MONOTONIC before which a look for latecomers does not wait for PID 1 again, which
                                was silent in one */
         int64_t undo_retry_ms;  /* CLOCK_BOOTTIME at which what a release could not undo is tried again; 0: there is

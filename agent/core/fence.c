@@ -23,6 +23,7 @@ static const char *const state_ids[] = {
 
 struct fence {
         const char *dirs[2];
+        size_t first; /* of them that is written to for a hold */
         struct reload *reload;
         bool unread; /* files changed and systemd has not confirmed that it read them */
         bool telling;
@@ -34,7 +35,7 @@ const char *fence_state_id(enum fence_state s) {
         return state_ids[s];
 }
 
-int fence_new(sd_event *event, const char *persistent, const char *runtime, struct fence **ret) {
+int fence_new(sd_event *event, const char *persistent, const char *runtime, bool hangs, struct fence **ret) {
         struct fence *f = calloc(1, sizeof(*f));
         int r;
 
@@ -42,6 +43,7 @@ int fence_new(sd_event *event, const char *persistent, const char *runtime, stru
                 return -ENOMEM;
         f->dirs[0] = persistent;
         f->dirs[1] = runtime;
+        f->first = hangs;
         r = reload_new(event, &f->reload);
         if (r < 0)
                 free(f);
@@ -121,7 +123,7 @@ static int raise_unit(struct fence *f, const char *unit, const struct command_id
                 (void) snprintf(file.unit, sizeof(file.unit), "%s", unit);
         }
         r = fencefile_has(&file, hold) ? 0 : fencefile_add(&file, hold);
-        for (size_t k = 0; r == 0 && k < ELEMENTSOF(f->dirs); k++) {
+        for (size_t k = f->first; r == 0 && k < ELEMENTSOF(f->dirs); k++) {
                 r = fencefile_write(f->dirs[k], &file);
                 if (r == 0) {
                         stamps_note(&f->stamps, f->dirs[k], unit);

@@ -27,8 +27,9 @@ enum fence_state {
 struct fence;
 
 /* persistent and runtime: directories that systemd reads units from; the second one is used where the first cannot be
- * written. -ENOMEM. */
-int fence_new(sd_event *event, const char *persistent, const char *runtime, struct fence **ret) _warn_unused_;
+ * written, and instead of it when the disk may hang. -ENOMEM. */
+int fence_new(sd_event *event, const char *persistent, const char *runtime, bool hangs,
+              struct fence **ret) _warn_unused_;
 void fence_free(struct fence *f);
 
 /* Writes the files for a hold, as far as they are not there yet. Has nobody read them. */

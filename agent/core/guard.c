@@ -177,9 +177,9 @@ static void attach_all(struct guard *g) {
         }
 }
 
-static void try_programs(struct guard *g, const char *state) {
+static void try_programs(struct guard *g, const char *run) {
         uint32_t seen = 0;
-        const int r = guard_trial(&g->skel->bss->guard_state, state, bpf_map__fd(g->skel->maps.guard_holds), &seen);
+        const int r = guard_trial(&g->skel->bss->guard_state, run, bpf_map__fd(g->skel->maps.guard_holds), &seen);
 
         for (size_t k = 0; k < _GUARD_HOOK_MAX; k++)
                 if (g->error[k] == 0 && !(seen >> k & 1))
@@ -187,7 +187,7 @@ static void try_programs(struct guard *g, const char *state) {
 }
 
 /* A guard with a hole in it is kept all the same. */
-static int load(struct guard *g, const char *pins, const char *state) {
+static int load(struct guard *g, const char *pins, const char *state, const char *run) {
         uint64_t id;
         int r;
 
@@ -203,11 +203,11 @@ static int load(struct guard *g, const char *pins, const char *state) {
         if (r < 0)
                 return r;
         attach_all(g);
-        try_programs(g, state);
+        try_programs(g, run);
         return 0;
 }
 
-int guard_new(const char *pins, const char *state, struct guard **ret) {
+int guard_new(const char *pins, const char *state, const char *run, struct guard **ret) {
         _cleanup_(guard_freep) struct guard *g = calloc(1, sizeof(*g));
         int r;
 
@@ -216,7 +216,7 @@ int guard_new(const char *pins, const char *state, struct guard **ret) {
         g->pinned = access(g->dir, F_OK) == 0;
         r = io_mkdirs(pins, 0700);
         if (r == 0)
-                r = load(g, pins, state);
+                r = load(g, pins, state, run);
         if (r < 0) {
                 unload(g);
                 fail_all(g, r);
@@ -445,7 +445,7 @@ static int apply(struct guard *g, struct agent *a, const struct command_id *thaw
         if (r == 0)
                 r = put_holds(holds, paths, &want);
         if (state && want.n_holds > 0) {
-                state->levels |= want.levels;
+                state->levels |= a->aside ? GUARD_LEVELS_ALL : want.levels;
                 state->active = 1;
         }
         if (r == 0 && state && want.n_holds > 0) {
@@ -455,7 +455,8 @@ static int apply(struct guard *g, struct agent *a, const struct command_id *thaw
                 g->own_pins = r == 0;
                 sweep(g);
         }
-        if (r < 0)
+        /* who went without the ledger does not know all that is held: what is there stays */
+        if (r < 0 || a->aside)
                 return r;
         drop_holds(holds, paths, &ids, &names, &want);
         if (state) {

@@ -23,8 +23,8 @@ struct guard;
 struct site;
 
 /* Loads, attaches and tries every program. Returns 0 also where there is none to be had: guard_is_live tells. state:
- * the directory with ledger and evidence. -ENOMEM. */
-int guard_new(const char *pins, const char *state, struct guard **ret) _warn_unused_;
+ * the directory with ledger and evidence; run: one on a disk that never hangs, where calls are tried. -ENOMEM. */
+int guard_new(const char *pins, const char *state, const char *run, struct guard **ret) _warn_unused_;
 void guard_free(struct guard *g);
 void guard_freep(struct guard **g);
 

@@ -187,15 +187,15 @@ static int (*const tries[_GUARD_HOOK_MAX])(const struct ground *g) = {
         [GUARD_MAP] = try_map,
 };
 
-static int prepare(const char *state, int map, struct ground *ret) {
+static int prepare(const char *dir, int map, struct ground *ret) {
         struct ground g = { .map = map, .name.sun_family = AF_UNIX, .nobody.sun_family = AF_UNIX };
 
         /* names of no file, of which one is nobody's */
         (void) snprintf(g.name.sun_path + 1, sizeof(g.name.sun_path) - 1, "freezed-trial-%d", (int) getpid());
         (void) snprintf(g.nobody.sun_path + 1, sizeof(g.nobody.sun_path) - 1, "freezed-nobody-%d", (int) getpid());
-        (void) snprintf(g.file, sizeof(g.file), "%s/trial", state);
-        (void) snprintf(g.file_new, sizeof(g.file_new), "%s/trial.new", state);
-        (void) snprintf(g.dir, sizeof(g.dir), "%s/trial.d", state);
+        (void) snprintf(g.file, sizeof(g.file), "%s/trial", dir);
+        (void) snprintf(g.file_new, sizeof(g.file_new), "%s/trial.new", dir);
+        (void) snprintf(g.dir, sizeof(g.dir), "%s/trial.d", dir);
         g.stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         g.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         g.memory = memfd_create("trial", MFD_CLOEXEC);
@@ -230,7 +230,7 @@ static uint32_t try_all(volatile struct guard_state *guard, const struct ground 
         return seen;
 }
 
-int guard_trial(volatile struct guard_state *guard, const char *state, int map, uint32_t *ret) {
+int guard_trial(volatile struct guard_state *guard, const char *dir, int map, uint32_t *ret) {
         uint32_t seen = 0;
         ssize_t n = -1;
         int pipes[2];
@@ -242,7 +242,7 @@ int guard_trial(volatile struct guard_state *guard, const char *state, int map, 
         if (pid == 0) {
                 struct ground g;
 
-                seen = prepare(state, map, &g) < 0 ? 0 : try_all(guard, &g);
+                seen = prepare(dir, map, &g) < 0 ? 0 : try_all(guard, &g);
                 n = write(pipes[1], &seen, sizeof(seen));
                 _exit(n == sizeof(seen) ? 0 : 1);
         }

@@ -10,6 +10,6 @@
 #include "bpf/guard_abi.h"
 #include "policy/cleanup.h"
 
-/* state: a directory for a file that is made, renamed and removed. map: descriptor of any map. Writes the hooks that
+/* dir: a directory for a file that is made, renamed and removed. map: descriptor of any map. Writes the hooks that
  * were seen to refuse: bit 1 << enum guard_hook. -errno when nothing could be tried. */
-int guard_trial(volatile struct guard_state *guard, const char *state, int map, uint32_t *ret) _warn_unused_;
+int guard_trial(volatile struct guard_state *guard, const char *dir, int map, uint32_t *ret) _warn_unused_;

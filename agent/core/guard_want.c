@@ -143,7 +143,7 @@ static int want_orphan(const struct command_id *hold, void *userdata) {
         }
         /* at which level they are is not written down */
         if (n > 0)
-                o->want->levels |= UINT32_MAX >> (32 - GUARD_DEPTH_MAX);
+                o->want->levels |= GUARD_LEVELS_ALL;
         return r;
 }
 

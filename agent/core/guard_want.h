@@ -31,6 +31,8 @@ struct guard_want {
 /* All sites of the holds, and what the pins of forgotten holds name. One that is being released, and thawed (NULL:
  * none), freezes nothing any more and isolates until it is gone. -errno. */
 int guard_want_holds(struct agent *a, const struct command_id *thawed, struct guard_want *ret) _warn_unused_;
+#define GUARD_LEVELS_ALL (UINT32_MAX >> (32 - GUARD_DEPTH_MAX))
+
 void guard_want_done(struct guard_want *w);
 uint32_t guard_want_flags(const struct guard_want *w, uint64_t id);
 bool guard_want_path(const struct guard_want *w, const struct guard_path *path);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/core/link.h"
 
+#include <dirent.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <systemd/sd-daemon.h>
@@ -191,6 +193,44 @@ void link_free(struct link *l) {
         l->retry = sd_event_source_disable_unref(l->retry);
         closep(&l->fd);
         free(l);
+}
+
+/* What somebody was given who has connected to the path; not what listens there, which is the service manager's too. */
+static bool is_connection(int fd, const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNSPEC };
+        socklen_t n = sizeof(address), size = sizeof(int);
+        int listens = 1;
+
+        return getsockname(fd, (struct sockaddr *) &address, &n) == 0 && address.sun_family == AF_UNIX &&
+               strncmp(address.sun_path, path, sizeof(address.sun_path)) == 0 &&
+               getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
+}
+
+/* No other file of a core's is opened here: with its place in the turn, and that closed, ours would be gone. */
+static bool is_socket(int dir, const char *name) {
+        char to[8];
+
+        return readlinkat(dir, name, to, sizeof(to)) == sizeof(to) && memcmp(to, "socket:[", sizeof(to)) == 0;
+}
+
+void link_part(const char *path, pid_t pid) {
+        _cleanup_close_ int pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
+        const struct dirent *e;
+        char name[32];
+        DIR *d;
+
+        (void) snprintf(name, sizeof(name), "/proc/%d/fd", (int) pid);
+        d = opendir(name);
+        while (d && pidfd >= 0 && (e = readdir(d))) {
+                _cleanup_close_ int fd = is_socket(dirfd(d), e->d_name)
+                                                 ? (int) syscall(SYS_pidfd_getfd, pidfd, atoi(e->d_name), 0)
+                                                 : -EBADF;
+
+                if (fd >= 0 && is_connection(fd, path))
+                        (void) shutdown(fd, SHUT_RDWR);
+        }
+        if (d)
+                (void) closedir(d);
 }
 
 void link_send_keys(struct link *l) {

@@ -30,6 +30,9 @@ typedef void (*link_fn)(struct agent *a, const struct frame *f, const struct ans
  * -errno. */
 int link_new(struct agent *a, const char *path, link_fn fn, struct link **ret) _warn_unused_;
 void link_free(struct link *l);
+/* Ends the connections of another core to that path, which was killed and cannot end: whoever is connected to it waits
+ * for it, and comes here then. */
+void link_part(const char *path, pid_t pid);
 /* Sends the keys to everyone connected; after the trust root changed. */
 void link_send_keys(struct link *l);
 

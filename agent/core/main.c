@@ -150,6 +150,8 @@ static int serve(const struct config *config, sd_event *event, struct core *c) {
         head_begin(a);
         recover_all(a);
         r = link_new(a, config->socket, pipeline_frame, &c->link);
+        for (unsigned i = 0; i < a->turn.n_dying; i++)
+                link_part(config->socket, a->turn.dying[i]);
         if (r == 0)
                 r = watch_signals(event, c);
         if (r < 0)

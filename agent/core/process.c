@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #include "agent/util/io.h"
@@ -68,6 +69,17 @@ bool process_is_copy(pid_t pid, pid_t of) {
 
         return process_read(pid, &copy) == 0 && process_read(of, &original) == 0 && copy.forked && copy.stack != 0 &&
                copy.stack == original.stack;
+}
+
+/* Its own signals and those of all its threads: a bit for each, from 1. */
+bool process_is_killed(pid_t pid) {
+        _cleanup_free_ char *text = NULL;
+        const char *line = read_text(pid, "status", &text) < 0 ? NULL : strstr(text, "\nSigPnd:");
+        const uint64_t kill = UINT64_C(1) << (SIGKILL - 1);
+        uint64_t own, all;
+
+        return line && sscanf(line, "\nSigPnd: %" SCNx64 "\nShdPnd: %" SCNx64, &own, &all) == 2 &&
+               ((own | all) & kill) != 0;
 }
 
 /* Real, effective, saved, file system. */

@@ -26,6 +26,9 @@ bool process_descends(pid_t pid, pid_t from);
 /* True when it is a copy of the other one, or of one that was, that has not come to execute its own program. Made not
  * to be fooled by chance; root can have a process look like that. */
 bool process_is_copy(pid_t pid, pid_t of);
+/* True when SIGKILL is on its way to it: it executes nothing more of its own, for however long the kernel keeps it from
+ * ending. */
+bool process_is_killed(pid_t pid);
 /* Its real uid. -ESRCH, -errno. */
 int process_uid(pid_t pid, uint32_t *ret) _warn_unused_;
 /* True when it has the uid as its real, effective, saved or file system one. */

@@ -210,7 +210,8 @@ void recover_all(struct agent *a) {
                 alive();
         }
         resume_orders(a);
-        retain_recover(a);
+        if (!a->aside)
+                retain_recover(a);
         keep_update(a);
         systemd_rest(a->systemd);
         lease_arm(a);

@@ -283,7 +283,7 @@ static struct command_id *items_of(const struct agent *a, const struct command_i
 
 static void tell(struct agent *a, const struct command_id *id) {
         char text[33];
-        int r = keeping_tell(a, id);
+        int r = a->aside ? -EBUSY : keeping_tell(a, id);
 
         command_id_to_str(id, text);
         if (r < 0)
@@ -387,7 +387,8 @@ json_t *retain_to_json(const struct agent *a) {
         }
         return json_pack("{sI sI sI sI sI sb}", "kept", (json_int_t) a->shelf.n, "under_legal_hold", (json_int_t) held,
                          "deleting", (json_int_t) deleting, "bytes", (json_int_t) shelf_bytes(&a->shelf), "quota_bytes",
-                         (json_int_t) a->local.evidence_quota_bytes, "reserved", room_is_reserved(a->config.state));
+                         (json_int_t) a->local.evidence_quota_bytes, "reserved",
+                         !a->aside && room_is_reserved(a->config.state));
 }
 
 /* Nobody knows when it was sealed, so no time is over for it. */

@@ -257,7 +257,7 @@ int snapshot_of_sites(struct agent *a, const struct command_id *id, const char *
                 forget(s);
                 return 0;
         }
-        r = count(a) > SNAPSHOTS_MAX ? -EBUSY : begin(s, incident, sites);
+        r = a->aside || count(a) > SNAPSHOTS_MAX ? -EBUSY : begin(s, incident, sites);
         if (r < 0) {
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"), "A snapshot could not be begun: %s",
                           strerror(-r));

@@ -29,6 +29,7 @@ hold_of() { ask status; said ".report.holds[] | select(any(.targets[]; .target =
 is_frozen() { grep -q '^frozen 1' "$(box_cgroup core)/$1/cgroup.events"; }
 in_force() { is_frozen "system.slice/$1"; }
 is_over() { ! in_force "$1"; }
+pins() { run find /sys/fs/bpf/freezed -printf '%p %i\n' | sort; }
 agent_is_up() { run freezectl health --timeout 5s --json 2>/dev/null | grep -q '"report":'; }
 
 { box_create core && box_install core "$B" && box_boot core && box_net core; } >/dev/null 2>&1 || exit
@@ -196,6 +197,65 @@ is 'the core lives on' "$(run systemctl show -P NRestarts freezed.service)" "$re
 run systemctl start freezed-gate.socket
 check 'and serves the next gate' box_until 60 agent_is_up
 
+# A core whose disk hangs is killed and cannot die: it waits in the kernel, and has the ledger for as long as it does.
+main_pid() { run systemctl show -P MainPID freezed.service; }
+ledger_is() { [ "$(run freezectl health --timeout 5s --json 2>/dev/null | jq -r 'select(.report) | .report.ledger.ok')" = "$1" ]; }
+orphans() { jq -r '.report.holds[] | select(.state == "partial") | .id' <<<"$SAID" | sort; }
+disk=$(box_dir core)/disk
+truncate -s 256M "$disk" && mkfs.ext4 -q "$disk" && loop=$(losetup --find --show "$disk") || exit
+# a box whose disk waits cannot be removed
+box_at_exit 'fsfreeze --unfreeze "$(box_live core)/var/lib/freezed" 2>/dev/null; losetup --detach "$loop"'
+starts slow.service stuck.service meanwhile.service
+AS=robot order contain slow.service --lease 10m >/dev/null
+slow=$(said .receipt.id)
+run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
+run sh -c 'mknod /dev/disk b '"$(stat -c '%Hr %Lr' "$loop")"' && mkdir /run/disk && mount /dev/disk /run/disk && cp -a /var/lib/freezed/. /run/disk/ && umount /run/disk &&
+        chmod 700 /var/lib/freezed && mount /dev/disk /var/lib/freezed && chmod 700 /var/lib/freezed && mkdir -p /run/systemd/system/freezed.service.d &&
+        printf "[Service]\nWatchdogSec=8\nTimeoutStopSec=2\n" >/run/systemd/system/freezed.service.d/soon.conf && systemctl daemon-reload'
+run systemctl start freezed-core.socket freezed-gate.socket freezed.service
+box_until 60 ledger_is true
+stuck=$(main_pid)
+before=$(pins)
+run fsfreeze --freeze /var/lib/freezed
+run freezectl isolate stuck.service --severity P0 --reason test --yes --key /root/alice --timeout 5s >/dev/null 2>&1
+another_serves() { [ "$(main_pid)" != "$stuck" ] && ledger_is false; }
+check 'while a disk hangs, and the core with it, another one serves' box_until 120 another_serves
+like 'the first is killed and has not ended' "$(run sh -c "grep -E '^(State|ShdPnd)' /proc/$stuck/status" | tr '\n' ' ')" '^State:.D .*ShdPnd:.*[13579bdf][0-9a-f]{2} $'
+serving=$(main_pid)
+is 'nothing of what it held is let go of' "$(comm -23 <(cut -d' ' -f1 <<<"$before" | grep -E '/[0-9a-f]{32}' | sort) <(pins | cut -d' ' -f1 | sort))" ""
+check 'and it is in force' in_force slow.service
+order contain meanwhile.service
+like 'what has to stop is stopped, which says that it is not recorded' "$(said '.receipt | "\(.state) \(.flags)"')" '^contained .*ledger-failed'
+check 'it is' in_force meanwhile.service
+meanwhile=$(said .receipt.id)
+release "$slow"
+is 'nothing is released' "$(state)" ledger-failed
+check 'in the kernel neither' in_force slow.service
+ask status
+check 'what it held is listed' eval '[[ "$(orphans)" == *"$slow"* ]]'
+WORD=$(run timeout 60 /usr/sbin/freezed 2>&1)
+is 'no core runs beside this one either' $? 1
+like 'which has no ledger' "$WORD" 'ledger: another core has it'
+is 'it did not wait for the disk itself' "$(main_pid)" "$serving"
+run fsfreeze --unfreeze /var/lib/freezed
+check 'when the disk answers, the first one ends, and a core takes up the ledger' box_until 60 ledger_is true
+refute 'the first one is gone' run test -e "/proc/$stuck"
+ask status
+is 'what was held is known as before' "$(said ".report.holds[] | select(.id == \"$slow\") | .state")" contained
+check 'and what was ordered meanwhile is found' eval '[[ "$(orphans)" == *"$meanwhile"* ]]'
+release "$meanwhile"
+refute 'and released by its id' in_force meanwhile.service
+check 'not so what was held' in_force slow.service
+run sh -c 'rm -r /run/systemd/system/freezed.service.d && systemctl daemon-reload'
+# what the disk took of the last order, or not, was carried out
+stuck=$(hold_of unit:stuck.service)
+[ -z "$stuck" ] || release "$stuck"
+release "$slow"
+run systemctl stop freezed-gate.socket freezed-gate.service freezed-core.socket freezed.service
+run sh -c 'cp -a /var/lib/freezed /run/state && umount /var/lib/freezed && rm -r /var/lib/freezed/* && cp -a /run/state/. /var/lib/freezed/ && systemctl daemon-reload'
+run systemctl start freezed-core.socket freezed-gate.socket freezed.service
+box_until 60 ledger_is true
+
 # A ledger that is damaged where it tells of a release.
 starts kept.service gone.service next.service
 AS=robot order contain kept.service --lease 10m >/dev/null
@@ -205,7 +265,6 @@ gone=$(said .receipt.id)
 release "$gone"
 
 # A second core, as somebody starts it by hand.
-pins() { run find /sys/fs/bpf/freezed -printf '%p %i\n' | sort; }
 before=$(pins)
 WORD=$(run timeout 60 /usr/sbin/freezed 2>&1)
 is 'no core runs beside another' $? 1

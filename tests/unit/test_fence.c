@@ -33,7 +33,7 @@ static int begin(void **state) {
         scratch_make(&files);
         agent = (struct agent) { .cgroup_root = strdup(cage_hierarchy()) };
         assert_int_equal(sd_event_new(&agent.event), 0);
-        assert_int_equal(fence_new(agent.event, files.path, files.path, &agent.fence), 0);
+        assert_int_equal(fence_new(agent.event, files.path, files.path, false, &agent.fence), 0);
         return 0;
 }
 

@@ -62,7 +62,7 @@ static void where_no_program_can_be_had_the_guard_says_why(void **state) {
         struct guard *g;
 
         (void) state;
-        assert_int_equal(guard_new(cage_pins(), scratch.path, &g), 0);
+        assert_int_equal(guard_new(cage_pins(), scratch.path, scratch.path, &g), 0);
         guard_each_layer(g, count_layer, &l);
         assert_false(guard_is_live(g));
         /* EXDEV from a kernel that would take them, for this is not freezed.service */
@@ -76,7 +76,7 @@ static void without_a_guard_every_stop_order_says_so(void **state) {
 
         (void) state;
         (void) cage_spawn(&cage, keep_no_raw, NULL);
-        assert_int_equal(guard_new(cage_pins(), scratch.path, &agent.guard), 0);
+        assert_int_equal(guard_new(cage_pins(), scratch.path, scratch.path, &agent.guard), 0);
         for (uint32_t k = 0; k < ELEMENTSOF(verbs); k++) {
                 struct proven *p = stop(k + 1, verbs[k], &cage);
 

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WRAP: accept4 */
 /* WRAP: log_event */
-/* LINK: agent/core/link.c agent/util/clock.c agent/util/log.c */
+/* LINK: agent/core/link.c agent/core/turn.c agent/core/process.c */
+/* LINK: agent/util/clock.c agent/util/log.c agent/util/io.c agent/util/fault.c */
 
 /* The core's socket while there is no descriptor for another gate. */
 
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -21,6 +24,7 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 #include "lib/descriptors.h"
+#include "lib/expect.h"
 
 #define WAIT_MS 30000
 #define LONG_US (1000 * 1000)
@@ -72,18 +76,30 @@ static int end(void **state) {
         link_free(link_);
         agent.event = sd_event_unref(agent.event);
         assert_int_equal(unlink(path), 0);
+        strcpy(strrchr(path, '/'), "/turn");
+        assert_int_equal(unlink(path), 0);
         *strrchr(path, '/') = '\0';
         return rmdir(path);
 }
 
-static int gate(void) {
+static struct sockaddr_un address_of(const char *at) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", at);
+        return address;
+}
+
+static int gate_at(const char *at) {
+        const struct sockaddr_un address = address_of(at);
         int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-        strcpy(address.sun_path, path);
         assert_true(fd >= 0);
-        assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
+        assert_int_equal(connect(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
         return fd;
+}
+
+static int gate(void) {
+        return gate_at(path);
 }
 
 static void run_for(int64_t us) {
@@ -174,10 +190,78 @@ static void each_rest_is_said_once(void **state) {
         (void) close(fd);
 }
 
+/* As a core does that another one follows: it has let one in, and does nothing any more. */
+static pid_t start_dead_core(const char *at, int ready) {
+        const pid_t pid = fork();
+
+        if (pid == 0) {
+                const struct sockaddr_un address = address_of(at);
+                const int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+                EXPECT(bind(fd, (const struct sockaddr *) &address, sizeof(address)) == 0 && listen(fd, 8) == 0);
+                EXPECT(write(ready, "x", 1) == 1);
+                EXPECT(__real_accept4(fd, NULL, NULL, 0) >= 0);
+                EXPECT(write(ready, "x", 1) == 1);
+                for (;;)
+                        (void) pause();
+        }
+        return pid;
+}
+
+static bool has_another_its_turn(void) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                struct turn t;
+
+                _exit(turn_take(path, &t) == 0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return status != 0;
+}
+
+/* And the core that does it has its turn all the same. */
+static void who_waits_for_a_core_that_cannot_end_is_let_go(void **state) {
+        const struct sockaddr_un none = { .sun_family = AF_UNIX };
+        char at[sizeof(none.sun_path)], c;
+        int ready[2], fd, second;
+        struct turn turn;
+        pid_t pid;
+
+        (void) state;
+        /* the other one has that file open too */
+        assert_int_equal(turn_take(path, &turn), 0);
+        (void) snprintf(at, sizeof(at), "%s.dead", path);
+        assert_int_equal(pipe(ready), 0);
+        pid = start_dead_core(at, ready[1]);
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        fd = gate_at(at);
+        assert_int_equal(read(ready[0], &c, 1), 1);
+        link_part(path, pid);
+        assert_int_equal(recv(fd, &c, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+        link_part(at, pid);
+        assert_int_equal(recv(fd, &c, 1, 0), 0);
+        assert_false(has_another_its_turn());
+        (void) close(turn.fd);
+        assert_true(has_another_its_turn());
+        /* what listens there is another's too */
+        second = gate_at(at);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        (void) close(second);
+        (void) close(fd);
+        (void) close(ready[0]);
+        (void) close(ready[1]);
+        assert_int_equal(unlink(at), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(without_a_descriptor_the_core_rests_serves_and_lets_in_later),
                 cmocka_unit_test(each_rest_is_said_once),
+                cmocka_unit_test(who_waits_for_a_core_that_cannot_end_is_let_go),
         };
 
         return cmocka_run_group_tests(tests, begin, end);
