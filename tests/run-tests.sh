@@ -219,8 +219,8 @@ bash -c '. tests/lib/box.sh' || exit 1
 stale_cgroups | while read -r dir; do remove_cgroup "$dir"; done
 shopt -s nullglob
 # In boxes that do not disturb each other. The longest first and short ones last, so that the lanes end together, and before most of the others
-# those of fleets and shutdowns, which wait for most of their time and leave the processors to what runs beside them.
-scripts=(tests/fault/*.sh tests/host/0{8,66}*.sh tests/escape/[0-9]*.sh tests/host/0{3[02],5,6,7}*.sh tests/host/0[0-4]*.sh)
+# those of fleets, which wait for most of their time and leave the processors to what runs beside them.
+scripts=(tests/fault/*.sh tests/host/08*.sh tests/escape/[0-9]*.sh tests/host/0{3[02],5,6,7}*.sh tests/host/0[0-4]*.sh)
 # an emulated machine keeps one processor busy: from the beginning, beside all others
 lane vm tests/vm/[0-9]*.sh &
 vms=$!
