@@ -78,9 +78,9 @@ static const char *why_it_stays(const struct rollout *r) {
 void rollout_tell_stays(const struct rollout *r) {
         if (r->outlived && !r->placed && rollout_takes_places(r))
                 fprintf(stderr,
-                        "%s: what the stream has of the orders that it names stays there. A host that comes back after "
-                        "the release is over (%s), and before such an order is, carries it out; until then the same "
-                        "release can be sent again.\n",
+                        "%s: what the stream has of the orders that it names stays there. A host that comes back finds "
+                        "the release there, too, and does not begin them; where it finds only the order, it carries it "
+                        "out. Until %s the same release can be sent again.\n",
                         why_it_stays(r), TIME(r->cmd->exp_ms));
 }
 
@@ -104,20 +104,20 @@ static bool takes_its_place(const struct rollout *r, const struct command *order
         return all;
 }
 
-static void warn(struct look *l, const struct command *order, int64_t until_ms) {
+static void warn(struct look *l, const struct command *order) {
         char id[33], text[1024];
 
         command_id_to_str(&order->id, id);
         (void) snprintf(
                 text, sizeof(text),
-                "The order %s is addressed to %s%s and stays in the stream, for whom the release is not for. A host "
-                "that comes back after the release is over (%s) and before the order is (%s) carries it out. A release "
-                "with the order's address takes its place there.\n",
+                "The order %s is addressed to %s%s and stays in the stream, for whom the release is not for: who comes "
+                "back before it is over (%s) carries it out. A release with the order's address takes its place "
+                "there.\n",
                 id,
                 order->to == COMMAND_TO_ALL     ? "all"
                 : order->to == COMMAND_TO_GROUP ? "group="
                                                 : "other hosts",
-                order->to == COMMAND_TO_GROUP ? order->group : "", TIME(until_ms), TIME(order->exp_ms));
+                order->to == COMMAND_TO_GROUP ? order->group : "", TIME(order->exp_ms));
         if (seenset_add(&l->said, text, strlen(text)) != 0)
                 fputs(text, stderr);
 }
@@ -151,7 +151,7 @@ static int look(struct look *l, const char *pattern, const struct command_id *id
                         return why_errno(&r->c->why, k, "orders");
                 const bool outlives = reason == REASON_NONE && q.file.command->exp_ms > until;
                 if (outlives && !takes_its_place(r, q.file.command))
-                        warn(l, q.file.command, until);
+                        warn(l, q.file.command);
                 else if (outlives)
                         r->outlived = true;
                 quorum_done(&q);

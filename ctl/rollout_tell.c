@@ -39,7 +39,7 @@ static void tell_kept(const struct rollout *r) {
                 fprintf(stderr, "%s\n",
                         r->cmd->exp_ms > now ? ""
                                              : " and is EXPIRED: hosts that had it answer what came of it, others "
-                                               "refuse it");
+                                               "refuse it, but for a release of what they never began");
         } else if (rollout_kept_find(r->cmd, now, &id, &iat)) {
                 fprintf(stderr,
                         "The same was ordered %s ago and is not over: this is another order. To go on with that one:\n "

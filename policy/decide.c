@@ -180,8 +180,23 @@ static enum reason judge_root(struct judge *j) {
          * one. */
         if (verb_class_lets_go(j->cls) && j->c->root_version > j->t->version)
                 return REASON_ROOT_STALE;
-
         return REASON_NONE;
+}
+
+/* NULL when the target is not an id, or not of an active hold. */
+static const struct hold *target_hold(const struct judge *j, const struct target *t) {
+        struct command_id id;
+
+        return command_id_from_str(t->name, &id) < 0 ? NULL : hold_set_find(j->f->holds, &id);
+}
+
+/* A release that is over lets nothing go, but calls off what never began here for as long as that can come. */
+static bool is_over(const struct judge *j, int64_t now) {
+        int64_t until_ms = j->c->exp_ms + (j->cls == VERB_CLASS_RELEASE ? COMMAND_STOP_LIFE_MS : 0);
+
+        for (size_t i = 0; i < j->c->n_targets; i++)
+                until_ms = target_hold(j, &j->c->targets[i]) ? j->c->exp_ms : until_ms;
+        return now >= until_ms;
 }
 
 static enum reason judge_time(struct judge *j) {
@@ -192,7 +207,7 @@ static enum reason judge_time(struct judge *j) {
         if (!f->clock_synced)
                 note(j, REASON_CLOCK_UNSYNC);
         /* By the second condition an order whose id was forgotten can never act again, whatever the clock says. */
-        if (now >= j->c->exp_ms || j->c->exp_ms <= hold_set_forgotten(f->holds))
+        if (is_over(j, now) || j->c->exp_ms <= hold_set_forgotten(f->holds))
                 return REASON_EXPIRED;
         /* whose clock is wrong, the host's or that of who made the root, is known where something disciplines it */
         const int64_t past = f->clock_synced ? f->floor_ms : MAX(f->floor_ms, j->t->iat_ms);
@@ -205,7 +220,6 @@ static enum reason judge_time(struct judge *j) {
                 return REASON_NOT_YET;
         if (j->c->iat_ms > f->wall_ms + DECIDE_AHEAD_MS)
                 note(j, REASON_CLOCK_SKEW);
-
         return REASON_NONE;
 }
 
@@ -288,13 +302,6 @@ static bool has_day(const struct judge *j, int64_t ms) {
         const struct account_charge of = charge_of(j);
 
         return ms <= j->l->automation_day_ms - account_day_used(hold_set_accounts(j->f->holds), &of);
-}
-
-/* NULL when the target is not an id, or not of an active hold. */
-static const struct hold *target_hold(const struct judge *j, const struct target *t) {
-        struct command_id id;
-
-        return command_id_from_str(t->name, &id) < 0 ? NULL : hold_set_find(j->f->holds, &id);
 }
 
 static enum reason judge_extend(const struct judge *j) {

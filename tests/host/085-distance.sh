@@ -221,6 +221,20 @@ is "taken, the release is in the order's place" "$(kept_of "$CANCELLED")" releas
 far send "$CANCELLED" --timeout 60s
 is "not even when somebody still brings it" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
 check "and nothing was held" alive
+# the release is over when the host comes back, and the order is not
+run systemctl stop freezed-relay
+far_order contain "$UNIT" --to group=web --timeout 1s
+CANCELLED=$ID
+far_release "$CANCELLED" --to group=web --expires 1s --timeout 1s
+is "nobody has taken that one either" "$EXIT $CLASSES $(kept_of "$CANCELLED")" "5 web-1:silent contain"
+sleep 1
+run systemctl start freezed-relay
+box_until 60 relay_is ready
+far send "$ID"
+is "a release that is over lets nothing go, and is taken where there is nothing" "$EXIT $CLASSES $(states)" "0 web-1:verified released"
+far send "$CANCELLED" --timeout 60s
+is "so it calls off what the host never began" "$EXIT $CLASSES" "3 web-1:refused(superseded)"
+check "and nothing was held" alive
 # whatever each was addressed to; the order lies in the stream as before, in front of its release
 run systemctl stop freezed-relay
 far_order contain "$UNIT" --to all --expires 4h --timeout 1s

@@ -143,6 +143,30 @@ static void a_release_is_judged_by_the_later_of_clock_and_floor(void **state) {
         expect_refused(REASON_EXPIRED);
 }
 
+/* Who was away since before the order hears of both when the release is over, and the order is not. */
+static void a_release_that_is_over_still_buries_what_never_began_here(void **state) {
+        (void) state;
+        w.facts.wall_ms = w.c.exp_ms;
+        TARGET_HOLDS(101, 102);
+        expect_go(reason_bit(REASON_UNKNOWN_HOLD));
+        /* it lets nothing go, not with others either */
+        TARGET_HOLDS(101, 100);
+        expect_refused(REASON_EXPIRED);
+        TARGET_HOLDS(101);
+        /* as long as an order that it names can come */
+        w.facts.wall_ms = w.c.exp_ms + COMMAND_STOP_LIFE_MS - 1;
+        expect_go(reason_bit(REASON_UNKNOWN_HOLD));
+        w.facts.wall_ms++;
+        expect_refused(REASON_EXPIRED);
+        /* played again after it was forgotten, it is recorded no second time */
+        w.facts.wall_ms = w.c.exp_ms;
+        expect_go(reason_bit(REASON_UNKNOWN_HOLD));
+        see(50, w.digest);
+        make_room_for(SEEN_MAX - SEEN_KEPT - 1);
+        hold_set_forget(w.holds, w.c.exp_ms + SEEN_GRACE_MS);
+        expect_refused(REASON_EXPIRED);
+}
+
 static void a_clock_provably_behind_refuses_a_release(void **state) {
         (void) state;
         w.facts.floor_ms = NOW + DECIDE_BEHIND_MS;
@@ -427,6 +451,7 @@ int main(void) {
                 CASE(an_order_whose_id_may_be_forgotten_never_acts_again),
                 CASE(a_floor_that_is_wrong_by_years_does_not_disarm_a_stop),
                 RELEASE(a_release_is_judged_by_the_later_of_clock_and_floor),
+                RELEASE(a_release_that_is_over_still_buries_what_never_began_here),
                 RELEASE(a_clock_provably_behind_refuses_a_release),
                 RELEASE(a_root_from_the_future_refuses_a_release_only_where_the_clock_is_in_doubt),
                 RELEASE(a_command_from_the_future_waits_when_it_releases_and_is_noted_when_it_stops),
