@@ -225,8 +225,10 @@ static void tell_may_pass(const struct rollout *r, const struct page *p) {
         if (n > 0 && r->cmd && r->cmd->exp_ms <= order_now_ms())
                 render_row(p, "next", "%zu refused it for what may pass: mend that, and give a new one", n);
         else if (n > 0)
-                render_row(p, "next", "%zu refused it for what may pass: mend that, and send the same again%s%s", n,
-                           r->cmd ? " before " : "", r->cmd ? TIME(r->cmd->exp_ms) : "");
+                render_row(p, "next",
+                           "%zu refused it for what may pass: mend that. It is brought to them again, and carried out "
+                           "when that has passed%s%s; to hear of it, send the same again",
+                           n, r->cmd ? ", until " : "", r->cmd ? TIME(r->cmd->exp_ms) : "");
 }
 
 static void tell_page(const struct rollout *r, int code) {

@@ -39,6 +39,22 @@ static int read_id(struct answer *a, const char *member) {
         return a->attributes || command_id_from_str(id, &a->id) == 0 ? 0 : -EBADMSG;
 }
 
+/* Of something that this version has no name for anything may be true. */
+static bool may_pass(const char *id) {
+        enum reason reason;
+
+        return !reason_from_id(id, &reason) || reason_may_pass(reason);
+}
+
+/* All of it, in a receipt that refuses. */
+static bool all_may_pass(const json_t *reasons) {
+        const json_t *v;
+        size_t i;
+
+        json_array_foreach(reasons, i, v) if (!may_pass(json_string_value(v) ?: "")) return false;
+        return json_array_size(reasons) > 0;
+}
+
 static bool has_flag(const struct answer *a, enum reason flag) {
         const json_t *v;
         size_t i;
@@ -71,6 +87,7 @@ static int read_payload(struct answer *a, bool is_receipt) {
         if (is_receipt && strcmp(string_of(a->payload, "state"), "duplicate") == 0)
                 a->later = !is_last(a);
         a->refused = is_receipt && strcmp(string_of(a->payload, "state"), "refused") == 0;
+        a->may_pass = a->refused && all_may_pass(json_object_get(a->payload, "reasons"));
         if (strcmp(string_of(a->payload, is_receipt ? "state" : "type"), is_receipt ? "trusted" : "health") == 0)
                 a->root = json_integer_value(json_object_get(json_object_get(a->payload, "trust"), "version"));
         return a->kind == ANSWER_HEAD ? 0 : read_id(a, is_receipt ? "id" : "nonce");
@@ -107,6 +124,7 @@ int answer_parse(const char *text, size_t n, struct answer *ret) {
                 return -EBADMSG;
         if (json_object_get(o, "refused")) {
                 a = (struct answer) { .kind = ANSWER_REFUSAL, .final = true };
+                a.may_pass = may_pass(string_of(o, "refused"));
                 a.busy = strcmp(string_of(o, "refused"), reason_id(REASON_BUSY)) == 0;
                 a.malformed = strcmp(string_of(o, "refused"), reason_id(REASON_MALFORMED)) == 0;
                 a.for_others = strcmp(string_of(o, "refused"), reason_id(REASON_HOST)) == 0;
@@ -118,6 +136,23 @@ int answer_parse(const char *text, size_t n, struct answer *ret) {
         *ret = a;
         a = ANSWER_NULL;
         return 0;
+}
+
+enum errand_verdict answer_verdict(const struct answer *a, enum errand what, enum errand_heard before) {
+        const bool question = what == ERRAND_QUERY || what == ERRAND_OWN;
+
+        if (a->busy || a->malformed)
+                return a->busy ? ERRAND_AGAIN : ERRAND_BARE;
+        /* What the host took is in force, whoever may not give it any more: its last receipt is still to come. */
+        if (before == ERRAND_ANSWERED && (a->refused || a->kind == ANSWER_REFUSAL))
+                return ERRAND_LATER;
+        if (a->may_pass && !question)
+                return ERRAND_WAIT;
+        return a->later ? ERRAND_LATER : a->final ? ERRAND_DONE : ERRAND_MORE;
+}
+
+bool answer_is_new(const struct answer *a, enum errand_heard before) {
+        return before == ERRAND_ANSWERED ? !a->refused && !a->later : before == ERRAND_NOTHING || !a->may_pass;
 }
 
 static void read_groups(const json_t *list, struct who *w) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/relay/errands.h"
 #include "policy/cleanup.h"
 #include "policy/subject.h"
 
@@ -27,7 +28,8 @@ struct answer {
         bool final;      /* no other follows */
         bool later;      /* of an order that was brought before: its last receipt is still to come, to who asks later */
         bool refused;    /* of a receipt: it says so */
-        bool busy;       /* of a refusal: the same bytes may be sent again */
+        bool may_pass;   /* of a refusal, and of a receipt that is one: it is for what may pass */
+        bool busy;       /* of a refusal: the gate limits who asks, which passes soon */
         bool malformed;  /* of a refusal: that is how the gate of an older agent takes what is carried */
         bool for_others; /* of a refusal: it is for other hosts than this one */
         struct command_id id;
@@ -43,6 +45,12 @@ void answer_done(struct answer *a);
 
 /* -EBADMSG for what no host says, -ENOMEM; *ret untouched. */
 int answer_parse(const char *text, size_t n, struct answer *ret) _warn_unused_;
+
+/* What becomes of the errand that it answers. */
+enum errand_verdict answer_verdict(const struct answer *a, enum errand what, enum errand_heard before);
+/* Is it worth telling? However often it is asked what came of an order: that it is under way, or was refused for what
+ * may pass, is told once, and of one that the host took no refusal. */
+bool answer_is_new(const struct answer *a, enum errand_heard before);
 
 /* Whose host it is, as a health report says. */
 struct who {

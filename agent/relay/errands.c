@@ -13,8 +13,11 @@
 #define AGAIN_US (1000 * 1000LL)
 /* Who gave way is asked for again when the snapshot that it waits for may be over. */
 #define LATER_US (30 * 1000 * 1000LL)
-/* Past this it is not worth the room: orders are caught up, questions are old. */
+/* The longest that an answer waits for what may pass: a disk that is full, a clock that is not set yet. */
+#define WAIT_MAX_US (300 * 1000 * 1000LL)
+/* Past this it is not worth the room: orders are caught up, none that was refused lives longer, questions are old. */
 #define ENVELOPE_LIFE_US (1800 * 1000 * 1000LL)
+#define REFUSED_LIFE_US  (24 * 3600 * 1000 * 1000LL)
 #define QUERY_LIFE_US    (30 * 1000 * 1000LL)
 /* accuracy of waiting */
 #define SLACK_US (100 * 1000ULL)
@@ -25,6 +28,7 @@ struct item {
         sd_event_source *source; /* owns the socket; NULL: it waits */
         bool sent, answered;
         int64_t made_us, at_us; /* when it is tried */
+        int64_t wait_us;        /* since it was refused for what may pass, the last time; 0: it was not */
         size_t n;
         char *text;
 };
@@ -38,7 +42,7 @@ struct errands {
         sd_event_source *timer;
         struct item *items[ERRANDS_MAX]; /* in the order in which they came */
         size_t n;
-        unsigned long lost;
+        unsigned long lost, lost_questions;
         char in[DSSE_HOST_ENVELOPE_MAX];
 };
 
@@ -114,34 +118,55 @@ static void bare(struct item *i) {
         again(i, 0);
 }
 
-static void heard(struct item *i) {
-        const bool first = !i->answered;
+static enum errand_heard heard_before(const struct item *i) {
+        return i->answered ? ERRAND_ANSWERED : i->wait_us > 0 ? ERRAND_REFUSED : ERRAND_NOTHING;
+}
 
+static void heard(struct item *i) {
+        const bool first = heard_before(i) == ERRAND_NOTHING;
+
+        /* what it waits for begins now */
+        if (!i->answered)
+                i->made_us = clock_mono_us();
         i->answered = true;
         if (first)
                 i->owner->room(i->owner->userdata);
 }
 
-static bool waits_for_last(const struct item *i) {
-        return !i->source && i->answered;
-}
-
-static struct item *answered_copy(const struct item *i) {
+/* Of the same bytes, that was answered alike. */
+static struct item *copy_of(const struct item *i, enum errand_heard what) {
         const struct errands *e = i->owner;
 
         for (size_t k = 0; k < e->n; k++)
-                if (e->items[k] != i && e->items[k]->answered && e->items[k]->n == i->n &&
+                if (e->items[k] != i && heard_before(e->items[k]) == what && e->items[k]->n == i->n &&
                     memcmp(e->items[k]->text, i->text, i->n) == 0)
                         return e->items[k];
         return NULL;
 }
 
-/* Without its room for new ones nothing new would come in, for as long as what never gets its last answer is kept. Of
- * copies one waits, for as long as the newest would: who brings many of one order pushes out no other. */
+/* Without its room for new ones nothing new would come in, for as long as what never gets its last answer is kept. Who
+ * may stop something goes last. */
+static void give_up(struct errands *e, enum errand_heard what, size_t max) {
+        struct item *oldest = NULL;
+        size_t n = 0;
+
+        for (size_t k = e->n; k > 0; k--) {
+                struct item *i = e->items[k - 1];
+
+                if (i->source || heard_before(i) != what)
+                        continue;
+                n++;
+                if (what == ERRAND_ANSWERED || !oldest || oldest->what == ERRAND_ENVELOPE || i->what != ERRAND_ENVELOPE)
+                        oldest = i;
+        }
+        if (n > max)
+                finish(oldest);
+}
+
+/* Of copies one waits, for as long as the newest would: who brings many of one order pushes out no other. */
 static void later(struct item *i) {
         struct errands *e = i->owner;
-        struct item *oldest = NULL, *copy = answered_copy(i);
-        size_t n = 0;
+        struct item *copy = copy_of(i, ERRAND_ANSWERED);
 
         if (copy) {
                 copy->made_us = MAX(copy->made_us, i->made_us);
@@ -150,13 +175,23 @@ static void later(struct item *i) {
         }
         heard(i);
         again(i, LATER_US);
-        for (size_t k = e->n; k > 0; k--)
-                if (waits_for_last(e->items[k - 1])) {
-                        oldest = e->items[k - 1];
-                        n++;
-                }
-        if (n > ERRANDS_LATER_MAX)
-                finish(oldest);
+        give_up(e, ERRAND_ANSWERED, ERRANDS_LATER_MAX);
+}
+
+/* The core is asked again until it says something else: that it is over, at the end. */
+static void refused(struct item *i) {
+        struct errands *e = i->owner;
+        const bool first = heard_before(i) == ERRAND_NOTHING;
+
+        if (copy_of(i, ERRAND_REFUSED)) {
+                finish(i);
+                return;
+        }
+        i->wait_us = MIN(MAX(2 * i->wait_us, AGAIN_US), WAIT_MAX_US);
+        again(i, i->wait_us);
+        if (first)
+                e->room(e->userdata);
+        give_up(e, ERRAND_REFUSED, ERRANDS_REFUSED_MAX);
 }
 
 static void receive(struct item *i, int fd) {
@@ -171,7 +206,7 @@ static void receive(struct item *i, int fd) {
                 again(i, AGAIN_US);
                 return;
         }
-        v = e->answer(e->userdata, i->what, !i->answered, e->in, (size_t) n);
+        v = e->answer(e->userdata, i->what, heard_before(i), e->in, (size_t) n);
         if (v == ERRAND_DONE)
                 finish(i);
         else if (v == ERRAND_AGAIN)
@@ -180,6 +215,8 @@ static void receive(struct item *i, int fd) {
                 bare(i);
         else if (v == ERRAND_LATER)
                 later(i);
+        else if (v == ERRAND_WAIT)
+                refused(i);
         else
                 heard(i);
 }
@@ -238,10 +275,14 @@ static bool may_open(struct errands *e, const struct item *i, int64_t now) {
         return n_open(e, false) < ERRANDS_OPEN_MAX || (!i->answered && make_room(e, now));
 }
 
-static bool is_old(const struct item *i, int64_t now) {
-        const bool envelope = i->what == ERRAND_ENVELOPE || i->what == ERRAND_FIRST;
+static bool is_question(const struct item *i) {
+        return i->what == ERRAND_QUERY || i->what == ERRAND_OWN;
+}
 
-        return now - i->made_us > (envelope ? ENVELOPE_LIFE_US : QUERY_LIFE_US);
+static bool is_old(const struct item *i, int64_t now) {
+        const bool refused = heard_before(i) == ERRAND_REFUSED;
+
+        return now - i->made_us > (is_question(i) ? QUERY_LIFE_US : refused ? REFUSED_LIFE_US : ENVELOPE_LIFE_US);
 }
 
 static void drop_old(struct errands *e, int64_t now) {
@@ -249,8 +290,10 @@ static void drop_old(struct errands *e, int64_t now) {
 
         for (size_t k = e->n; k > 0; k--)
                 if (is_old(e->items[k - 1], now)) {
-                        e->lost += !e->items[k - 1]->answered;
-                        forget(e, e->items[k - 1]);
+                        struct item *i = e->items[k - 1];
+
+                        *(is_question(i) ? &e->lost_questions : &e->lost) += heard_before(i) == ERRAND_NOTHING;
+                        forget(e, i);
                 }
         if (e->n < before)
                 e->room(e->userdata);
@@ -259,7 +302,7 @@ static void drop_old(struct errands *e, int64_t now) {
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         struct errands *e = userdata;
         const int64_t now = clock_mono_us();
-        bool any = false;
+        int64_t next = now + LATER_US;
 
         (void) source;
         (void) usec;
@@ -269,10 +312,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 
                 if (may_open(e, i, now) && open_one(i) < 0)
                         wait_until(i, now + AGAIN_US);
-                any = any || !i->source;
+                if (!i->source)
+                        next = MIN(next, MAX(i->at_us, now + AGAIN_US));
         }
         if (e->n > 0)
-                wake_at(e, now + (any ? AGAIN_US : LATER_US));
+                wake_at(e, next);
         return 0;
 }
 
@@ -314,7 +358,7 @@ bool errands_has_room(const struct errands *e) {
 
 bool errands_are_answered(const struct errands *e, enum errand what) {
         for (size_t k = 0; k < e->n; k++)
-                if (e->items[k]->what == what && !e->items[k]->answered)
+                if (e->items[k]->what == what && heard_before(e->items[k]) == ERRAND_NOTHING)
                         return false;
         return true;
 }
@@ -346,4 +390,8 @@ int errands_send(struct errands *e, enum errand what, const char *text, size_t n
 
 unsigned long errands_lost(const struct errands *e) {
         return e->lost;
+}
+
+unsigned long errands_lost_questions(const struct errands *e) {
+        return e->lost_questions;
 }

@@ -63,7 +63,8 @@ struct relay {
         bool anew;                /* all is asked for from the beginning, and was not yet */
         struct pull pull;
         struct command_id answered[ANSWERED_MAX];
-        size_t n_answered; /* ever */
+        size_t n_answered;  /* ever */
+        unsigned long lost; /* errands, as far as is known */
 };
 
 static void arm(struct relay *r, int timer, int64_t in_us) {
@@ -237,41 +238,33 @@ static void take_who(struct relay *r, const struct answer *a) {
         tell_now(&r->tell, r->known ? &r->who : NULL);
 }
 
-static enum errand_verdict take_answer(struct relay *r, enum errand what, bool first, const struct answer *a,
-                                       const char *text, size_t n) {
-        if (a->kind == ANSWER_REFUSAL) {
-                r->tell.counters.refused += !a->busy && !a->for_others;
-                r->tell.counters.for_others += a->for_others;
-                return a->busy ? ERRAND_AGAIN : a->malformed ? ERRAND_BARE : first ? ERRAND_DONE : ERRAND_LATER;
-        }
-        /* What the host took is in force, whoever may not give it any more: its last receipt is still to come. */
-        if (a->refused && !first)
-                return ERRAND_LATER;
-        if (what == ERRAND_OWN)
-                take_who(r, a);
-        else if (a->kind == ANSWER_HEAD)
-                pull(r, a);
-        /* however often it is asked what came of an order: that it is under way is told once */
-        else if (first || !a->later)
-                publish(r, a, text, n);
-        if (a->attributes)
+static enum errand_verdict on_answer(void *userdata, enum errand what, enum errand_heard before, const char *text,
+                                     size_t n) {
+        _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+        struct relay *r = userdata;
+        int e = answer_parse(text, n, &a);
+
+        if (e < 0)
+                return e == -ENOMEM ? ERRAND_AGAIN : ERRAND_DONE;
+        const enum errand_verdict v = answer_verdict(&a, what, before);
+        r->tell.counters.for_others += a.for_others;
+        if (a.kind == ANSWER_REFUSAL)
+                r->tell.counters.refused += v != ERRAND_AGAIN && v != ERRAND_WAIT && !a.for_others;
+        else if (what == ERRAND_OWN)
+                take_who(r, &a);
+        else if (a.kind == ANSWER_HEAD)
+                pull(r, &a);
+        else if (answer_is_new(&a, before))
+                publish(r, &a, text, n);
+        if (a.attributes)
                 arm_within(r, TIMER_ASK, ASK_FIRST_US);
         /* Its successor, or what was signed by people who are new in it, may have come before it; however it came. */
-        if (a->root > r->root) {
-                r->root = a->root;
+        if (a.root > r->root) {
+                r->root = a.root;
                 r->anew = true;
                 arm_within(r, TIMER_ALL, ASK_FIRST_US);
         }
-        return a->later ? ERRAND_LATER : a->final ? ERRAND_DONE : ERRAND_MORE;
-}
-
-static enum errand_verdict on_answer(void *userdata, enum errand what, bool first, const char *text, size_t n) {
-        _cleanup_(answer_done) struct answer a = ANSWER_NULL;
-        int r = answer_parse(text, n, &a);
-
-        if (r < 0)
-                return r == -ENOMEM ? ERRAND_AGAIN : ERRAND_DONE;
-        return take_answer(userdata, what, first, &a, text, n);
+        return v;
 }
 
 /* --- messages in */
@@ -317,7 +310,7 @@ static bool errand_of(const char *text, size_t n, enum errand *ret, struct comma
         }
         if (dsse_parse(text, n, &d, &reason) < 0 || reason != REASON_NONE || !is_envelope(&d))
                 return false;
-        *ret = is_order(&d, ret_id) ? ERRAND_ENVELOPE : ERRAND_FIRST;
+        *ret = !is_order(&d, ret_id) ? ERRAND_FIRST : d.type == DSSE_HEAD ? ERRAND_OTHER : ERRAND_ENVELOPE;
         return true;
 }
 
@@ -353,10 +346,10 @@ static void sort(struct relay *r, struct inbox_item **i, bool from_stream) {
                 return;
         }
         r->tell.counters.caught_up += from_stream && what != ERRAND_QUERY;
-        if (from_stream && what == ERRAND_ENVELOPE)
+        if (from_stream && what != ERRAND_FIRST && what != ERRAND_QUERY)
                 aside_put(&r->aside, TAKE_PTR(*i), &id, clock_mono_us());
         else
-                carry(r, !from_stream && what == ERRAND_FIRST ? ERRAND_ENVELOPE : what, *i);
+                carry(r, !from_stream && what == ERRAND_FIRST ? ERRAND_OTHER : what, *i);
 }
 
 /* All that was asked for came, and the gate has answered what goes first: each errand has a connection of its own
@@ -529,7 +522,11 @@ static int on_tell_timer(sd_event_source *source, uint64_t usec, void *userdata)
         (void) source;
         (void) usec;
         (void) outbox_peek(&r->outbox, clock_mono_us());
-        r->tell.counters.unsaid = (int64_t) (r->outbox.dropped + errands_lost(r->errands));
+        /* the stream has what the gate was away for too long to be told */
+        if (errands_lost(r->errands) > r->lost)
+                arm_within(r, TIMER_ALL, r->wait_us);
+        r->lost = errands_lost(r->errands);
+        r->tell.counters.unsaid = (int64_t) (r->outbox.dropped + r->lost + errands_lost_questions(r->errands));
         tell_now(&r->tell, r->known ? &r->who : NULL);
         arm(r, TIMER_TELL, TELL_US);
         return 0;

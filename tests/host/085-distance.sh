@@ -69,10 +69,10 @@ is "so the signed release is kept" "$(kept)" "/root/.local/state/freezed/rollout
 agent_stop
 run mount -o remount,rw /var/lib/freezed
 agent_start
+check "when it does, it is brought the release once more, and lets go" box_until 360 alive
 ask send "$ID" --nats "$NATS_URL" --yes
-like "when it does, the same is sent again, and done" "$EXIT $ANSWER" '^0 .*1 of 1 hosts verified'
-is "and not kept any longer" "$(kept)" ""
-check "released" alive
+like "who sends the same again hears of it" "$EXIT $ANSWER" '^0 .*1 of 1 hosts verified'
+is "and it is not kept any longer" "$(kept)" ""
 # two hosts, one of which never answers: it waits
 is_final() { cut -f 3 "$DIR/answers" | jq -r .payload | while read -r x; do base64 -d <<<"$x"; echo; done | jq -se 'any(.final != false)'; }
 nats_listen "$DIR/answers" 0 600 'frz.v1.test.rsp.>'

@@ -103,6 +103,48 @@ static void a_receipt_says_that_it_was_refused(void **state) {
         }
 }
 
+static void what_may_pass_is_known_by_the_reason(void **state) {
+        static const struct {
+                const char *payload;
+                bool may_pass;
+        } rows[] = {
+                { "\"state\":\"refused\",\"reasons\":[\"ledger-failed\"]", true },
+                { "\"state\":\"refused\",\"reasons\":[\"limit\"],\"flags\":[\"clock-skew\"]", true },
+                { "\"state\":\"refused\",\"reasons\":[\"of a newer agent\"]", true },
+                { "\"state\":\"refused\",\"reasons\":[\"expired\"]", false },
+                { "\"state\":\"refused\",\"reasons\":[\"limit\",\"protected\"]", false },
+                { "\"state\":\"refused\",\"reasons\":[]", false },
+                { "\"state\":\"refused\"", false },
+                { "\"state\":\"partial\",\"reasons\":[\"limit\"]", false },
+                { "\"state\":\"duplicate\",\"receipt\":{\"state\":\"refused\",\"reasons\":[\"limit\"]}", false },
+        };
+        static const struct {
+                const char *text;
+                bool may_pass;
+        } unsigned_rows[] = {
+                { "{\"refused\":\"busy\"}", true },
+                { "{\"refused\":\"machine-failed\"}", true },
+                { "{\"refused\":\"untrusted-signer\"}", false },
+        };
+        char payload[256];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+
+                (void) snprintf(payload, sizeof(payload), "{\"id\":\"" ID "\",%s}", rows[i].payload);
+                assert_int_equal(parse(DSSE_RECEIPT, payload, &a), 0);
+                if (a.may_pass != rows[i].may_pass)
+                        fail_msg("%s", payload);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(unsigned_rows); i++) {
+                _cleanup_(answer_done) struct answer a = ANSWER_NULL;
+
+                assert_int_equal(answer_parse(unsigned_rows[i].text, strlen(unsigned_rows[i].text), &a), 0);
+                assert_int_equal(a.may_pass, unsigned_rows[i].may_pass);
+        }
+}
+
 static void the_trust_root_in_force_is_read_where_it_is_told(void **state) {
         static const struct {
                 enum dsse_type type;
@@ -246,6 +288,7 @@ int main(void) {
                 cmocka_unit_test(a_receipt_is_told_by_its_own_id),
                 cmocka_unit_test(what_came_of_an_order_that_is_under_way_is_asked_later),
                 cmocka_unit_test(a_receipt_says_that_it_was_refused),
+                cmocka_unit_test(what_may_pass_is_known_by_the_reason),
                 cmocka_unit_test(the_trust_root_in_force_is_read_where_it_is_told),
                 cmocka_unit_test(a_report_is_told_by_its_nonce),
                 cmocka_unit_test(what_a_head_misses_is_read_and_bounded),

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 
 #include "agent/relay/errands.h"
+#include "agent/util/clock.h"
 
 static struct {
         char dir[32];
@@ -25,14 +26,15 @@ static struct {
         struct errands *errands;
         enum errand_verdict verdict;
         unsigned n_answers, n_room;
-        bool first;
+        enum errand_heard before;
         char last[64];
 } box;
 
-static enum errand_verdict on_answer(void *userdata, enum errand what, bool first, const char *text, size_t n) {
+static enum errand_verdict on_answer(void *userdata, enum errand what, enum errand_heard before, const char *text,
+                                     size_t n) {
         (void) userdata;
         (void) what;
-        box.first = first;
+        box.before = before;
         box.n_answers++;
         (void) snprintf(box.last, sizeof(box.last), "%.*s", (int) n, text);
         return box.verdict;
@@ -165,7 +167,7 @@ static void what_is_answered_later_waits_without_a_connection_and_keeps_nobody(v
                 fd = accept_one(text);
                 say(fd, "under way");
                 assert_true(is_closed(fd));
-                assert_true(box.first);
+                assert_int_equal(box.before, ERRAND_NOTHING);
                 assert_int_equal(close(fd), 0);
         }
         assert_true(errands_are_answered(box.errands, ERRAND_FIRST));
@@ -194,7 +196,7 @@ static void bring_copy(const char *want) {
         say(fd, "under way");
         assert_true(is_closed(fd));
         /* who brought it is told */
-        assert_true(box.first);
+        assert_int_equal(box.before, ERRAND_NOTHING);
         assert_int_equal(close(fd), 0);
 }
 
@@ -237,19 +239,19 @@ static void an_answer_after_an_answer_is_not_the_first(void **state) {
         fd = accept_one(text);
         box.verdict = ERRAND_AGAIN;
         say(fd, "busy");
-        assert_true(box.first);
+        assert_int_equal(box.before, ERRAND_NOTHING);
         assert_int_equal(close(fd), 0);
         fd = accept_later(text);
         box.verdict = ERRAND_MORE;
         say(fd, "first");
-        assert_true(box.first);
+        assert_int_equal(box.before, ERRAND_NOTHING);
         say(fd, "second");
-        assert_false(box.first);
+        assert_int_equal(box.before, ERRAND_ANSWERED);
         assert_int_equal(close(fd), 0);
         fd = accept_later(text);
         box.verdict = ERRAND_DONE;
         say(fd, "duplicate");
-        assert_false(box.first);
+        assert_int_equal(box.before, ERRAND_ANSWERED);
         assert_int_equal(close(fd), 0);
 }
 
@@ -306,6 +308,81 @@ static void the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away(void
         assert_true(is_closed(fd));
         assert_int_equal(close(fd), 0);
         assert_int_equal(errands_lost(box.errands), 0);
+}
+
+static void what_was_refused_for_what_may_pass_goes_again_each_time_later(void **state) {
+        int64_t then = 0, before = 0;
+        char text[64];
+
+        (void) state;
+        box.verdict = ERRAND_WAIT;
+        send_errand(ERRAND_FIRST, "release");
+        for (unsigned i = 0; i < 3; i++) {
+                int fd = accept_later(text);
+
+                assert_string_equal(text, "release");
+                if (i > 0)
+                        assert_true(clock_mono_us() - then >= 900 * 1000 && clock_mono_us() - then > before);
+                before = i > 0 ? clock_mono_us() - then : 0;
+                then = clock_mono_us();
+                say(fd, "disk full");
+                assert_int_equal(box.before, i == 0 ? ERRAND_NOTHING : ERRAND_REFUSED);
+                assert_true(is_closed(fd));
+                assert_int_equal(close(fd), 0);
+                /* orders do not wait for it */
+                assert_true(errands_are_answered(box.errands, ERRAND_FIRST));
+                assert_int_equal(box.n_room, 1);
+        }
+        box.verdict = ERRAND_DONE;
+        int fd = accept_later(text);
+        say(fd, "released");
+        assert_int_equal(box.before, ERRAND_REFUSED);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(box.n_room, 2);
+}
+
+/* Refuses all that come until none has for a second. Returns how many did; ret counts those that say this. */
+static unsigned refuse_all(const char *want, unsigned *ret) {
+        struct pollfd p = { .fd = box.listener, .events = POLLIN };
+        unsigned n = 0;
+        char text[64];
+
+        for (int quiet = 0; quiet < 50; quiet++) {
+                (void) sd_event_run(box.event, 20 * 1000);
+                if (poll(&p, 1, 0) != 1)
+                        continue;
+                int fd = accept_one(text);
+                n++;
+                *ret += strcmp(text, want) == 0;
+                say(fd, "disk full");
+                assert_int_equal(close(fd), 0);
+                quiet = 0;
+        }
+        return n;
+}
+
+static void of_what_may_pass_little_waits_and_what_stops_goes_last(void **state) {
+        unsigned stops = 0;
+        char text[64];
+
+        (void) state;
+        box.verdict = ERRAND_WAIT;
+        send_errand(ERRAND_ENVELOPE, "stop");
+        for (unsigned i = 0; i <= ERRANDS_REFUSED_MAX; i++) {
+                (void) snprintf(text, sizeof(text), "release %u", i);
+                send_errand(ERRAND_OTHER, text);
+                /* of copies one waits */
+                send_errand(ERRAND_OTHER, text);
+        }
+        assert_true(refuse_all("stop", &stops) > ERRANDS_REFUSED_MAX);
+        stops = 0;
+        for (unsigned i = 0; i < 30 && stops == 0; i++)
+                (void) refuse_all("stop", &stops);
+        assert_true(stops > 0);
+        /* all but these are given up */
+        for (unsigned i = ERRANDS_REFUSED_MAX; i < ERRANDS_MAX; i++)
+                send_errand(ERRAND_ENVELOPE, "new");
+        assert_false(errands_has_room(box.errands));
 }
 
 static void what_the_gate_cannot_read_goes_once_more_without_what_it_is_carried_in(void **state) {
@@ -397,6 +474,8 @@ int main(void) {
                 CASE(an_answer_after_an_answer_is_not_the_first),
                 CASE(what_others_wait_for_is_answered_when_the_gate_took_it),
                 CASE(the_same_bytes_go_again_when_the_gate_is_busy_closes_or_is_away),
+                CASE(what_was_refused_for_what_may_pass_goes_again_each_time_later),
+                CASE(of_what_may_pass_little_waits_and_what_stops_goes_last),
                 CASE(what_the_gate_cannot_read_goes_once_more_without_what_it_is_carried_in),
                 CASE(questions_go_one_at_a_time_and_few_wait),
                 CASE(orders_that_wait_for_evidence_make_room_for_new_ones),

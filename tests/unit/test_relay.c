@@ -121,6 +121,38 @@ static void what_is_in_force_is_not_told_to_be_refused(void **state) {
         }
 }
 
+/* The host has no room, or no memory, for the moment. */
+static void what_is_refused_for_what_may_pass_is_told_once_and_brought_again(void **state) {
+        static const char limit[] = "{\"id\":\"" ID "\",\"state\":\"refused\",\"reasons\":[\"limit\"]}",
+                          failed[] = "{\"refused\":\"machine-failed\",\"text\":\"x\"}";
+        _cleanup_free_ char *order = envelope(DSSE_COMMAND, "{\"id\":0}");
+
+        (void) state;
+        publish(MINE OTHER, order);
+        assert_takes(order, limit);
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        assert_takes(order, limit);
+        assert_quiet();
+        char text[4096];
+        int fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_carried(text, order);
+        assert_true(send(fd, failed, strlen(failed), MSG_NOSIGNAL) > 0);
+        assert_int_equal(recv(fd, text, sizeof(text), 0), 0);
+        assert_int_equal(close(fd), 0);
+        assert_quiet();
+        assert_takes(order, "{\"id\":\"" ID "\",\"state\":\"contained\"}");
+        assert_published("frz.v1.prod.rsp." HOST "." ID);
+        assert_quiet();
+        /* a question is asked again by who asked it */
+        publish("frz.v1.prod.ask.all", "{\"query\":\"status\",\"nonce\":\"" OTHER "\"}");
+        fd = gate_take(text, sizeof(text), WAIT_MS);
+        assert_true(fd >= 0);
+        assert_true(send(fd, failed, strlen(failed), MSG_NOSIGNAL) > 0);
+        assert_int_equal(recv(fd, text, sizeof(text), 0), 0);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(gate_take(text, sizeof(text), 3 * QUIET_MS), -1);
+}
+
 static void what_is_not_signed_is_told_to_nobody(void **state) {
         static const char *const says[] = { "{\"refused\":\"untrusted-signer\",\"text\":\"x\"}", "x",
                                             "{\"refused\":\"wrong-host\",\"text\":\"x\"}", "{\"id\":\"" ID "\"}" };
@@ -383,6 +415,7 @@ int main(void) {
                 CASE(who_asks_with_the_id_of_an_order_displaces_no_receipt),
                 CASE(that_an_order_is_under_way_is_told_once),
                 CASE(what_is_in_force_is_not_told_to_be_refused),
+                CASE(what_is_refused_for_what_may_pass_is_told_once_and_brought_again),
                 CASE(what_is_not_signed_is_told_to_nobody),
                 CASE(what_no_host_takes_does_not_reach_the_gate),
                 CASE(what_a_head_misses_is_asked_of_the_stream),

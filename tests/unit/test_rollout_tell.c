@@ -293,12 +293,12 @@ static void what_was_lost_is_told(void **state) {
         end();
 }
 
-static void what_may_pass_is_sent_again_for_as_long_as_it_is_good(void **state) {
+static void what_may_pass_is_brought_again_for_as_long_as_it_is_good(void **state) {
         (void) state;
         begin(2);
         answer(0, ROLLCALL_REFUSED, RECEIPT_STATE_REFUSED, 20, "{}");
         r->waves[0].calls.v[0].reason = REASON_BUSY;
-        assert_says(told(), "mend that, and send the same again before ");
+        assert_says(told(), "It is brought to them again, and carried out when that has passed, until ");
         assert_says(out, TIME(command.exp_ms));
         end();
         begin(2);
@@ -306,7 +306,7 @@ static void what_may_pass_is_sent_again_for_as_long_as_it_is_good(void **state) 
         r->waves[0].calls.v[0].reason = REASON_BUSY;
         now_ms = command.exp_ms;
         assert_says(told(), "mend that, and give a new one\n");
-        assert_says_not(out, "the same again");
+        assert_says_not(out, "again");
         end();
 }
 
@@ -426,7 +426,7 @@ int main(void) {
                 cmocka_unit_test(rare_answers_are_named_too),
                 cmocka_unit_test(no_number_of_a_hostile_host_is_too_large),
                 cmocka_unit_test(what_was_lost_is_told),
-                cmocka_unit_test(what_may_pass_is_sent_again_for_as_long_as_it_is_good),
+                cmocka_unit_test(what_may_pass_is_brought_again_for_as_long_as_it_is_good),
                 cmocka_unit_test(what_it_orders_is_shown_before_anything_is_sent),
                 cmocka_unit_test(a_terminal_has_a_bar_of_the_classes),
                 cmocka_unit_test(with_json_a_host_is_a_line_when_its_class_changes),
