@@ -44,8 +44,8 @@ struct rollout {
         struct ctl *c;
         const struct trust *trust;
         struct command *cmd;      /* without id and address; of one that is gone on with, its first order */
-        const struct trust *root; /* instead of an order; cmd is NULL then */
-        const char *lines;        /* or attributes, what the inventory is parsed from: to each host its own */
+        const struct signed_file *root; /* a trust root instead of an order; cmd is NULL then */
+        const char *lines;              /* or attributes, what the inventory is parsed from: to each host its own */
         struct bundle bundle;     /* of one that is gone on with */
         struct broker broker;
         struct inventory inventory;

@@ -9,7 +9,8 @@
 #include "ctl/text.h"
 
 /* A trust root is for everybody, and has the id by which hosts answer: how the SHA-256 of its payload begins. */
-static int prepare(struct rollout *r, const struct dsse *d) {
+static int prepare(struct rollout *r) {
+        const struct dsse *d = &r->root->env;
         struct rollout_wave *w = &r->waves[0];
         uint8_t digest[32];
 
@@ -41,8 +42,8 @@ int rollout_root(struct ctl *c, const struct signed_file *f, const struct trust 
                 return why_errno(&c->why, -ENOMEM, "trust root");
         r->c = c;
         r->trust = t ? t : f->trust;
-        r->root = f->trust;
-        int x = prepare(r, &f->env);
+        r->root = f;
+        int x = prepare(r);
         if (x == 0)
                 x = rollout_go(r);
         rollout_done(r);

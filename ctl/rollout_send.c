@@ -97,7 +97,7 @@ static int publish(const struct rollout *r, const struct rollout_wave *w) {
         if (!r->root)
                 return each_subject(r, w, say);
         memcpy(s.fleet, r->trust->fleet, sizeof(s.fleet));
-        s.version = r->root->version;
+        s.version = r->root->trust->version;
         return say(r, w, &s);
 }
 

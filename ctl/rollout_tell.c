@@ -78,6 +78,8 @@ static bool says_the_same(const struct bundle_order *a, const struct bundle_orde
 static void tell_order(const struct rollout *r, const struct page *p) {
         const int64_t now = order_now_ms();
 
+        if (r->root)
+                render_order(p, r->root, r->trust == r->root->trust ? NULL : r->trust, NULL, now);
         if (r->cmd && r->bundle.n == 0)
                 render_effect(p, r->cmd, now);
         for (size_t i = 0; i < r->bundle.n; i++) {

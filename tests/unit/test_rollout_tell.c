@@ -352,6 +352,40 @@ static void what_it_orders_is_shown_before_anything_is_sent(void **state) {
         end();
 }
 
+static void who_may_do_what_is_shown_before_a_trust_root_is_sent(void **state) {
+        _cleanup_(signed_file_done) struct signed_file root = SIGNED_FILE_NULL;
+        _cleanup_fclose_ FILE *f = tmpfile();
+        char text[4096];
+
+        (void) state;
+        assert_non_null(f);
+        begin(0);
+        r->cmd = NULL;
+        root.trust = calloc(1, sizeof(*root.trust));
+        assert_non_null(root.trust);
+        strcpy(root.trust->fleet, "test");
+        strcpy(root.trust->people[0], "mallory");
+        root.trust->n_people = root.trust->n_keys = 1;
+        r->root = &root;
+        r->trust = root.trust;
+        ctl.opt.yes = true;
+        for (int json = 1; json >= 0; json--) {
+                ctl.opt.json = json;
+                int saved = stderr_to(fileno(f));
+                rollout_announce(r);
+                stderr_back(saved);
+                rewind(f);
+                text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+                if (json)
+                        assert_string_equal(text, "");
+        }
+        assert_says(text, "TRUST ROOT");
+        assert_says(text, "mallory");
+        assert_says(text, "Who may order what\n");
+        assert_says(text, "trust root, to group=web: 0 hosts expected");
+        end();
+}
+
 static void a_terminal_has_a_bar_of_the_classes(void **state) {
         int ptm = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
         char text[1024];
@@ -428,6 +462,7 @@ int main(void) {
                 cmocka_unit_test(what_was_lost_is_told),
                 cmocka_unit_test(what_may_pass_is_brought_again_for_as_long_as_it_is_good),
                 cmocka_unit_test(what_it_orders_is_shown_before_anything_is_sent),
+                cmocka_unit_test(who_may_do_what_is_shown_before_a_trust_root_is_sent),
                 cmocka_unit_test(a_terminal_has_a_bar_of_the_classes),
                 cmocka_unit_test(with_json_a_host_is_a_line_when_its_class_changes),
         };
