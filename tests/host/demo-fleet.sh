@@ -116,7 +116,7 @@ proof "3 of 3 beat and stream again"
 
 step "A host lies down; the others are contained, and it is silent: which is never taken for anything else"
 box_halt web-3 || fail "it does not shut down"
-ctl 4 contain beacon.service --to group=web --timeout 15s "${FLEET[@]}" --key alice --severity P0 --reason "it is back" --yes
+ctl 4 contain beacon.service --to group=web --timeout 10s "${FLEET[@]}" --key alice --severity P0 --reason "it is back" --yes
 says "2 of 3 hosts verified"
 says "1 silent"
 ORDERS=$(ids)
@@ -135,7 +135,7 @@ proof "released by two people: 3 of 3 beat and stream"
 
 step "The broker begins to lie: it keeps an order from web-2, and says that there is none"
 fleet_lies web-2 withhold
-ctl 4 contain beacon.service --to group=web --timeout 15s "${FLEET[@]}" --key alice --severity P0 --reason "again" --yes
+ctl 4 contain beacon.service --to group=web --timeout 10s "${FLEET[@]}" --key alice --severity P0 --reason "again" --yes
 says "2 of 3 hosts verified"
 ORDERS=$(ids)
 all held web-1 web-3
