@@ -158,10 +158,13 @@ json_t *heard_missing_to_json(struct agent *a) {
         return array;
 }
 
-/* Is it missing already? Then it is named once more. */
+/* Is it missing already? Then it is named once more. Only the digest says which order it is: the head before may have
+ * been a thief's, with another id. */
 static bool name_again(struct heard *h, const struct herald_order *o) {
         for (size_t i = 0; i < h->n_missing; i++)
                 if (is_digest(h->missing[i].digest, o->digest)) {
+                        h->missing[i].id = o->id;
+                        h->missing[i].exp_ms = o->exp_ms;
                         h->missing[i].named_ms = h->came_ms;
                         return true;
                 }

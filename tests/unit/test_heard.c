@@ -136,6 +136,29 @@ static void two_orders_of_one_id_are_both_missed(void **state) {
         assert_int_equal(missing(), 1);
 }
 
+/* A thief's head named it first, by an id that nobody gave. */
+static void what_is_missing_has_the_id_of_the_last_head(void **state) {
+        struct herald_order honest = order_to_all(1), thief = order_to_all(2);
+        struct herald_head h = head_of(5);
+
+        (void) state;
+        memcpy(thief.digest, honest.digest, sizeof(thief.digest));
+        h.orders = &thief;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
+        h = head_of(6);
+        h.orders = &honest;
+        h.n_orders = 1;
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 1);
+        assert_string_equal(json_string_value(json_array_get(json_object_get(report, "missing"), 0)),
+                            "01000000000000000000000000000000");
+        arrives(&honest, NULL);
+        assert_string_equal(take(&h), "taken");
+        assert_int_equal(missing(), 0);
+}
+
 static void what_is_over_is_missed_no_more(void **state) {
         struct herald_order order = order_to_all(1);
         struct herald_head h = head_of(5);
@@ -251,6 +274,7 @@ int main(void) {
                 CASE(what_was_released_before_it_came_is_not_missing),
                 CASE(another_order_of_its_id_is_not_what_the_head_lists),
                 CASE(two_orders_of_one_id_are_both_missed),
+                CASE(what_is_missing_has_the_id_of_the_last_head),
                 CASE(what_is_over_is_missed_no_more),
                 CASE(more_than_there_is_room_for_is_dropped),
                 CASE(what_a_thief_listed_is_in_nobodys_way_for_long),
