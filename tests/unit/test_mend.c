@@ -292,6 +292,10 @@ static void what_is_held_stays_where_its_cgroup_is_though_nobody_is_in_it(void *
         char text[16];
 
         (void) state;
+        /* another run on this machine has one that is called so */
+        free(agent.cgroup_root);
+        agent.cgroup_root = strdup(cage_top()->dir);
+        assert_non_null(agent.cgroup_root);
         order(VERB_CONTAIN);
         assert_int_equal(target_from_str("container:" SHORT, &w.targets[0]), 0);
         proven_free(carry_out(1));
