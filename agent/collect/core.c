@@ -16,6 +16,7 @@
 #include "agent/collect/numdir.h"
 #include "agent/collect/runs.h"
 #include "agent/collect/thread.h"
+#include "agent/util/clock.h"
 #include "agent/util/io.h"
 
 /* vm.max_map_count is 65530 unless somebody raised it. */
@@ -29,7 +30,7 @@
 /* The line of its groups can be long. */
 #define STATUS_MAX (1024U * 1024)
 #define TIMERS_MAX (1024U * 1024)
-/* Kilobytes of those with a timer: more is not read in the second that it takes to go off. */
+/* Kilobytes of those with a timer: more is hardly read before it goes off. */
 #define DOOMED_MAX (256U * 1024)
 /* Notes of a thread are some 3 KiB. */
 #define THREADS_MAX 2048U
@@ -44,6 +45,7 @@ struct dump {
         int mem, pagemap;
         struct headroom headroom; /* for what is swapped out */
         int64_t patience_us;      /* with threads that do not stop, of all processes */
+        int64_t until_us;         /* of this pass, beside the store's own */
         struct mapping *maps;
         size_t n_maps, size_maps;
         size_t n_paths;   /* bytes of paths, which maps borrow */
@@ -56,6 +58,12 @@ struct dump {
         char paths[PATHS_MAX];
 };
 
+static bool over(void *userdata) {
+        const struct dump *d = userdata;
+
+        return store_over(d->store) || clock_mono_us() >= d->until_us;
+}
+
 static void miss(struct dump *d, const char *what, int err) {
         char source[128];
         struct index_item item = d->item;
@@ -67,7 +75,7 @@ static void miss(struct dump *d, const char *what, int err) {
 
 /* None is asked that runs: its target may have been released by now. */
 static int add_thread(struct dump *d, pid_t tid, bool *ret_stop) {
-        const int r = store_over(d->store) ? -ETIME : !target_is_frozen(d->set, d->process) ? -EBUSY : 0;
+        const int r = over(d) ? -ETIME : !target_is_frozen(d->set, d->process) ? -EBUSY : 0;
 
         *ret_stop = r < 0;
         return r < 0 ? r : thread_add_notes(d->process, tid, &d->patience_us, &d->notes);
@@ -197,7 +205,7 @@ static int find_memory(struct dump *d) {
         d->pagemap = openat(d->process->dir, "pagemap", O_RDONLY | O_CLOEXEC);
         if (d->pagemap < 0)
                 return -errno;
-        r = runs_find(d->pagemap, d->maps, d->n_maps, &d->runs);
+        r = runs_find(d->pagemap, d->maps, d->n_maps, over, d, &d->runs);
         if (r == 0 && d->runs.skipped > 0)
                 miss(d, "pagemap", -EFBIG);
         if (r == 0)
@@ -298,13 +306,13 @@ static int dump_run(struct dump *d, const struct run *run) {
                         read_wanted(d, &d->maps[run->map], at, n);
                 else
                         (void) read_part(at, at + n, &(struct part) { d, at });
-                r = store_over(d->store) ? -ETIME : store_write(d->store, d->chunk, n);
+                r = over(d) ? -ETIME : store_write(d->store, d->chunk, n);
                 at += n;
         }
         return r;
 }
 
-static void dump_memory(struct dump *d) {
+static int dump_memory(struct dump *d) {
         _cleanup_free_ uint8_t *head = NULL;
         size_t n = 0;
         int r = elfcore_head(d->maps, d->n_maps, &d->runs, &d->notes, &head, &n);
@@ -318,6 +326,7 @@ static void dump_memory(struct dump *d) {
         end_miss(d);
         store_end(d->store, r, (int64_t) (n + d->runs.bytes + d->runs.gap),
                   d->process->frozen && !target_is_frozen(d->set, d->process));
+        return r;
 }
 
 static void dump_process(struct dump *d, struct process *p) {
@@ -331,11 +340,13 @@ static void dump_process(struct dump *d, struct process *p) {
         };
         d->mem = d->pagemap = -EBADF;
         headroom_open(p, &d->headroom);
-        r = store_over(d->store) ? -ETIME : find_memory(d);
-        if (r < 0)
+        r = over(d) ? -ETIME : find_memory(d);
+        /* what only this pass has no time for is read in the next */
+        if (r < 0 && (r != -ETIME || store_over(d->store)))
                 store_hole(d->store, &d->item, r, -1);
-        else if (d->n_maps > 0)
-                dump_memory(d);
+        else if (r == 0 && d->n_maps > 0)
+                r = dump_memory(d);
+        p->dumped = r == 0;
         closep(&d->mem);
         closep(&d->pagemap);
         headroom_done(&d->headroom);
@@ -412,7 +423,7 @@ static bool is_doomed(const struct process *p) {
         return io_read_file(p->dir, "status", STATUS_MAX, &status, NULL) == 0 && core_timer_ends(timers, status);
 }
 
-static void collect(struct target_set *t, struct store *s, bool doomed) {
+static void collect(struct target_set *t, struct store *s, bool doomed, int64_t until_us) {
         _cleanup_free_ struct sized *all = calloc(t->n_processes ? t->n_processes : 1, sizeof(*all));
         _cleanup_free_ struct dump *d = calloc(1, sizeof(*d));
         static const struct index_item item = { .kind = "core", .source = "memory of the processes" };
@@ -426,29 +437,30 @@ static void collect(struct target_set *t, struct store *s, bool doomed) {
         d->store = s;
         d->set = t;
         d->patience_us = THREAD_PATIENCE_US;
+        d->until_us = until_us;
         for (size_t i = 0; i < t->n_processes; i++)
                 if (!t->processes[i].dumped && (!doomed || t->processes[i].doomed))
                         all[n++] = (struct sized) { &t->processes[i], size_of(&t->processes[i]) };
         qsort(all, n, sizeof(*all), compare_sizes);
         for (size_t i = 0; i < n; i++) {
                 total += all[i].size;
-                if (doomed && total > DOOMED_MAX)
+                if (doomed && (total > DOOMED_MAX || over(d)))
                         break;
                 dump_process(d, all[i].process);
-                all[i].process->dumped = true;
         }
         target_end_pass(t, s);
 }
 
 void core_collect(struct target_set *t, struct store *s) {
-        collect(t, s, false);
+        collect(t, s, false, INT64_MAX);
 }
 
-void core_collect_doomed(struct target_set *t, struct store *s) {
+void core_collect_doomed(struct target_set *t, struct store *s, int64_t max_us) {
+        const int64_t until_us = clock_mono_us() + max_us;
         bool any = false;
 
         for (size_t i = 0; i < t->n_processes; i++)
                 any |= t->processes[i].doomed = is_doomed(&t->processes[i]);
         if (any)
-                collect(t, s, true);
+                collect(t, s, true, until_us);
 }

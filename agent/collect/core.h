@@ -10,10 +10,10 @@
 #include "agent/collect/target.h"
 
 void core_collect(struct target_set *t, struct store *s);
-/* The same, before it, of those that a timer of their own would end, as far as they can be read in about a second: one
- * that is set anew for as long as its process runs goes off when that is frozen. Of alarm(2) and of when a timer goes
- * off the kernel tells nobody. */
-void core_collect_doomed(struct target_set *t, struct store *s);
+/* The same, before it, of those that a timer of their own would end, as far as they can be read in max_us: one that is
+ * set anew for as long as its process runs goes off when that is frozen. What is not read whole is read again in the
+ * pass of all. Of alarm(2) and of when a timer goes off the kernel tells nobody. */
+void core_collect_doomed(struct target_set *t, struct store *s, int64_t max_us);
 
 /* The texts of /proc/PID/timers and status: whether a timer sends what ends the process at once. What it blocks counts
  * as not blocked. */

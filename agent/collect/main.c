@@ -43,6 +43,8 @@
 /* Of everybody's journal, what goes before the order. */
 #define AROUND_MS (60LL * 1000)
 #define NICE      10
+/* For those that a timer would end: about as long as such a timer has. */
+#define DOOMED_US (1000LL * 1000)
 /* Milliseconds up to here can be counted in microseconds. */
 #define NUMBER_MAX (1LL << 50)
 
@@ -183,7 +185,7 @@ static void collect_processes(const struct job *j, struct target_set *t, struct 
 
         begin_stage(j, s, STAGE_DESCRIPTORS);
         if (profile_info(j->profile)->memory)
-                core_collect_doomed(t, s);
+                core_collect_doomed(t, s, DOOMED_US);
         tables_collect_netns(tables, s);
 
         for (unsigned round = 0; round == 0 || (round < ROUNDS_MAX && target_find_processes(t, s)); round++) {

@@ -2,7 +2,6 @@
 
 #include "agent/collect/runs.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "agent/collect/pagemap_abi.h"
@@ -168,23 +167,25 @@ static int find_in(int pagemap, const struct mapping *m, struct finder *f) {
         return r;
 }
 
-static int find_all(int pagemap, const struct mapping *maps, size_t n, struct finder *f) {
+static int find_all(int pagemap, const struct mapping *maps, size_t n, runs_over_fn over, void *userdata,
+                    struct finder *f) {
         int r = 0;
 
         f->runs->n = 0;
         f->runs->bytes = f->runs->gap = f->runs->skipped = 0;
         for (f->map = 0; r == 0 && f->map < n; f->map++)
-                r = find_in(pagemap, &maps[f->map], f);
+                r = over(userdata) ? -ETIME : find_in(pagemap, &maps[f->map], f);
         return r;
 }
 
-int runs_find(int pagemap, const struct mapping *maps, size_t n, struct runs *ret) {
+int runs_find(int pagemap, const struct mapping *maps, size_t n, runs_over_fn over, void *userdata,
+              struct runs *ret) {
         struct runs runs = { .v = NULL };
         struct finder f = { .runs = &runs, .max = MAX((size_t) RUNS_MAX, n) };
         int r = -E2BIG;
 
         for (; r == -E2BIG; f.merge = f.merge ? f.merge * 4 : RUNS_PAGE)
-                r = find_all(pagemap, maps, n, &f);
+                r = find_all(pagemap, maps, n, over, userdata, &f);
         if (r < 0)
                 runs_done(&runs);
         else

@@ -4,6 +4,7 @@
 /* Which pages of a process have to be read: those that are there, in runs. Reading any other page would make it, in the
  * memory of a process that is evidence, or wait for a page fault that nobody answers. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,8 +34,11 @@ struct runs {
 void runs_done(struct runs *r);
 
 /* Of all mappings, in order. pagemap is /proc/PID/pagemap, open for reading. When there are more runs than RUNS_MAX,
- * those with the smallest gaps between them become one. -ENOMEM, or -errno of reading. */
-int runs_find(int pagemap, const struct mapping *maps, size_t n, struct runs *ret) _warn_unused_;
+ * those with the smallest gaps between them become one. over is asked before each mapping, of which one can take
+ * seconds. -ETIME when it says so, -ENOMEM, or -errno of reading. */
+typedef bool (*runs_over_fn)(void *userdata);
+int runs_find(int pagemap, const struct mapping *maps, size_t n, runs_over_fn over, void *userdata,
+              struct runs *ret) _warn_unused_;
 
 /* Which of up to 64 pages from start on are swapped out, the first in the lowest bit: to read one takes it back into
  * memory. -errno. */

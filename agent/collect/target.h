@@ -29,7 +29,7 @@ struct process {
         int stack; /* /proc/PID/stack, opened while that was allowed; negative errno otherwise */
         bool done;
         bool doomed; /* a timer of its own would end it, frozen as it is (core.h) */
-        bool dumped;
+        bool dumped; /* whole */
         bool frozen;   /* as the kernel said of all that the target is, when this pass came to the process */
         size_t target; /* which it is of */
 };

@@ -483,7 +483,7 @@ static void what_a_timer_of_its_own_would_end_comes_first_and_once(void **state)
         target_box_spawn(b, NULL, NULL);
         target_box_freeze(b, true);
         target_box_open(b);
-        core_collect_doomed(b->set, b->box.store);
+        core_collect_doomed(b->set, b->box.store, BOX_FAR_US);
         core_collect(b->set, b->box.store);
         box_finish(&b->box);
         assert_int_equal(box_int(box_object(&b->box, "core", 0), "pid"), b->pids[1]);
@@ -492,6 +492,34 @@ static void what_a_timer_of_its_own_would_end_comes_first_and_once(void **state)
         assert_int_equal(box_int(box_object(&b->box, "core", 2), "pid"), b->pids[0]);
         assert_null(json_object_get(box_object(&b->box, "core", 2), "own_timer"));
         assert_null(box_object(&b->box, "core", 3));
+}
+
+/* Not all of that is read in so short a time, and some may be. */
+static void what_there_was_no_time_for_is_read_whole_with_the_others(void **state) {
+        static const int64_t times_us[] = { 0, 4000 };
+        int deadly = SIGKILL;
+
+        for (size_t i = 0; i < ELEMENTSOF(times_us); i++) {
+                struct target_box *b = *state;
+                size_t n = 0;
+
+                if (b->n_pids == 0)
+                        target_box_spawn(b, fill_much_with_a_timer, &deadly);
+                target_box_freeze(b, true);
+                target_box_open(b);
+                core_collect_doomed(b->set, b->box.store, times_us[i]);
+                core_collect(b->set, b->box.store);
+                box_finish(&b->box);
+                while (box_object(&b->box, "core", n))
+                        n++;
+                assert_true(n >= 1);
+                assert_true(box_int(box_object(&b->box, "core", n - 1), "bytes") > (json_int_t) (4096 * PAGE));
+                if (n == 1)
+                        assert_null(box_hole(&b->box, "core", 0));
+                /* its time is no matter of the store's */
+                assert_false(b->box.result.flags & COLLECT_CUT_TIME);
+                target_box_close(b);
+        }
 }
 
 static void only_what_ends_a_process_at_once_dooms_it(void **state) {
@@ -548,6 +576,7 @@ int main(void) {
                 TARGET_BOX_CASE(one_that_is_gone_by_then_is_a_hole_and_costs_no_other),
                 TARGET_BOX_CASE(the_smallest_comes_first),
                 TARGET_BOX_CASE(what_a_timer_of_its_own_would_end_comes_first_and_once),
+                TARGET_BOX_CASE(what_there_was_no_time_for_is_read_whole_with_the_others),
                 cmocka_unit_test(only_what_ends_a_process_at_once_dooms_it),
                 cmocka_unit_test(what_is_swapped_out_counts),
         };

@@ -50,6 +50,11 @@ static void assert_run(const struct runs *r, size_t i, const struct mapping *m, 
         assert_int_equal(r->v[i].end, m->start + to * RUNS_PAGE);
 }
 
+static bool never(void *userdata) {
+        (void) userdata;
+        return false;
+}
+
 /* The same pages looked for in the real pagemap, and in a copy of its words, which an older kernel would give. */
 static void pages_that_are_there_are_found_and_no_other_whatever_the_kernel(void **state) {
         const size_t pages = 64;
@@ -70,7 +75,7 @@ static void pages_that_are_there_are_found_and_no_other_whatever_the_kernel(void
         for (size_t i = 0; i < 2; i++) {
                 _cleanup_(runs_done) struct runs r = { .v = NULL };
 
-                assert_int_equal(runs_find(i == 0 ? pagemap : copy, &m, 1, &r), 0);
+                assert_int_equal(runs_find(i == 0 ? pagemap : copy, &m, 1, never, NULL, &r), 0);
                 assert_int_equal(r.n, 2);
                 assert_run(&r, 0, &m, 3, 5);
                 assert_run(&r, 1, &m, 63, 64);
@@ -99,7 +104,7 @@ static void of_a_file_only_pages_that_were_written_to_are_read_and_its_first(voi
         scratch_make(&s);
         _cleanup_close_ int fd = words_file(&s, 0x10000, both, ELEMENTSOF(both));
 
-        assert_int_equal(runs_find(fd, maps, 2, &r), 0);
+        assert_int_equal(runs_find(fd, maps, 2, never, NULL, &r), 0);
         assert_int_equal(r.n, 5);
         assert_run(&r, 0, &maps[0], 0, 1);
         assert_run(&r, 1, &maps[0], 2, 4);
@@ -120,7 +125,7 @@ static void a_first_page_that_is_not_there_is_not_asked_for(void **state) {
         scratch_make(&s);
         _cleanup_close_ int fd = words_file(&s, m.start, words, ELEMENTSOF(words));
 
-        assert_int_equal(runs_find(fd, &m, 1, &r), 0);
+        assert_int_equal(runs_find(fd, &m, 1, never, NULL, &r), 0);
         assert_int_equal(r.n, 1);
         assert_run(&r, 0, &m, 1, 2);
 }
@@ -142,7 +147,7 @@ static void too_many_runs_become_fewer_where_the_gaps_are_smallest_and_none_is_l
         scratch_make(&s);
         _cleanup_close_ int fd = words_file(&s, m.start, words, pages + 100);
 
-        assert_int_equal(runs_find(fd, &m, 1, &r), 0);
+        assert_int_equal(runs_find(fd, &m, 1, never, NULL, &r), 0);
         assert_int_equal(r.n, 2);
         assert_run(&r, 0, &m, 0, pages - 1);
         assert_run(&r, 1, &m, pages + 99, pages + 100);
@@ -171,7 +176,7 @@ static void more_mappings_with_pages_than_runs_come_to_an_end(void **state) {
         _cleanup_close_ int fd = words_file(&s, 0x100000, words, n * 3);
 
         (void) alarm(ENDS_S);
-        assert_int_equal(runs_find(fd, maps, n, &r), 0);
+        assert_int_equal(runs_find(fd, maps, n, never, NULL, &r), 0);
         (void) alarm(0);
         assert_int_equal(r.n, n);
         assert_int_equal(r.bytes, 2 * n * RUNS_PAGE);
@@ -188,7 +193,7 @@ static void a_mapping_too_large_for_an_old_kernel_is_skipped_and_counted(void **
         scratch_make(&s);
         _cleanup_close_ int fd = words_file(&s, 0x10000, words, 1);
 
-        assert_int_equal(runs_find(fd, maps, 2, &r), 0);
+        assert_int_equal(runs_find(fd, maps, 2, never, NULL, &r), 0);
         assert_int_equal(r.n, 1);
         assert_int_equal(r.skipped, RUNS_LOOK_MAX + RUNS_PAGE);
 }
@@ -203,8 +208,28 @@ static void a_pagemap_that_ends_too_soon_is_an_error_and_leaves_nothing(void **s
         scratch_make(&s);
         _cleanup_close_ int fd = words_file(&s, m.start, words, 2);
 
-        assert_int_equal(runs_find(fd, &m, 1, &r), -EIO);
+        assert_int_equal(runs_find(fd, &m, 1, never, NULL, &r), -EIO);
         assert_int_equal(r.n, 7);
+        assert_null(r.v);
+}
+
+static bool after_two(void *userdata) {
+        return ++*(int *) userdata > 2;
+}
+
+static void who_has_no_more_time_waits_for_no_further_mapping(void **state) {
+        static const uint64_t words[] = { PRESENT, PRESENT, PRESENT };
+        const struct mapping maps[] = { anonymous(0x10000, 1), anonymous(0x11000, 1), anonymous(0x12000, 1) };
+        _cleanup_scratch_ struct scratch s;
+        struct runs r = { .n = 7 };
+        int asked = 0;
+
+        (void) state;
+        scratch_make(&s);
+        _cleanup_close_ int fd = words_file(&s, 0x10000, words, 3);
+
+        assert_int_equal(runs_find(fd, maps, 3, after_two, &asked, &r), -ETIME);
+        assert_int_equal(asked, 3);
         assert_null(r.v);
 }
 
@@ -253,6 +278,7 @@ int main(void) {
                 cmocka_unit_test(more_mappings_with_pages_than_runs_come_to_an_end),
                 cmocka_unit_test(a_mapping_too_large_for_an_old_kernel_is_skipped_and_counted),
                 cmocka_unit_test(a_pagemap_that_ends_too_soon_is_an_error_and_leaves_nothing),
+                cmocka_unit_test(who_has_no_more_time_waits_for_no_further_mapping),
                 cmocka_unit_test(what_is_swapped_out_is_told_page_by_page),
                 cmocka_unit_test(who_is_told_of_runs_can_stop),
         };
