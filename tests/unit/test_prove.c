@@ -17,8 +17,7 @@
 /* LINK: agent/core/isolate_set.c */
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
-/* WRAP: getsockname */
-/* WRAP: getsockopt */
+/* WRAP: fgetxattr */
 
 /* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap,
  * and nothing else is. */
@@ -29,6 +28,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 #include "lib/enforce_box.h"
 #include "lib/reasons.h"
@@ -197,19 +197,23 @@ static const struct {
         { AF_PACKET, SOCK_RAW, 0, REASON_PACKET_SOCKETS },
         { AF_XDP, SOCK_RAW, 0, REASON_PACKET_SOCKETS },
         { AF_UNIX, SOCK_STREAM, 0, REASON_NONE },
+        { AF_UNIX, SOCK_DGRAM, 0, REASON_NONE },
         { AF_NETLINK, SOCK_RAW, 0, REASON_NONE },
 };
 
-static void hold_who_has(uint32_t n, int fd, reason_set gaps) {
+static struct ways hold_who_has(uint32_t n, int fd, reason_set gaps) {
         pid_t pid = cage_spawn_with(&cage, fd, keep_no_raw, NULL);
+        struct proof p;
 
         /* who is frozen does nothing with any of them */
         check_state(stop(n, VERB_CONTAIN, &cage), HOLD_HELD, 0);
         assert_reasons(let_go(n), 0);
         check_state(stop(n + 1, VERB_ISOLATE, &cage), gaps ? HOLD_PARTIAL : HOLD_HELD, gaps);
-        assert_reasons(look(n + 1).gaps, gaps);
+        p = look(n + 1);
+        assert_reasons(p.gaps, gaps);
         assert_reasons(let_go(n + 1), 0);
         cage_kill(pid);
+        return p.sockets.ways;
 }
 
 static void who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out(void **state) {
@@ -217,7 +221,7 @@ static void who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out(void **
         for (uint32_t k = 0; k < ELEMENTSOF(sockets); k++) {
                 _cleanup_close_ int fd = wire_socket(sockets[k].family, sockets[k].type, sockets[k].protocol);
 
-                hold_who_has(2 * k + 1, fd, reason_bit(sockets[k].gap));
+                (void) hold_who_has(2 * k + 1, fd, reason_bit(sockets[k].gap));
         }
 }
 
@@ -229,7 +233,7 @@ static void who_runs_on_with_a_tun_has_a_way_out(void **state) {
                 print_message("skip: /dev/net/tun cannot be opened here\n");
                 skip();
         }
-        hold_who_has(1, fd, GAP(PACKET_SOCKETS));
+        (void) hold_who_has(1, fd, GAP(PACKET_SOCKETS));
 }
 
 static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state) {
@@ -237,45 +241,38 @@ static void whose_socket_is_his_own_is_seen_unless_it_makes_frames(void **state)
         for (uint32_t k = 0; k < ELEMENTSOF(sockets); k++) {
                 _cleanup_close_ int fd = cage_socket(&cage, sockets[k].family, sockets[k].type, sockets[k].protocol);
 
-                hold_who_has(2 * k + 1, fd, reason_bit(sockets[k].gap) & ~(reason_bit(REASON_FOREIGN_SOCKET)));
+                (void) hold_who_has(2 * k + 1, fd, reason_bit(sockets[k].gap) & ~(reason_bit(REASON_FOREIGN_SOCKET)));
         }
 }
 
-/* Kinds that few kernels have are simulated: of each socket its name, or an option, says that it is of that one. */
-static int simulated, simulated_option;
+/* Kinds that few kernels have are simulated: each socket has the name of that one. */
+static const char *simulated;
 
-int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
-int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
-        const int r = __real_getsockopt(fd, level, name, value, size);
-
-        if (r == 0 && simulated_option != 0 && level == SOL_SOCKET && name == SO_DOMAIN)
-                *(int *) value = simulated_option;
-        return r;
+ssize_t __real_fgetxattr(int fd, const char *name, void *value, size_t size);
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size) {
+        return simulated ? snprintf(value, size, "%s", simulated) + 1 : __real_fgetxattr(fd, name, value, size);
 }
 
-int __real_getsockname(int fd, struct sockaddr *name, socklen_t *size);
-int __wrap_getsockname(int fd, struct sockaddr *name, socklen_t *size) {
-        const int r = __real_getsockname(fd, name, size);
-
-        if (r == 0 && simulated != 0)
-                name->sa_family = (sa_family_t) simulated;
-        return r;
-}
-
-/* They answer as a socket of the cgroup does. */
+/* They answer as a socket of the cgroup does. Of those that the guard need not see, that it is live says nothing. */
 static void who_runs_on_with_a_socket_of_a_kind_without_hooks_has_a_way_out(void **state) {
-        static const int families[] = { AF_PPPOX, AF_TIPC, AF_BLUETOOTH, AF_CAN, AF_LLC, AF_RXRPC, AF_SMC, AF_MAX };
+        static const struct {
+                const char *name;
+                bool open;
+        } kinds[] = {
+                { "SMC", false }, { "SMC6", false },  { "XDP", true },     { "PPPOE", true },
+                { "TIPC", true }, { "L2CAP", true },  { "CAN_RAW", true }, { "RXRPC", true },
+                { "TC", true },   { "TCPv66", true }, { "", true },
+        };
         _cleanup_close_ int fd = cage_socket(&cage, AF_INET, SOCK_DGRAM, 0);
 
         (void) state;
-        hold_who_has(1, fd, 0);
-        for (uint32_t k = 0; k < ELEMENTSOF(families); k++) {
-                /* the name of the one is of the TCP socket that is in it */
-                simulated = families[k] == AF_SMC ? 0 : families[k];
-                simulated_option = families[k];
-                hold_who_has(2 * k + 3, fd, GAP(PACKET_SOCKETS));
+        (void) hold_who_has(1, fd, 0);
+        for (uint32_t k = 0; k < ELEMENTSOF(kinds); k++) {
+                simulated = kinds[k].name;
+                assert_reasons(hold_who_has(2 * k + 3, fd, GAP(PACKET_SOCKETS)).open,
+                               kinds[k].open ? GAP(PACKET_SOCKETS) : 0);
         }
-        simulated = simulated_option = 0;
+        simulated = NULL;
 }
 
 /* A program of somebody's, at the cgroup that the socket is of, answers as ours would. */
@@ -294,7 +291,7 @@ static void who_refuses_whatever_he_is_asked_is_not_believed(void **state) {
         assert_int_equal(bpf_prog_attach(prog, other.fd, BPF_CGROUP_SETSOCKOPT, 0), 0);
         assert_int_equal(setsockopt(fd, SOL_IP, IP_TTL, &(int) { 9 }, sizeof(int)), -1);
         assert_int_equal(errno, EPERM);
-        hold_who_has(1, fd, GAP(FOREIGN_SOCKET));
+        (void) hold_who_has(1, fd, GAP(FOREIGN_SOCKET));
 }
 
 /* Another says of it that it is a unix socket. */
@@ -313,14 +310,18 @@ static void what_a_program_says_of_a_socket_is_not_believed(void **state) {
         _cleanup_close_ int prog = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCKOPT, "unix_socket", "GPL", unix_socket,
                                                  ELEMENTSOF(unix_socket), &opts);
         struct cage other = cage_make("other");
-        _cleanup_close_ int fd = cage_socket(&other, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+        _cleanup_close_ int raw = cage_socket(&other, AF_INET, SOCK_RAW, IPPROTO_ICMP),
+                            packet = cage_socket(&other, AF_PACKET, SOCK_RAW, 0),
+                            xdp = cage_socket(&other, AF_XDP, SOCK_RAW, 0);
         int family = 0;
 
         (void) state;
         assert_int_equal(bpf_prog_attach(prog, other.fd, BPF_CGROUP_GETSOCKOPT, 0), 0);
-        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &(socklen_t) { sizeof(family) }), 0);
+        assert_int_equal(getsockopt(xdp, SOL_SOCKET, SO_DOMAIN, &family, &(socklen_t) { sizeof(family) }), 0);
         assert_int_equal(family, AF_UNIX);
-        hold_who_has(1, fd, GAP(PACKET_SOCKETS));
+        assert_reasons(hold_who_has(1, raw, GAP(FOREIGN_SOCKET)).open, 0);
+        assert_reasons(hold_who_has(3, packet, GAP(PACKET_SOCKETS)).open, 0);
+        assert_reasons(hold_who_has(5, xdp, GAP(PACKET_SOCKETS)).open, GAP(PACKET_SOCKETS));
 }
 
 static void what_is_permitted_is_not_taken_for_a_leak(void **state) {
