@@ -178,8 +178,7 @@ static int find_all(int pagemap, const struct mapping *maps, size_t n, runs_over
         return r;
 }
 
-int runs_find(int pagemap, const struct mapping *maps, size_t n, runs_over_fn over, void *userdata,
-              struct runs *ret) {
+int runs_find(int pagemap, const struct mapping *maps, size_t n, runs_over_fn over, void *userdata, struct runs *ret) {
         struct runs runs = { .v = NULL };
         struct finder f = { .runs = &runs, .max = MAX((size_t) RUNS_MAX, n) };
         int r = -E2BIG;

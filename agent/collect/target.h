@@ -28,8 +28,8 @@ struct process {
         int dir;   /* O_PATH of /proc/PID */
         int stack; /* /proc/PID/stack, opened while that was allowed; negative errno otherwise */
         bool done;
-        bool doomed; /* a timer of its own would end it, frozen as it is (core.h) */
-        bool dumped; /* whole */
+        bool doomed;   /* a timer of its own would end it, frozen as it is (core.h) */
+        bool dumped;   /* whole */
         bool frozen;   /* as the kernel said of all that the target is, when this pass came to the process */
         size_t target; /* which it is of */
 };
