@@ -14,6 +14,9 @@ struct search {
 /* Those that have a cgroup. */
 static const char *const types[] = { ".service", ".scope", ".slice", ".socket", ".mount", ".swap" };
 
+/* Where a target's path begins. */
+static const char *const mounts[] = { "/sys/fs/cgroup/unified/", "/sys/fs/cgroup/" };
+
 bool units_name_ok(const char *name) {
         const char *dot = strrchr(name, '.');
 
@@ -47,21 +50,27 @@ static void found(const char *path, void *userdata) {
 }
 
 /* The unit that a cgroup or a process which is a target lies in: the first that is no slice, of which a user's manager
- * is one; a slice where the target is that. */
+ * is one; a slice where the target is that. What lies in anything but slices is no unit of this host, whatever it is
+ * called: a container can have a system.slice of its own. */
 static void add_around(struct search *x, const char *path) {
-        for (size_t n; *path; path += n) {
-                char name[UNIT_NAME_MAX + 1];
+        char name[UNIT_NAME_MAX + 1];
+        size_t n;
 
+        for (size_t i = 0; i < ELEMENTSOF(mounts); i++)
+                if (strncmp(path, mounts[i], strlen(mounts[i])) == 0) {
+                        path += strlen(mounts[i]);
+                        break;
+                }
+        do {
                 path += strspn(path, "/");
                 n = strcspn(path, "/");
                 if (n > UNIT_NAME_MAX)
-                        continue;
-                (void) snprintf(name, sizeof(name), "%.*s", (int) n, path);
-                if (units_name_ok(name) && (strcmp(strrchr(name, '.'), ".slice") != 0 || path[n] == '\0')) {
-                        add(x, name, true);
                         return;
-                }
-        }
+                (void) snprintf(name, sizeof(name), "%.*s", (int) n, path);
+                path += n;
+        } while (*path && n > strlen(".slice") && strcmp(name + n - strlen(".slice"), ".slice") == 0);
+        if (units_name_ok(name))
+                add(x, name, true);
 }
 
 struct units *units_find(struct target_set *t, struct store *s) {

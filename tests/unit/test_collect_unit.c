@@ -209,6 +209,10 @@ static void a_target_that_is_no_unit_is_of_the_one_that_it_lies_in(void **state)
                 { "/sys/fs/cgroup/a.slice/a-b.slice", "-", "a-b.slice" },
                 { "/sys/fs/cgroup/a.slice/freezed-0123456789abcdef0123456789abcdef", "-", NULL },
                 { "/sys/fs/cgroup/docker/0123", "-", NULL },
+                { "/sys/fs/cgroup/lxc.payload.web/system.slice/ssh.service", "-", NULL },
+                { "/sys/fs/cgroup/machine.slice/machine-a.scope/system.slice/ssh.service", "-", "machine-a.scope" },
+                { "/sys/fs/cgroup/unified/system.slice/web.service", "-", "web.service" },
+                { "/sys/fs/cgroup/", "-", NULL },
                 { "/sys/fs/cgroup/-.service.d/x", "-", NULL },
                 { "/sys/fs/cgroup/system.slice/web.service", "alias.service", "alias.service" },
         };
