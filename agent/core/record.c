@@ -7,6 +7,7 @@
 #include "agent/core/fold.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
+#include "agent/util/log.h"
 #include "agent/util/version.h"
 #include "policy/schema.h"
 
@@ -85,9 +86,14 @@ static bool waits(const struct agent *a, const char *id) {
         return false;
 }
 
-/* The ledger goes on, and has no room for it. No ledger takes what is too large, or no JSON. */
+/* No ledger takes what is too large, or no JSON. */
+static bool is_no_record(int r) {
+        return r == -E2BIG || r == -EINVAL;
+}
+
+/* The ledger goes on, and has no room for it. */
 static bool lacks_room(const struct agent *a, int r) {
-        return r < 0 && r != -E2BIG && r != -EINVAL && agent_ledger_ok(a);
+        return r < 0 && !is_no_record(r) && agent_ledger_ok(a);
 }
 
 static void keep_late(struct agent *a, json_t *body) {
@@ -114,9 +120,14 @@ int record_late(struct agent *a) {
                 uint64_t n;
                 int r = ledger_append(a->ledger, json_incref(body), &n);
 
-                if (r < 0)
+                if (r < 0 && !is_no_record(r))
                         return r;
-                (void) remember(a, body, n);
+                /* it was not measured while another one was before it, and nothing behind it waits for ever */
+                if (r < 0)
+                        log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = id_of(body), .stage = "record"),
+                                  "What was carried out can never be recorded: %s", strerror(-r));
+                else
+                        (void) remember(a, body, n);
                 (void) json_array_remove(a->late, 0);
         }
         return 0;

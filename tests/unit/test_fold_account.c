@@ -5,7 +5,7 @@
 /* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
-/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c agent/util/log.c */
 
 /* What automation was granted, as the ledger tells it. */
 

@@ -7,7 +7,7 @@
 /* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
-/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c */
+/* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c agent/util/log.c */
 
 /* What was carried out while the ledger's disk was full, until there is room. */
 
@@ -201,6 +201,19 @@ static void outcomes_leave_room_for_orders(void **state) {
         assert_true(seen_of(3)->order > 0 && seen_of(4)->order > 0);
 }
 
+/* It is measured when it is its turn only. */
+static void what_no_ledger_takes_keeps_nothing_waiting(void **state) {
+        (void) state;
+        fill_ledger(0);
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        assert_true(outcome_of(3, HOLD_HELD, 2 * LEDGER_RECORD_MAX) < 0);
+        stop(4, VERB_CONTAIN, 0, BY(ALICE));
+        set_room(true);
+        assert_int_equal(record_late(&agent), 0);
+        assert_true(seen_of(3)->order > 0 && seen_of(4)->order > seen_of(3)->order);
+        assert_int_equal(seen_of(3)->receipt, 0);
+}
+
 int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_had_no_room_is_recorded_when_there_is_some),
@@ -208,6 +221,7 @@ int main(void) {
                 CASE(a_release_does_not_wait_for_an_outcome),
                 CASE(the_receipt_that_waits_is_the_one_that_was_sent),
                 CASE(outcomes_leave_room_for_orders),
+                CASE(what_no_ledger_takes_keeps_nothing_waiting),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);
