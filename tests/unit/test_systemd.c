@@ -117,11 +117,15 @@ static void check_silence(void) {
                 systemd_rest(systemd);
                 assert_false(systemd_is_silent(systemd));
                 /* nor who does not want to wait */
-                systemd_give_up(systemd);
-                start = clock_mono_us();
-                assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -ETIMEDOUT);
-                assert_true(clock_mono_us() - start < SECOND / 2);
-                systemd_rest(systemd);
+                least = INT64_MAX;
+                for (int k = 0; k < 10; k++) {
+                        systemd_give_up(systemd);
+                        start = clock_mono_us();
+                        assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -ETIMEDOUT);
+                        least = MIN(least, clock_mono_us() - start);
+                        systemd_rest(systemd);
+                }
+                assert_true(least < SECOND / 2);
         }
         assert_null(path);
         assert_int_equal(n, 0);
