@@ -348,7 +348,7 @@ check "after a power cut it comes up, and sshd answers" box_until 60 again
 is "cut off as before" "$(try "$TRY" tcp 10.77.0.1 7100) $(bpftool cgroup show "$(box_cgroup host)" | grep -c host_)" "PermissionError $programs"
 refute "what was frozen has not been started" run systemctl is-active beacon.service
 run systemd-run -q --unit=another.service sleep 1000
-check "what is started when it is up is frozen" box_until 3 frozen another.service
+check "what is started when it is up is frozen" box_until 60 frozen another.service
 release
 is "released" "$EXIT $(state)" "0 released"
 run systemctl start beacon.service
