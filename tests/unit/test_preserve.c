@@ -279,7 +279,7 @@ static void a_killed_collector_leaves_a_usable_folder_that_says_so(void **state)
         d = rig_wait(r);
         assert_int_equal(d.state, PRESERVE_CUT_SHORT);
         assert_false(d.counted || d.has_manifest);
-        /* made durable by the core */
+        /* made durable by the core; what it says where the disk refuses is test_preserve_sync's */
         assert_int_equal(d.flags, 0);
         rig_open(r, &d);
         assert_true(rig_shell(d.opened, CHECK_INDEX));
