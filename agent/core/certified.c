@@ -187,6 +187,8 @@ int certified_take(struct agent *a, const struct dsse *d, const struct answer *t
                 return answer(a, digest, to);
         if (r == 0 && decision.reason == REASON_NONE)
                 decision.reason = judge(a, &attributes);
+        if (r == 0 && decision.reason == REASON_LEDGER && a->aside)
+                r = -ENOTRECOVERABLE; /* the core that has the ledger may have recorded them */
         if (r == 0 && decision.reason == REASON_NONE && !may_change(a))
                 decision.reason = REASON_BUSY;
         if (r == 0 && decision.reason == REASON_NONE)

@@ -59,6 +59,12 @@ static int (*const carry_out[])(struct agent *a, struct authorised *authorised, 
         [VERB_CLASS_KEEP] = retain_order,     [VERB_CLASS_DROP] = retain_order,
 };
 
+/* The core that has the ledger and cannot end may have recorded this very order. */
+static bool is_in_doubt(const struct agent *a, const struct command *c, const struct decision *decision) {
+        return a->aside && c && verb_class_lets_go(verb_info(c->verb)->cls) && decision->kind == DECISION_REFUSED &&
+               decision->reason == REASON_LEDGER;
+}
+
 static int judge(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {
         _cleanup_(verified_freep) struct verified *v = NULL;
         _cleanup_(authorised_freep) struct authorised *authorised = NULL;
@@ -88,6 +94,8 @@ static int judge(struct agent *a, const struct dsse *d, struct phases *p, const 
         }
         if (decision.kind == DECISION_DUPLICATE)
                 return refusal_duplicate(a, c, verified_digest(v), to);
+        if (is_in_doubt(a, c, &decision))
+                return -ENOTRECOVERABLE;
         if (decision.kind == DECISION_REFUSED)
                 return refusal_answer(a, c, verified_people(v), verified_digest(v), &decision, to);
         if (c->plan)

@@ -283,8 +283,11 @@ static int judge(struct agent *a, const struct dsse *d, enum reason *ret_reason)
 
         if (r == 0)
                 r = accept_text(text, strlen(text), a->trust, &root, ret_reason);
-        if (r == 0 && *ret_reason == REASON_NONE && !agent_ledger_ok(a))
+        if (r == 0 && *ret_reason == REASON_NONE && !agent_ledger_ok(a)) {
+                if (a->aside)
+                        return -ENOTRECOVERABLE; /* the core that has the ledger may have recorded it */
                 *ret_reason = REASON_LEDGER;
+        }
         return r < 0 || *ret_reason != REASON_NONE ? r : take_in(a, &root, text, ret_reason);
 }
 

@@ -229,7 +229,7 @@ like 'what has to stop is stopped, which says that it is not recorded' "$(said '
 check 'it is' in_force meanwhile.service
 meanwhile=$(said .receipt.id)
 release "$slow"
-is 'nothing is released' "$(state)" ledger-failed
+is 'nothing is released, and nobody signs that it is not' "$(state)" machine-failed
 check 'in the kernel neither' in_force slow.service
 ask status
 check 'what it held is listed' eval '[[ "$(orphans)" == *"$slow"* ]]'

@@ -111,7 +111,7 @@ static int tear_down(void **state) {
         return 0;
 }
 
-static enum reason certify(int64_t n) {
+static int hand_in(int64_t n) {
         struct attributes a = fleet_host();
         char *json = NULL;
 
@@ -120,7 +120,11 @@ static enum reason certify(int64_t n) {
         assert_int_equal(attributes_to_json(&a, &json), 0);
         _cleanup_(dsse_done) struct dsse d = people_sign(DSSE_ATTRIBUTES, DSSE_ATTRIBUTES, json, strlen(json), BY(BOT));
         free(json);
-        assert_int_equal(certified_take(&r.a, &d, &(struct answer) { 0 }), 0);
+        return certified_take(&r.a, &d, &(struct answer) { 0 });
+}
+
+static enum reason certify(int64_t n) {
+        assert_int_equal(hand_in(n), 0);
         return said;
 }
 
@@ -153,11 +157,21 @@ static void a_stolen_key_does_not_fill_the_ledger(void **state) {
         assert_int_equal(certify(2001), REASON_BUSY);
 }
 
+static void what_another_core_may_have_recorded_is_not_refused(void **state) {
+        (void) state;
+        ledger_free(TAKE_PTR(r.a.ledger));
+        assert_int_equal(certify(1), REASON_LEDGER);
+        r.a.aside = true;
+        assert_int_equal(hand_in(1), -ENOTRECOVERABLE);
+        r.a.aside = false;
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         static const struct CMUnitTest tests[] = {
                 CASE(a_higher_number_counts_and_a_lower_one_does_not),
                 CASE(a_stolen_key_does_not_fill_the_ledger),
+                CASE(what_another_core_may_have_recorded_is_not_refused),
         };
 
         if (sodium_init() < 0)

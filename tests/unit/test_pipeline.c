@@ -369,6 +369,16 @@ static void what_the_disk_may_have_taken_is_not_refused(void **state) {
         assert_string_equal(reason_id(let_go(6)), "none");
 }
 
+/* Nor is what a core that cannot end, and has the ledger, may have recorded; what is not there is not asked for. */
+static void what_another_core_may_have_recorded_is_not_refused(void **state) {
+        (void) state;
+        ledger_free(TAKE_PTR(agent.ledger));
+        assert_string_equal(reason_id(let_go(6)), "ledger-failed");
+        agent.aside = true;
+        assert_string_equal(reason_id(let_go(6)), "machine-failed");
+        agent.aside = false;
+}
+
 static enum reason hand_in(enum dsse_type type, const char *payload) {
         const struct answer to = { .number = 1 };
         const struct frame f = { .kind = FRAME_COMMAND,
@@ -437,6 +447,7 @@ int main(void) {
                 CASE(no_order_is_lost_when_memory_runs_out),
                 CASE(only_what_heads_list_arrives),
                 CASE(what_the_disk_may_have_taken_is_not_refused),
+                CASE(what_another_core_may_have_recorded_is_not_refused),
                 CASE(whatever_the_disk_may_have_taken_is_not_judged_again),
         };
 

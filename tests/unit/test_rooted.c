@@ -420,6 +420,21 @@ static void one_that_the_disk_may_have_taken_has_no_answer(void **state) {
         assert_string_equal(take(4, ALL), "trusted");
 }
 
+/* The core that has the ledger, and cannot end, may have recorded it. */
+static void one_that_another_core_may_have_taken_has_no_answer(void **state) {
+        const struct trust t = version(4);
+        _cleanup_(dsse_done) struct dsse d = sign_root(&t, ALL);
+
+        (void) state;
+        told[0] = '\0';
+        ledger_free(TAKE_PTR(r.a.ledger));
+        r.a.aside = true;
+        assert_int_equal(rooted_take(&r.a, &d, &(struct answer) { 0 }), -ENOTRECOVERABLE);
+        assert_string_equal(told, "");
+        r.a.aside = false;
+        assert_string_equal(take(4, ALL), "ledger-failed");
+}
+
 /* It is older than what root put there since, which the ledger does not tell of; whoever it names signed what came
  * then. */
 static void a_file_of_roots_that_was_put_back_brings_nobody_back(void **state) {
@@ -538,6 +553,7 @@ int main(void) {
                 CASE(a_fleet_made_anew_does_not_get_its_old_people_back),
                 CASE(old_people_do_not_come_back_by_what_they_send_before_the_start),
                 CASE(one_that_the_disk_may_have_taken_has_no_answer),
+                CASE(one_that_another_core_may_have_taken_has_no_answer),
                 CASE(a_file_of_roots_that_was_put_back_brings_nobody_back),
                 CASE(what_followed_another_root_of_the_same_people_does_not_follow_this_one),
                 CASE(what_is_recorded_is_in_force_and_nothing_else),
