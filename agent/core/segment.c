@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "agent/core/ledger.h"
+#include "agent/util/alive.h"
 #include "agent/util/fault.h"
 
 #define HEADER_SIZE 4U
@@ -21,6 +22,8 @@
 #define SECTOR    512U
 #define SCAN_STEP (64U * 1024)
 #define MAKE_STEP (512U * 1024)
+/* Each may take a disk that dies many seconds, and the core does not serve before. */
+#define BAD_STEPS_MAX 4U
 
 _Static_assert(SEGMENT_OVERHEAD == HEADER_SIZE + HASH_SIZE, "the header's promise");
 
@@ -179,19 +182,22 @@ int segment_find_end(int fd, uint32_t from, uint32_t size, uint32_t *ret) {
         return 0;
 }
 
+/* What was read before a place that cannot be is looked at, too. */
 bool segment_is_blank(int fd, uint32_t size) {
-        uint8_t buf[SECTOR];
+        _cleanup_free_ uint8_t *buf = malloc(SCAN_STEP);
+        unsigned bad = 0;
+        uint32_t n;
 
-        for (uint32_t at = 0; at < size; at += SECTOR) {
-                const uint32_t n = MIN(SECTOR, size - at);
+        for (uint32_t at = 0; buf && at < size; at += n) {
+                n = MIN(at == 0 ? SECTOR : SCAN_STEP, size - at);
+                memset(buf, 0, n);
                 const int r = pread_all(fd, buf, n, at);
 
-                if (r == -EIO && at > 0)
-                        continue;
-                if (r < 0 || !sodium_is_zero(buf, n))
+                alive();
+                if (!sodium_is_zero(buf, n) || (r < 0 && (r != -EIO || at == 0 || ++bad > BAD_STEPS_MAX)))
                         return false;
         }
-        return true;
+        return buf;
 }
 
 int segment_remove(int dir, uint32_t number) {

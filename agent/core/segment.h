@@ -48,7 +48,8 @@ int segment_write(int fd, uint32_t at, const char *body, uint32_t n, const uint8
 /* *ret is the offset after the last byte that is not zero, or from when there is none at or beyond it. */
 int segment_find_end(int fd, uint32_t from, uint32_t size, uint32_t *ret) _warn_unused_;
 /* True when no record was ever acknowledged in it, though not all of it can be read: it begins with zeros, and what
- * else can be read of it is zeros. */
+ * else can be read of it is zeros, but for a few pieces around what cannot. Gives up where more cannot: that takes a
+ * disk that dies long. */
 bool segment_is_blank(int fd, uint32_t size);
 /* Takes the file away, durably. */
 int segment_remove(int dir, uint32_t number) _warn_unused_;

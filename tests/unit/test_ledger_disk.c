@@ -15,10 +15,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <seccomp.h>
 
+#include "agent/core/segment.h"
 #include "lib/expect.h"
 #include "lib/ledger_box.h"
 
@@ -46,6 +48,7 @@ int __wrap_fdatasync(int fd) {
 /* From here on a file that is read cannot be, 0: all can; and which one, 0: each. */
 static off_t unreadable;
 static ino_t spoiled;
+static unsigned tried; /* to read it */
 
 ssize_t __real_pread(int fd, void *buf, size_t n, off_t at);
 ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at);
@@ -54,10 +57,13 @@ ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at) {
         struct stat st;
 
         assert_int_equal(fstat(fd, &st), 0);
+        if (unreadable == 0 || at + (off_t) n <= unreadable || (spoiled > 0 && spoiled != st.st_ino))
+                return __real_pread(fd, buf, n, at);
+        if (at < unreadable)
+                return __real_pread(fd, buf, (size_t) (unreadable - at), at);
+        tried++;
         errno = EIO;
-        return unreadable > 0 && at + (off_t) n > unreadable && (spoiled == 0 || spoiled == st.st_ino)
-                       ? -1
-                       : __real_pread(fd, buf, n, at);
+        return -1;
 }
 
 static void ledger_is_failed_after_a_failed_write(void **state) {
@@ -223,6 +229,27 @@ static void ledger_open_takes_away_no_segment_that_may_have_a_record(void **stat
         }
 }
 
+/* Each try takes a disk that dies as long as it likes. */
+static void segment_is_blank_gives_up_on_a_disk_that_is_gone(void **state) {
+        static const struct {
+                off_t unreadable;
+                bool blank;
+        } rows[] = { { 1024, false }, { LEDGER_SEGMENT_SIZE - 100000, true } };
+        const int fd = memfd_create("segment", MFD_CLOEXEC);
+
+        (void) state;
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, LEDGER_SEGMENT_SIZE), 0);
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                unreadable = rows[i].unreadable;
+                tried = 0;
+                assert_int_equal(segment_is_blank(fd, LEDGER_SEGMENT_SIZE), rows[i].blank);
+                assert_in_range(tried, 1, 8);
+        }
+        unreadable = 0;
+        assert_int_equal(close(fd), 0);
+}
+
 /* What a predecessor left may be in the page cache and nowhere else, and clean: it is written once more. */
 static void ledger_open_brings_the_last_record_to_the_disk_again(void **state) {
         _cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -317,6 +344,7 @@ int main(void) {
                 cmocka_unit_test(ledger_open_keeps_what_is_before_a_block_that_cannot_be_read),
                 cmocka_unit_test(ledger_open_takes_away_a_reserve_that_cannot_be_read),
                 cmocka_unit_test(ledger_open_takes_away_no_segment_that_may_have_a_record),
+                cmocka_unit_test(segment_is_blank_gives_up_on_a_disk_that_is_gone),
                 cmocka_unit_test(ledger_open_brings_the_last_record_to_the_disk_again),
                 cmocka_unit_test(ledger_append_waits_for_the_disk),
                 cmocka_unit_test(ledger_append_or_none_says_when_it_cannot_say),
