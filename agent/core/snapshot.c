@@ -304,8 +304,25 @@ static json_t *read_statement(const struct agent *a, const struct folder *f, uin
 
 struct remains {
         const struct agent *agent;
-        json_t *evidence; /* as receipts list it; NULL: not even a folder */
+        json_t *evidence; /* of the best folder, as receipts list it; NULL: not even one */
 };
+
+static enum preserve_state state_of(const json_t *evidence) {
+        const char *id = json_string_value(json_object_get(evidence, "state"));
+
+        for (enum preserve_state s = 0; id && s < _PRESERVE_STATE_MAX; s++)
+                if (strcmp(preserved_state_id(s), id) == 0)
+                        return s;
+        return PRESERVE_FAILED;
+}
+
+/* One that is signed is better than one of which nobody knows; a snapshot that was taken again has several. */
+static bool is_better(const json_t *evidence, const json_t *than) {
+        const bool is_signed = json_object_get(evidence, "statement_sha256"),
+                   other = json_object_get(than, "statement_sha256");
+
+        return evidence && (!than || (is_signed != other ? is_signed : state_of(evidence) < state_of(than)));
+}
 
 static int on_remains(const struct folder *f, void *userdata) {
         static const char *const told[] = { "state", "objects", "holes", "bytes", "sealed", "flags" };
@@ -325,18 +342,14 @@ static int on_remains(const struct folder *f, void *userdata) {
         if (o && statement)
                 (void) json_object_set_new(o, "statement_sha256",
                                            json_string(sodium_bin2hex(hex, sizeof(hex), sha256, sizeof(sha256))));
-        json_decref(r->evidence);
-        r->evidence = o;
+        if (is_better(o, r->evidence)) {
+                json_t *worse = r->evidence;
+
+                r->evidence = o;
+                o = worse;
+        }
+        json_decref(o);
         return 0;
-}
-
-static enum preserve_state state_of(const json_t *evidence) {
-        const char *id = json_string_value(json_object_get(evidence, "state"));
-
-        for (enum preserve_state s = 0; id && s < _PRESERVE_STATE_MAX; s++)
-                if (strcmp(preserved_state_id(s), id) == 0)
-                        return s;
-        return PRESERVE_FAILED;
 }
 
 void snapshot_remains(struct agent *a, const struct command *c, const uint8_t digest[static 32]) {
@@ -347,9 +360,15 @@ void snapshot_remains(struct agent *a, const struct command *c, const uint8_t di
                               reason_bit(REASON_RECOVERED));
         struct snapshot s = { .agent = a, .id = c->id, .of_hold = held, .receipt = receipt };
         struct remains left = { .agent = a };
-        const int r = folder_each(a->config.state, &c->id, on_remains, &left);
-        const enum preserve_state state = state_of(left.evidence);
+        enum preserve_state state;
+        json_int_t holes;
+        int r;
 
+        if (!receipt)
+                return;
+        r = folder_each(a->config.state, &c->id, on_remains, &left);
+        state = state_of(left.evidence);
+        holes = json_integer_value(json_object_get(left.evidence, "holes"));
         if (r < 0)
                 log_event(LOG_ERR, NULL, LOG_FIELDS(.stage = "preserve"),
                           "The evidence could not be looked through: %s", strerror(-r));
@@ -357,6 +376,6 @@ void snapshot_remains(struct agent *a, const struct command *c, const uint8_t di
         if (left.evidence)
                 (void) json_object_set_new(receipt, "evidence", left.evidence);
         if (verb->snapshots)
-                tell_state(&s, state, (uint64_t) json_integer_value(json_object_get(left.evidence, "holes")));
+                tell_state(&s, state, (uint64_t) holes);
         conclude(&s);
 }

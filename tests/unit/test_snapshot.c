@@ -30,6 +30,7 @@ static const uint8_t digest[32] = { 7 };
 static struct scratch dir;
 static struct agent agent;
 static json_t *told; /* the last receipt */
+static bool no_memory;
 
 json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_t *of, const char *verb,
                       const char *state, reason_set reasons) {
@@ -37,7 +38,7 @@ json_t *receipt_plain(struct agent *a, const struct command_id *id, const uint8_
         (void) id;
         assert_memory_equal(of, digest, sizeof(digest));
         assert_true(reasons == reason_bit(REASON_RECOVERED));
-        return json_pack("{ss ss so}", "verb", verb, "state", state, "flags", json_array());
+        return no_memory ? NULL : json_pack("{ss ss so}", "verb", verb, "state", state, "flags", json_array());
 }
 
 void receipt_add_flag(json_t *receipt, enum reason reason) {
@@ -46,7 +47,7 @@ void receipt_add_flag(json_t *receipt, enum reason reason) {
 
 int receipt_conclude(struct agent *a, json_t *receipt, bool final, struct outcome *o, char **ret) {
         (void) a;
-        assert_true(final && o->id && !o->settle);
+        assert_true(receipt && final && o->id && !o->settle);
         json_decref(told);
         told = json_incref(receipt);
         *ret = strdup("");
@@ -165,8 +166,17 @@ static int tear_down(void **state) {
         return 0;
 }
 
+static const char *folder = FOLDER; /* which of them is meant */
+
+static const char *in_folder(const char *name) {
+        char path[128];
+
+        (void) snprintf(path, sizeof(path), "%s/%s", folder, name);
+        return scratch_path(&dir, path);
+}
+
 static void make_folder(void) {
-        assert_int_equal(io_mkdirs(scratch_path(&dir, FOLDER "/data"), 0700), 0);
+        assert_int_equal(io_mkdirs(in_folder("data"), 0700), 0);
 }
 
 /* As the host of that key signs it. */
@@ -176,7 +186,7 @@ static void sign(const struct hostkey *key, const char *hold, const char *member
 
         assert_true(asprintf(&payload, "{\"predicate\":{\"hold\":\"%s\",%s}}", hold, members) > 0);
         assert_int_equal(hostkey_envelope(key, DSSE_EVIDENCE, payload, &envelope), 0);
-        f = fopen(scratch_path(&dir, FOLDER "/evidence.dsse.json"), "we");
+        f = fopen(in_folder("evidence.dsse.json"), "we");
         assert_non_null(f);
         assert_true(fputs(envelope, f) >= 0);
         assert_int_equal(fclose(f), 0);
@@ -239,6 +249,42 @@ static void what_was_signed_is_told(void **state) {
         expect("failed", "evidence-failed", true);
 }
 
+/* In whichever order they are found. */
+static void of_several_the_best_that_is_signed_is_told(void **state) {
+        static const char *const states[] = { "failed", "complete", "cut-short" };
+        static const char *const folders[] = { FOLDER, FOLDER ".2", FOLDER ".3", FOLDER ".4" };
+
+        (void) state;
+        for (size_t best = 0; best < ELEMENTSOF(folders); best++) {
+                for (size_t i = 0; i < ELEMENTSOF(folders); i++) {
+                        char members[64];
+                        const size_t k = (i + ELEMENTSOF(folders) - best) % ELEMENTSOF(folders);
+
+                        folder = folders[i];
+                        make_folder();
+                        (void) unlink(in_folder("evidence.dsse.json"));
+                        (void) snprintf(members, sizeof(members), "\"state\":\"%s\",\"holes\":0",
+                                        states[(k + 1) % ELEMENTSOF(states)]);
+                        if (k < ELEMENTSOF(states))
+                                sign(agent.key, ID, members);
+                }
+                folder = FOLDER;
+                say(VERB_SNAPSHOT);
+                expect("snapshot", NULL, true);
+                assert_string_equal(member("folder"), scratch_path(&dir, folders[best]));
+        }
+}
+
+static void without_memory_for_a_receipt_nothing_is_told(void **state) {
+        (void) state;
+        make_folder();
+        sign(agent.key, ID, "\"state\":\"complete\",\"holes\":1");
+        no_memory = true;
+        say(VERB_SNAPSHOT);
+        no_memory = false;
+        assert_null(told);
+}
+
 /* The collector can write what it likes there, and whoever has root can copy. */
 static void what_another_signed_is_not(void **state) {
         static const char complete[] = "\"state\":\"complete\",\"holes\":0";
@@ -276,9 +322,13 @@ static void a_hold_that_is_over_is_released(void **state) {
 
 int main(void) {
         const struct CMUnitTest cases[] = {
-                CASE(what_was_not_begun_failed),       CASE(what_was_not_signed_failed_and_is_named),
-                CASE(what_was_signed_is_told),         CASE(what_another_signed_is_not),
+                CASE(what_was_not_begun_failed),
+                CASE(what_was_not_signed_failed_and_is_named),
+                CASE(what_was_signed_is_told),
+                CASE(what_another_signed_is_not),
                 CASE(a_hold_that_is_over_is_released),
+                CASE(of_several_the_best_that_is_signed_is_told),
+                CASE(without_memory_for_a_receipt_nothing_is_told),
         };
 
         return cmocka_run_group_tests(cases, NULL, NULL);
