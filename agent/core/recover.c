@@ -132,17 +132,42 @@ static bool is_exchanged(struct agent *a, const struct hold *h, const struct sit
         return false;
 }
 
-static void recover_one(struct agent *a, const struct command_id *id) {
+/* Releases that were resumed; there is room for one of each hold. */
+struct resumed {
+        struct command_id *ids;
+        size_t n;
+};
+
+/* One release ends all of its holds, and has one receipt: it is resumed with the first of them. */
+static bool is_resumed(struct resumed *done, const struct hold *h) {
+        if (!hold_was_let_go(h))
+                return false;
+        for (size_t i = 0; i < done->n; i++)
+                if (command_id_equal(&done->ids[i], &h->releaser))
+                        return true;
+        done->ids[done->n++] = h->releaser;
+        return false;
+}
+
+static void resume_release(struct agent *a, const struct hold *h, struct resumed *done) {
+        const struct seen *release = unanswered_release(a, h);
+        const struct command_id id = h->id;
+
+        if ((!release && !hold_is_ending(h)) || is_resumed(done, h))
+                return;
+        if (!release || !resume_order(a, &release->id))
+                release_finish(a, &id, reason_bit(REASON_RECOVERED));
+}
+
+static void recover_one(struct agent *a, const struct command_id *id, struct resumed *done) {
         const struct hold *h = hold_set_find(a->holds, id);
-        const struct seen *release;
         struct sites *sites;
         enum hold_state state;
         reason_set gaps;
         bool pending;
 
-        release = h ? unanswered_release(a, h) : NULL;
-        if (h && (release ? !resume_order(a, &release->id) : hold_is_ending(h)))
-                release_finish(a, id, reason_bit(REASON_RECOVERED));
+        if (h)
+                resume_release(a, h, done);
         h = hold_set_find(a->holds, id);
         sites = held_find(&a->held, id);
         if (!h || !sites || hold_is_ending(h))
@@ -192,9 +217,11 @@ static void forget_gone(struct agent *a) {
 
 void recover_all(struct agent *a) {
         const size_t n = hold_set_count(a->holds);
-        _cleanup_free_ struct command_id *ids = calloc(n ? n : 1, sizeof(*ids));
+        _cleanup_free_ struct command_id *ids = calloc(n ? n : 1, sizeof(*ids)),
+                                         *resumed = calloc(n ? n : 1, sizeof(*resumed));
+        struct resumed done = { .ids = resumed };
 
-        if (!ids)
+        if (!ids || !resumed)
                 return;
         layers_recover(a);
         forget_gone(a);
@@ -203,7 +230,7 @@ void recover_all(struct agent *a) {
         for (size_t i = 0; i < n; i++)
                 ids[i] = hold_set_at(a->holds, i)->id;
         for (size_t i = 0; i < n; i++) {
-                recover_one(a, &ids[i]);
+                recover_one(a, &ids[i], &done);
                 resume_snapshot(a, &ids[i]);
                 /* a hold whose tasks do not freeze is waited for, and many of those must not look like a start that
                  * hangs */

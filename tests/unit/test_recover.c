@@ -420,8 +420,8 @@ static void one_release_is_finished_as_a_whole(void **state) {
         expect_ended(0, &thawed, true);
         expect_ended(1, &thawing, true);
         assert_int_equal(hold_set_settle(set, &thawing, HOLD_HELD, 0), 0);
-        start(); /* both wait for their receipt, and each asks for the other */
-        assert_int_equal(n_ended, 4);
+        start(); /* both wait for their receipt, and that is one */
+        assert_int_equal(n_ended, 2);
         assert_int_equal(hold_set_receipt(set, &by, 7, false), 0);
         start();
         assert_int_equal(n_ended, 0);
@@ -453,6 +453,26 @@ static void a_release_of_that_and_of_a_hold_has_one_receipt(void **state) {
         expect_ended(0, &id, false);
         expect_ended(1, &orphan, false);
         assert_string_equal(ended[0].was, "releasing");
+}
+
+/* The last of several receipts would be the poorest: what is ended by the first is not there for the second. */
+static void a_release_of_several_holds_is_resumed_once(void **state) {
+        const struct command_id by = recorded(9, VERB_RELEASE, 1, 2), one = held(1), other = held(2), alone = held(3);
+        const struct command_id last = recorded(10, VERB_RELEASE, 3, 0);
+
+        (void) state;
+        assert_int_equal(hold_set_release(set, &one, &by), 0);
+        assert_int_equal(hold_set_release(set, &other, &by), 0);
+        assert_int_equal(hold_set_release(set, &alone, &last), 0);
+        start();
+        assert_int_equal(n_ended, 3);
+        expect_ended(0, &one, false);
+        expect_ended(1, &other, false);
+        expect_ended(2, &alone, false);
+        /* it was answered, and did not get through with it */
+        assert_int_equal(hold_set_receipt(set, &by, 7, false), 0);
+        start();
+        assert_int_equal(n_ended, 3);
 }
 
 /* Two that stop between: what the first one did stands. */
@@ -537,6 +557,7 @@ int main(void) {
                 CASE(one_release_is_finished_as_a_whole),
                 CASE(a_release_of_what_is_not_known_is_carried_out_again),
                 CASE(a_release_of_that_and_of_a_hold_has_one_receipt),
+                CASE(a_release_of_several_holds_is_resumed_once),
                 CASE(one_that_was_overtaken_touches_nothing_of_the_other),
                 CASE(of_an_extension_it_is_said_whether_it_is_in_force),
                 CASE(of_a_snapshot_it_is_said_what_there_is),
