@@ -227,8 +227,11 @@ vms=$!
 # what is built stays whose it was when that was not root
 [ -z "${SUDO_UID:-}" ] || [ $# -eq 0 ] || set -- sudo -u "#$SUDO_UID" "$@"
 [ $# -eq 0 ] || "$@" || exit 1
-# some of them wait for most of their time, and those that do it for longest go first
-in_lanes 4 unit tests/unit/test_{relay,collect,core,host_packet,preserve}*.c tests/unit/test_*.c
+# Some of them wait for most of their time, and those that do it for longest go first. Those that wait for the disk wait for each other: no
+# more than two of them at once.
+mapfile -t others < <(printf '%s\n' tests/unit/test_{relay,host_packet}*.c tests/unit/test_*.c | grep -vE '/test_(collect|core|preserve)')
+in_lanes 2 unit tests/unit/test_{collect,core,preserve}*.c tests/unit/test_{relay,host_packet}*.c tests/unit/test_*.c
+in_lanes 2 unit "${others[@]}"
 judge_each unit tests/unit/test_*.c
 each 2 fuzz tests/fuzz/fuzz_*.c
 each 1 lint tests/lint.sh
