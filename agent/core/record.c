@@ -96,11 +96,43 @@ static bool lacks_room(const struct agent *a, int r) {
         return r < 0 && !is_no_record(r) && agent_ledger_ok(a);
 }
 
+/* The last one that waits; NULL: none does. */
+static json_t *find_outcome(const struct agent *a, const char *id) {
+        json_t *late, *found = NULL;
+        size_t i;
+
+        json_array_foreach(a->late, i, late) if (!is_order(late) && is_of(late, id)) found = late;
+        return found;
+}
+
+/* The last word of a command in the place of one that promised it. What only that told, a state and what it ended,
+ * stays. */
+static void replace_outcome(json_t *late, json_t *body) {
+        json_t *state = json_object_get(body, "state");
+
+        (void) json_object_set(late, "of", json_object_get(body, "of"));
+        (void) json_object_set(late, "receipt", json_object_get(body, "receipt"));
+        if (!json_is_true(json_object_get(body, "more")))
+                (void) json_object_del(late, "more");
+        if (state || !json_object_get(late, "state"))
+                (void) json_object_set(late, "reasons", json_object_get(body, "reasons"));
+        if (state)
+                (void) json_object_set(late, "state", state);
+        (void) json_array_extend(json_object_get(late, "ended"), json_object_get(body, "ended"));
+}
+
 static void keep_late(struct agent *a, json_t *body) {
+        json_t *first;
+
         if (!a->late)
                 a->late = json_array();
-        if (json_array_size(a->late) < (is_order(body) ? LATE_MAX : LATE_MAX / 2))
+        if (json_array_size(a->late) < (is_order(body) ? LATE_MAX : LATE_MAX / 2)) {
                 (void) json_array_append(a->late, body);
+                return;
+        }
+        first = is_order(body) ? NULL : find_outcome(a, id_of(body));
+        if (json_is_true(json_object_get(first, "more")))
+                replace_outcome(first, body);
 }
 
 /* It is in the ledger. An id may have been forgotten meanwhile. */
@@ -332,12 +364,14 @@ int record_outcome(struct agent *agent, const struct outcome *o) {
 }
 
 void record_resealed(struct agent *agent, const struct outcome *o) {
-        json_t *last = json_array_get(agent->late, json_array_size(agent->late) - 1);
+        json_t *late;
         char id[33];
 
         command_id_to_str(o->id, id);
-        if (last && !is_order(last) && is_of(last, id))
-                (void) json_object_set_new(last, "receipt", json_string(o->receipt));
+        late = find_outcome(agent, id);
+        /* where there was no place for it, another one waits */
+        if (late && strcmp(json_string_value(json_object_get(late, "of")), o->of) == 0)
+                (void) json_object_set_new(late, "receipt", json_string(o->receipt));
 }
 
 int record_lapse(struct agent *agent, const struct command_id *hold) {

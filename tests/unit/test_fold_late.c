@@ -168,7 +168,7 @@ static void a_release_does_not_wait_for_an_outcome(void **state) {
 
 static void the_receipt_that_waits_is_the_one_that_was_sent(void **state) {
         const struct command_id id = id_of(3);
-        const struct outcome sent = { .id = &id, .receipt = "sent" };
+        const struct outcome sent = { .id = &id, .of = "order", .receipt = "sent" };
         _cleanup_json_ json_t *body = NULL;
 
         (void) state;
@@ -192,13 +192,43 @@ static void outcomes_leave_room_for_orders(void **state) {
         (void) state;
         fill_ledger(0);
         stop(3, VERB_CONTAIN, 0, BY(ALICE));
-        for (int i = 0; i < 1000; i++)
-                assert_true(outcome_of(3, HOLD_HELD, 2) < 0);
+        for (uint32_t i = 0; i < 1000; i++)
+                assert_true(outcome_of(1000 + i, HOLD_HELD, 2) < 0);
         assert_true(json_array_size(agent.late) < 1000);
         stop(4, VERB_CONTAIN, 0, BY(ALICE));
         set_room(true);
         assert_int_equal(record_late(&agent), 0);
         assert_true(seen_of(3)->order > 0 && seen_of(4)->order > 0);
+}
+
+/* Else whoever asks is promised it for ever. What the first told and the last does not stays. */
+static void the_last_outcome_has_the_place_of_the_first(void **state) {
+        const struct command_id id = id_of(3), one = id_of(11), other = id_of(12);
+        struct outcome o = { .id = &id, .of = "order", .receipt = "first", .more = true, .n_ended = 1 };
+        _cleanup_json_ json_t *body = NULL;
+
+        (void) state;
+        fill_ledger(0);
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        o.settle = true;
+        o.state = HOLD_PARTIAL;
+        o.reasons = reason_bit(REASON_NOT_FROZEN);
+        o.ended = &one;
+        assert_true(record_outcome(&agent, &o) < 0);
+        for (uint32_t i = 0; i < 200; i++)
+                assert_true(outcome_of(1000 + i, HOLD_HELD, 2) < 0);
+        o = (struct outcome) { .id = &id, .of = "evidence", .receipt = "last", .ended = &other, .n_ended = 1 };
+        assert_true(record_outcome(&agent, &o) < 0);
+        o.receipt = "sent";
+        record_resealed(&agent, &o);
+        set_room(true);
+        assert_int_equal(record_late(&agent), 0);
+        assert_false(seen_of(3)->more);
+        assert_int_equal(ledger_read(agent.ledger, seen_of(3)->receipt, &body), 0);
+        assert_string_equal(json_string_value(json_object_get(body, "receipt")), "sent");
+        assert_string_equal(json_string_value(json_object_get(body, "state")), "partial");
+        assert_int_equal(json_array_size(json_object_get(body, "reasons")), 1);
+        assert_int_equal(json_array_size(json_object_get(body, "ended")), 2);
 }
 
 /* It is measured when it is its turn only. */
@@ -221,6 +251,7 @@ int main(void) {
                 CASE(a_release_does_not_wait_for_an_outcome),
                 CASE(the_receipt_that_waits_is_the_one_that_was_sent),
                 CASE(outcomes_leave_room_for_orders),
+                CASE(the_last_outcome_has_the_place_of_the_first),
                 CASE(what_no_ledger_takes_keeps_nothing_waiting),
         };
 
