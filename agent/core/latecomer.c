@@ -12,7 +12,8 @@
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
 
-#define SILENCE_SHARE 20
+/* twenty times what a manager that is silent is waited for, however long the rest of a look took */
+#define SILENCE_US (20LL * 1000 * 1000)
 
 /* Takes the site over. The mark is there before it is frozen, and frozen it is before it is on record, which takes
  * long: should the core end in between, the next one finds it by its mark. */
@@ -147,7 +148,7 @@ static void look(struct agent *a) {
                 systemd_give_up(a->systemd);
         (void) latecomer_look(a);
         if (start >= a->manager_us && systemd_is_silent(a->systemd))
-                a->manager_us = clock_mono_us() + (clock_mono_us() - start) * SILENCE_SHARE;
+                a->manager_us = clock_mono_us() + SILENCE_US;
 }
 
 static int on_clock(sd_event_source *e, uint64_t usec, void *userdata) {

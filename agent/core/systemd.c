@@ -117,7 +117,7 @@ bool systemd_is_silent(const struct systemd *s) {
 }
 
 void systemd_give_up(struct systemd *s) {
-        s->silent = true;
+        s->silent = s->up || clock_boot_ms() >= BOOT_MS;
 }
 
 int systemd_version(struct systemd *s) {

@@ -26,7 +26,8 @@ void systemd_begin(struct systemd *s);
 void systemd_rest(struct systemd *s);
 /* True when it did not answer in time since systemd_rest(). */
 bool systemd_is_silent(const struct systemd *s);
-/* Until systemd_rest() it is as if it had not: nothing is asked. */
+/* Until systemd_rest() it is as if it had not: nothing is asked. Not as long as its silence would say that the host is
+ * still coming up. */
 void systemd_give_up(struct systemd *s);
 
 /* Major version, 0 without systemd. */

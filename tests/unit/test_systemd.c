@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LINK: agent/core/paths.c */
 /* LINK: agent/core/systemd.c agent/util/clock.c agent/util/fault.c agent/util/io.c agent/core/cgroup.c tests/lib/cage.c */
+/* WRAP: clock_boot_ms */
 
 /* Without a service manager, and with one that does not answer: neither may be in the way. What one that answers says
  * is for the suites that have a real one. */
@@ -24,6 +25,13 @@
 #define SECOND   (1000LL * 1000)
 
 static struct systemd *systemd;
+
+static int64_t since_boot_ms = 60 * 60 * 1000;
+
+int64_t __wrap_clock_boot_ms(void);
+int64_t __wrap_clock_boot_ms(void) {
+        return since_boot_ms;
+}
 
 /* A /run of its own, and in it what makes this host one that was booted by systemd. */
 static int begin(void **state) {
@@ -116,7 +124,14 @@ static void check_silence(void) {
                 assert_true(systemd_is_silent(systemd));
                 systemd_rest(systemd);
                 assert_false(systemd_is_silent(systemd));
-                /* nor who does not want to wait */
+                /* nor who does not want to wait, when the host is known to be up */
+                since_boot_ms = 60 * 1000;
+                systemd_give_up(systemd);
+                start = clock_mono_us();
+                assert_int_equal(systemd_unit_cgroup(systemd, "x.service", &path), -ETIMEDOUT);
+                assert_true(clock_mono_us() - start >= SECOND / 2);
+                systemd_rest(systemd);
+                since_boot_ms = 60 * 60 * 1000;
                 least = INT64_MAX;
                 for (int k = 0; k < 10; k++) {
                         systemd_give_up(systemd);
