@@ -149,6 +149,10 @@ static void render_recipients(const struct page *p, const json_t *recipients) {
 static void render_evidence_kept(const struct page *p, const json_t *e) {
         if (!json_is_object(e))
                 return;
+        if (json_is_null(json_object_get(e, "kept"))) {
+                render_row(p, "kept", "not known: the ledger that tells of it is another core's");
+                return;
+        }
         render_row(p, "kept",
                    "%" PRId64 " of evidence, %" PRId64 " bytes; %" PRId64 " under legal hold, %" PRId64
                    " being deleted%s",

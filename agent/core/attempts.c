@@ -66,8 +66,9 @@ static int on_attempt(void *userdata, void *data, size_t size) {
         return 0;
 }
 
+/* What holds tried that only the ledger knows waits in the ring for the core that reads that. */
 static void drain(struct agent *a) {
-        if (a->attempts)
+        if (a->attempts && !a->aside)
                 (void) ring_buffer__consume(a->attempts->ring);
 }
 

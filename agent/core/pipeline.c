@@ -59,10 +59,13 @@ static int (*const carry_out[])(struct agent *a, struct authorised *authorised, 
         [VERB_CLASS_KEEP] = retain_order,     [VERB_CLASS_DROP] = retain_order,
 };
 
-/* The core that has the ledger and cannot end may have recorded this very order. */
+/* The core that has the ledger and cannot end may have recorded this very order; and what evidence there is, only that
+ * ledger tells. */
 static bool is_in_doubt(const struct agent *a, const struct command *c, const struct decision *decision) {
-        return a->aside && c && verb_class_lets_go(verb_info(c->verb)->cls) && decision->kind == DECISION_REFUSED &&
-               decision->reason == REASON_LEDGER;
+        if (!a->aside || !c || decision->kind != DECISION_REFUSED)
+                return false;
+        return decision->reason == REASON_NO_SUCH_EVIDENCE ||
+               (decision->reason == REASON_LEDGER && verb_class_lets_go(verb_info(c->verb)->cls));
 }
 
 static int judge(struct agent *a, const struct dsse *d, struct phases *p, const struct answer *to) {

@@ -381,14 +381,17 @@ void retain_sealed(struct agent *a, const struct command_id *id) {
 json_t *retain_to_json(const struct agent *a) {
         size_t held = 0, deleting = 0;
 
+        /* nobody has looked */
+        if (a->aside)
+                return json_pack("{sn sI sb}", "kept", "quota_bytes", (json_int_t) a->local.evidence_quota_bytes,
+                                 "reserved", false);
         for (size_t i = 0; i < a->shelf.n; i++) {
                 held += a->shelf.items[i].holds > 0;
                 deleting += a->shelf.items[i].condemned;
         }
         return json_pack("{sI sI sI sI sI sb}", "kept", (json_int_t) a->shelf.n, "under_legal_hold", (json_int_t) held,
                          "deleting", (json_int_t) deleting, "bytes", (json_int_t) shelf_bytes(&a->shelf), "quota_bytes",
-                         (json_int_t) a->local.evidence_quota_bytes, "reserved",
-                         !a->aside && room_is_reserved(a->config.state));
+                         (json_int_t) a->local.evidence_quota_bytes, "reserved", room_is_reserved(a->config.state));
 }
 
 /* Nobody knows when it was sealed, so no time is over for it. */

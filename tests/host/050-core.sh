@@ -233,6 +233,8 @@ is 'nothing is released, and nobody signs that it is not' "$(state)" machine-fai
 check 'in the kernel neither' in_force slow.service
 ask status
 check 'what it held is listed' eval '[[ "$(orphans)" == *"$slow"* ]]'
+ask health
+is 'of evidence nobody says that there is none' "$(said '.report.evidence.kept')" null
 WORD=$(run timeout 60 /usr/sbin/freezed 2>&1)
 is 'no core runs beside this one either' $? 1
 like 'which has no ledger' "$WORD" 'ledger: another core has it'

@@ -369,6 +369,16 @@ static void what_the_disk_may_have_taken_is_not_refused(void **state) {
         assert_string_equal(reason_id(let_go(6)), "none");
 }
 
+/* There is none. */
+static enum reason keep_evidence(uint32_t n) {
+        told.answered = told.refused = 0;
+        order(VERB_EVIDENCE_HOLD);
+        w.c.id = id_of(n);
+        TARGET_HOLDS(9);
+        assert_true(order_and_fail(SIZE_MAX));
+        return told.refused ? told.reason : REASON_NONE;
+}
+
 /* Nor is what a core that cannot end, and has the ledger, may have recorded; what is not there is not asked for. */
 static void what_another_core_may_have_recorded_is_not_refused(void **state) {
         (void) state;
@@ -376,7 +386,9 @@ static void what_another_core_may_have_recorded_is_not_refused(void **state) {
         assert_string_equal(reason_id(let_go(6)), "ledger-failed");
         agent.aside = true;
         assert_string_equal(reason_id(let_go(6)), "machine-failed");
+        assert_string_equal(reason_id(keep_evidence(7)), "machine-failed");
         agent.aside = false;
+        assert_string_equal(reason_id(keep_evidence(8)), "no-such-evidence");
 }
 
 static enum reason hand_in(enum dsse_type type, const char *payload) {
