@@ -11,6 +11,7 @@
 
 #define TEXT_MAX 16384U
 /* include/linux/sched.h */
+#define PF_EXITING    0x00000004U
 #define PF_FORKNOEXEC 0x00000040U
 #define PF_KTHREAD    0x00200000U
 /* longer than any chain of parents that is not made to be long; who makes one is not lost, but named as elsewhere */
@@ -30,7 +31,7 @@ int process_read(pid_t pid, struct process *ret) {
         const char *rest;
         unsigned flags;
         uint64_t start, stack;
-        int parent, r = read_text(pid, "stat", &text);
+        int parent, threads, r = read_text(pid, "stat", &text);
         char state;
 
         if (r < 0)
@@ -38,14 +39,15 @@ int process_read(pid_t pid, struct process *ret) {
         /* the name is in parentheses and may hold any character, a parenthesis too */
         rest = strrchr(text, ')');
         if (!rest || sscanf(rest,
-                            ") %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64
+                            ") %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %" SCNu64
                             " %*u %*d %*u %*u %*u %" SCNu64,
-                            &state, &parent, &flags, &start, &stack) != 5)
+                            &state, &parent, &flags, &threads, &start, &stack) != 6)
                 return -EBADMSG;
         *ret = (struct process) { .parent = parent,
                                   .start = start,
                                   .stack = stack,
                                   .forked = (flags & PF_FORKNOEXEC) != 0,
+                                  .ends = (flags & PF_EXITING) != 0 && threads == 1,
                                   .dead = state == 'Z' || state == 'X',
                                   .kernel = (flags & PF_KTHREAD) != 0 };
         return 0;
@@ -72,7 +74,7 @@ bool process_is_copy(pid_t pid, pid_t of) {
 }
 
 /* Its own signals and those of all its threads: a bit for each, from 1. */
-bool process_is_killed(pid_t pid) {
+static bool has_kill_pending(pid_t pid) {
         _cleanup_free_ char *text = NULL;
         const char *line = read_text(pid, "status", &text) < 0 ? NULL : strstr(text, "\nSigPnd:");
         const uint64_t kill = UINT64_C(1) << (SIGKILL - 1);
@@ -80,6 +82,13 @@ bool process_is_killed(pid_t pid) {
 
         return line && sscanf(line, "\nSigPnd: %" SCNx64 "\nShdPnd: %" SCNx64, &own, &all) == 2 &&
                ((own | all) & kill) != 0;
+}
+
+bool process_is_killed(pid_t pid) {
+        struct process p;
+
+        /* no signal is pending any more where one was taken, or it ended by itself */
+        return has_kill_pending(pid) || (process_read(pid, &p) == 0 && p.ends);
 }
 
 /* Real, effective, saved, file system. */

@@ -14,6 +14,7 @@ struct process {
         uint64_t start; /* in ticks since the boot; a number that is given again has another */
         uint64_t stack; /* where it begins, the same in whoever is forked; 0 for who may not be looked into */
         bool forked;    /* it has not executed a program since: it is a copy of who forked it */
+        bool ends;      /* all of it is on its way out in the kernel */
         bool dead;      /* a zombie */
         bool kernel;    /* a thread of the kernel's */
 };
@@ -26,8 +27,8 @@ bool process_descends(pid_t pid, pid_t from);
 /* True when it is a copy of the other one, or of one that was, that has not come to execute its own program. Made not
  * to be fooled by chance; root can have a process look like that. */
 bool process_is_copy(pid_t pid, pid_t of);
-/* True when SIGKILL is on its way to it: it executes nothing more of its own, for however long the kernel keeps it from
- * ending. */
+/* True when SIGKILL is on its way to it, or it is ending: it executes nothing more of its own, for however long the
+ * kernel keeps it from that. */
 bool process_is_killed(pid_t pid);
 /* Its real uid. -ESRCH, -errno. */
 int process_uid(pid_t pid, uint32_t *ret) _warn_unused_;

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -110,6 +111,12 @@ static void who_lives_has_the_turn_alone(void **state) {
         assert_int_equal(others_turn(), 0);
 }
 
+static void *stay(void *userdata) {
+        for (;;)
+                (void) pause();
+        return userdata;
+}
+
 static void who_is_killed_and_cannot_end_is_passed_by(void **state) {
         pid_t core = start_core();
         struct turn t;
@@ -126,6 +133,45 @@ static void who_is_killed_and_cannot_end_is_passed_by(void **state) {
         assert_int_equal(others_turn(), -EBUSY);
         assert_int_equal(close(t.fd), 0);
         assert_int_equal(others_turn(), 0);
+}
+
+/* Whoever is on its way out has taken its signal, or had none. */
+static void who_is_ending_is_as_good_as_killed(void **state) {
+        pid_t core = start_core();
+        siginfo_t info;
+
+        (void) state;
+        assert_int_equal(kill(core, SIGTERM), 0);
+        assert_int_equal(waitid(P_PID, (id_t) core, &info, WEXITED | WNOWAIT), 0);
+        assert_true(process_is_killed(core));
+        assert_int_equal(waitpid(core, NULL, 0), core);
+        assert_false(process_is_killed(core));
+}
+
+/* The first thread's end is not that of the others. */
+static void who_has_a_thread_that_runs_is_not(void **state) {
+        int ends[2];
+        struct process p;
+        char c;
+        pid_t core;
+
+        (void) state;
+        assert_int_equal(pipe(ends), 0);
+        core = fork();
+        if (core == 0) {
+                pthread_t thread;
+
+                EXPECT(pthread_create(&thread, NULL, stay, NULL) == 0);
+                EXPECT(write(ends[1], "x", 1) == 1);
+                pthread_exit(NULL);
+        }
+        assert_int_equal(read(ends[0], &c, 1), 1);
+        do
+                assert_int_equal(process_read(core, &p), 0);
+        while (!p.dead);
+        assert_false(process_is_killed(core));
+        end_core(core);
+        assert_int_equal(close(ends[0]) | close(ends[1]), 0);
 }
 
 /* As when each of them waits for the same disk. */
@@ -175,6 +221,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
                 CASE(who_lives_has_the_turn_alone),       CASE(who_is_killed_and_cannot_end_is_passed_by),
+                CASE(who_is_ending_is_as_good_as_killed), CASE(who_has_a_thread_that_runs_is_not),
                 CASE(as_many_as_are_dying_are_passed_by), CASE(a_child_has_no_turn),
                 CASE(without_a_directory_nobody_can_say),
         };
