@@ -378,8 +378,10 @@ static void note_crowd(struct watch *w, int64_t now) {
 
 static void sweep_begin(struct watch *w, int64_t now) {
         w->sweep_us = now + w->sweep_every_us;
-        for (size_t i = 0; i < w->n_sites; i++)
+        for (size_t i = 0; i < w->n_sites; i++) {
                 mend_hold(w, &w->sites[i]);
+                alive();
+        }
         cgroup_events_each_held(w->agent->events, list_held, w);
         note_crowd(w, now);
 }
@@ -477,4 +479,7 @@ void mend_look(struct watch *w) {
         look_around(w, start);
         sweep(w, start);
         seek(w, start);
+        /* a sweep that is not over does not wait for a look that is due ever more rarely */
+        w->next_us = w->n_swept == 0 ? w->every_us
+                                     : MIN(w->every_us, MAX((clock_cpu_us() - spent) * HURRY_SHARE, LOOK_MIN_US));
 }

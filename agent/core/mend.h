@@ -20,6 +20,7 @@ struct watch {
         struct followed_list holds;
         sd_event_source *ring, *timer;
         int64_t every_us, sweep_every_us, outer_every_us;         /* how often */
+        int64_t next_us;                                          /* from one look to the next, at most every_us */
         int64_t sweep_us, sweep_not_before_us, outer_us, seek_us; /* CLOCK_MONOTONIC of the next time */
         int64_t seek_spent_us, sweep_spent_us;                    /* in the round that goes on */
         size_t seek_next;                                         /* the site that it goes on with */

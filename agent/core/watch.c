@@ -65,7 +65,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         mend_look(w);
         if (record_due(w, clock_mono_us()))
                 agent_idle_work(w->agent);
-        arm(w, w->every_us);
+        arm(w, w->next_us);
         return 0;
 }
 

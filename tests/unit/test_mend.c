@@ -21,6 +21,7 @@
 /* WRAP: cgroup_events_refuse_outside */
 /* WRAP: resolve_again */
 /* WRAP: strays_put_back */
+/* WRAP: watched_freeze */
 
 /* What the watch does about what it finds, on real cgroups: what is taken for a site, and at which one is held who. */
 
@@ -51,20 +52,34 @@ bool __wrap_cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
         return false;
 }
 
+static void use_cpu(int64_t us) {
+        const int64_t end = clock_cpu_us() + us;
+
+        while (clock_cpu_us() < end)
+                ;
+}
+
 /* what looking for a target costs, and how often each was looked for */
 static int64_t seek_costs_us;
 static unsigned int looked_for[8];
 
 int __real_resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes);
 int __wrap_resolve_again(const struct resolver *r, struct site *s, reason_set *ret_notes) {
-        const int64_t end = clock_cpu_us() + seek_costs_us;
         const size_t n = (size_t) s->target.name[0] - 'a';
 
-        while (clock_cpu_us() < end)
-                ;
+        use_cpu(seek_costs_us);
         if (n < ELEMENTSOF(looked_for))
                 looked_for[n]++;
         return __real_resolve_again(r, s, ret_notes);
+}
+
+/* what looking at a site costs */
+static int64_t looking_costs_us;
+
+int __real_watched_freeze(const struct watched *s);
+int __wrap_watched_freeze(const struct watched *s) {
+        use_cpu(looking_costs_us);
+        return __real_watched_freeze(s);
 }
 
 /* what putting a process back costs, and how often it was done */
@@ -404,11 +419,16 @@ static void who_left_is_put_back_a_few_at_a_time(void **state) {
         proven_free(stop(1, VERB_ISOLATE, &cage));
         watch_all();
         assert_int_equal(sweep_next_ones(), 0);
+        assert_int_equal(watching.next_us, watching.every_us);
         for (size_t i = 0; i < ELEMENTSOF(pids); i++)
                 move_to(&outside, pids[i]);
         putting_costs_us = 8 * 1000;
+        looking_costs_us = 3 * 1000;
         first = sweep_next_ones();
         assert_in_range(first, 1, 3);
+        /* the others wait no longer because looks are rare */
+        assert_in_range(watching.next_us, 20 * 1000, watching.every_us - 1);
+        looking_costs_us = 0;
         assert_reasons(look(1).gaps, GAP(MOVED_OUT));
         /* who leaves again waits for the others */
         for (size_t i = 0; i < ELEMENTSOF(pids); i++)
