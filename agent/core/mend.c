@@ -404,7 +404,9 @@ static void sweep(struct watch *w, int64_t now) {
         if (w->n_swept == 0)
                 sweep_begin(w, now);
         start = clock_mono_us();
-        while (w->swept_next < w->n_swept && clock_mono_us() < start + MEND_TURN_US)
+        /* one at least, however long we were not let run */
+        for (bool any = false; w->swept_next < w->n_swept && (!any || clock_mono_us() < start + MEND_TURN_US);
+             any = true)
                 sweep_one(w, w->swept[w->swept_next++]);
         w->sweep_spent_us += clock_cpu_us() - spent;
         w->sweep_not_before_us = clock_mono_us() + (clock_cpu_us() - spent) * HURRY_SHARE;

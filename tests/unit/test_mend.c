@@ -21,6 +21,7 @@
 /* WRAP: cgroup_events_refuse_outside */
 /* WRAP: resolve_again */
 /* WRAP: strays_put_back */
+/* WRAP: clock_mono_us */
 /* WRAP: watched_freeze */
 
 /* What the watch does about what it finds, on real cgroups: what is taken for a site, and at which one is held who. */
@@ -50,6 +51,18 @@ bool __wrap_cgroup_events_refuse_outside(struct cgroup_events *e, int top) {
         (void) e;
         (void) top;
         return false;
+}
+
+/* how long it is not let run between two looks at the clock */
+static int64_t not_let_run_us;
+
+int64_t __real_clock_mono_us(void);
+int64_t __wrap_clock_mono_us(void);
+int64_t __wrap_clock_mono_us(void) {
+        static int64_t lost_us;
+
+        lost_us += not_let_run_us;
+        return __real_clock_mono_us() + lost_us;
 }
 
 static void use_cpu(int64_t us) {
@@ -451,6 +464,27 @@ static void who_left_is_put_back_a_few_at_a_time(void **state) {
         (void) let_go(1);
 }
 
+static void one_is_put_back_however_busy_the_machine_is(void **state) {
+        struct cage outside = cage_make("outside");
+        pid_t pids[2];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                pids[i] = cage_spawn(&cage, keep_no_raw, NULL);
+        proven_free(stop(1, VERB_ISOLATE, &cage));
+        watch_all();
+        assert_int_equal(sweep_next_ones(), 0);
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                move_to(&outside, pids[i]);
+        not_let_run_us = 2 * MEND_TURN_US;
+        assert_int_equal(sweep_next_ones(), 1);
+        assert_int_equal(sweep_next_ones(), 1);
+        not_let_run_us = 0;
+        for (size_t i = 0; i < ELEMENTSOF(pids); i++)
+                assert_false(strays_is_outside(pids[i], cage.path));
+        (void) let_go(1);
+}
+
 /* Whoever forks until nobody else finds a place among the held has not put off the next look, and it is said. */
 static void who_finds_no_room_is_a_gap_and_looked_for_soon(void **state) {
         pid_t pid = cage_spawn(&cage, NULL, NULL);
@@ -484,6 +518,7 @@ int main(void) {
                 CASE(what_is_held_stays_where_its_cgroup_is_though_nobody_is_in_it),
                 CASE(what_is_not_there_is_looked_for_a_few_at_a_time),
                 CASE(who_left_is_put_back_a_few_at_a_time),
+                CASE(one_is_put_back_however_busy_the_machine_is),
                 CASE(who_finds_no_room_is_a_gap_and_looked_for_soon),
         };
 
