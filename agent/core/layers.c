@@ -32,7 +32,7 @@ static const struct {
         { "packet-sockets",
           "AF_PACKET and AF_XDP sockets, and devices like tun, bypass cgroup programs; a process that can make one "
           "needs CAP_NET_RAW or CAP_NET_ADMIN",
-          EVERYWHERE },
+          BUT_ON_HOST },
         { "foreign-socket", "a socket belongs to the cgroup that made it, wherever it is handed to", EVERYWHERE },
         { "queued-packets",
           "what a queueing discipline or an unresolved neighbour held when the hold began leaves later", NOWHERE },

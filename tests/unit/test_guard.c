@@ -17,6 +17,9 @@
 /* LINK: agent/core/isolate_set.c */
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
+/* LINK: agent/core/layers.c */
+/* WRAP: guard_is_live */
+/* WRAP: guard_covers */
 
 /* The guard on a kernel that refuses its programs, and what it would have to guard. That it guards is tried in a VM. */
 
@@ -26,6 +29,8 @@
 #include <sys/sysmacros.h>
 
 #include "agent/core/guard_want.h"
+#include "agent/core/layers.h"
+#include "agent/core/watch.h"
 #include "lib/enforce_box.h"
 #include "lib/scratch.h"
 
@@ -146,6 +151,56 @@ static void what_lies_too_deep_is_not_told_as_guarded(void **state) {
         assert_false(guard_covers(NULL, &s));
 }
 
+/* as it would be on a kernel that has it */
+static bool live;
+
+bool __real_guard_is_live(const struct guard *g);
+bool __wrap_guard_is_live(const struct guard *g) {
+        return live || __real_guard_is_live(g);
+}
+
+bool __real_guard_covers(const struct guard *g, const struct site *s);
+bool __wrap_guard_covers(const struct guard *g, const struct site *s) {
+        return live ? guard_want_reaches(s) : __real_guard_covers(g, s);
+}
+
+int watch_error(const struct agent *a) {
+        (void) a;
+        return 0;
+}
+
+static bool health_names(const char *id) {
+        json_t *layers = layers_to_json(&agent), *one;
+        bool named = false;
+        size_t i;
+
+        assert_non_null(layers);
+        json_array_foreach(layers, i, one) named |= strcmp(json_string_value(json_object_get(one, "id")), id) == 0;
+        json_decref(layers);
+        return named;
+}
+
+/* It reaches nobody who runs on, on a host that is isolated as a whole. */
+static void what_the_guard_does_not_see_on_a_whole_host_is_named(void **state) {
+        struct site s = { .path = (char[]) { "/a.service" }, .fd = -EBADF };
+        struct held one = { .sites = { .v = &s, .n = 1 } };
+        char *root = TAKE_PTR(agent.cgroup_root);
+
+        (void) state;
+        assert_true(health_names("packet-sockets"));
+        live = true;
+        agent.held.v = &one;
+        agent.held.n = 1;
+        assert_false(health_names("packet-sockets"));
+        s.target.cls = TARGET_HOST;
+        s.path = (char[]) { "/" };
+        assert_true(health_names("packet-sockets"));
+        agent.held.v = NULL;
+        agent.held.n = 0;
+        live = false;
+        agent.cgroup_root = root;
+}
+
 /* Pins are all that is left of a hold when the ledger is lost. */
 static void a_hold_that_the_ledger_forgot_is_guarded_by_its_pins(void **state) {
         struct guard_want want = { 0 };
@@ -201,6 +256,7 @@ int main(void) {
                 GUARD_CASE(what_is_held_is_guarded_until_it_is_let_go_of),
                 GUARD_CASE(what_is_made_anew_at_a_held_path_is_held_from_the_start),
                 GUARD_CASE(what_lies_too_deep_is_not_told_as_guarded),
+                GUARD_CASE(what_the_guard_does_not_see_on_a_whole_host_is_named),
                 GUARD_CASE(a_hold_that_the_ledger_forgot_is_guarded_by_its_pins),
                 GUARD_CASE(a_directory_of_the_core_is_its_own_and_what_leads_to_it_stays),
         };
