@@ -580,10 +580,10 @@ int guard_sweep(struct bpf_iter__task *ctx) {
                 mark_core(task);
                 return 0;
         }
-        f = is_free(task) ? (struct found) {} : found_at(task->cgroups->dfl_cgrp);
+        f = found_task(task);
         if (f.flags)
                 mark(task, f.cgroup_id);
-        else if (!found_by_mark(task).flags)
+        else
                 unmark(task);
         return 0;
 }

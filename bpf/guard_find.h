@@ -149,6 +149,15 @@ static __always_inline struct found found_at(struct cgroup *cgroup) {
         return f;
 }
 
+static __always_inline bool lies_in(struct cgroup *cgroup, __u64 id) {
+        const int lowest = BPF_CORE_READ(cgroup, level);
+
+        for (int level = 1; level < GUARD_DEPTH_MAX && level <= lowest; level++)
+                if (ancestor_id(cgroup, level) == id)
+                        return true;
+        return false;
+}
+
 /* A mark counts for as long as what it names is held. Where a process was taken in as a whole its first task has it for
  * all. */
 static __always_inline struct found found_by_mark(struct task_struct *task) {
@@ -178,17 +187,26 @@ static __always_inline bool is_free(struct task_struct *task) {
         return task->tgid == 1 || (mark && mark->core);
 }
 
-static __always_inline struct found found_task(struct task_struct *task) {
-        struct found f = found_at(task->cgroups->dfl_cgrp);
+/* at: what his cgroup says. Who was moved to where another hold has him is his first one's for as long as that is in
+ * force, and may no more than who was moved anywhere else. */
+static __always_inline struct found found_marked(struct task_struct *task, struct found at) {
+        struct found f;
 
-        if (f.flags && is_free(task))
+        if (at.flags && is_free(task))
                 return (struct found) {};
-        return f.flags ? f : found_by_mark(task);
+        f = found_by_mark(task);
+        if (!f.flags || f.cgroup_id == at.cgroup_id || (at.flags && lies_in(task->cgroups->dfl_cgrp, f.cgroup_id)))
+                return at;
+        f.flags |= at.flags;
+        return f;
+}
+
+static __always_inline struct found found_task(struct task_struct *task) {
+        return found_marked(task, found_at(task->cgroups->dfl_cgrp));
 }
 
 /* The same for who calls, for a fraction: this is what everyone else pays while there are holds. */
 static __always_inline struct found found_current(void) {
-        struct task_struct *task = bpf_get_current_task_btf();
         const __u32 levels = guard_state.levels;
         struct found f = {};
 
@@ -207,9 +225,7 @@ static __always_inline struct found found_current(void) {
                         f.cgroup_id = id;
                 }
         }
-        if (f.flags && is_free(task))
-                return (struct found) {};
-        return f.flags ? f : found_by_mark(task);
+        return found_marked(bpf_get_current_task_btf(), f);
 }
 
 static __always_inline bool is_called(struct kernfs_node *kn, const char *name) {

@@ -401,14 +401,17 @@ static int put_holds(int holds, int paths, const struct guard_want *w) {
         return r;
 }
 
-static void drop_holds(int holds, int paths, const struct keys *ids, const struct keys *names,
+/* True when somebody may be held no more, or by another than his mark names. */
+static bool drop_holds(int holds, int paths, const struct keys *ids, const struct keys *names,
                        const struct guard_want *w) {
+        bool any = false;
+
         for (size_t i = 0; i < ids->n; i++) {
                 uint64_t id;
 
                 memcpy(&id, ids->v + i * ids->size, sizeof(id));
                 if (guard_want_flags(w, id) == 0)
-                        (void) bpf_map_delete_elem(holds, &id);
+                        any |= bpf_map_delete_elem(holds, &id) == 0;
         }
         for (size_t i = 0; i < names->n; i++) {
                 const struct guard_path *path = (const void *) (names->v + i * names->size);
@@ -416,6 +419,7 @@ static void drop_holds(int holds, int paths, const struct keys *ids, const struc
                 if (!guard_want_path(w, path))
                         (void) bpf_map_delete_elem(paths, path);
         }
+        return any;
 }
 
 /* A map of the guard: of this core's programs, or of those that an older one left and that it could not replace. */
@@ -433,6 +437,7 @@ static int apply(struct guard *g, struct agent *a, const struct command_id *thaw
         _cleanup_(keys_done) struct keys ids = { 0 }, names = { 0 };
         _cleanup_close_ int holds = map_open(g, "guard_holds"), paths = map_open(g, "guard_paths");
         volatile struct guard_state *state = g->skel ? &g->skel->bss->guard_state : NULL;
+        bool dropped;
         int r;
 
         if (holds < 0 || paths < 0)
@@ -458,12 +463,12 @@ static int apply(struct guard *g, struct agent *a, const struct command_id *thaw
         /* who went without the ledger does not know all that is held: what is there stays */
         if (r < 0 || a->aside)
                 return r;
-        drop_holds(holds, paths, &ids, &names, &want);
+        dropped = drop_holds(holds, paths, &ids, &names, &want);
         if (state) {
                 state->levels = want.levels;
                 state->active = want.n_holds > 0;
         }
-        if (ids.n > want.n_holds)
+        if (dropped)
                 sweep(g);
         if (want.n_holds == 0 && g->pinned) {
                 unpin_all(g);

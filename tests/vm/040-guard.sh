@@ -21,6 +21,7 @@ vm_orders_create "$B" || exit
 gcc -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o "$(vm_root host)/usr/local/bin/guard_try" tests/lib/guard_try.c || exit
 vm_unit held.service '[Service]' "ExecStartPre=/bin/sh -c '$HELD'" \
         'ExecStart=/usr/local/bin/guard_try --serve /run/held.in /run/held.out' TimeoutStopSec=2 '[Install]' WantedBy=multi-user.target
+vm_unit second.service '[Service]' 'ExecStart=/bin/sleep infinity' '[Install]' WantedBy=multi-user.target
 vm_unit outside.service '[Service]' 'ExecStart=/usr/local/bin/guard_try --listen' '[Install]' WantedBy=multi-user.target
 vm_orders_boot || exit
 
@@ -157,6 +158,10 @@ agent=$(pid_of freezed)
 is_core_home() { [ "$(vm_run host cat "/proc/$agent/cgroup" </dev/null)" = "0::/freezed.slice/freezed.service" ]; }
 echo "# the same, from within, to take in the core: $(inside <<<"race $CGROUP/held.service/cgroup.procs,0,$agent")"
 check "the core is where it was, or is so again" box_until 60 is_core_home
+first=$ID
+order alice isolate second.service
+second=$ID
+is "a second service is isolated" "$ANSWER" contained
 # what a runtime does for one that starts in the container: it takes it in, all its threads, or makes it there
 # shellcheck disable=SC2016
 late=$(vm_sh host 'mkfifo -m 600 /run/late.in /run/born.in; { guard_try --beside /run/late.in /run/late.out </dev/null >/dev/null 2>&1 & echo $!; }' </dev/null)
@@ -179,12 +184,18 @@ stream @outside.stream | a proxy outside | EPERM
 force | what takes CAP_NET_ADMIN | EPERM"
 answers late "moved out, who was taken in" "socket 2,1,0 | a TCP socket | EPERM"
 answers born "moved out, who was born there" "socket 2,1,0 | a TCP socket | EPERM"
+answers outside "moved out" "write $CGROUP/second.service/cgroup.procs,$born | being taken into what a second hold isolates | ok"
+answers born "there" "socket 2,1,0 | a TCP socket, which that may have | EPERM"
+is "he is moved out of that as well" "$(served alien <<<"write /sys/fs/cgroup/cgroup.procs,$born")" ok
+answers born "moved out of both" "leave $CGROUP/second.service/cgroup.procs | going where he was last | EPERM
+leave $CGROUP/held.service/cgroup.procs | going home | ok"
 is "the core goes on" "$(served alien <<<"kill $agent,18")" ok
 check "and brings it back" box_until 60 at_home
 is "he takes the core into what it holds" "$(served alien <<<"write $CGROUP/held.service/cgroup.procs,$agent")" ok
 is "which is guarded there as well" "$(vm_run host guard_try kill "$agent,9" </dev/null)" EPERM
 check "and goes home" box_until 60 is_core_home
-order alice,bob release "$ID"
+order alice,bob release "$second"
+order alice,bob release "$first"
 is "released" "$ANSWER" released
 answers inside "after the release" "$free" ok
 is "and packet sockets again" "$(echo socket 17,3,0 | inside)" ok
