@@ -186,12 +186,22 @@ int BPF_PROG(guard_ptrace_access_check, struct task_struct *task, unsigned int m
         return mine.cgroup_id == f.cgroup_id || is_agent() ? 0 : deny(GUARD_TRACE);
 }
 
+static __always_inline void mark(struct task_struct *task, __u64 cgroup_id) {
+        struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+        if (m)
+                m->cgroup_id = cgroup_id;
+}
+
+/* Of a process that executes a program the thread that does remains, with its own mark, and it may not be the first. */
 SEC("lsm/bprm_check_security")
 int BPF_PROG(guard_bprm_check_security, struct linux_binprm *bprm, int ret) {
         struct found f;
 
         ENTER(GUARD_EXEC);
         f = found_current();
+        if (f.flags)
+                mark(bpf_get_current_task_btf(), f.cgroup_id);
         return f.flags & GUARD_FROZEN ? deny(GUARD_EXEC) : 0;
 }
 
@@ -492,13 +502,6 @@ int BPF_PROG(guard_cgroup_mkdir, struct cgroup *cgroup, const char *path) {
         id = BPF_CORE_READ(cgroup, kn, id);
         (void) bpf_map_update_elem(&guard_holds, &id, &flags, BPF_NOEXIST);
         return 0;
-}
-
-static __always_inline void mark(struct task_struct *task, __u64 cgroup_id) {
-        struct guard_mark *m = bpf_task_storage_get(&guard_marks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-        if (m)
-                m->cgroup_id = cgroup_id;
 }
 
 static __always_inline void mark_core(struct task_struct *task) {

@@ -303,6 +303,10 @@ static long open_map(const char *arg) {
         return bpf_call(BPF_MAP_GET_FD_BY_ID, &get);
 }
 
+static long execute(const char *arg) {
+        return execl("/bin/sh", "sh", arg, NULL);
+}
+
 typedef long (*call_fn)(const char *arg);
 
 static const struct {
@@ -316,6 +320,7 @@ static const struct {
         { "force", force },        { "kill", signal_to },        { "trace", trace },
         { "memory", memory },      { "write", write_file },      { "writev", writev_file },
         { "detach", detach_link }, { "open-map", open_map },     { "race", race },
+        { "exec", execute },
 };
 
 static call_fn find(const char *name) {

@@ -183,6 +183,9 @@ socket 17,3,0 | a packet socket | EPERM
 stream @outside.stream | a proxy outside | EPERM
 force | what takes CAP_NET_ADMIN | EPERM"
 answers late "moved out, who was taken in" "socket 2,1,0 | a TCP socket | EPERM"
+vm_sh host 'cat >/run/again' <<<'echo ok >>/run/late.out; exec guard_try --beside /run/late.in /run/late.out'
+is "the thread that asks executes another program, and is the only one then" "$(late <<<"exec /run/again")" ok
+answers late "by another program" "socket 2,1,0 | a TCP socket | EPERM"
 answers born "moved out, who was born there" "socket 2,1,0 | a TCP socket | EPERM"
 answers outside "moved out" "write $CGROUP/second.service/cgroup.procs,$born | being taken into what a second hold isolates | ok"
 answers born "there" "socket 2,1,0 | a TCP socket, which that may have | EPERM"
