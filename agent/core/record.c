@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/core/fold.h"
+#include "agent/core/late.h"
 #include "agent/core/report_json.h"
 #include "agent/util/clock.h"
 #include "agent/util/log.h"
@@ -61,31 +62,6 @@ static struct moment moment_now(const struct agent *a) {
  * down later then. */
 enum bond { ANYWAY, LATER, OR_NOT_AT_ALL };
 
-/* The last half of these is for orders. */
-#define LATE_MAX 256U
-
-static const char *id_of(const json_t *body) {
-        return json_string_value(json_object_get(body, "id"));
-}
-
-static bool is_order(const json_t *body) {
-        return strcmp(json_string_value(json_object_get(body, "kind")), "order") == 0;
-}
-
-static bool is_of(const json_t *body, const char *id) {
-        return id && strcmp(id_of(body), id) == 0;
-}
-
-/* Whether an order waits for room, or anything of this id, which may be NULL. What follows an order in time follows it
- * in the ledger too: whoever replays that would take it for one of later. */
-static bool waits(const struct agent *a, const char *id) {
-        const json_t *late;
-        size_t i;
-
-        json_array_foreach(a->late, i, late) if (is_order(late) || is_of(late, id)) return true;
-        return false;
-}
-
 /* No ledger takes what is too large, or no JSON. */
 static bool is_no_record(int r) {
         return r == -E2BIG || r == -EINVAL;
@@ -96,54 +72,15 @@ static bool lacks_room(const struct agent *a, int r) {
         return r < 0 && !is_no_record(r) && agent_ledger_ok(a);
 }
 
-/* The last one that waits; NULL: none does. */
-static json_t *find_outcome(const struct agent *a, const char *id) {
-        json_t *late, *found = NULL;
-        size_t i;
-
-        json_array_foreach(a->late, i, late) if (!is_order(late) && is_of(late, id)) found = late;
-        return found;
-}
-
-/* The last word of a command in the place of one that promised it. What only that told, a state and what it ended,
- * stays. */
-static void replace_outcome(json_t *late, json_t *body) {
-        json_t *state = json_object_get(body, "state");
-
-        (void) json_object_set(late, "of", json_object_get(body, "of"));
-        (void) json_object_set(late, "receipt", json_object_get(body, "receipt"));
-        if (!json_is_true(json_object_get(body, "more")))
-                (void) json_object_del(late, "more");
-        if (state || !json_object_get(late, "state"))
-                (void) json_object_set(late, "reasons", json_object_get(body, "reasons"));
-        if (state)
-                (void) json_object_set(late, "state", state);
-        (void) json_array_extend(json_object_get(late, "ended"), json_object_get(body, "ended"));
-}
-
-static void keep_late(struct agent *a, json_t *body) {
-        json_t *first;
-
-        if (!a->late)
-                a->late = json_array();
-        if (json_array_size(a->late) < (is_order(body) ? LATE_MAX : LATE_MAX / 2)) {
-                (void) json_array_append(a->late, body);
-                return;
-        }
-        first = is_order(body) ? NULL : find_outcome(a, id_of(body));
-        if (json_is_true(json_object_get(first, "more")))
-                replace_outcome(first, body);
-}
-
 /* It is in the ledger. An id may have been forgotten meanwhile. */
 static int remember(struct agent *a, const json_t *body, uint64_t n) {
         struct command_id id;
-        int r = command_id_from_str(id_of(body), &id);
+        int r = command_id_from_str(late_id(body), &id);
 
         if (r < 0)
                 return r;
-        return is_order(body) ? hold_set_order(a->holds, &id, n)
-                              : hold_set_receipt(a->holds, &id, n, json_is_true(json_object_get(body, "more")));
+        return late_is_order(body) ? hold_set_order(a->holds, &id, n)
+                                   : hold_set_receipt(a->holds, &id, n, json_is_true(json_object_get(body, "more")));
 }
 
 int record_late(struct agent *a) {
@@ -156,7 +93,7 @@ int record_late(struct agent *a) {
                         return r;
                 /* it was not measured while another one was before it, and nothing behind it waits for ever */
                 if (r < 0)
-                        log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = id_of(body), .stage = "record"),
+                        log_event(LOG_ERR, NULL, LOG_FIELDS(.hold = late_id(body), .stage = "record"),
                                   "What was carried out can never be recorded: %s", strerror(-r));
                 else
                         (void) remember(a, body, n);
@@ -168,7 +105,7 @@ int record_late(struct agent *a) {
 static int append_body(struct agent *a, enum bond bond, json_t *body, uint64_t *ret_n) {
         const int r = record_late(a);
 
-        if (r < 0 && waits(a, bond == LATER ? id_of(body) : NULL))
+        if (r < 0 && late_waits(a->late, bond == LATER ? late_id(body) : NULL))
                 return r;
         return bond == OR_NOT_AT_ALL ? ledger_append_or_none(a->ledger, json_incref(body), ret_n)
                                      : ledger_append(a->ledger, json_incref(body), ret_n);
@@ -192,7 +129,7 @@ static int append_at(struct agent *a, const struct moment *at, enum bond bond, c
                 return -ENODEV;
         r = append_body(a, bond, body, ret_n);
         if (bond == LATER && lacks_room(a, r))
-                keep_late(a, body);
+                late_keep(&a->late, body);
         return r;
 }
 
@@ -368,7 +305,7 @@ void record_resealed(struct agent *agent, const struct outcome *o) {
         char id[33];
 
         command_id_to_str(o->id, id);
-        late = find_outcome(agent, id);
+        late = late_outcome(agent->late, id);
         /* where there was no place for it, another one waits */
         if (late && strcmp(json_string_value(json_object_get(late, "of")), o->of) == 0)
                 (void) json_object_set_new(late, "receipt", json_string(o->receipt));

@@ -2,6 +2,7 @@
 /* LINK: ctl/anchor.c ctl/chain.c ctl/file.c ctl/member.c ctl/render.c ctl/text.c ctl/trustfile.c ctl/why.c */
 /* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
 /* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
+/* LINK: agent/core/late.c */
 /* LINK: agent/core/tried.c agent/core/paths.c agent/core/report_json.c agent/core/preserved.c */
 /* LINK: agent/util/io.c agent/util/clock.c agent/util/fault.c agent/util/log.c */
 

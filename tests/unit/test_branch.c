@@ -9,6 +9,7 @@
 /* LINK: agent/core/guard.c agent/core/guard_want.c agent/core/guard_trial.c */
 /* LINK: agent/core/find.c agent/core/container.c agent/core/user.c agent/core/paths.c */
 /* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
+/* LINK: agent/core/late.c */
 /* LINK: agent/core/foreign.c agent/core/unfrozen.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c agent/core/sweep.c agent/core/systemd.c */

@@ -11,6 +11,7 @@
 /* LINK: agent/core/subtree.c */
 /* LINK: agent/core/hosthold.c agent/core/hostset.c agent/core/uplink.c agent/core/uplink_list.c agent/core/uplink_prog.c agent/core/direct.c agent/core/netns.c agent/core/management.c */
 /* LINK: agent/util/log.c agent/core/enforce.c agent/core/prove.c agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/resolve.c */
+/* LINK: agent/core/late.c */
 /* LINK: agent/core/foreign.c agent/core/unfrozen.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/isolate.c agent/core/probe.c agent/core/probe_child.c agent/core/probe_try.c agent/core/descriptors.c agent/core/ways.c agent/core/sockets.c agent/core/sweep.c agent/core/systemd.c */

@@ -6,6 +6,7 @@
 /* LINK: agent/core/pipeline.c agent/core/anew.c agent/core/preserved.c agent/core/paths.c */
 /* LINK: agent/core/epochkey.c agent/core/hostkey.c */
 /* LINK: agent/core/fold.c agent/core/record.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
+/* LINK: agent/core/late.c */
 /* LINK: agent/core/tried.c */
 /* LINK: agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/util/io.c agent/util/fault.c agent/util/log.c */
