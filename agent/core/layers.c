@@ -31,7 +31,8 @@ static const struct {
 } uncovered[] = {
         { "packet-sockets",
           "AF_PACKET and AF_XDP sockets, and devices like tun, bypass cgroup programs; a process that can make one "
-          "needs CAP_NET_RAW or CAP_NET_ADMIN",
+          "needs CAP_NET_RAW or CAP_NET_ADMIN; that it starts a setuid program, or one with file capabilities, is not "
+          "counted",
           BUT_ON_HOST },
         { "foreign-socket", "a socket belongs to the cgroup that made it, wherever it is handed to", EVERYWHERE },
         { "queued-packets",

@@ -77,6 +77,8 @@ static void read_uplinks(struct agent *a, const struct hold *h, struct proof *p)
 }
 
 #define WAYS_AROUND (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
+/* who has one of these may come to have those: is root, or makes a file that gives them */
+#define WAYS_TO_ROOT (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETFCAP)
 
 /* Whom the process's user namespace calls root, as its status writes him. */
 static unsigned read_root(pid_t pid) {
@@ -100,11 +102,11 @@ static uint64_t read_caps(const char *status, const char *field) {
         return line ? strtoull(line + strlen(field), NULL, 16) : UINT64_MAX;
 }
 
-/* What a thread has; and who may become root, or is, has with the next program that he starts all that he did not give
- * up for good. */
+/* What a thread has; and who may become root, or is, or may give a file capabilities, has with the next program that he
+ * starts all that he did not give up for good. */
 static uint64_t may_have(pid_t pid, const char *status) {
         const uint64_t permitted = read_caps(status, "\nCapPrm:"), bounding = read_caps(status, "\nCapBnd:");
-        const char *line = strstr(status, "\nUid:");
+        const char *line = permitted & WAYS_TO_ROOT ? NULL : strstr(status, "\nUid:");
         unsigned uid[3] = { 0 };
 
         if (!(bounding & WAYS_AROUND) || strstr(status, "\nNoNewPrivs:\t1\n"))

@@ -102,6 +102,19 @@ static void be_somebody(void *userdata) {
                 _exit(1);
 }
 
+static void be_somebody_with(void *userdata) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2] = { 0 };
+        const uid_t nobody = 65534;
+
+        data[0].effective = data[0].permitted = 1U << *(const unsigned *) userdata;
+        if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+                _exit(1);
+        be_somebody((void *) &nobody);
+        if (syscall(SYS_capset, &header, data) < 0)
+                _exit(1);
+}
+
 static void be_root_of_his_own(void *userdata) {
         const uid_t nobody = 65534;
 
@@ -128,10 +141,11 @@ static void keep_it_beside(void *userdata) {
 }
 
 static void who_can_come_to_open_packet_sockets_has_a_way_out(void **state) {
-        static const uid_t root = 0, nobody = 65534;
+        static const unsigned root = 0, nobody = 65534;
+        static const unsigned set_uid = CAP_SETUID, set_fcap = CAP_SETFCAP, kill_any = CAP_KILL;
         static const struct {
                 void (*body)(void *userdata);
-                const uid_t *saved;
+                const unsigned *with;
                 enum reason gap;
         } bodies[] = {
                 { keep_no_raw, NULL, REASON_NONE },
@@ -139,13 +153,16 @@ static void who_can_come_to_open_packet_sockets_has_a_way_out(void **state) {
                 { give_up_roots, NULL, REASON_NONE },
                 { be_somebody, &nobody, REASON_NONE },
                 { be_somebody, &root, REASON_PACKET_SOCKETS },
+                { be_somebody_with, &kill_any, REASON_NONE },
+                { be_somebody_with, &set_uid, REASON_PACKET_SOCKETS },
+                { be_somebody_with, &set_fcap, REASON_PACKET_SOCKETS },
                 { be_root_of_his_own, NULL, REASON_PACKET_SOCKETS },
                 { keep_it_beside, NULL, REASON_PACKET_SOCKETS },
         };
 
         (void) state;
         for (uint32_t k = 0; k < ELEMENTSOF(bodies); k++) {
-                pid_t pid = cage_spawn(&cage, bodies[k].body, (void *) bodies[k].saved);
+                pid_t pid = cage_spawn(&cage, bodies[k].body, (void *) bodies[k].with);
 
                 check_state(stop(k + 1, VERB_ISOLATE, &cage), bodies[k].gap ? HOLD_PARTIAL : HOLD_HELD,
                             reason_bit(bodies[k].gap));
