@@ -10,6 +10,7 @@
 #include <linux/kcmp.h>
 
 #include "agent/core/process.h"
+#include "agent/util/alive.h"
 
 #define MANAGER ((pid_t) 1)
 
@@ -164,6 +165,8 @@ static void add_netns(const char *task, struct reading *r) {
 static void add_threads(pid_t pid, struct reading *r) {
         char path[64];
         struct dirent *e;
+        struct stat st;
+        size_t left;
         DIR *d;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
@@ -172,11 +175,16 @@ static void add_threads(pid_t pid, struct reading *r) {
                 r->gaps |= is_gone(errno) ? 0 : reason_bit(REASON_SOCKETS_LEFT);
                 return;
         }
+        left = fstat(dirfd(d), &st) < 0 ? 0 : st.st_nlink + DESCRIPTORS_THREADS_MORE;
         while ((e = readdir(d))) {
                 const pid_t tid = e->d_name[0] == '.' ? 0 : (pid_t) strtol(e->d_name, NULL, 10);
 
                 if (tid == 0)
                         continue;
+                if (left-- == 0) {
+                        r->gaps |= reason_bit(REASON_SOCKETS_LEFT);
+                        break;
+                }
                 (void) snprintf(path, sizeof(path), "/proc/%d/task/%d", (int) pid, (int) tid);
                 add_netns(path, r);
                 /* 0: the same table; an error is not */
@@ -215,8 +223,10 @@ int descriptors_begin(struct descriptors *ret) {
 reason_set descriptors_add(struct descriptors *d, const pid_t *pids, size_t n, uint32_t group, struct ways *ways) {
         struct reading r = { .d = d, .group = group, .ways = ways };
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 add_process(pids[i], &r);
+                alive();
+        }
         return r.gaps;
 }
 

@@ -15,6 +15,9 @@
 
 /* namespaces that are held open at a time; one more is a gap */
 #define DESCRIPTORS_NETNS_MAX 1024U
+/* so many more than it had may be found of a process that is making threads: who makes them as fast as they are read
+ * would never end */
+#define DESCRIPTORS_THREADS_MORE 4096U
 
 struct claim {
         uint64_t key;

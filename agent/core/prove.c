@@ -6,8 +6,10 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/core/cgroup.h"
+#include "agent/core/descriptors.h"
 #include "agent/core/hosthold.h"
 #include "agent/core/hostset.h"
 #include "agent/core/hosttest.h"
@@ -129,17 +131,20 @@ static bool is_gone(int r) {
 
 /* CAP_NET_RAW is all that AF_PACKET asks for, and no cgroup program sees such a socket. CAP_NET_ADMIN makes devices:
  * what is written to a tun is forwarded by the host, and is nobody's socket's; and it has the kernel itself ask for
- * addresses. Each thread has its own. */
+ * addresses. Each thread has its own. FAIL-CLOSED: of whom there are ever more some are not looked at. */
 static bool may_open_packet_sockets(pid_t pid) {
         char path[32];
         bool may = false;
         struct dirent *e;
+        struct stat st;
+        size_t left;
         DIR *d;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) pid);
         d = opendir(path);
         if (!d)
                 return !is_gone(-errno);
+        left = fstat(dirfd(d), &st) < 0 ? 0 : st.st_nlink + DESCRIPTORS_THREADS_MORE;
         while (!may && (e = readdir(d))) {
                 _cleanup_free_ char *status = NULL;
                 char name[NAME_MAX + sizeof("/status")];
@@ -147,6 +152,10 @@ static bool may_open_packet_sockets(pid_t pid) {
 
                 if (e->d_name[0] == '.')
                         continue;
+                if (left-- == 0) {
+                        may = true;
+                        break;
+                }
                 (void) snprintf(name, sizeof(name), "%s/status", e->d_name);
                 r = io_read_file(dirfd(d), name, STATUS_MAX, &status, NULL);
                 may = r < 0 ? !is_gone(r) : may_have(pid, status) & WAYS_AROUND;
@@ -167,9 +176,11 @@ static bool may_pass_uplinks_by(const struct proof *p) {
 
 /* Who is frozen cannot open anything; who is only isolated can. */
 static void look_for_packet_sockets(struct proof *p) {
-        for (size_t i = 0; i < p->n_pids && !(p->gaps & reason_bit(REASON_PACKET_SOCKETS)); i++)
+        for (size_t i = 0; i < p->n_pids && !(p->gaps & reason_bit(REASON_PACKET_SOCKETS)); i++) {
                 if (may_open_packet_sockets(p->pids[i]))
                         p->gaps |= reason_bit(REASON_PACKET_SOCKETS);
+                alive();
+        }
 }
 
 static void judge_sockets(const struct sockets_result *now, const struct enforced_site *done, bool runs,

@@ -19,12 +19,14 @@
 /* LINK: agent/core/cgroup.c agent/core/floor.c agent/core/ledger.c agent/core/segment.c agent/core/report_json.c */
 /* LINK: agent/core/strays.c agent/core/cgroup_events.c agent/util/io.c agent/util/clock.c agent/util/fault.c tests/lib/cage.c */
 /* WRAP: fgetxattr */
+/* WRAP: readdir */
 
 /* What a receipt and a status say of a hold is what the kernel says: what is missing, whoever is the cause, is a gap,
  * and nothing else is. */
 
 #include "lib/cage.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -169,6 +171,41 @@ static void who_can_come_to_open_packet_sockets_has_a_way_out(void **state) {
                 assert_reasons(let_go(k + 1), 0);
                 cage_kill(pid);
         }
+}
+
+/* Each thread makes the next one before it is looked at. */
+static bool ever_more_threads;
+
+struct dirent *__real_readdir(DIR *d);
+struct dirent *__wrap_readdir(DIR *d) {
+        struct dirent *e = __real_readdir(d);
+        char link[64], path[64] = "";
+
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd(d));
+        if (e || !ever_more_threads || readlink(link, path, sizeof(path) - 1) < 5 ||
+            strcmp(path + strlen(path) - 5, "/task") != 0)
+                return e;
+        rewinddir(d);
+        return __real_readdir(d);
+}
+
+static void keep_no_raw_beside(void *userdata) {
+        pthread_t t;
+
+        keep_no_raw(userdata);
+        if (pthread_create(&t, NULL, sleep_on, NULL) != 0)
+                _exit(1);
+}
+
+static void who_makes_threads_without_end_is_a_gap_and_holds_nobody_up(void **state) {
+        (void) state;
+        (void) cage_spawn(&cage, keep_no_raw_beside, NULL);
+        check_state(stop(1, VERB_ISOLATE, &cage), HOLD_HELD, 0);
+        ever_more_threads = true;
+        assert_reasons(look(1).gaps, GAP(PACKET_SOCKETS) | GAP(SOCKETS_LEFT));
+        ever_more_threads = false;
+        assert_reasons(look(1).gaps, 0);
+        assert_reasons(let_go(1), 0);
 }
 
 static void a_socket_that_was_handed_in_is_told(void **state) {
@@ -466,6 +503,7 @@ int main(void) {
         const struct CMUnitTest cases[] = {
                 CASE(what_is_undone_behind_its_back_is_seen),
                 CASE(a_program_that_keeps_ours_off_is_named),
+                CASE(who_makes_threads_without_end_is_a_gap_and_holds_nobody_up),
                 CASE(a_socket_that_was_handed_in_is_told),
                 CASE(who_runs_on_with_a_socket_that_was_handed_in_has_a_way_out),
                 CASE(who_runs_on_with_a_socket_that_no_program_sees_has_a_way_out),
