@@ -171,7 +171,18 @@ static int look_elsewhere(const char *path, const struct bag *b, const struct ch
         return read_proof(path, &host, want, a, w);
 }
 
-int anchor_check(const struct options *o, const char *path, struct bag *b, struct anchor *ret, struct why *w) {
+/* Of what was read in part nothing is told but that. */
+static void end_reading(struct anchor *a, int x) {
+        if (x != 0) {
+                anchor_done(a);
+                a->known = a->is_file = false;
+                a->proof = NULL;
+                a->chain.findings = 1U << CHAIN_UNREADABLE;
+        }
+        a->worst = anchor_severity(a->chain.findings);
+}
+
+void anchor_check(const struct options *o, const char *path, struct bag *b, struct anchor *ret, struct why *w) {
         _cleanup_free_ char *real = realpath(path, NULL);
         _cleanup_(home_done) struct home home = { .ledger = NULL };
         const char *slash = real ? strrchr(real, '/') : NULL;
@@ -189,20 +200,15 @@ int anchor_check(const struct options *o, const char *path, struct bag *b, struc
                 x = home.ledger ? look_home(&home, b, &want, &a, w) : look_elsewhere(path, b, &want, &a, w);
         if (x == 0 && !a.is_file && chain_proof(&a.chain, &a.proof, &a.n_proof) == -ENOMEM)
                 x = why_errno(w, -ENOMEM, "proof");
-        if (x != 0) {
-                anchor_done(&a);
-                return x;
-        }
         check_time(b, &a);
         check_history(b, &a);
-        a.worst = anchor_severity(a.chain.findings);
+        end_reading(&a, x);
         b->contradicted = a.worst == BAG_SEVERITY_BAD && b->worst < a.worst;
         b->worst = MAX(b->worst, a.worst);
         *ret = a;
-        return 0;
 }
 
-int anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w) {
+void anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w) {
         _cleanup_(home_done) struct home home = { .ledger = NULL };
         struct anchor a = ANCHOR_NULL;
         int x = load_witnesses(o, &a, w);
@@ -215,13 +221,8 @@ int anchor_read(const struct options *o, const char *state, struct anchor *ret, 
                 a.chain.findings |= 1U << CHAIN_NO_LEDGER;
         else if (x == 0)
                 x = chain_read(home.ledger, home.heads, &a.host, a.witnesses, a.n_witnesses, NULL, &a.chain, w);
-        if (x != 0) {
-                anchor_done(&a);
-                return x;
-        }
-        a.worst = anchor_severity(a.chain.findings);
+        end_reading(&a, x);
         *ret = a;
-        return 0;
 }
 
 uint32_t anchor_look(const struct anchor *a, const char *folder, const struct bag *b) {

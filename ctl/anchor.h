@@ -30,11 +30,11 @@ struct anchor {
 
 #define ANCHOR_NULL ((struct anchor) { .known = false })
 
-/* path: the folder of b. Raises b->worst to what was found here. 0, also with findings, or an exit code. */
-int anchor_check(const struct options *o, const char *path, struct bag *b, struct anchor *ret,
-                 struct why *w) _warn_unused_;
-/* The ledger in a host's state directory, for all of its evidence at once. 0, also with findings, or an exit code. */
-int anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w) _warn_unused_;
+/* path: the folder of b. Raises b->worst to what was found here. What cannot be read is a finding too, and why in w:
+ * whoever can spoil a ledger must not keep evidence closed by that. */
+void anchor_check(const struct options *o, const char *path, struct bag *b, struct anchor *ret, struct why *w);
+/* The ledger in a host's state directory, for all of its evidence at once. */
+void anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w);
 void anchor_done(struct anchor *a);
 
 /* What the ledger that was read says of the folder, INCIDENT/HOLD, as it is now: a finding's bit, or 0. */

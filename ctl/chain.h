@@ -32,6 +32,8 @@
         X(STATEMENT_GONE, "statement-gone", BAD,                                                                      \
           "the ledger has a signed statement of this folder, and it is not here")                                     \
         X(FOREIGN, "foreign", BAD, "it lies among this host's evidence, and another key signed it: it was put there") \
+        X(UNREADABLE, "unreadable", BAD,                                                                              \
+          "the ledger, a head or proof of it, or the trust root that is here, cannot be read")                        \
         X(NOT_RECORDED, "not-recorded", SHORT,                                                                        \
           "the ledger has the order and no record of what came of it: the agent died, or the disk was full")          \
         X(OTHER_PROOF, "other-proof", SHORT, "the proof in the folder is of another record")                          \

@@ -129,7 +129,7 @@ static const struct {
         { is_deleted, "DELETED", "what it held was deleted; what is left is what the host signed" },
         { is_unsigned, "NOT SIGNED", "nothing that is here is traced to anybody" },
         { is_contradicted, "CONTRADICTED",
-          "every file is the one that was signed, and the host's ledger says otherwise" },
+          "every file is the one that was signed, and the host's ledger says otherwise or cannot be read" },
         { is_strange, "UNKNOWN HOST",
           "every file is the one that was signed, and who did is nobody that is known here" },
 };

@@ -109,7 +109,7 @@ int verb_evidence_list(struct ctl *c, char **words, size_t n) {
         (void) n;
         int x = hosts_load(&c->opt, &known, &c->why);
         if (x == 0)
-                x = anchor_read(&c->opt, bagdir_state(&c->opt), &anchor, &c->why);
+                anchor_read(&c->opt, bagdir_state(&c->opt), &anchor, &c->why);
         if (x == 0)
                 x = bagdir_all(&c->opt, &all, &n_all, &c->why);
         if (x == 0)
@@ -149,10 +149,9 @@ static int show(struct ctl *c, const char *word, bool look) {
                 tell(c, &known, look ? CUSTODY_SHOW : CUSTODY_VERIFY, dir.path, &told);
         if (x == 0)
                 x = look ? bag_look(dir.path, &known, &b, &c->why) : bag_verify(dir.path, &known, &b, &c->why);
-        if (x == 0)
-                x = anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
         if (x != 0)
                 return x;
+        anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
         const bool is_shown = look && b.predicate && b.worst != BAG_SEVERITY_BAD;
         const int code = is_shown && *b.name ? CTL_OK : bag_exit(&b);
         if (c->opt.json) {
@@ -251,10 +250,9 @@ int verb_evidence_decrypt(struct ctl *c, char **words, size_t n) {
         if (x == 0)
                 x = bag_verify(dir.path, &known, &b, &c->why);
         of_files = b.worst;
-        if (x == 0)
-                x = anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
         if (x != 0)
                 return x;
+        anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
         /* What nobody here confirms is for verify to tell. What the ledger speaks against is opened all the same, and
          * told: whoever can change the ledger must not keep it closed by that. */
         if (!b.contradicted)
@@ -311,11 +309,12 @@ int verb_evidence_export(struct ctl *c, char **words, size_t n) {
                 tell(c, &known, c->opt.identity ? CUSTODY_DECRYPT : CUSTODY_EXPORT, dir.path, &told);
         if (x == 0)
                 x = bag_verify(dir.path, &known, &b, &c->why);
-        if (x == 0)
-                x = anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
         if (x != 0)
                 return x;
-        if (b.worst == BAG_SEVERITY_BAD || !b.predicate) {
+        anchor_check(&c->opt, dir.path, &b, &anchor, &c->why);
+        /* a ledger that cannot be read speaks against nothing */
+        const bool unread = b.contradicted && anchor.chain.findings & 1U << CHAIN_UNREADABLE;
+        if ((b.worst == BAG_SEVERITY_BAD && !unread) || !b.predicate) {
                 if (!c->opt.json)
                         render_bag_verdict(&p, dir.path, &b);
                 x = why_set(&c->why, CTL_REFUSED,

@@ -159,6 +159,17 @@ mv "$STATE/evidence" "$D/taken"
 list
 like "as are all of them" "$? $SAID" "^3 .* gone +[0-9]+ objects .*$FOLDER"
 mv "$D/taken" "$STATE/evidence"
+mv "$STATE/ledger/00000001.log" "$STATE/ledger/aside"
+ln -s aside "$STATE/ledger/00000001.log"
+list
+like "a ledger that cannot be read keeps nothing out of the list" "$? $(tr '\n' ' ' <<<"$SAID")" "^3 .*$FOLDER .*unreadable"
+SAID=$(run freezectl evidence decrypt "$HOLD" --identity /root/key.txt --out /root/unread 2>&1)
+like "nor what was sealed closed" "$? $(tr '\n' ' ' <<<"$SAID")" '^3 .*00000001.log: .*OPENED .*unreadable'
+SAID=$(run freezectl evidence export "$HOLD" --out /root/unread-bag 2>&1)
+like "or here" "$? $(run ls /root/unread-bag/data)" '^3 .*evidence'
+mv "$STATE/ledger/aside" "$STATE/ledger/00000001.log"
+list
+is "and with it back all is well" $? 0
 
 # --- a witness
 

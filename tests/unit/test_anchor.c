@@ -44,7 +44,7 @@ static uint32_t read_all(const struct rig *r, struct anchor *ret) {
         const struct options o = OPTIONS_NULL;
         struct why w = { "" };
 
-        assert_int_equal(anchor_read(&o, r->s.path, ret, &w), 0);
+        anchor_read(&o, r->s.path, ret, &w);
         return ret->chain.findings;
 }
 
@@ -99,6 +99,38 @@ static void a_ledger_that_was_cut_back_is_no_proof_that_nothing_is_gone(void **s
         assert_int_equal(a.worst, BAG_SEVERITY_BAD);
 }
 
+static void a_ledger_that_cannot_be_read_is_a_finding_and_keeps_nothing_closed(void **state) {
+        static const char *const spoilt[] = { "ln -sf elsewhere ledger/00000001.log",
+                                              "rm ledger/00000001.log && mkdir ledger/00000001.log",
+                                              "rmdir ledger/00000001.log && mkfifo ledger/00000001.log" };
+        const struct options o = OPTIONS_NULL;
+        _cleanup_rig_ struct rig r;
+
+        (void) state;
+        story(&r);
+        assert_true(shell(&r, "mkdir -p evidence/SA-1/one"));
+        for (size_t i = 0; i < ELEMENTSOF(spoilt); i++) {
+                _cleanup_(anchor_done) struct anchor a = ANCHOR_NULL, of_one = ANCHOR_NULL;
+                struct bag b = BAG_NULL;
+                struct why w = { "" };
+                char folder[128];
+
+                assert_true(shell(&r, spoilt[i]));
+                assert_int_equal(read_all(&r, &a), BIT(UNREADABLE));
+                assert_int_equal(a.worst, BAG_SEVERITY_BAD);
+                assert_int_equal(look(&a, "SA-1/one", statement, hostkey_public(r.a.key)), 0);
+                (void) snprintf(folder, sizeof(folder), "%s/evidence/SA-1/one", r.s.path);
+                b.predicate = json_object();
+                memcpy(b.pub, hostkey_public(r.a.key)->pub, sizeof(b.pub));
+                (void) snprintf(b.name, sizeof(b.name), "web");
+                anchor_check(&o, folder, &b, &of_one, &w);
+                assert_int_equal(of_one.chain.findings, BIT(UNREADABLE));
+                assert_true(b.contradicted);
+                assert_non_null(strstr(w.text, "00000001.log"));
+                json_decref(b.predicate);
+        }
+}
+
 static void without_a_ledger_nothing_is_said_but_that(void **state) {
         static const char *const gone[] = { "mv ledger away", "mv away ledger && mv host_key.pub away" };
         _cleanup_rig_ struct rig r;
@@ -118,6 +150,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_folder_is_held_against_what_was_recorded_of_it),
                 cmocka_unit_test(a_ledger_that_was_cut_back_is_no_proof_that_nothing_is_gone),
+                cmocka_unit_test(a_ledger_that_cannot_be_read_is_a_finding_and_keeps_nothing_closed),
                 cmocka_unit_test(without_a_ledger_nothing_is_said_but_that),
         };
 
