@@ -182,7 +182,7 @@ int verb_evidence_verify(struct ctl *c, char **words, size_t n) {
 
 /* What was not all opened, or not all there, is not the whole of it; what was changed is opened by nobody here. */
 static int opened_exit(const struct bag *b, const struct opened *o) {
-        if (o->wrong > 0)
+        if (o->wrong > 0 || b->worst == BAG_SEVERITY_BAD)
                 return CTL_REFUSED;
         return o->missing > 0 || o->unlisted > 0 || !o->ended ? CTL_PARTIAL : bag_exit(b);
 }

@@ -110,6 +110,12 @@ like "which the ledger tells" "$SAID" '^CONTRADICTED.*not-ordered'
 SAID=$(run freezectl evidence show "$MADE" 2>&1)
 is "nor is it shown as such" $? 3
 is "or exported" "$(run freezectl evidence export "$MADE" --out /root/made >/dev/null 2>&1; echo $?) $(run sh -c 'ls -d /root/made' 2>/dev/null)" "3 "
+cut=$(cd "$BASE/$MADE" && ls data/*-index.jsonl.zst.age | tail -n 1)
+rm "$BASE/$MADE/$cut" && sed -i "\\|  $cut\$|d" "$BASE/$MADE/manifest-sha256.txt"
+python3 tests/lib/forge_bag.py "$STATE/host_key" "$BASE/$MADE" "$MADE"
+in_box 'echo "$1" >/root/key.txt && chmod 600 /root/key.txt' "$AGE_IDENTITY"
+SAID=$(run freezectl evidence decrypt "$MADE" --identity /root/key.txt --out /root/made-open 2>&1)
+like "that not all of it opens does not hide that the ledger speaks against it" "$? $(tr '\n' ' ' <<<"$SAID")" '^3 OPENED IN PART.*not-ordered'
 head -c 32 /dev/urandom >"$D/stranger"
 make_up "$D/stranger"
 verify "$MADE"
