@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
@@ -208,6 +209,22 @@ void anchor_check(const struct options *o, const char *path, struct bag *b, stru
         *ret = a;
 }
 
+/* Of a host that has had a ledger. The directory of the heads is there before any is. */
+static bool is_of_a_host(const char *state) {
+        static const char *const had[] = { "/host_key", "/" HOST_KEY, "/evidence", ANCHOR_HEADS "/cosigned.*" };
+        bool is = false;
+
+        for (size_t i = 0; !is && i < ELEMENTSOF(had); i++) {
+                char path[PATH_MAX];
+                glob_t g = { .gl_pathc = 0 };
+
+                is = (size_t) snprintf(path, sizeof(path), "%s%s", state, had[i]) < sizeof(path) &&
+                     glob(path, GLOB_NOSORT, NULL, &g) == 0;
+                globfree(&g);
+        }
+        return is;
+}
+
 void anchor_read(const struct options *o, const char *state, struct anchor *ret, struct why *w) {
         _cleanup_(home_done) struct home home = { .ledger = NULL };
         struct anchor a = ANCHOR_NULL;
@@ -217,8 +234,10 @@ void anchor_read(const struct options *o, const char *state, struct anchor *ret,
                 x = look_in(state, &home, w);
         a.known = home.ledger && home.has_key;
         a.host = home.host;
-        if (!a.known)
-                a.chain.findings |= 1U << CHAIN_NO_LEDGER;
+        if (x == 0 && !a.known)
+                a.chain.findings |= 1U << (home.ledger           ? CHAIN_NO_KEY
+                                           : is_of_a_host(state) ? CHAIN_LEDGER_GONE
+                                                                 : CHAIN_NO_LEDGER);
         else if (x == 0)
                 x = chain_read(home.ledger, home.heads, &a.host, a.witnesses, a.n_witnesses, NULL, &a.chain, w);
         end_reading(&a, x);

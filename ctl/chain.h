@@ -34,6 +34,8 @@
         X(FOREIGN, "foreign", BAD, "it lies among this host's evidence, and another key signed it: it was put there") \
         X(UNREADABLE, "unreadable", BAD,                                                                              \
           "the ledger, a head or proof of it, or the trust root that is here, cannot be read")                        \
+        X(NO_KEY, "no-key", BAD, "the host's public key is not beside its ledger, or is none")                        \
+        X(LEDGER_GONE, "ledger-gone", BAD, "there are a host's key, heads or evidence, and no ledger beside them")    \
         X(NOT_RECORDED, "not-recorded", SHORT,                                                                        \
           "the ledger has the order and no record of what came of it: the agent died, or the disk was full")          \
         X(OTHER_PROOF, "other-proof", SHORT, "the proof in the folder is of another record")                          \

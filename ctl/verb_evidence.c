@@ -125,7 +125,7 @@ int verb_evidence_list(struct ctl *c, char **words, size_t n) {
                 say(c, "ledger", anchor_to_json(&anchor));
                 summarise(c, n_all, code);
         } else {
-                if (n_all + gone == 0)
+                if (n_all + gone == 0 && code == CTL_OK)
                         fprintf(c->out, "This host has no evidence.\n");
                 anchor_render_findings(&p, &anchor);
         }

@@ -165,6 +165,10 @@ mv "$STATE/evidence" "$D/taken"
 list
 like "as are all of them" "$? $SAID" "^3 .* gone +[0-9]+ objects .*$FOLDER"
 mv "$D/taken" "$STATE/evidence"
+mv "$STATE/evidence" "$D/taken" && mv "$STATE/host_key.pub" "$D/"
+list
+like "with the key gone too the list is not one of nothing" "$? $(tr '\n' ' ' <<<"$SAID")" '^3 +no-key'
+mv "$D/taken" "$STATE/evidence" && mv "$D/host_key.pub" "$STATE/"
 mv "$STATE/ledger/00000001.log" "$STATE/ledger/aside"
 ln -s aside "$STATE/ledger/00000001.log"
 list

@@ -132,7 +132,20 @@ static void a_ledger_that_cannot_be_read_is_a_finding_and_keeps_nothing_closed(v
 }
 
 static void without_a_ledger_nothing_is_said_but_that(void **state) {
-        static const char *const gone[] = { "mv ledger away", "mv away ledger && mv host_key.pub away" };
+        static const struct {
+                const char *command;
+                uint32_t found;
+        } gone[] = {
+                { "mv ledger away", BIT(LEDGER_GONE) },
+                { "mv away ledger && mv host_key.pub pub", BIT(NO_KEY) },
+                { "echo none >host_key.pub", BIT(NO_KEY) },
+                { "rm host_key.pub && mv ledger away", BIT(LEDGER_GONE) },
+                { "mv host_key key && mkdir evidence", BIT(LEDGER_GONE) },
+                { "rmdir evidence && mkdir \"$PWD-witness\" && : >\"$PWD-witness/cosigned.1\"", BIT(LEDGER_GONE) },
+                /* a host that never was one */
+                { "rm \"$PWD-witness/cosigned.1\"", BIT(NO_LEDGER) },
+                { "rmdir \"$PWD-witness\"", BIT(NO_LEDGER) },
+        };
         _cleanup_rig_ struct rig r;
 
         (void) state;
@@ -140,8 +153,9 @@ static void without_a_ledger_nothing_is_said_but_that(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(gone); i++) {
                 _cleanup_(anchor_done) struct anchor a = ANCHOR_NULL;
 
-                assert_true(shell(&r, gone[i]));
-                assert_int_equal(read_all(&r, &a), BIT(NO_LEDGER));
+                assert_true(shell(&r, gone[i].command));
+                assert_int_equal(read_all(&r, &a), gone[i].found);
+                assert_true((a.worst == BAG_SEVERITY_BAD) == (gone[i].found != BIT(NO_LEDGER)));
                 assert_int_equal(look(&a, "SA-1/one", other, hostkey_public(r.a.key)), 0);
         }
 }
