@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "ctl/bagdir.h"
 #include "ctl/chain.h"
 #include "ctl/file.h"
 #include "ctl/member.h"
@@ -73,29 +74,42 @@ static void look_for_order(struct chain *c, const json_t *body, const struct cha
                 c->ordered = true;
 }
 
-/* The receipt in an outcome's record tells which statement was written, and where. */
-static void look_for(struct chain *c, const json_t *body, const char *text, size_t n_text, uint64_t n,
-                     const struct chain_want *want) {
-        const char *envelope = member_str(body, "receipt"), *folder, *slash;
+/* What a record tells of a folder: it is of that, or it has the receipt of what came of an order. With a full disk
+ * there is only the latter, which is written when there is room again. NULL: nothing. */
+static const json_t *account_of(const json_t *body, json_t **ret_receipt) {
+        const char *envelope = member_str(body, "receipt"), *kind = member_str(body, "kind");
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
-        _cleanup_json_ json_t *receipt = NULL;
-        const json_t *evidence;
         enum reason reason;
 
-        if (!want || strcmp(member_str(body, "kind"), "outcome") != 0 ||
-            strcmp(member_str(body, "of"), "evidence") != 0 ||
+        if (strcmp(kind, "evidence") == 0)
+                return body;
+        if (strcmp(kind, "outcome") != 0 || strcmp(member_str(body, "of"), "evidence") != 0 ||
             dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE)
+                return NULL;
+        *ret_receipt = json_loadb((char *) d.payload, d.n_payload, JSON_REJECT_DUPLICATES, NULL);
+        return json_object_get(*ret_receipt, "evidence");
+}
+
+/* Hex; "": nothing was signed. */
+static const char *statement_in(const json_t *account) {
+        return member_str(account, json_object_get(account, "statement") ? "statement" : "statement_sha256");
+}
+
+/* Which statement was written, and where. */
+static void look_for(struct chain *c, const json_t *body, const char *text, size_t n_text, uint64_t n,
+                     const struct chain_want *want) {
+        _cleanup_json_ json_t *receipt = NULL;
+        const json_t *account = want ? account_of(body, &receipt) : NULL;
+        const char *slash = strrchr(member_str(account, "folder"), '/');
+
+        if (!account)
                 return;
-        receipt = json_loadb((char *) d.payload, d.n_payload, JSON_REJECT_DUPLICATES, NULL);
-        evidence = json_object_get(receipt, "evidence");
-        folder = member_str(evidence, "folder");
-        slash = strrchr(folder, '/');
-        if (is_hex(member_str(evidence, "statement_sha256"), want->statement_sha256)) {
+        if (is_hex(statement_in(account), want->statement_sha256)) {
                 free(c->body);
                 c->body = memdup_array(text, n_text, 1);
                 c->n_body = n_text;
                 c->found = c->body ? n : 0;
-        } else if (want->folder && slash && strcmp(slash + 1, want->folder) == 0)
+        } else if (want->folder && slash && strcmp(slash + 1, want->folder) == 0 && (receipt || *statement_in(account)))
                 c->other = true;
 }
 
@@ -112,10 +126,15 @@ const struct chain_folder *chain_find_folder(const struct chain *c, const char *
 
 /* One that could not be made has no name. False when there is no memory for it. */
 static bool take_folder(struct chain *c, const json_t *body) {
-        const char *path = member_str(body, "folder");
+        _cleanup_json_ json_t *receipt = NULL;
+        const json_t *account = account_of(body, &receipt);
+        const char *path = bagdir_folder(member_str(account, "folder")), *statement = statement_in(account);
         struct chain_folder *f = folder_of(c, path);
 
         if (!*path || strlen(path) > CHAIN_FOLDER_MAX)
+                return true;
+        /* a receipt tells what its record told, and may have lost some of that */
+        if (f && receipt && (!*statement || strcmp(f->statement, statement) == 0))
                 return true;
         if (!f) {
                 struct chain_folder *more = reallocarray(c->folders, c->n_folders + 1, sizeof(*more));
@@ -127,12 +146,12 @@ static bool take_folder(struct chain *c, const json_t *body) {
         }
         *f = (struct chain_folder) {
                 .sealed_ms = member_int(body, "t_wall", 0),
-                .objects = (uint64_t) MAX(member_int(body, "objects", 0), (int64_t) 0),
-                .holes = (uint64_t) MAX(member_int(body, "holes", 0), (int64_t) 0),
-                .sealed = (uint64_t) MAX(member_int(body, "sealed", 0), (int64_t) 0),
+                .objects = (uint64_t) MAX(member_int(account, "objects", 0), (int64_t) 0),
+                .holes = (uint64_t) MAX(member_int(account, "holes", 0), (int64_t) 0),
+                .sealed = (uint64_t) MAX(member_int(account, "sealed", 0), (int64_t) 0),
         };
         (void) snprintf(f->path, sizeof(f->path), "%s", path);
-        (void) snprintf(f->statement, sizeof(f->statement), "%s", member_str(body, "statement"));
+        (void) snprintf(f->statement, sizeof(f->statement), "%s", statement);
         return true;
 }
 
@@ -209,7 +228,7 @@ static bool take_record(struct reader *r, const char *text, size_t n_text, const
                 return false;
         if (strcmp(kind, "epoch") == 0)
                 take_epoch(r, body, n);
-        if (strcmp(kind, "evidence") == 0 && !take_folder(r->c, body))
+        if (!take_folder(r->c, body))
                 return false;
         if (strcmp(kind, "deleted") == 0)
                 take_deletion(r->c, body);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/chain.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
+/* LINK: ctl/bagdir.c ctl/chain.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c */
 
 /* The verifier of ledgers, given arbitrary bytes in the place of a ledger's file, its checkpoint, and a proof. Whatever
  * they are, it says what it makes of them, and takes none of it for signed by a host that signed nothing.

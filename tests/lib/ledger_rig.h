@@ -69,6 +69,21 @@ static inline void happen(struct rig *r, unsigned n) {
                 assert_int_equal(record_start(&r->a), 0);
 }
 
+/* The record of a snapshot whose statement has that digest. */
+static inline void rig_seal(struct rig *r, const uint8_t digest[static 32], const char *folder) {
+        const struct command_id id = { { 1 } };
+        struct outcome o = { .id = &id, .of = "evidence" };
+        char hex[65];
+        _cleanup_json_ json_t *receipt = json_pack("{s:{s:s, s:s}}", "evidence", "folder", folder, "statement_sha256",
+                                                   sodium_bin2hex(hex, sizeof(hex), digest, 32));
+        _cleanup_free_ char *text = json_dumps(receipt, JSON_COMPACT), *envelope = NULL;
+
+        assert_int_equal(hostkey_envelope(r->a.key, DSSE_RECEIPT, text, &envelope), 0);
+        o.receipt = envelope;
+        /* the hold that it is of is not there, and the record is all that is wanted */
+        assert_int_equal(record_outcome(&r->a, &o), -ENOENT);
+}
+
 static inline bool shell(const struct rig *r, const char *command) {
         char line[512];
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/anchor.c ctl/chain.c ctl/file.c ctl/member.c ctl/render.c ctl/text.c ctl/trustfile.c ctl/why.c */
+/* LINK: ctl/anchor.c ctl/bagdir.c ctl/chain.c ctl/file.c ctl/member.c ctl/render.c ctl/text.c ctl/trustfile.c ctl/why.c */
 /* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
 /* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
 /* LINK: agent/core/late.c */

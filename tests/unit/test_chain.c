@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LINK: ctl/chain.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c agent/core/preserved.c */
+/* LINK: ctl/bagdir.c ctl/chain.c ctl/file.c ctl/member.c ctl/text.c ctl/why.c agent/core/preserved.c */
 /* LINK: agent/core/head.c agent/core/epochkey.c agent/core/hostkey.c agent/core/ledger.c agent/core/segment.c */
 /* LINK: agent/core/record.c agent/core/fold.c agent/core/site.c agent/core/cgroup.c agent/core/floor.c */
 /* LINK: agent/core/late.c */
@@ -25,26 +25,11 @@ static const uint8_t statement[32] = { 0x57 };
 static struct note_key witness = { .name = "witness.example/w1", .type = NOTE_COSIGNATURE };
 static uint8_t witness_secret[64];
 
-/* The record of a snapshot whose statement has that digest. */
-static void seal(struct rig *r, const uint8_t digest[static 32], const char *folder) {
-        const struct command_id id = { { 1 } };
-        struct outcome o = { .id = &id, .of = "evidence" };
-        char hex[65];
-        _cleanup_json_ json_t *receipt = json_pack("{s:{s:s, s:s}}", "evidence", "folder", folder, "statement_sha256",
-                                                   sodium_bin2hex(hex, sizeof(hex), digest, 32));
-        _cleanup_free_ char *text = json_dumps(receipt, JSON_COMPACT), *envelope = NULL;
-
-        assert_int_equal(hostkey_envelope(r->a.key, DSSE_RECEIPT, text, &envelope), 0);
-        o.receipt = envelope;
-        /* the hold that it is of is not there, and the record is all that is wanted */
-        assert_int_equal(record_outcome(&r->a, &o), -ENOENT);
-}
-
 /* 1 epoch, 2 start, 3 start, 4 evidence, 5 epoch, 6 start, 7 start */
 static void story(struct rig *r) {
         rig_make(r);
         happen(r, 2);
-        seal(r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
+        rig_seal(r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
         head_turn(&r->a, EPOCH_EVIDENCE);
         happen(r, 2);
         head_write(&r->a);
@@ -124,7 +109,7 @@ static void what_is_not_covered_yet_is_told_apart(void **state) {
         head_write(&r.a);
         cosign(&r, 1);
         assert_int_equal(look(&r, 1), BIT(NOT_RECORDED));
-        seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
+        rig_seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
         assert_int_equal(look(&r, 0), BIT(UNSEALED));
         head_write(&r.a);
         assert_int_equal(look(&r, 0), 0);
@@ -139,53 +124,12 @@ static void another_statement_of_the_same_folder_is_a_replaced_one(void **state)
 
         (void) state;
         rig_make(&r);
-        seal(&r, other, "/var/lib/freezed/evidence/SA-1/folder-2");
+        rig_seal(&r, other, "/var/lib/freezed/evidence/SA-1/folder-2");
         head_write(&r.a);
         assert_int_equal(look(&r, 0), BIT(NOT_RECORDED));
-        seal(&r, other, "/var/lib/freezed/evidence/SA-1/folder-1");
+        rig_seal(&r, other, "/var/lib/freezed/evidence/SA-1/folder-1");
         head_write(&r.a);
         assert_int_equal(look(&r, 0), BIT(REPLACED));
-}
-
-/* A snapshot of that folder was sealed; NULL: without a statement. */
-static void record_folder(struct rig *r, const char *folder, const uint8_t *digest) {
-        const struct command_id id = { { 1 } };
-        struct preserved p = { .folder = folder, .objects = 7, .holes = 3, .sealed = 4711, .has_statement = digest };
-
-        if (digest)
-                memcpy(p.statement_sha256, digest, sizeof(p.statement_sha256));
-        assert_int_equal(record_evidence(&r->a, &id, &p, 0), 0);
-}
-
-static void the_ledger_tells_of_every_folder_that_was_sealed(void **state) {
-        static const uint8_t other[32] = { 0x58 };
-        const struct command_id id = { { 1 } };
-        const struct chain_folder *f;
-        _cleanup_(chain_done) struct chain c = { .n = 0 };
-        _cleanup_rig_ struct rig r;
-        struct why w = { "" };
-
-        (void) state;
-        rig_make(&r);
-        record_folder(&r, "/var/lib/freezed/evidence/SA-1/folder-1", statement);
-        record_folder(&r, "/var/lib/freezed/evidence/SA-1/folder-2", NULL);
-        record_folder(&r, NULL, NULL);
-        record_folder(&r, "/var/lib/freezed/evidence/SA-2/folder-1", statement);
-        record_folder(&r, "/var/lib/freezed/evidence/SA-1/folder-1", other);
-        assert_int_equal(record_deleted(&r.a, &id, json_pack("{s:s, s:s}", "SA-2/folder-1", "00", "SA-9/x", "00")), 0);
-        assert_int_equal(chain_read(r.ledger, r.ledger, hostkey_public(r.a.key), NULL, 0, NULL, &c, &w), 0);
-        assert_int_equal(c.n_folders, 3);
-        f = chain_find_folder(&c, "SA-1/folder-1");
-        assert_non_null(f);
-        assert_memory_equal(f->statement, "5800", 4);
-        assert_false(f->deleted);
-        assert_int_equal(f->objects, 7);
-        assert_int_equal(f->holes, 3);
-        assert_int_equal(f->sealed, 4711);
-        assert_true(f->sealed_ms > 0);
-        assert_string_equal(chain_find_folder(&c, "SA-1/folder-2")->statement, "");
-        assert_true(chain_find_folder(&c, "SA-2/folder-1")->deleted);
-        assert_null(chain_find_folder(&c, "SA-9/x"));
 }
 
 /* What a ledger tells of a folder for that order, which has another statement than was recorded, or none. */
@@ -206,7 +150,7 @@ static void a_folder_of_an_order_that_never_was_is_told_apart(void **state) {
 
         (void) state;
         rig_make(&r);
-        seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
+        rig_seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
         /* that it was refused, or asked for, is no order */
         assert_int_equal(record_refusal(&r.a, &refused, statement, REASON_THRESHOLD), 0);
         assert_int_equal(record_custody(&r.a, json_pack("{ss ss}", "act", "show", "id", never), &n), 0);
@@ -399,7 +343,7 @@ static void whoever_has_the_hosts_key_cannot_write_an_epoch_anew(void **state) {
         rig_start(&r);
         happen(&r, 2);
         head_turn(&r.a, EPOCH_EVIDENCE);
-        seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
+        rig_seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
         happen(&r, 20);
         head_write(&r.a);
         /* all of it hangs together, and by itself it is as good as the other one */
@@ -548,7 +492,7 @@ static void there_is_no_proof_of_what_no_head_covers(void **state) {
         rig_make(&r);
         head_write(&r.a);
         cosign(&r, 1);
-        seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
+        rig_seal(&r, statement, "/var/lib/freezed/evidence/SA-1/folder-1");
         assert_int_equal(look_as(&r, hostkey_public(r.a.key), 1, &c), BIT(UNSEALED) | BIT(UNWITNESSED));
         assert_int_equal(chain_proof(&c, &text, &n), -ENOENT);
         assert_null(text);
@@ -560,7 +504,6 @@ int main(void) {
                 cmocka_unit_test(a_ledger_that_is_whole_says_what_it_proves),
                 cmocka_unit_test(what_is_not_covered_yet_is_told_apart),
                 cmocka_unit_test(another_statement_of_the_same_folder_is_a_replaced_one),
-                cmocka_unit_test(the_ledger_tells_of_every_folder_that_was_sealed),
                 cmocka_unit_test(a_folder_of_an_order_that_never_was_is_told_apart),
                 cmocka_unit_test(another_hosts_ledger_is_not_this_ones),
                 cmocka_unit_test(every_changed_byte_is_seen),
