@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "ctl/anchor.h"
+#include "ctl/bagdir.h"
 #include "ctl/file.h"
 #include "ctl/member.h"
 #include "ctl/text.h"
@@ -203,6 +204,8 @@ void anchor_check(const struct options *o, const char *path, struct bag *b, stru
                 x = why_errno(w, -ENOMEM, "proof");
         check_time(b, &a);
         check_history(b, &a);
+        if (x == 0 && a.chain.n > 0 && b->tombstone)
+                a.chain.findings |= chain_look_at_tombstone(&a.chain, bagdir_folder(real), b->tombstone_sha256);
         end_reading(&a, x);
         b->contradicted = a.worst == BAG_SEVERITY_BAD && b->worst < a.worst;
         b->worst = MAX(b->worst, a.worst);
@@ -254,7 +257,9 @@ uint32_t anchor_look(const struct anchor *a, const char *folder, const struct ba
                 return a->known && b->predicate ? 1U << CHAIN_NOT_RECORDED : 0;
         if (sodium_is_zero(b->statement_sha256, sizeof(b->statement_sha256)))
                 return 1U << CHAIN_STATEMENT_GONE;
-        return strcmp(f->statement, text_hex32(b->statement_sha256, hex)) == 0 ? 0 : 1U << CHAIN_REPLACED;
+        if (strcmp(f->statement, text_hex32(b->statement_sha256, hex)) != 0)
+                return 1U << CHAIN_REPLACED;
+        return b->tombstone ? chain_look_at_tombstone(&a->chain, folder, b->tombstone_sha256) : 0;
 }
 
 static void render_witnesses(const struct page *p, const struct anchor *a) {

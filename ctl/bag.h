@@ -69,6 +69,7 @@ struct bag {
         char name[HOSTS_NAME_MAX + 1]; /* what that host is called here; "" when it is not known */
         char subject[65];              /* hex: the tag manifest that was signed; "" until then */
         uint8_t statement_sha256[32];  /* of evidence.dsse.json; zeros until it is there */
+        uint8_t tombstone_sha256[32];  /* of the file, where that is one */
         uint8_t pub[32];               /* that key; of a host that is not known, as it lies in the folder */
         uint64_t files, bytes;         /* in data/, that are what they were */
         struct bag_named named[BAG_NAMED_MAX];

@@ -46,6 +46,8 @@ void chain_done(struct chain *c) {
         free(c->note);
         free(c->body);
         free(c->folders);
+        json_decref(c->tombstones);
+        json_decref(c->condemned);
         *c = (struct chain) { .n = 0 };
 }
 
@@ -155,16 +157,55 @@ static bool take_folder(struct chain *c, const json_t *body) {
         return true;
 }
 
-static void take_deletion(struct chain *c, const json_t *body) {
+static bool take_deletion(struct chain *c, const json_t *body) {
         const char *path;
-        const json_t *digest;
+        json_t *digest;
 
         json_object_foreach(json_object_get(body, "tombstones"), path, digest) {
                 struct chain_folder *f = folder_of(c, path);
 
                 if (f)
                         f->deleted = true;
+                if (json_object_set(c->tombstones, path, digest) < 0)
+                        return false;
         }
+        return true;
+}
+
+/* By an order, or because its time is over. */
+static bool take_sentence(struct chain *c, const json_t *body) {
+        _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
+        _cleanup_json_ json_t *order = NULL;
+        const char *envelope = member_str(body, "envelope");
+        enum reason reason;
+        size_t i;
+        json_t *target;
+
+        if (strcmp(member_str(body, "kind"), "expiry") == 0)
+                return json_object_set_new(c->condemned, member_str(body, "id"), json_true()) == 0;
+        if (strcmp(member_str(body, "kind"), "order") != 0 ||
+            strcmp(member_str(body, "verb"), "evidence-delete") != 0 ||
+            dsse_parse(envelope, strlen(envelope), &d, &reason) < 0 || reason != REASON_NONE)
+                return true;
+        order = json_loadb((char *) d.payload, d.n_payload, JSON_REJECT_DUPLICATES, NULL);
+        json_array_foreach(json_object_get(order, "targets"), i, target) {
+                const char *name = json_string_value(target);
+
+                if (name && strncmp(name, "hold:", strlen("hold:")) == 0 &&
+                    json_object_set_new(c->condemned, name + strlen("hold:"), json_true()) < 0)
+                        return false;
+        }
+        return true;
+}
+
+uint32_t chain_look_at_tombstone(const struct chain *c, const char *path, const uint8_t sha256[static 32]) {
+        const char *digest = json_string_value(json_object_get(c->tombstones, path)), *slash = strrchr(path, '/');
+        char hold[33];
+
+        if (digest)
+                return is_hex(digest, sha256) ? 0 : 1U << CHAIN_NOT_DELETED;
+        (void) snprintf(hold, sizeof(hold), "%s", slash ? slash + 1 : path);
+        return 1U << (json_object_get(c->condemned, hold) ? CHAIN_DELETING : CHAIN_NOT_DELETED);
 }
 
 /* Whether who signs may: an epoch vouches for the next of the same boot, and only a boot or a loss is without one. */
@@ -230,8 +271,8 @@ static bool take_record(struct reader *r, const char *text, size_t n_text, const
                 take_epoch(r, body, n);
         if (!take_folder(r->c, body))
                 return false;
-        if (strcmp(kind, "deleted") == 0)
-                take_deletion(r->c, body);
+        if ((strcmp(kind, "deleted") == 0 && !take_deletion(r->c, body)) || !take_sentence(r->c, body))
+                return false;
         look_for(r->c, body, text, n_text, n, r->want);
         look_for_order(r->c, body, r->want);
         (void) sodium_bin2hex(r->prev, sizeof(r->prev), leaf, 32);
@@ -454,7 +495,7 @@ static void judge(struct chain *c, size_t n_witnesses, const struct chain_want *
 
 int chain_read(const char *dir, const char *heads, const struct sshkey *host, const struct note_key *witnesses,
                size_t n_witnesses, const struct chain_want *want, struct chain *ret, struct why *w) {
-        struct chain c = { .n = 0 };
+        struct chain c = { .tombstones = json_object(), .condemned = json_object() };
         struct reader r = { .c = &c, .host = host, .want = want };
         struct note note;
 

@@ -15,33 +15,37 @@
 #include "policy/tlog.h"
 
 /* As in bag.h. X(NAME, "id", severity, "sentence") */
-#define CHAIN_FINDING_TABLE(X)                                                                                        \
-        X(RECORD, "bad-record", BAD, "a record of the ledger is not what was written, or not where it was")           \
-        X(EPOCH, "bad-epoch", BAD, "an epoch of the ledger is not signed by the one before it")                       \
-        X(CHECKPOINT, "bad-checkpoint", BAD, "the checkpoint is not by this host, or was changed")                    \
-        X(ROLLED_BACK, "rolled-back", BAD, "the host has signed more records than its ledger has, or others")         \
-        X(BAD_WITNESS, "bad-witness", BAD, "what is kept as a witness's is not by it and this host")                  \
-        X(WITNESS_OTHER, "witness-saw-other", BAD, "a witness saw more records than the ledger has, or others")       \
-        X(REPLACED, "replaced", BAD, "the ledger has another statement of this very folder")                          \
-        X(HISTORY, "other-history", BAD, "the statement was made in another history of the ledger than this one")     \
-        X(NO_CHECKPOINT, "no-checkpoint", SHORT, "the host has signed no head of its ledger")                         \
-        X(NO_EPOCH, "no-epoch", SHORT, "the checkpoint is by the host's key alone, and by no epoch's")                \
-        X(CUT_OFF, "cut-off", SHORT, "the last record of the ledger is not whole: it is being written, or a crash")   \
-        X(NOT_ORDERED, "not-ordered", BAD,                                                                            \
-          "the ledger has no order for it: no agent made it, or the order's receipt has the flag ledger-failed")      \
-        X(STATEMENT_GONE, "statement-gone", BAD,                                                                      \
-          "the ledger has a signed statement of this folder, and it is not here")                                     \
-        X(FOREIGN, "foreign", BAD, "it lies among this host's evidence, and another key signed it: it was put there") \
-        X(UNREADABLE, "unreadable", BAD,                                                                              \
-          "the ledger, a head or proof of it, or the trust root that is here, cannot be read")                        \
-        X(NO_KEY, "no-key", BAD, "the host's public key is not beside its ledger, or is none")                        \
-        X(LEDGER_GONE, "ledger-gone", BAD, "there are a host's key, heads or evidence, and no ledger beside them")    \
-        X(NOT_RECORDED, "not-recorded", SHORT,                                                                        \
-          "the ledger has the order and no record of what came of it: the agent died, or the disk was full")          \
-        X(OTHER_PROOF, "other-proof", SHORT, "the proof in the folder is of another record")                          \
-        X(UNSEALED, "unsealed", SHORT, "its record came after the last checkpoint")                                   \
-        X(UNWITNESSED, "unwitnessed", DOUBT, "no witness of the trust root has seen its record yet")                  \
-        X(FUTURE, "future", DOUBT, "a witness saw its record before the time at which the host says that it began")   \
+#define CHAIN_FINDING_TABLE(X)                                                                                         \
+        X(RECORD, "bad-record", BAD, "a record of the ledger is not what was written, or not where it was")            \
+        X(EPOCH, "bad-epoch", BAD, "an epoch of the ledger is not signed by the one before it")                        \
+        X(CHECKPOINT, "bad-checkpoint", BAD, "the checkpoint is not by this host, or was changed")                     \
+        X(ROLLED_BACK, "rolled-back", BAD, "the host has signed more records than its ledger has, or others")          \
+        X(BAD_WITNESS, "bad-witness", BAD, "what is kept as a witness's is not by it and this host")                   \
+        X(WITNESS_OTHER, "witness-saw-other", BAD, "a witness saw more records than the ledger has, or others")        \
+        X(REPLACED, "replaced", BAD, "the ledger has another statement of this very folder")                           \
+        X(HISTORY, "other-history", BAD, "the statement was made in another history of the ledger than this one")      \
+        X(NO_CHECKPOINT, "no-checkpoint", SHORT, "the host has signed no head of its ledger")                          \
+        X(NO_EPOCH, "no-epoch", SHORT, "the checkpoint is by the host's key alone, and by no epoch's")                 \
+        X(CUT_OFF, "cut-off", SHORT, "the last record of the ledger is not whole: it is being written, or a crash")    \
+        X(NOT_ORDERED, "not-ordered", BAD,                                                                             \
+          "the ledger has no order for it: no agent made it, or the order's receipt has the flag ledger-failed")       \
+        X(STATEMENT_GONE, "statement-gone", BAD,                                                                       \
+          "the ledger has a signed statement of this folder, and it is not here")                                      \
+        X(FOREIGN, "foreign", BAD, "it lies among this host's evidence, and another key signed it: it was put there")  \
+        X(UNREADABLE, "unreadable", BAD,                                                                               \
+          "the ledger, a head or proof of it, or the trust root that is here, cannot be read")                         \
+        X(NO_KEY, "no-key", BAD, "the host's public key is not beside its ledger, or is none")                         \
+        X(LEDGER_GONE, "ledger-gone", BAD, "there are a host's key, heads or evidence, and no ledger beside them")     \
+        X(NOT_DELETED, "not-deleted", BAD,                                                                             \
+          "there is a tombstone, and the ledger has no deletion of this folder, or another tombstone")                 \
+        X(DELETING, "deleting", SHORT,                                                                                 \
+          "there is a tombstone, and the ledger has only what was to be deleted: it is being done, or the agent died") \
+        X(NOT_RECORDED, "not-recorded", SHORT,                                                                         \
+          "the ledger has the order and no record of what came of it: the agent died, or the disk was full")           \
+        X(OTHER_PROOF, "other-proof", SHORT, "the proof in the folder is of another record")                           \
+        X(UNSEALED, "unsealed", SHORT, "its record came after the last checkpoint")                                    \
+        X(UNWITNESSED, "unwitnessed", DOUBT, "no witness of the trust root has seen its record yet")                   \
+        X(FUTURE, "future", DOUBT, "a witness saw its record before the time at which the host says that it began")    \
         X(NO_LEDGER, "no-ledger", DOUBT, "neither the host's ledger nor a proof out of it is here")
 
 enum chain_finding {
@@ -99,9 +103,11 @@ struct chain {
         size_t n_body;
         struct chain_folder *folders; /* owned; by when they were first sealed */
         size_t n_folders;
-        bool other;        /* there is another record of that folder */
-        bool ordered;      /* there is an order of that hold, or what became of one */
-        uint32_t findings; /* bit per enum chain_finding */
+        json_t *tombstones; /* owned: hex digests by folder, as the records of deletions have them */
+        json_t *condemned;  /* owned: the holds whose evidence an order, or time, says is to be deleted */
+        bool other;         /* there is another record of that folder */
+        bool ordered;       /* there is an order of that hold, or what became of one */
+        uint32_t findings;  /* bit per enum chain_finding */
 };
 
 /* Reads and verifies the ledger in dir, that of the host with this key; heads is the directory of what witnesses
@@ -121,6 +127,8 @@ const struct chain_witness *chain_witness_of(const struct chain *c);
 
 /* The folder of that path below the evidence; NULL: no record is about it. */
 const struct chain_folder *chain_find_folder(const struct chain *c, const char *path);
+/* What the ledger has against a tombstone in that folder with this SHA-256: a finding's bit, or 0. */
+uint32_t chain_look_at_tombstone(const struct chain *c, const char *path, const uint8_t sha256[static 32]);
 
 const char *chain_finding_id(enum chain_finding f);
 const char *chain_finding_text(enum chain_finding f);

@@ -88,7 +88,8 @@ static bool is_as_written(const struct dsse *d, const char *text, size_t n) {
 }
 
 /* The predicate, or NULL; *ret_bad: there is a file, and it is not to be believed. */
-static json_t *load(const struct bag *b, const struct hosts *known, const char *name, const char *type, bool *ret_bad) {
+static json_t *load(const struct bag *b, const struct hosts *known, const char *name, const char *type,
+                    uint8_t ret_sha256[static 32], bool *ret_bad) {
         _cleanup_(dsse_done) struct dsse d = DSSE_NULL;
         _cleanup_json_ json_t *o = NULL;
         _cleanup_free_ char *text = NULL;
@@ -104,16 +105,18 @@ static json_t *load(const struct bag *b, const struct hosts *known, const char *
         if (!is_about(b, o, type))
                 return NULL;
         *ret_bad = false;
+        (void) crypto_hash_sha256(ret_sha256, (const uint8_t *) text, n);
         return json_incref(json_object_get(o, "predicate"));
 }
 
 void kept_check(struct bag *b, const struct hosts *known) {
+        uint8_t sha256[32];
         bool bad;
 
-        b->tombstone = load(b, known, TOMBSTONE, TOMBSTONE_TYPE, &bad);
+        b->tombstone = load(b, known, TOMBSTONE, TOMBSTONE_TYPE, b->tombstone_sha256, &bad);
         if (b->tombstone || bad)
                 bag_found(b, bad ? BAG_TOMBSTONE : BAG_DELETED, TOMBSTONE);
-        b->keeping = load(b, known, KEEPING, KEEPING_TYPE, &bad);
+        b->keeping = load(b, known, KEEPING, KEEPING_TYPE, sha256, &bad);
         if (bad)
                 bag_found(b, BAG_KEEPING, KEEPING);
 }

@@ -87,6 +87,32 @@ static void each_folder_is_held_against_what_was_recorded_of_it(void **state) {
         assert_int_equal(look(&a, "SA-1/three", none, NULL), 0);
 }
 
+/* Who has the host's key can lay one into any folder, and delete what is in it. */
+static void a_tombstone_that_no_record_tells_of_is_one_that_somebody_laid_there(void **state) {
+        _cleanup_(anchor_done) struct anchor before = ANCHOR_NULL, after = ANCHOR_NULL;
+        const struct command_id id = { { 1 } };
+        _cleanup_rig_ struct rig r;
+        struct bag b = BAG_NULL;
+        char hex[65];
+
+        (void) state;
+        story(&r);
+        memcpy(b.pub, hostkey_public(r.a.key)->pub, sizeof(b.pub));
+        memcpy(b.statement_sha256, statement, sizeof(statement));
+        memcpy(b.tombstone_sha256, other, sizeof(other));
+        b.predicate = json_object();
+        b.tombstone = json_object();
+        assert_int_equal(read_all(&r, &before), 0);
+        assert_int_equal(anchor_look(&before, "SA-1/one", &b), BIT(NOT_DELETED));
+        assert_int_equal(record_deleted(&r.a, &id, json_pack("{s:s}", "SA-1/one", sodium_bin2hex(hex, 65, other, 32))),
+                         0);
+        head_write(&r.a);
+        assert_int_equal(read_all(&r, &after), 0);
+        assert_int_equal(anchor_look(&after, "SA-1/one", &b), 0);
+        json_decref(b.predicate);
+        json_decref(b.tombstone);
+}
+
 static void a_ledger_that_was_cut_back_is_no_proof_that_nothing_is_gone(void **state) {
         _cleanup_(anchor_done) struct anchor a = ANCHOR_NULL;
         _cleanup_rig_ struct rig r;
@@ -163,6 +189,7 @@ static void without_a_ledger_nothing_is_said_but_that(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_folder_is_held_against_what_was_recorded_of_it),
+                cmocka_unit_test(a_tombstone_that_no_record_tells_of_is_one_that_somebody_laid_there),
                 cmocka_unit_test(a_ledger_that_was_cut_back_is_no_proof_that_nothing_is_gone),
                 cmocka_unit_test(a_ledger_that_cannot_be_read_is_a_finding_and_keeps_nothing_closed),
                 cmocka_unit_test(without_a_ledger_nothing_is_said_but_that),

@@ -120,11 +120,49 @@ static void a_receipt_takes_nothing_from_the_record_before_it(void **state) {
         assert_true(f->deleted);
 }
 
+static void a_tombstone_is_what_the_ledger_says_was_deleted(void **state) {
+        static const char one[] = "SA-1/01000000000000000000000000000000",
+                          two[] = "SA-1/02000000000000000000000000000000.2",
+                          three[] = "SA-1/03000000000000000000000000000000",
+                          four[] = "SA-1/04000000000000000000000000000000";
+        static const uint8_t other[32] = { 0x58 };
+        const struct command_id id = { { 1 } }, expired = { { 2 } };
+        const struct shelf_item item = { .id = expired };
+        _cleanup_(chain_done) struct chain c = { .n = 0 };
+        _cleanup_rig_ struct rig r;
+        struct why w = { "" };
+        _cleanup_free_ char *envelope = NULL;
+        char hex[65];
+        uint64_t n;
+
+        (void) state;
+        rig_make(&r);
+        (void) sodium_bin2hex(hex, sizeof(hex), statement, 32);
+        assert_int_equal(record_deleted(&r.a, &id, json_pack("{s:s}", one, hex)), 0);
+        assert_int_equal(shelf_put(&r.a.shelf, &item), 0);
+        assert_int_equal(record_expiry(&r.a, &expired), 0);
+        assert_int_equal(hostkey_envelope(r.a.key, DSSE_RECEIPT,
+                                          "{\"targets\":[\"hold:04000000000000000000000000000000\"]}", &envelope),
+                         0);
+        assert_int_equal(
+                ledger_append(r.a.ledger,
+                              json_pack("{ss ss ss}", "kind", "order", "verb", "evidence-delete", "envelope", envelope),
+                              &n),
+                0);
+        assert_int_equal(chain_read(r.ledger, r.ledger, hostkey_public(r.a.key), NULL, 0, NULL, &c, &w), 0);
+        assert_int_equal(chain_look_at_tombstone(&c, one, statement), 0);
+        assert_int_equal(chain_look_at_tombstone(&c, one, other), BIT(NOT_DELETED));
+        assert_int_equal(chain_look_at_tombstone(&c, two, statement), BIT(DELETING));
+        assert_int_equal(chain_look_at_tombstone(&c, three, statement), BIT(NOT_DELETED));
+        assert_int_equal(chain_look_at_tombstone(&c, four, statement), BIT(DELETING));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_ledger_tells_of_every_folder_that_was_sealed),
                 cmocka_unit_test(either_record_of_a_folder_is_enough),
                 cmocka_unit_test(a_receipt_takes_nothing_from_the_record_before_it),
+                cmocka_unit_test(a_tombstone_is_what_the_ledger_says_was_deleted),
         };
 
         if (sodium_init() < 0)
