@@ -116,12 +116,12 @@ with_payload() {
         box_put host "$DIR/new" /root/new
         run freezectl sign /root/new --key "/root/$2" --yes >/dev/null && run cat /root/new >"$DIR/$1"
 }
-# head N [ID...]: a head that names these orders
+# head_of N [ID DIGEST]: a head that names this order
 head_of() {
         local now
         now=$(date +%s%3N)
-        printf '%s\n' "${@:2}" | jq -Rcn --argjson n "$1" --argjson now "$now" '{v: 1, fleet: "test", n: $n, iat: $now, exp: ($now + 90000), trust_version: 1,
-                orders: [inputs | select(. != "") | {id: ., to: {group: "web", max_hosts: 9}, exp: ($now + 3600000)}]}' >"$DIR/new"
+        jq -cn --argjson n "$1" --argjson now "$now" --arg id "${2:-}" --arg digest "${3:-}" '{v: 1, fleet: "test", n: $n, iat: $now, exp: ($now + 90000), trust_version: 1,
+                orders: [{$id, $digest, to: {group: "web", max_hosts: 9}, exp: ($now + 3600000)} | select(.id != "")]}' >"$DIR/new"
         box_put host "$DIR/new" /root/new
         run freezectl sign /root/new --key /root/harold --yes >/dev/null && run cat /root/new >"$DIR/head" && publish head frz.v1.test.head
 }
@@ -149,12 +149,12 @@ run systemctl start freezed-relay.service
 box_until 60 relay_is ready
 head_of 1
 check "a head that names nothing brings nothing" alive
-head_of 2 "$ID"
+head_of 2 "$ID" "$(jq -r .payload "$DIR/missed.json" | base64 -d | sha256sum | cut -c 1-32)"
 check "one that names an order which has not come has it fetched at once" box_until 60 held
 release
-head_of 3 00000000000000000000000000000bad
+head_of 3 00000000000000000000000000000bad 00000000000000000000000000000bad
 sleep 1
-head_of 4 00000000000000000000000000000bad
+head_of 4 00000000000000000000000000000bad 00000000000000000000000000000bad
 withholds() { [ "$(relay '.withheld | join(" ")')" = "$1" ]; }
 check "what a head names and the broker does not have is told, by its id" box_until 60 withholds 00000000000000000000000000000bad
 like "health shows it" "$(run freezectl health)" 'withheld +00000000000000000000000000000bad'

@@ -120,8 +120,8 @@ check "what is ordered at the hub meanwhile does not come" alive
 link up
 check "the site finds the hub again" box_until 120 has_joined $((JOINED + 1))
 now=$(date +%s%3N)
-jq -cn --arg id "$ID" --arg h "$(run ssh-keygen -lf /var/lib/freezed/host_key.pub | awk '{ print $2 }')" --argjson now "$now" \
-        '{v: 1, fleet: "test", n: 1, iat: $now, exp: ($now + 90000), trust_version: 2, orders: [{id: $id, to: {hosts: [$h]}, exp: ($now + 3600000)}]}' >"$D/head.new"
+jq -cn --arg id "$ID" --arg digest "$(jq -r .payload "$D/missed.json" | base64 -d | sha256sum | cut -c 1-32)" --arg h "$(run ssh-keygen -lf /var/lib/freezed/host_key.pub | awk '{ print $2 }')" --argjson now "$now" \
+        '{v: 1, fleet: "test", n: 1, iat: $now, exp: ($now + 90000), trust_version: 2, orders: [{$id, $digest, to: {hosts: [$h]}, exp: ($now + 3600000)}]}' >"$D/head.new"
 box_put host "$D/head.new" /root/head.new
 run freezectl sign /root/head.new --key /root/harold --yes >/dev/null && run cat /root/head.new >"$D/head"
 NATS_AS[1]=$PKI/herald
