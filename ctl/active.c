@@ -225,7 +225,10 @@ static int judge(const struct trust *t, const struct dsse *d, struct command **r
                 *ret_reason = REASON_ROLE;
         else if (tally.have < tally.need)
                 *ret_reason = REASON_THRESHOLD;
-        *ret_by = tally.automation ? ACTIVE_BY_KEY((size_t) tally.key) : ACTIVE_BY_PEOPLE;
+        else if (tally.key < 0)
+                *ret_reason = REASON_FOREIGN_ID;
+        else
+                *ret_by = tally.automation ? ACTIVE_BY_KEY((size_t) tally.key) : ACTIVE_BY_PEOPLE;
         return r;
 }
 

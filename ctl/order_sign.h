@@ -8,7 +8,7 @@
 #include "ctl/sign.h"
 #include "policy/command.h"
 
-/* A new id, of the first key that is going to sign, as that of what automation signs has to be (command.h). */
+/* A new id, of the first key that is going to sign (command.h). */
 void order_name(const struct signers *s, struct command_id *ret);
 /* *ret is malloc'ed; ret_digest, of the payload, may be NULL. Returns 0, CTL_USAGE when this is no valid command, or
  * another exit code. */

@@ -88,7 +88,9 @@ static const char *const advice[_REASON_MAX] = {
         [REASON_CLOCK_SKEW] = "compare the clocks: date -u here and there",
         [REASON_TOO_BROAD] =
                 "order it for fewer: --max-hosts, --to, or waves; or have people order it whose rule is wider",
-        [REASON_FOREIGN_ID] = "make ids as freezectl does; if no program here made it, its key is stolen: trust rotate",
+        [REASON_FOREIGN_ID] =
+                "order it anew if the key that began it has gone from the trust root; else a key that signed "
+                "it is in the hands of who wants another order kept out: trust rotate",
         [REASON_ATTRIBUTES_STALE] = "`freezectl health` shows the serial in force; certify it again with a higher one",
         [REASON_HEAD_STALE] =
                 "look at the relay and the herald: systemctl status freezed-relay; order it here if in doubt",

@@ -155,6 +155,8 @@ void render_signatures(const struct page *p, const struct dsse *d, const struct 
                            s->now.need, s->now.role, s->now.have >= s->now.need ? ": enough" : "");
         else if (s->by && s->now.people != 0)
                 render_row(p, "signatures", "no rule of the trust root lets these people order this");
+        if (s->by && s->now.people != 0 && s->now.key < 0)
+                render_row(p, NULL, "its id is of no key that signed it, so hosts refuse it (foreign-id)");
         if (s->before)
                 render_row(p, NULL, "%u of %u people of the role %s of version %" PRId64, s->then.have, s->then.need,
                            s->then.role, s->before->version);

@@ -27,6 +27,9 @@ int rollout_judge(struct rollout *r, const struct bundle_order *o, bool *ret_lac
                         "nothing was sent: by the trust root here, version %lld, nobody who signed it may release "
                         "this; if the hosts have a newer one: --trust FILE",
                         (long long) r->trust->version);
+        if (o->command->verb == VERB_RELEASE && t.have >= t.need && t.key < 0)
+                return why_set(&r->c->why, reason_exit(REASON_FOREIGN_ID),
+                               "nothing was sent: its id is of no key that signed it; order it anew");
         if (t.reason != REASON_NONE || t.need == 0 || t.have >= t.need)
                 return 0;
         *ret_lacks = true;

@@ -170,9 +170,6 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
                 if (!rule_covers(rule, c) || (have == 0 && ret->people != 0))
                         continue;
                 const bool automation = trust_rule_is_automation(rule);
-                const int key = trust_key_of_id(t, keys, role->people, &c->id);
-                if (automation && have != 0 && key < 0)
-                        continue;
                 const unsigned lacks = rule->k - MIN(have, (unsigned) rule->k);
                 const unsigned least = ret->need - MIN(ret->have, ret->need);
                 /* the rule that lacks the fewest people */
@@ -181,9 +178,9 @@ int tally_command(const struct trust *t, const struct dsse *d, const struct comm
                         ret->need = rule->k;
                         ret->role = role->name;
                         ret->automation = automation;
-                        ret->key = key;
                 }
         }
+        ret->key = trust_key_of_id(t, keys, &c->id);
         return r;
 }
 
@@ -222,7 +219,7 @@ int signed_file_count(const struct signed_file *f, const struct trust *t, struct
                 r = tally_role(s.by, &f->env, crier(f), &s.now);
         else if (s.by)
                 r = tally_root(s.by, &f->env, &s.now);
-        s.enough = s.by && s.now.need > 0 && s.now.have >= s.now.need;
+        s.enough = s.by && s.now.need > 0 && s.now.have >= s.now.need && s.now.key >= 0;
         if (r >= 0 && f->trust && t && strcmp(t->fleet, f->trust->fleet) == 0 && t->version == f->trust->version - 1) {
                 s.before = t;
                 r = tally_root(t, &f->env, &s.then);

@@ -50,7 +50,7 @@ struct tally {
         unsigned have, need; /* people that count; need 0: no rule allows it to anybody who signed */
         const char *role;    /* that have and need are about; borrowed from t */
         bool automation;     /* and no rule of people would do as well */
-        int key;             /* then, when somebody signed: the key that the order's id is of */
+        int key;             /* of an order: which of those that signed its id is of; -ENOENT */
 };
 
 /* By the rules for an order. */

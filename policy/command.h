@@ -103,7 +103,7 @@ int command_id_from_str(const char *s, struct command_id *ret) _warn_unused_;
 bool command_id_equal(const struct command_id *a, const struct command_id *b);
 /* True for zeros, which are nobody's: no command has them for its id. */
 bool command_id_is_none(const struct command_id *id);
-/* An id is of a key when its last 8 bytes are the first of the key's fingerprint. Automation takes no others: whoever
- * stole one key could else be at a host before somebody's order, with another that has its id. */
+/* An id is of a key when its last 8 bytes are the first of the key's fingerprint. An order has one of a key that signs
+ * it: whoever stole one key could else be at a host before somebody's order, with another that has its id. */
 bool command_id_is_of_key(const struct command_id *id, const uint8_t key[static 32]);
 void command_id_be_of_key(struct command_id *id, const uint8_t key[static 32]);

@@ -45,12 +45,6 @@ static enum reason judge_fleet(struct judge *j) {
         return strcmp(j->c->fleet, j->t->fleet) == 0 ? REASON_NONE : REASON_FLEET;
 }
 
-/* FAIL-CLOSED: an id is taken by whoever is here first with it, and those of other orders are no secret. So automation
- * has ids of its own, and what is stolen of it is in the way of nobody else's orders. */
-static bool is_own_id(const struct judge *j, const struct trust_rule *rule) {
-        return trust_key_of_id(j->t, verified_keys(j->v), j->t->roles[rule->role].people, &j->c->id) >= 0;
-}
-
 struct fit {
         enum reason reason; /* NONE: every condition of the rule is met */
         unsigned int have, need;
@@ -79,8 +73,6 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
         const struct address to = command_address(j->c);
         if (rule->max_hosts > 0 && address_breadth(&to) > rule->max_hosts)
                 return (struct fit) { .reason = REASON_TOO_BROAD };
-        if (trust_rule_is_automation(rule) && !is_own_id(j, rule))
-                return (struct fit) { .reason = REASON_FOREIGN_ID };
 
         return (struct fit) { .reason = REASON_NONE };
 }
@@ -89,7 +81,7 @@ static struct fit fit_rule(const struct judge *j, const struct trust_rule *rule)
 static bool is_closer(const struct fit *a, const struct fit *b) {
         static const uint8_t rank[_REASON_MAX] = {
                 [REASON_ROLE] = 1,           [REASON_THRESHOLD] = 2,  [REASON_SEVERITY] = 3,  [REASON_TARGET_CLASS] = 4,
-                [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5, [REASON_TOO_BROAD] = 6, [REASON_FOREIGN_ID] = 7,
+                [REASON_LEASE_REQUIRED] = 5, [REASON_LEASE_LONG] = 5, [REASON_TOO_BROAD] = 6,
         };
 
         if (rank[a->reason] != rank[b->reason])
@@ -114,13 +106,18 @@ static enum reason judge_authority(struct judge *j) {
                         j->rule = rule;
         }
 
-        j->d.allowed = j->rule != NULL;
-        if (j->rule)
-                return REASON_NONE;
+        if (!j->rule) {
+                j->d.have = best.have;
+                j->d.need = best.need;
+                return best.reason;
+        }
+        /* FAIL-CLOSED: an id is taken by whoever is here first with it, and those of other orders are no secret. So
+         * what was stolen of one is in the way of nobody else's orders. */
+        if (trust_key_of_id(j->t, verified_keys(j->v), &j->c->id) < 0)
+                return REASON_FOREIGN_ID;
 
-        j->d.have = best.have;
-        j->d.need = best.need;
-        return best.reason;
+        j->d.allowed = true;
+        return REASON_NONE;
 }
 
 /* Asked of a copy: nothing of the answer is left in what is judged. */

@@ -62,8 +62,8 @@ struct authorised;
  *
  * Role and threshold: any rule of the verb that is satisfied in full is enough; of several, one without a compulsory
  * lease is taken. When none is, the reason is that of the rule that came closest: ROLE, THRESHOLD, SEVERITY,
- * TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG, TOO_BROAD, FOREIGN_ID. Automation is whoever is allowed only by a rule
- * with a compulsory lease.
+ * TARGET_CLASS, LEASE_REQUIRED or LEASE_LONG, TOO_BROAD. Automation is whoever is allowed only by a rule with a
+ * compulsory lease. Then FOREIGN_ID, unless the id is of a key that signed, of whichever role.
  *
  * Returns 0 and fills *ret; *ret_authorised is set and owned by the caller only for DECISION_GO, else untouched.
  * -ENOMEM. *ret_command, when not NULL, gets the parsed command in every case in which it parsed (owned by the caller),

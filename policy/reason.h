@@ -133,7 +133,7 @@
         X(ATTRIBUTES_STALE, "attributes-stale", REFUSE, 3, "Newer attributes of this host are in force")               \
         X(HEAD_STALE, "head-stale", NOTE, 0, "This host hears no fresh head of its fleet: orders may be kept from it") \
         X(WITHHELD, "withheld", NOTE, 0, "The fleet's head names an order for this host that has not come")            \
-        X(FOREIGN_ID, "foreign-id", REFUSE, 3, "Automation may take only ids that end as its key's fingerprint begins")
+        X(FOREIGN_ID, "foreign-id", REFUSE, 3, "Its id does not end as the fingerprint of a key begins that signed it")
 
 enum reason_kind {
         REASON_KIND_REFUSE,

@@ -139,7 +139,7 @@ bool trust_criers_stand_apart(const struct trust *t);
 uint64_t trust_role_people(const struct trust *t, const char *name);
 /* Is it for programs, whose keys lie on machines? Those are the rules that demand a lease. */
 bool trust_rule_is_automation(const struct trust_rule *rule);
-/* Of those keys (bits), the first one of these people that the id is of (command.h); -ENOENT. */
-int trust_key_of_id(const struct trust *t, uint64_t keys, uint64_t people, const struct command_id *id) _warn_unused_;
+/* Of those keys (bits), the one that the id is of (command.h); -ENOENT. */
+int trust_key_of_id(const struct trust *t, uint64_t keys, const struct command_id *id) _warn_unused_;
 /* The role's index, or -ENOENT. */
 int trust_role_find(const struct trust *t, const char *name) _warn_unused_;

@@ -85,6 +85,7 @@ static struct command command_of(const struct orders_signers *s, enum verb verb,
         (void) snprintf(c.fleet, sizeof(c.fleet), "%s", s->fleet);
         (void) snprintf(c.reason, sizeof(c.reason), "measuring");
         randombytes_buf(c.id.b, sizeof(c.id.b));
+        command_id_be_of_key(&c.id, s->person[0].key.id);
         return c;
 }
 

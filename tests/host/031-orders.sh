@@ -27,13 +27,14 @@ refused() {
         is "$1: $2" "$ANSWER" "refused $2"
         is "and nothing was done" "$(touched)" ""
 }
-# resign FILE NEW MEMBERS WHO...: NEW in the box is FILE with these members replaced, signed by them
+# resign FILE NEW MEMBERS WHO...: NEW in the box is FILE with these members replaced, signed by them; NAMED is its id
 resign() {
         local root dir who keys=()
         root=$(box_root host)/root
         dir=$(box_dir host)
         for who in "${@:4}"; do keys+=("$root/$who"); done
-        tests/lib/resign.py "$root/${1##*/}" "$3" "${keys[@]}" >"$dir/resigned" && box_put host "$dir/resigned" "$2"
+        tests/lib/resign.py "$root/${1##*/}" "$3" "${keys[@]}" >"$dir/resigned" && box_put host "$dir/resigned" "$2" &&
+                NAMED=$(jq -r '.payload | @base64d | fromjson | .id' "$dir/resigned")
 }
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 policy() {
@@ -125,7 +126,8 @@ order_send /root/reused.json
 is "the same id with other bytes" "$ANSWER" "refused id-reused"
 looks "does nothing" two free
 looks "nor is the first one changed" one contained
-resign once.json /root/fresh.json '{"targets":["unit:two.service"],"id":"000102030405060708090a0b0c0d0e0f"}' alice
+resign once.json /root/fresh.json '{"targets":["unit:two.service"],"id":"0001020304050607"}' alice
+fresh=$NAMED
 order_send /root/fresh.json
 is "with an id of its own it is carried out" "$ANSWER" contained
 looks "it is" two contained
@@ -151,7 +153,7 @@ is "about the bytes that were sent" "$(box_run host jq -r .digest /root/payload)
 resign receipt.json /root/lie.json '{"state":"released"}'
 refute "and does not when a word of it was changed" box_run host sh /root/verify.sh /root/lie.json
 
-release "$once" 000102030405060708090a0b0c0d0e0f
+release "$once" "$fresh"
 order_send /root/once.json
 is "an order whose hold has ended is a duplicate as well" "$ANSWER $(receipt .hold)" "duplicate ended"
 turns "and holds nothing" one free
@@ -181,19 +183,22 @@ wrong "forged" bad-signature '{"reason":"other"}'
 wrong "by a stranger" untrusted-signer '{"reason":"other"}' mallory
 wrong "by automation without a lease" lease-required '{"severity":"P0"}' robot
 wrong "by automation at a severity that is not its own" severity '{"severity":"P2","args":{"lease_ms":60000}}' robot
+wrong "by another person under its id" foreign-id '{"reason":"other"}' bob
 order_send /root/good.json
 is "as it was signed it is carried out" "$ANSWER" contained
 looks "it is" one frozen
-resign good.json /root/ahead.json "{\"id\":\"00112233445566778899aabbccddeeff\",\"targets\":[\"unit:two.service\"],\"iat\":$((now + 1200000)),\"exp\":$((now + 1800000))}" alice
+resign good.json /root/ahead.json "{\"id\":\"0011223344556677\",\"targets\":[\"unit:two.service\"],\"iat\":$((now + 1200000)),\"exp\":$((now + 1800000))}" alice
+ahead=$NAMED
 order_send /root/ahead.json
 is "a stop order from the future is carried out" "$ANSWER" contained
 like "with the word that the clocks differ" "$(receipt '.flags | join(" ")')" clock-skew
-resign good.json /root/all.json '{"id":"ffeeddccbbaa99887766554433221100","to":{"all":true,"max_hosts":500}}' bob
+resign good.json /root/all.json '{"id":"ffeeddccbbaa9988","to":{"all":true,"max_hosts":500}}' bob
+all=$NAMED
 order_send /root/all.json
 is "one to all hosts is for this one, too" "$ANSWER" contained
 
 # --- releases
-release 00112233445566778899aabbccddeeff ffeeddccbbaa99887766554433221100
+release "$ahead" "$all"
 turns "what other people and other orders held is free" two free
 looks "one is not, for its first hold" one frozen
 order_file alice /root/release.json release "$good"

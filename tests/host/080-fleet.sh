@@ -222,6 +222,8 @@ order_file alice /tmp/real.json isolate web.service
 REAL=$ID NAMED=$(listed "$ID" '{"all":true,"max_hosts":9}' "$(payload_of /tmp/real.json | sha256sum | cut -c 1-32)")
 squat robot "$REAL" --lease 5m --severity P1
 is "automation takes no id of a person's order" "$ANSWER" "refused foreign-id"
+squat bob "$REAL"
+is "nor does another person" "$ANSWER" "refused foreign-id"
 head_of 13 "[$NAMED]"
 check "so that the order is missing" misses "$REAL"
 order_send /tmp/real.json
@@ -231,8 +233,8 @@ refute "and is missing no more" misses "$REAL"
 free
 order_file alice /tmp/real.json isolate web.service
 REAL=$ID NAMED=$(listed "$ID" '{"all":true,"max_hosts":9}' "$(payload_of /tmp/real.json | sha256sum | cut -c 1-32)")
-squat bob "$REAL"
-is "a person may take one" "$ANSWER" contained
+squat alice "$REAL"
+is "the very key may take it" "$ANSWER" contained
 head_of 15 "[$NAMED]"
 check "but what the head names is another order, and missing" misses "$REAL"
 free

@@ -194,11 +194,13 @@ cp "$DESK"/heard.1 "$DESK/first"
 signed dark.json "$(to_host web-3)" '{}' alice -- contain "$UNIT"
 publish_to dark.json web-3
 DARK=$ID
-# --- a stolen automation key is there first, with the id of that order
-signed squat.json "$(to_host web-3)" "{\"id\":\"$DARK\",\"severity\":\"P1\",\"args\":{\"lease_ms\":60000}}" robot -- isolate "$UNIT"
-box_put web-3 "$DESK/squat.json" /root/squat.json
-is "automation cannot be there before an order with its id" \
-        "$(box_run web-3 freezectl send /root/squat.json --json | jq -r '.receipt | values | .state + " " + (.reasons | join(" "))')" "refused foreign-id"
+# --- a stolen key is there first, of automation or of another person, with the id of that order
+for thief in robot bob; do
+        signed squat.json "$(to_host web-3)" "{\"id\":\"$DARK\",\"severity\":\"P1\",\"args\":{\"lease_ms\":60000}}" "$thief" -- isolate "$UNIT"
+        box_put web-3 "$DESK/squat.json" /root/squat.json
+        is "who has the key of $thief cannot be there before an order with its id" \
+                "$(box_run web-3 freezectl send /root/squat.json --json | jq -r '.receipt | values | .state + " " + (.reasons | join(" "))')" "refused foreign-id"
+done
 check "it holds nothing" all_are alive web-3
 
 # --- replay

@@ -27,7 +27,8 @@ static struct world {
         struct target targets[COMMAND_TARGETS_MAX];
         struct permit permit;
         uint8_t hosts[3][32];
-        unsigned int by; /* keys that sign */
+        unsigned int by; /* keys that sign, and the clerk's */
+        bool no_clerk;
         const char *raw; /* signed instead of c */
 
         /* the last answer */
@@ -37,23 +38,37 @@ static struct world {
         uint8_t digest[32];
 } w;
 
-/* One that the bot may use, too. */
+/* All ids are of a clerk, who signs each order and is of no role: so an order keeps its id whoever else signs it. */
 static inline struct command_id id_of(uint32_t n) {
-        static struct sshkey bot;
-        uint8_t secret[crypto_sign_SECRETKEYBYTES];
-        struct command_id id = { { 0xee } };
+        static struct command_id id;
 
-        if (bot.id[0] == 0)
-                people_key(KEY_BOT, secret, &bot);
+        if (id.b[0] == 0)
+                people_id(KEY_CLERK, &id);
+        id.b[0] = 0xee;
         memcpy(&id.b[4], &n, sizeof(n));
-        command_id_be_of_key(&id, bot.id);
         return id;
 }
 
-/* As w.by, with an id that this one may use. */
-static inline void by_bot(enum key key) {
-        w.by = 1U << key;
-        command_id_be_of_key(&w.c.id, w.trust.keys[key].key.id);
+static inline void trust_clerk(struct trust *t) {
+        uint8_t secret[crypto_sign_SECRETKEYBYTES];
+
+        people_key(KEY_CLERK, secret, &t->keys[KEY_CLERK].key);
+        t->keys[KEY_CLERK].person = _PERSON_MAX;
+        (void) strcpy(t->people[_PERSON_MAX], "frank");
+        t->n_keys = KEY_CLERK + 1;
+        t->n_people = _PERSON_MAX + 1;
+}
+
+/* Signed as the world says. */
+static inline struct dsse world_sign(const char *json) {
+        return people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by | (w.no_clerk ? 0 : BY(CLERK)));
+}
+
+/* By these alone, with an id of that key. */
+static inline void by_themselves(unsigned int by, enum key of) {
+        w.by = by;
+        w.no_clerk = true;
+        people_id(of, &w.c.id);
 }
 
 static inline void forget_answer(void) {
@@ -107,6 +122,7 @@ static inline int set_up(void **state) {
         w.holds = hold_set_new();
         assert_non_null(w.holds);
         people_trust(NOW - 30 * DAY, &w.trust);
+        trust_clerk(&w.trust);
         local_defaults(&w.local);
         w.facts = (struct facts) {
                 .host = { 0x11 },
@@ -203,7 +219,7 @@ static inline void ask(void) {
                 assert_int_equal(command_to_json(&w.c, &json), 0);
         assert_non_null(json);
 
-        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        d = world_sign(json);
         assert_int_equal(verify_command(&w.trust, &d, &v, &reason), 0);
         assert_int_equal(reason, REASON_NONE);
         memcpy(w.digest, verified_digest(v), sizeof(w.digest));

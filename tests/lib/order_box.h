@@ -36,7 +36,7 @@ static inline struct recorded *agent_record(struct sites *sites) {
         assert_string_equal(reason_id(w.d.reason), "none");
         assert_int_equal(w.d.kind, DECISION_GO);
         assert_int_equal(command_to_json(&w.c, &json), 0);
-        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        d = world_sign(json);
         phases_begin(&phases);
         assert_int_equal(record_order(&agent, TAKE_PTR(w.authorised), &d, sites, &phases, &recorded), 0);
         assert_non_null(recorded);

@@ -2,8 +2,8 @@
 #pragma once
 
 /* A small fleet for tests: alice with two keys, bob, carol and a bot, dave and erin, who are custodians, what their
- * roles may order, and their signatures. Included after cmocka.h; a stranger's key is there too and is in no trust
- * root. */
+ * roles may order, and their signatures. Included after cmocka.h; a clerk's key and a stranger's are there too, and
+ * this trust root names neither. */
 
 #include <stdint.h>
 #include <string.h>
@@ -22,6 +22,7 @@ enum key {
         KEY_BOT,
         KEY_DAVE,
         KEY_ERIN,
+        KEY_CLERK,
         KEY_STRANGER,
         _KEY_MAX,
 };
@@ -59,6 +60,15 @@ static inline void people_key(enum key k, uint8_t ret_secret[static crypto_sign_
 
         assert_int_equal(crypto_sign_seed_keypair(pub, ret_secret, seed), 0);
         sshkey_from_raw(pub, ret);
+}
+
+/* So that the id is of that key. */
+static inline void people_id(enum key k, struct command_id *id) {
+        uint8_t secret[crypto_sign_SECRETKEYBYTES];
+        struct sshkey key;
+
+        people_key(k, secret, &key);
+        command_id_be_of_key(id, key.id);
 }
 
 /* What `by` (a set of keys) says of the payload. The type inside the signature may be another than the one on the

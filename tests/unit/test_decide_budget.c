@@ -49,11 +49,11 @@ static void the_budget_outlives_the_hold(void **state) {
 }
 
 /* The next order by a key of automation, for an incident of its own, if it is allowed; then it is over at once. */
-static bool one_more(enum key key, uint32_t n) {
+static bool one_more(unsigned int by, uint32_t n) {
         struct account_charge charge = { .floor_ms = w.facts.floor_ms };
 
+        w.by = by;
         w.c.id = id_of(n);
-        by_bot(key);
         (void) snprintf(w.c.incident, sizeof(w.c.incident), "SA-20261121-%03u", n);
         ask();
         if (w.d.kind != DECISION_GO) {
@@ -67,10 +67,10 @@ static bool one_more(enum key key, uint32_t n) {
         return true;
 }
 
-static uint32_t as_many_as_go(enum key key, uint32_t from) {
+static uint32_t as_many_as_go(unsigned int by, uint32_t from) {
         uint32_t n = 0;
 
-        while (one_more(key, from + n))
+        while (one_more(by, from + n))
                 n++;
         return n;
 }
@@ -83,13 +83,13 @@ static void add_another_bot(void) {
 static void invented_incidents_are_bounded_by_the_day(void **state) {
         (void) state;
         add_another_bot();
-        assert_int_equal(as_many_as_go(KEY_BOT, 1000), w.local.automation_day_ms / BOT_LEASE_MS);
+        assert_int_equal(as_many_as_go(BY(BOT), 1000), w.local.automation_day_ms / BOT_LEASE_MS);
         /* neither people nor the other key are refused anything */
         w.by = BY(ALICE);
         expect_go(0);
         w.by = BY(ALICE) | BY(BOT);
         expect_go(0);
-        by_bot(KEY_DAVE);
+        w.by = BY(DAVE);
         expect_go(0);
         assert_true(authorised_automation(w.authorised));
         assert_memory_equal(authorised_key(w.authorised), w.trust.keys[KEY_DAVE].key.id, 32);
@@ -98,14 +98,14 @@ static void invented_incidents_are_bounded_by_the_day(void **state) {
         w.facts.wall_ms += 3 * DAY;
         w.c.iat_ms += 3 * DAY;
         w.c.exp_ms += 3 * DAY;
-        assert_false(one_more(KEY_BOT, 2000));
+        assert_false(one_more(BY(BOT), 2000));
         w.facts.floor_ms += DAY - 1;
-        assert_false(one_more(KEY_BOT, 2000));
+        assert_false(one_more(BY(BOT), 2000));
         w.facts.floor_ms += HOUR + 1;
-        assert_int_equal(as_many_as_go(KEY_BOT, 3000), w.local.automation_day_ms / BOT_LEASE_MS);
+        assert_int_equal(as_many_as_go(BY(BOT), 3000), w.local.automation_day_ms / BOT_LEASE_MS);
 
         w.local.automation_day_ms = 0;
-        assert_false(one_more(KEY_DAVE, 4000));
+        assert_false(one_more(BY(DAVE), 4000));
         w.by = BY(ALICE);
         expect_go(0);
 }
@@ -113,7 +113,7 @@ static void invented_incidents_are_bounded_by_the_day(void **state) {
 static void short_leases_are_bounded_in_number(void **state) {
         (void) state;
         w.c.lease_ms = 1;
-        assert_int_equal(as_many_as_go(KEY_BOT, 1000), w.local.automation_day_ms / ACCOUNT_LEAST_MS);
+        assert_int_equal(as_many_as_go(BY(BOT), 1000), w.local.automation_day_ms / ACCOUNT_LEAST_MS);
 }
 
 /* Who names more incidents than can be accounted for is stopped by the day, and nobody else by anything. */
@@ -121,9 +121,9 @@ static void invented_incidents_lock_nobody_else_out(void **state) {
         (void) state;
         add_another_bot();
         w.local.automation_day_ms = 1025 * BOT_LEASE_MS;
-        assert_int_equal(as_many_as_go(KEY_BOT, 1000), 1025);
+        assert_int_equal(as_many_as_go(BY(BOT), 1000), 1025);
         w.local.automation_day_ms = 8 * HOUR;
-        assert_int_equal(as_many_as_go(KEY_DAVE, 5000), 8 * HOUR / BOT_LEASE_MS);
+        assert_int_equal(as_many_as_go(BY(DAVE), 5000), 8 * HOUR / BOT_LEASE_MS);
 }
 
 /* What somebody else is charged for an incident leaves a key what it has. */
@@ -133,7 +133,7 @@ static void keys_of_automation_share_no_incident(void **state) {
         w.local.automation_budget_ms = BOT_LEASE_MS;
         make_hold(50, BOT_LEASE_MS, true, "SA-20261120-001");
         expect_refused(REASON_BUDGET);
-        by_bot(KEY_DAVE);
+        w.by = BY(DAVE);
         expect_go(0);
         /* signed by both, it is charged to the one that the trust root names first */
         w.by = BY(DAVE) | BY(BOT);
@@ -144,8 +144,8 @@ static void keys_of_automation_share_no_incident(void **state) {
 static void a_key_in_place_of_a_stolen_one_starts_anew(void **state) {
         (void) state;
         w.trust.keys[KEY_DAVE].person = PERSON_BOT;
-        (void) as_many_as_go(KEY_BOT, 1000);
-        assert_true(one_more(KEY_DAVE, 5000));
+        (void) as_many_as_go(BY(BOT), 1000);
+        assert_true(one_more(BY(DAVE), 5000));
 }
 
 static void extending_costs_of_the_day_as_well(void **state) {

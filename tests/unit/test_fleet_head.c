@@ -123,19 +123,20 @@ int catchup_next(struct carrier *c, const char *fleet, const char *pattern, int6
 /* A line of a file that people have sent. */
 static void write_order(const char *path) {
         struct target unit;
-        const struct command c = { .fleet = "prod",
-                                   .id = { { 1 } },
-                                   .verb = VERB_CONTAIN,
-                                   .to = COMMAND_TO_ALL,
-                                   .max_hosts = 9,
-                                   .targets = &unit,
-                                   .n_targets = 1,
-                                   .iat_ms = NOW,
-                                   .exp_ms = NOW + 600000,
-                                   .severity = SEVERITY_P1,
-                                   .reason = "test" };
+        struct command c = { .fleet = "prod",
+                             .id = { { 1 } },
+                             .verb = VERB_CONTAIN,
+                             .to = COMMAND_TO_ALL,
+                             .max_hosts = 9,
+                             .targets = &unit,
+                             .n_targets = 1,
+                             .iat_ms = NOW,
+                             .exp_ms = NOW + 600000,
+                             .severity = SEVERITY_P1,
+                             .reason = "test" };
         _cleanup_free_ char *json = NULL, *text = NULL;
 
+        people_id(KEY_ALICE, &c.id);
         assert_int_equal(target_from_str("unit:a.service", &unit), 0);
         assert_int_equal(command_to_json(&c, &json), 0);
         struct dsse d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), BY(ALICE));

@@ -267,6 +267,30 @@ static void a_step_ends_what_does_not_isolate_and_buries_nothing(void **state) {
         check_replay();
 }
 
+/* As a host has it that knows the rule since yesterday, or since when a key is gone: it was authorised then. */
+static void an_order_whose_id_is_of_none_who_signed_it_is_held_as_before(void **state) {
+        const struct command_id id = id_of(3);
+        struct sites none = { 0 };
+
+        (void) state;
+        stop(3, VERB_CONTAIN, 0, BY(ALICE));
+        settle(3, HOLD_HELD, 0);
+        w.trust.n_keys = KEY_CLERK;
+        ask();
+        assert_int_equal(w.d.kind, DECISION_DUPLICATE);
+        check_replay();
+        assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
+        order(VERB_RELEASE);
+        w.c.id = id_of(6);
+        TARGET_HOLDS(3);
+        w.by = BY(ALICE) | BY(BOB);
+        expect_refused(REASON_FOREIGN_ID);
+        by_themselves(BY(ALICE) | BY(BOB), KEY_BOB);
+        recorded_free(agent_record(&none));
+        assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_RELEASING);
+        check_replay();
+}
+
 static void what_the_ledger_did_not_take_is_in_memory_only(void **state) {
         struct ledger *ledger = TAKE_PTR(agent.ledger);
         const struct command_id id = id_of(3), by = id_of(6);
@@ -319,7 +343,7 @@ static int record_with_fault(const char *setting) {
 
         ask();
         assert_int_equal(command_to_json(&w.c, &json), 0);
-        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        d = world_sign(json);
         fault(setting);
         r = record_order(&agent, TAKE_PTR(w.authorised), &d, &none, &phases, &recorded);
         fault(NULL);
@@ -376,7 +400,7 @@ static void a_release_without_a_record_does_nothing(void **state) {
         w.by = BY(ALICE) | BY(BOB);
         ask();
         assert_int_equal(command_to_json(&w.c, &json), 0);
-        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        d = world_sign(json);
         assert_int_equal(record_order(&agent, TAKE_PTR(w.authorised), &d, &none, &phases, &recorded), -ENODEV);
         assert_ptr_equal(recorded, untouched);
         assert_int_equal(hold_set_find(agent.holds, &id)->state, HOLD_HELD);
@@ -559,6 +583,7 @@ int main(void) {
                 CASE(the_time_of_evidence_is_counted_in_what_is_read),
                 CASE(evidence_that_could_not_be_recorded_has_no_end),
                 CASE(a_step_ends_what_does_not_isolate_and_buries_nothing),
+                CASE(an_order_whose_id_is_of_none_who_signed_it_is_held_as_before),
                 CASE(what_the_ledger_did_not_take_is_in_memory_only),
                 CASE(what_lets_go_and_was_not_recorded_is_not_found_later),
                 CASE(a_release_without_a_record_does_nothing),

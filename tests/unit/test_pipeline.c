@@ -291,7 +291,7 @@ static bool order_and_fail(size_t k) {
         struct frame f = { .kind = FRAME_COMMAND, .type = DSSE_COMMAND, .number = 1 };
 
         assert_int_equal(command_to_json(&w.c, &json), 0);
-        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        d = world_sign(json);
         f.payload = d.payload;
         f.n_payload = d.n_payload;
         f.n_sigs = d.n_sigs;

@@ -324,6 +324,7 @@ static void the_example_payload_is_what_the_serialiser_writes(void **state) {
         assert_string_equal(reason_id(reason), "none");
         assert_int_equal(command_to_json(c, &again), 0);
         assert_string_equal(again, payload);
+        assert_true(command_id_is_of_key(&c->id, key.id));
         (void) crypto_hash_sha256(hash, (const uint8_t *) payload, strlen(payload));
         assert_string_equal(sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash)), digest);
 }

@@ -16,7 +16,7 @@
 #include "lib/people.h"
 
 #define NOW_MS 5000
-#define ID     "00112233445566778899aabbccddeeff"
+#define ID     "0011223344556677b42576a84bcfcccb" /* alice's */
 #define HOLD   "hold:ffeeddccbbaa99887766554433221100"
 #define PAYLOAD                                                                                              \
         "{\"v\":1,\"fleet\":\"%s\",\"id\":\"" ID "\",\"verb\":\"%s\",\"to\":{\"all\":true,\"max_hosts\":5}," \
@@ -75,6 +75,13 @@ static void who_has_signed_and_who_may_is_by_the_trust_root(void **state) {
         d = release_by(BY(ALICE) | BY(CAROL));
         assert_int_equal(read_it(&d, &q), REASON_NONE);
         assert_int_equal(quorum_missing(&q), 0);
+        assert_true(q.s.enough);
+        quorum_done(&q);
+        /* the id is of none of them */
+        d = release_by(BY(BOB) | BY(CAROL));
+        assert_int_equal(read_it(&d, &q), REASON_NONE);
+        assert_int_equal(quorum_missing(&q), 0);
+        assert_false(q.s.enough);
         quorum_done(&q);
         /* two keys of one person are one person */
         d = release_by(BY(ALICE) | BY(ALICE_2));

@@ -199,7 +199,7 @@ static bool give_order(void) {
 
         order(VERB_EVIDENCE_DELETE);
         EXPECT(command_to_json(&w.c, &json) == 0);
-        d = people_sign(DSSE_COMMAND, DSSE_COMMAND, json, strlen(json), w.by);
+        d = world_sign(json);
         EXPECT(verify_command(&w.trust, &d, &v, &reason) == 0 && v);
         EXPECT(decide(v, &w.trust, &w.local, &w.facts, &w.d, &w.authorised, NULL) == 0);
         if (w.d.kind != DECISION_GO)

@@ -14,7 +14,7 @@
 #include "tests/lib/answers.h"
 #include "tests/lib/people.h"
 
-#define ID "0123456789abcdef0123456789abcdef"
+#define ID "0123456789abcdefb42576a84bcfcccb" /* alice's */
 
 static struct host host = { .name = "web1" };
 
@@ -492,13 +492,15 @@ static void people_are_counted_not_keys(void **state) {
         static const struct {
                 unsigned by;
                 const char *says;
+                bool foreign;
         } cases[] = {
-                { 0, "nobody" },
-                { BY(ALICE) | BY(ALICE_2), "1 of 2 people" },
-                { BY(ALICE) | BY(BOB), "2 of 2 people of the role responder: enough" },
-                { BY(ALICE) | BY(BOB) | BY(CAROL), "2 of 2 people of the role responder: enough" },
-                { BY(BOT), "no rule of the trust root lets these people order this" },
-                { BY(STRANGER), "whom the trust root does not name" },
+                { 0, "nobody", false },
+                { BY(ALICE) | BY(ALICE_2), "1 of 2 people", false },
+                { BY(ALICE) | BY(BOB), "2 of 2 people of the role responder: enough", false },
+                { BY(ALICE) | BY(BOB) | BY(CAROL), "2 of 2 people of the role responder: enough", false },
+                { BY(BOB) | BY(CAROL), "its id is of no key that signed it, so hosts refuse it", true },
+                { BY(BOT), "no rule of the trust root lets these people order this", true },
+                { BY(STRANGER), "whom the trust root does not name", false },
         };
         struct trust t;
 
@@ -508,6 +510,7 @@ static void people_are_counted_not_keys(void **state) {
                 struct signed_file f = order_of(cases[i].by, "patched");
                 char *text = render_file(&f, &t, 0);
                 assert_has(text, cases[i].says);
+                assert_int_equal(strstr(text, "foreign-id") != NULL, cases[i].foreign);
                 free(text);
                 signed_file_done(&f);
         }

@@ -70,7 +70,7 @@ static int end(void **state) {
         return 0;
 }
 
-static int judge(enum verb verb, unsigned by, bool *ret_lacks) {
+static int judge_of(enum key key, enum verb verb, unsigned by, bool *ret_lacks) {
         const bool stops = verb_info(verb)->cls == VERB_CLASS_STOP;
         struct target target;
         struct command c = { .verb = verb,
@@ -80,12 +80,17 @@ static int judge(enum verb verb, unsigned by, bool *ret_lacks) {
                              .n_targets = 1,
                              .severity = SEVERITY_P1 };
 
+        people_id(key, &c.id);
         assert_int_equal(target_from_str(stops ? "unit:a.service" : "hold:01000000000000000000000000000000", &target),
                          0);
         struct bundle_order o = { .command = &c, .env = people_sign(DSSE_COMMAND, DSSE_COMMAND, "x", 1, by) };
         int x = rollout_judge(r, &o, ret_lacks);
         dsse_done(&o.env);
         return x;
+}
+
+static int judge(enum verb verb, unsigned by, bool *ret_lacks) {
+        return judge_of(KEY_ALICE, verb, by, ret_lacks);
 }
 
 /* Hosts know best who may order, and a stop order is never kept from them; what every one of them would refuse to let
@@ -106,9 +111,23 @@ static void a_release_by_whom_the_trust_root_does_not_name_is_not_sent(void **st
         assert_int_equal(judge(VERB_RELEASE, BY(ALICE) | BY(BOB), &lacks), 0);
 }
 
+/* It has the place in the stream of the order that the id is of. */
+static void a_release_with_an_id_of_none_who_signed_it_is_not_sent(void **state) {
+        bool lacks;
+
+        (void) state;
+        assert_int_equal(judge_of(KEY_CAROL, VERB_RELEASE, BY(ALICE) | BY(BOB), &lacks), CTL_REFUSED);
+        assert_false(lacks);
+        assert_int_equal(judge_of(KEY_CAROL, VERB_RELEASE, BY(ALICE), &lacks), CTL_REFUSED);
+        assert_true(lacks);
+        assert_int_equal(judge_of(KEY_DAVE, VERB_RELEASE, BY(ALICE) | BY(BOB) | BY(DAVE), &lacks), 0);
+        assert_int_equal(judge_of(KEY_CAROL, VERB_CONTAIN, BY(ALICE), &lacks), 0);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_release_by_whom_the_trust_root_does_not_name_is_not_sent),
+                cmocka_unit_test(a_release_with_an_id_of_none_who_signed_it_is_not_sent),
         };
 
         return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, end);
