@@ -248,16 +248,17 @@ static struct command_id target_id(const struct judge *j, size_t i) {
 }
 
 /* Thresholds count people, budgets and shares are of keys: one that was stolen is charged alone, and its successor
- * starts anew. */
+ * starts anew. Whose order it is its id says, which whoever carries it cannot change by a signature more. */
 static struct account_charge charge_of(const struct judge *j) {
         const uint64_t people = j->t->roles[j->rule->role].people;
         struct account_charge charge = { .floor_ms = j->f->floor_ms };
+        int key = trust_key_of_id(j->t, verified_keys(j->v), &j->c->id);
 
-        for (size_t i = 0; i < j->t->n_keys; i++)
-                if (verified_keys(j->v) & UINT64_C(1) << i && people & UINT64_C(1) << j->t->keys[i].person) {
-                        memcpy(charge.key, j->t->keys[i].key.id, sizeof(charge.key));
-                        break;
-                }
+        for (int i = 0; (key < 0 || !(people & UINT64_C(1) << j->t->keys[key].person)) && i < (int) j->t->n_keys; i++)
+                if (verified_keys(j->v) & UINT64_C(1) << i)
+                        key = i;
+        if (key >= 0)
+                memcpy(charge.key, j->t->keys[key].key.id, sizeof(charge.key));
         return charge;
 }
 

@@ -80,8 +80,8 @@ reason_set authorised_flags(const struct authorised *a);
 /* The role whose rule allowed it, and whether that rule demands a lease. */
 const char *authorised_role(const struct authorised *a);
 bool authorised_automation(const struct authorised *a);
-/* The fingerprint of the key that it counts as an order of: of the keys of the role's people that signed, the one that
- * the trust root names first. */
+/* The fingerprint of the key that it counts as an order of: the one that its id is of, or where that is of nobody of the
+ * role, of their keys that signed the one that the trust root names first. */
 const uint8_t *authorised_key(const struct authorised *a);
 /* People whose signatures were valid, as bits of the trust root's people. */
 uint64_t authorised_people(const struct authorised *a);

@@ -135,8 +135,14 @@ static void keys_of_automation_share_no_incident(void **state) {
         expect_refused(REASON_BUDGET);
         w.by = BY(DAVE);
         expect_go(0);
-        /* signed by both, it is charged to the one that the trust root names first */
+        /* begun by neither, it is charged to the one that the trust root names first */
         w.by = BY(DAVE) | BY(BOT);
+        expect_refused(REASON_BUDGET);
+        /* a signature that is added by whoever has the key that is used up does not make the order its own */
+        by_themselves(BY(DAVE) | BY(BOT), KEY_DAVE);
+        expect_go(0);
+        assert_memory_equal(authorised_key(w.authorised), w.trust.keys[KEY_DAVE].key.id, 32);
+        by_themselves(BY(DAVE) | BY(BOT), KEY_BOT);
         expect_refused(REASON_BUDGET);
 }
 
