@@ -275,7 +275,7 @@ check "when no record fits any more, a stop says so" flagged ledger-failed
 check "and acts" held
 unwritten=$(told .id)
 # the members of a record are in the order of their names
-is_recorded() { run sh -c "cat $STATE/ledger/*.log" | grep -qaF "\"id\":\"$unwritten\",\"kind\":\"order\""; }
+is_recorded() { run sh -c "cat $STATE/ledger/*.log" | grep -qaE "\"id\":\"$unwritten\"[^{}]*\"kind\":\"order\""; }
 refute "the ledger does not tell of it" is_recorded
 release "$id"
 check "nothing is released" refused ledger-failed
