@@ -320,6 +320,9 @@ STARTS=20
 for k in $(seq "$STARTS"); do run systemd-run -q --no-block --unit="late$k.service" sh -c "touch /root/ran$k; sleep 1000"; done
 late_frozen() { local k; for k in $(seq "$STARTS"); do frozen "late$k.service" || return; done; }
 check "what is started since is frozen too" box_until 60 late_frozen
+for k in $(seq "$STARTS"); do
+        frozen "late$k.service" || echo "# late$k: $(run systemctl show -p ActiveState,SubState,FreezerState "late$k.service" | tr '\n' ' ')$(tr '\n' ' ' <"$(box_cgroup host)/system.slice/late$k.service/cgroup.events" 2>&1)"
+done
 echo "# of $STARTS units started on a frozen host $(run sh -c 'ls /root/ran* 2>/dev/null' | wc -l) ran before they were frozen"
 # who connects to one that is stuck waits for it, and is in its queue for as long
 queue() { run ss -xlH src /run/systemd/private | awk '{ print $3 }'; }
